@@ -1,0 +1,50 @@
+"""VanGram repaints a picture in the style of another, by optimisation.
+
+    import vangram
+    vangram.stylize("photo.jpg", "painting.jpg", size=1024).save("out.png")
+
+The names below are the public ones. They are imported when first used, so that the command line
+need not wait for torch to say what it can do.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from vangram.errors import DivergedError as DivergedError
+    from vangram.errors import InputError as InputError
+    from vangram.errors import VangramError as VangramError
+    from vangram.optimize import Step as Step
+    from vangram.recipe import Recipe as Recipe
+    from vangram.record import Record as Record
+    from vangram.stylize import Painting as Painting
+    from vangram.stylize import StyleTransfer as StyleTransfer
+    from vangram.stylize import stylize as stylize
+
+_HOMES = {
+    "DivergedError": "vangram.errors",
+    "InputError": "vangram.errors",
+    "Painting": "vangram.stylize",
+    "Recipe": "vangram.recipe",
+    "Record": "vangram.record",
+    "Step": "vangram.optimize",
+    "StyleTransfer": "vangram.stylize",
+    "VangramError": "vangram.errors",
+    "stylize": "vangram.stylize",
+}
+
+__all__ = [*_HOMES]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'vangram' has no attribute {name!r}")
+    value = getattr(import_module(_HOMES[name]), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return [*__all__]

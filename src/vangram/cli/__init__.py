@@ -1,0 +1,44 @@
+"""The command line: arguments to a recipe, a run to progress and pictures, errors to exit codes.
+
+0    done
+1    a failure while running, or a comparison that did not hold
+2    something given cannot be used; nothing was computed
+130  interrupted by Ctrl-C, 143 by a request to terminate; the picture so far is kept
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+
+
+def main() -> None:
+    """Run the command line; any failure is one line on the standard error, and a code."""
+    from vangram.cli.commands import app
+    from vangram.errors import InputError, VangramError
+
+    try:
+        app()
+    except InputError as error:
+        _fail(str(error), 2)
+    except VangramError as error:
+        _fail(str(error), 1)
+    except KeyboardInterrupt:
+        _fail("interrupted; nothing had been computed yet", 130)
+    except MemoryError:
+        _fail(_OUT_OF_MEMORY, 1)
+    except Exception as error:  # a traceback helps nobody but us
+        if os.environ.get("VANGRAM_TRACEBACK"):
+            raise
+        if "memory" in str(error).lower():
+            _fail(_OUT_OF_MEMORY, 1)
+        what = " ".join(f"{type(error).__name__}: {error}".split())
+        _fail(f"unexpected: {what}; VANGRAM_TRACEBACK=1 shows where, please report it", 1)
+
+
+_OUT_OF_MEMORY = "the memory does not suffice for this picture: try a smaller --size"
+
+
+def _fail(message: str, code: int) -> None:
+    print(f"vangram: error: {message}", file=sys.stderr)
+    sys.exit(code)

@@ -1,0 +1,205 @@
+"""The commands and their options. Nothing heavy is imported before a command runs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from vangram.errors import OutputError
+from vangram.recipe import Recipe, format_layers, parse_layers
+
+app = typer.Typer(
+    name="vangram",
+    help="Repaint a picture in the style of another.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+DEFAULT = Recipe()
+
+Output = Annotated[
+    Path, typer.Option("--output", "-o", help="Picture to write: .png, .jpg, .webp or .tif.")
+]
+Force = Annotated[bool, typer.Option("--force", help="Overwrite an existing output.")]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress; errors alone.")]
+_WEIGHTS = "Weights"
+_METHOD = "Method"
+_WATCHING = "Watching"
+
+Preview = Annotated[
+    Path | None,
+    typer.Option(
+        help="Write the picture here as it grows, every few seconds.", rich_help_panel=_WATCHING
+    ),
+]
+Timelapse = Annotated[
+    Path | None,
+    typer.Option(
+        help="Write an animated .webp of how the picture came about.", rich_help_panel=_WATCHING
+    ),
+]
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        from importlib.metadata import version
+
+        typer.echo(f"vangram {version('vangram')}")
+        raise typer.Exit
+
+
+@app.callback()
+def vangram(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Show it.")
+    ] = False,
+) -> None:
+    """Repaint a picture in the style of another (Gatys, Ecker and Bethge, CVPR 2016)."""
+
+
+@app.command()
+def stylize(
+    photo: Annotated[str, typer.Argument(help="The picture that gives the content.")],
+    painting: Annotated[str, typer.Argument(help="The picture that gives the style.")],
+    output: Output,
+    size: Annotated[int, typer.Option(help="Longer side of the result in pixels.")] = DEFAULT.size,
+    steps: Annotated[
+        int, typer.Option(help="Optimiser steps at each level, from coarse to fine.")
+    ] = DEFAULT.steps,
+    init: Annotated[
+        str, typer.Option(help="Start from: content, noise, or a picture's path.")
+    ] = DEFAULT.init,
+    seed: Annotated[int, typer.Option(help="Of the noise to start from.")] = DEFAULT.seed,
+    force: Force = False,
+    content_weight: Annotated[
+        float, typer.Option(help="How much the photograph counts.", rich_help_panel=_WEIGHTS)
+    ] = DEFAULT.content_weight,
+    style_weight: Annotated[
+        float, typer.Option(help="How much the painting counts.", rich_help_panel=_WEIGHTS)
+    ] = DEFAULT.style_weight,
+    tv_weight: Annotated[
+        float, typer.Option(help="How much smoothness counts.", rich_help_panel=_WEIGHTS)
+    ] = DEFAULT.tv_weight,
+    content_layers: Annotated[
+        str, typer.Option(help="Layers, with weights if need be.", rich_help_panel=_WEIGHTS)
+    ] = format_layers(DEFAULT.content_layers),
+    style_layers: Annotated[
+        str, typer.Option(help="Layers, with weights if need be.", rich_help_panel=_WEIGHTS)
+    ] = format_layers(DEFAULT.style_layers),
+    units: Annotated[
+        str,
+        typer.Option(
+            help="relative: each term over what its target weighs; paper: the literal formulas.",
+            rich_help_panel=_WEIGHTS,
+        ),
+    ] = DEFAULT.units,
+    network: Annotated[
+        str, typer.Option(help="Whose features are compared.", rich_help_panel=_METHOD)
+    ] = DEFAULT.network,
+    optimizer: Annotated[
+        str, typer.Option(help="lbfgs or adam.", rich_help_panel=_METHOD)
+    ] = DEFAULT.optimizer,
+    levels: Annotated[
+        int | None,
+        typer.Option(
+            help="Sizes on the way, each twice the last.  [default: as many as make sense]",
+            rich_help_panel=_METHOD,
+        ),
+    ] = DEFAULT.levels,
+    device: Annotated[
+        str, typer.Option(help="auto, cpu, cuda, ...", rich_help_panel=_METHOD)
+    ] = DEFAULT.device,
+    preview: Preview = None,
+    timelapse: Timelapse = None,
+    quiet: Quiet = False,
+) -> None:
+    """Repaint PHOTO in the style of PAINTING.
+
+    Ctrl-C keeps the best picture so far. The picture carries its recipe: `vangram rerun` makes it
+    again.
+    """
+    start = None if init in ("content", "noise") else init
+    recipe = Recipe(
+        size=size,
+        steps=steps,
+        init="picture" if start is not None else init,  # type: ignore[arg-type]
+        seed=seed,
+        content_weight=content_weight,
+        style_weight=style_weight,
+        tv_weight=tv_weight,
+        content_layers=parse_layers(content_layers),
+        style_layers=parse_layers(style_layers),
+        units=units,  # type: ignore[arg-type]
+        network=network,
+        optimizer=optimizer,  # type: ignore[arg-type]
+        levels=levels,
+        device=device,
+    )
+    _check_outputs(output, preview, timelapse, inputs=(photo, painting, start), force=force)
+
+    from vangram.cli.run import Watching, carry_out
+    from vangram.stylize import StyleTransfer
+
+    transfer = StyleTransfer.prepare(photo, painting, start=start, recipe=recipe)
+    carry_out(transfer, output, Watching(preview, timelapse, quiet))
+
+
+@app.command()
+def rerun(
+    picture: Annotated[str, typer.Argument(help="A picture that vangram made.")],
+    output: Annotated[
+        Path | None,
+        typer.Option("--output", "-o", help="Picture to write.  [default: PICTURE-rerun]"),
+    ] = None,
+    content: Annotated[str | None, typer.Option(help="Where the photograph is now.")] = None,
+    style: Annotated[str | None, typer.Option(help="Where the painting is now.")] = None,
+    start: Annotated[str | None, typer.Option(help="Where the first picture is now.")] = None,
+    force: Force = False,
+    quiet: Quiet = False,
+) -> None:
+    """Make PICTURE again from the recipe that it carries.
+
+    Says so where an input or a version differs. Exit code 1 where nothing differs and the bytes do.
+    """
+    from vangram.cli.rerun import compare, found, recorded, report
+    from vangram.cli.run import Watching, carry_out
+    from vangram.stylize import StyleTransfer
+
+    record = recorded(picture)
+    target = output or Path(picture).with_stem(f"{Path(picture).stem}-rerun")
+    inputs = {
+        "content": found(content, record.content, picture, "--content"),
+        "style": found(style, record.style, picture, "--style"),
+    }
+    if record.start is not None:
+        inputs["start"] = found(start, record.start, picture, "--start")
+    _check_outputs(target, inputs=(picture, *inputs.values()), force=force)
+    transfer = StyleTransfer.prepare(**inputs, recipe=record.recipe)
+    differences = report(record, transfer.record)
+    carry_out(transfer, target, Watching(None, None, quiet))
+    compare(picture, target, differences)
+
+
+def _check_outputs(*outputs: Path | None, inputs: tuple[str | None, ...], force: bool) -> None:
+    """Every output can be written, and nothing that is there is lost by it.
+
+    Raises:
+        OutputError: it cannot, or would be.
+    """
+    from vangram.images import check_output
+
+    given = {Path(path).resolve() for path in inputs if path is not None}
+    seen: set[Path] = set()
+    for path in filter(None, outputs):
+        check_output(path)
+        if path.resolve() in given:
+            raise OutputError(f"{path} is one of the pictures given; choose another output")
+        if path.resolve() in seen:
+            raise OutputError(f"{path} is named for two outputs; give each its own name")
+        seen.add(path.resolve())
+        if path.exists() and not force:
+            raise OutputError(f"{path} exists already; add --force to overwrite it")

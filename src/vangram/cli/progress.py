@@ -1,0 +1,89 @@
+"""Progress: a bar on a terminal, a plain line now and then elsewhere."""
+
+from __future__ import annotations
+
+import sys
+import time
+from types import TracebackType
+
+from rich.console import Console
+from rich.live import Live
+from rich.progress_bar import ProgressBar
+from rich.table import Table
+from rich.text import Text
+
+from vangram.optimize import Step
+
+SECONDS_BETWEEN_LINES = 5.0
+"""Where the output is no terminal."""
+
+
+class Progress:
+    """Shows steps on the standard error: level, step, losses, time left."""
+
+    def __init__(self, quiet: bool = False) -> None:
+        self.quiet = quiet
+        self.started = time.monotonic()
+        self.printed = -SECONDS_BETWEEN_LINES
+        self.level = 0
+        console = Console(stderr=True)
+        self.live = (
+            Live(console=console, refresh_per_second=8, transient=True)
+            if console.is_terminal and not quiet
+            else None
+        )
+
+    def __enter__(self) -> Progress:
+        if self.live:
+            self.live.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        if self.live:
+            self.live.stop()
+
+    def show(self, step: Step) -> None:
+        """One more step; a note of what went wrong is always shown."""
+        if step.note:
+            print(f"vangram: note: {step.note}", file=sys.stderr)
+        if self.quiet:
+            return
+        elapsed = time.monotonic() - self.started
+        if self.live:
+            self.live.update(self._bar(step, elapsed))
+        elif elapsed - self.printed >= SECONDS_BETWEEN_LINES or step.level.number != self.level:
+            print(_words(step, elapsed), file=sys.stderr, flush=True)
+            self.printed, self.level = elapsed, step.level.number
+
+    def _bar(self, step: Step, elapsed: float) -> Table:
+        table = Table.grid(padding=(0, 1))
+        bar = ProgressBar(total=1.0, completed=step.done, width=24)
+        table.add_row(bar, Text(_words(step, elapsed), overflow="ellipsis", no_wrap=True))
+        return table
+
+
+def _words(step: Step, elapsed: float) -> str:
+    level = step.level
+    losses = [f"loss {step.loss:.4g}"] + [
+        f"{kind} {step.total(kind):.4g}"
+        for kind in ("content", "style", "tv")
+        if any(term.kind == kind for term in step.terms)
+    ]
+    return (
+        f"{level.size[1]}x{level.size[0]} (level {level.number}/{level.of})  "
+        f"step {step.number}/{level.steps}  {'  '.join(losses)}  "
+        f"{_duration(elapsed * (1 - step.done) / step.done)} left"
+    )
+
+
+def _duration(seconds: float) -> str:
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    minutes, rest = divmod(whole, 60)
+    return f"{minutes}:{rest:02d}" if minutes < 60 else f"{minutes // 60}:{minutes % 60:02d} h"

@@ -1,0 +1,137 @@
+"""A run in front of somebody: progress, previews, and whatever happens, the picture."""
+
+from __future__ import annotations
+
+import signal
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import FrameType
+
+import typer
+from torch import Tensor
+
+from vangram.cli.progress import Progress
+from vangram.errors import DivergedError, OutputError
+from vangram.images import fit, resize, write_animation, write_picture
+from vangram.optimize import Step
+from vangram.stylize import StyleTransfer
+
+SECONDS_BETWEEN_PREVIEWS = 3.0
+FRAMES = 60
+"""Of a timelapse."""
+LARGEST_FRAME = 512
+"""Longer side of a timelapse in pixels."""
+
+
+@dataclass(frozen=True)
+class Watching:
+    """How somebody wants to follow a run."""
+
+    preview: Path | None = None
+    timelapse: Path | None = None
+    quiet: bool = False
+
+
+class Terminated(KeyboardInterrupt):
+    """The system asks the process to end."""
+
+
+def carry_out(transfer: StyleTransfer, output: Path, watching: Watching) -> None:
+    """Run to the end, or as far as it goes, and write the picture; print its path last.
+
+    Raises:
+        typer.Exit: 130 or 143, when stopped early; the picture so far is written.
+        DivergedError: as raised; the picture so far is written.
+        OutputError: the picture cannot be written.
+    """
+    step: Step | None = None
+    stopped: BaseException | None = None
+    keepsakes = Keepsakes(watching, transfer.levels[-1].size)
+    with _termination_as_interrupt(), Progress(watching.quiet) as progress:
+        try:
+            for step in transfer:
+                progress.show(step)
+                keepsakes.add(step)
+        except (KeyboardInterrupt, DivergedError) as reason:
+            stopped = reason
+    if step is not None:
+        painting = transfer.painting(step.image, finished=stopped is None)
+        painting.save(output)
+        keepsakes.finish(painting.pixels)
+        if stopped is not None:
+            print(f"vangram: stopped early, the picture so far is {output}", file=sys.stderr)
+        print(output)
+    if isinstance(stopped, DivergedError):
+        raise stopped
+    if isinstance(stopped, Terminated):
+        raise typer.Exit(143)
+    if stopped is not None:
+        raise typer.Exit(130)
+
+
+@dataclass
+class Keepsakes:
+    """The preview, rewritten now and then, and the frames of the timelapse."""
+
+    watching: Watching
+    size: tuple[int, int]
+    """Of the finished picture."""
+    frames: list[Tensor] = field(default_factory=list)
+    written: float = field(default_factory=time.monotonic)
+    warned: bool = False
+
+    def add(self, step: Step) -> None:
+        """Take what is wanted of a step; a preview that cannot be written costs a warning."""
+        if self.watching.timelapse and self._is_frame(step):
+            self.frames.append(resize(step.image.clamp(0, 1).cpu(), self._frame_size))
+        now = time.monotonic()
+        if self.watching.preview and now - self.written > SECONDS_BETWEEN_PREVIEWS:
+            self._attempt(lambda: self._write_preview(step.image))
+            self.written = now
+
+    def finish(self, pixels: Tensor) -> None:
+        """Write both as they are at the end."""
+        if self.watching.preview:
+            self._attempt(lambda: self._write_preview(pixels))
+        if self.watching.timelapse:
+            self.frames.append(resize(pixels, self._frame_size))
+            path, frames = self.watching.timelapse, self.frames
+            self._attempt(lambda: write_animation(path, frames))
+
+    @property
+    def _frame_size(self) -> tuple[int, int]:
+        return fit(self.size, min(LARGEST_FRAME, max(self.size)))
+
+    def _is_frame(self, step: Step) -> bool:
+        steps, level = step.level.steps, step.level
+        taken = (level.number - 1) * steps + step.number
+        share = FRAMES / (level.of * steps)
+        return int(taken * share) > int((taken - 1) * share)
+
+    def _write_preview(self, image: Tensor) -> None:
+        assert self.watching.preview is not None
+        write_picture(self.watching.preview, resize(image.clamp(0, 1).cpu(), self.size))
+
+    def _attempt(self, write: Callable[[], None]) -> None:
+        try:
+            write()
+        except OutputError as error:
+            if not self.warned:
+                print(f"vangram: warning: {error}; going on without", file=sys.stderr)
+            self.warned = True
+
+
+@contextmanager
+def _termination_as_interrupt() -> Iterator[None]:
+    def handle(number: int, frame: FrameType | None) -> None:
+        raise Terminated
+
+    before = signal.signal(signal.SIGTERM, handle)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)

@@ -1,0 +1,5 @@
+"""Engines: the value and gradient of an objective at an image."""
+
+from vangram.engines.whole import WholeEngine
+
+__all__ = ["WholeEngine"]

@@ -1,0 +1,58 @@
+"""What can go wrong, as users meet it.
+
+VangramError                any of ours; its text is one line that says what to do
+├── InputError              something given cannot be used (exit code 2)
+│   ├── SettingError        a setting is out of range, or two contradict each other
+│   ├── LayerError          a layer that the network does not have
+│   ├── SizeError           a picture too small or too large
+│   ├── PictureError        a file that is no picture, or one that cannot be read faithfully
+│   ├── OutputError         a place where the result cannot be written
+│   ├── NetworkError        a network that is unknown, missing or damaged
+│   └── RecipeError         a picture that carries no recipe, or one that cannot be followed
+├── ShapeError              tensors whose shapes do not fit together (a programming error)
+└── DivergedError           an optimisation that found no finite step even after restarts
+"""
+
+
+class VangramError(Exception):
+    """Any error of ours; its text is one line that says what to do."""
+
+
+class InputError(VangramError):
+    """Something given cannot be used."""
+
+
+class SettingError(InputError):
+    """A setting is out of range, or two contradict each other."""
+
+
+class LayerError(InputError):
+    """A layer that the network does not have."""
+
+
+class SizeError(InputError):
+    """A picture too small or too large for what is asked."""
+
+
+class PictureError(InputError):
+    """A file that is no picture, or one that cannot be read faithfully."""
+
+
+class OutputError(InputError):
+    """A place where the result cannot be written."""
+
+
+class NetworkError(InputError):
+    """A network that is unknown, missing or damaged."""
+
+
+class RecipeError(InputError):
+    """A picture that carries no recipe, or one that cannot be followed."""
+
+
+class ShapeError(VangramError, ValueError):
+    """Tensors whose shapes do not fit together."""
+
+
+class DivergedError(VangramError):
+    """An optimisation that found no finite step even after restarts."""

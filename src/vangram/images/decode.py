@@ -1,0 +1,100 @@
+"""From a Pillow image of any mode to pixels and alpha."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor
+
+from vangram.errors import PictureError
+from vangram.images.colour import is_srgb, to_srgb
+from vangram.images.deep import Samples, grey_samples
+
+GREY_MODES = {"1", "L", "LA", "La"}
+COLOUR_MODES = {"P", "PA", "RGB", "RGBA", "RGBa", "RGBX", "YCbCr"}
+DEEP_GREY_MODES = {"I;16", "I;16L", "I;16B", "I;16N"}
+
+
+def decoded(image: Image.Image, name: str) -> tuple[Tensor, Tensor | None]:
+    """Decode to sRGB and alpha, as stored: turning it upright is left to the caller.
+
+    Args:
+        image: of any mode that has a meaning in sRGB.
+        name: what messages call it.
+
+    Returns:
+        (1, 3, H, W) and (1, 1, H, W), float32 in [0, 1]; None for an alpha of 1 everywhere.
+
+    Raises:
+        PictureError: the mode has no faithful meaning here.
+    """
+    icc = image.info.get("icc_profile")
+    if image.mode in DEEP_GREY_MODES:
+        check_deep_profile(icc, name)
+        grey = grey_samples(image)
+        # The transparent level of a PNG (tRNS) is one of its own 16-bit numbers.
+        hidden = image.info.get("transparency")
+        alpha = None if hidden is None else (np.array(image) != hidden).astype(np.float32)
+        return tensors(grey, alpha)
+    if image.mode in GREY_MODES:
+        flat, mask = _parted(image, "L", "LA")
+    elif image.mode in COLOUR_MODES:
+        flat, mask = _parted(image, "RGB", "RGBA")
+    elif image.mode == "CMYK":
+        flat, mask = image, None
+    else:
+        raise PictureError(
+            f"{name} has the pixel format {image.mode}, which cannot be read faithfully;"
+            " convert it to 8-bit RGB"
+        )
+    return (
+        _tensor(np.array(to_srgb(flat, icc))).div_(255),
+        None if mask is None else _opaque_as_none(_tensor(np.array(mask)).div_(255)),
+    )
+
+
+def tensors(colours: Samples, alpha: Samples | None) -> tuple[Tensor, Tensor | None]:
+    """Turn (H, W) or (H, W, 3) values and (H, W) alpha into tensors, as `decoded` returns them."""
+    pixels = _tensor(colours)
+    return (
+        pixels.expand(1, 3, -1, -1).contiguous(),
+        None if alpha is None else _opaque_as_none(_tensor(alpha)),
+    )
+
+
+def check_deep_profile(icc: bytes | None, name: str) -> None:
+    """Refuse a picture of more than 8 bits whose colours would have to be converted.
+
+    Raises:
+        PictureError: its profile is not sRGB's; the colour engine at hand knows 8 bits only.
+    """
+    if not is_srgb(icc):
+        raise PictureError(
+            f"{name} has 16 bits a channel in a colour space other than sRGB;"
+            " convert it to sRGB, or to 8 bits"
+        )
+
+
+def _parted(
+    image: Image.Image, opaque: str, transparent: str
+) -> tuple[Image.Image, Image.Image | None]:
+    """Part colours and alpha; both keep the values that the file's own mode gives them."""
+    if not image.has_transparency_data:
+        return image.convert(opaque), None
+    whole = image.convert(transparent)
+    return (
+        whole.getchannel("L") if opaque == "L" else whole.convert("RGB"),
+        whole.getchannel("A"),
+    )
+
+
+def _tensor(values: np.ndarray) -> Tensor:
+    """(H, W) or (H, W, C) values -> (1, C, H, W) float32."""
+    planes = values[None] if values.ndim == 2 else np.moveaxis(values, -1, 0)
+    return torch.from_numpy(planes[None]).to(torch.float32, memory_format=torch.contiguous_format)
+
+
+def _opaque_as_none(alpha: Tensor) -> Tensor | None:
+    """Give None for an alpha that hides nothing."""
+    return None if bool((alpha == 1).all()) else alpha

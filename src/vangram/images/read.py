@@ -1,0 +1,170 @@
+"""Reading: a file, a Pillow image or a tensor becomes a `Picture`, faithfully or not at all."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import replace
+from typing import BinaryIO
+
+import torch
+from PIL import Image
+from PIL.PngImagePlugin import PngImageFile
+from PIL.TiffImagePlugin import TiffImageFile
+from torch import Tensor
+
+from vangram.errors import PictureError, ShapeError, SizeError
+from vangram.images.decode import check_deep_profile, decoded, tensors
+from vangram.images.deep import check_numbers, colour_samples, is_deep_colour, size_of
+from vangram.images.exif import exif_of, exif_of_tiff, kept_exif, orientation_of, upright
+from vangram.images.files import opened, quoted, sha256_of
+from vangram.images.headers import header_of, is_tiff, pillow_within, tags_of, undecodable
+from vangram.images.picture import MAX_PIXELS, MIN_SIDE, Picture
+from vangram.images.xmp import unpacked
+
+XMP, PROFILE = 700, 34675
+"""Tags of a TIFF."""
+
+
+def read_picture(
+    source: str | os.PathLike[str] | Image.Image | Tensor, *, largest: int = MAX_PIXELS
+) -> Picture:
+    """Read a picture: upright, converted to sRGB, alpha and EXIF kept.
+
+    Of an animation or a file of several pages the first is taken.
+
+    Args:
+        source: the path of a JPEG, PNG, WebP or TIFF; a Pillow image; or a tensor of shape
+            (3, H, W) or (1, 3, H, W), floating-point in [0, 1] or uint8.
+        largest: pixels, height times width, above which nothing is decoded.
+
+    Returns:
+        The picture, on the CPU if it comes from a file, on its own device if it is a tensor.
+
+    Raises:
+        PictureError: it is no picture, or one that cannot be read without loss.
+        SizeError: a side is shorter than 2 pixels, or it has more than `largest` pixels.
+        ShapeError: a tensor of another shape.
+    """
+    if isinstance(source, Tensor):
+        return _from_tensor(source, largest)
+    if isinstance(source, Image.Image):
+        with pillow_within(largest, "the image"):
+            return _from_image(source, "<image>", "the image", largest)
+    name, said = os.fspath(source), quoted(source)
+    with opened(source) as handle:
+        with pillow_within(largest, said):
+            if is_tiff(handle):
+                picture = _from_tiff(handle, name, said, largest)
+            else:
+                picture = _from_image(header_of(handle, said), name, said, largest)
+        return replace(picture, sha256=sha256_of(handle))
+
+
+def read_recipe(path: str | os.PathLike[str]) -> str | None:
+    """Give the recipe text that a picture carries, None where there is none.
+
+    Raises:
+        PictureError: the file is no picture or cannot be read.
+    """
+    said = quoted(path)
+    with opened(path) as handle, pillow_within(MAX_PIXELS, said):
+        if is_tiff(handle):
+            packet = tags_of(handle, said).get(XMP)
+        else:
+            info = header_of(handle, said).info
+            packet = info.get("xmp", info.get("XML:com.adobe.xmp"))
+    if isinstance(packet, tuple):  # the tag is an array of bytes to some programs
+        packet = bytes(packet) if all(isinstance(value, int) for value in packet) else packet[0]
+    return unpacked(packet) if isinstance(packet, bytes | str) else None
+
+
+def _from_tensor(tensor: Tensor, largest: int) -> Picture:
+    """Check a tensor and copy it: a picture does not change when its source does."""
+    shape = tuple(tensor.shape)
+    if shape[-3:-2] != (3,) or shape[:-3] not in ((), (1,)):
+        raise ShapeError(f"a picture is (3, H, W) or (1, 3, H, W), not {shape}")
+    _check_size((shape[-2], shape[-1]), largest, "the tensor")
+    given = tensor.detach()
+    if given.dtype == torch.uint8:
+        pixels = given.to(torch.float32) / 255
+    elif given.is_floating_point():
+        pixels = given.to(torch.float32, copy=True)
+    else:
+        raise PictureError(
+            f"the tensor holds {given.dtype}; give floating-point values in [0, 1] or uint8"
+        )
+    if not bool(torch.isfinite(pixels).all()):
+        raise PictureError("the tensor holds values that are not finite; give values in [0, 1]")
+    lowest, highest = float(pixels.min()), float(pixels.max())
+    if lowest < 0 or highest > 1:
+        raise PictureError(
+            f"the tensor holds values from {lowest:g} to {highest:g}; give values in [0, 1]"
+        )
+    pixels = pixels.reshape(1, *shape[-3:]).contiguous()
+    return Picture(pixels, alpha=None, exif=None, sha256=None, name="<tensor>")
+
+
+def _from_image(image: Image.Image, name: str, said: str, largest: int) -> Picture:
+    """Decode a Pillow image, of which no more than the header need be read so far."""
+    _check_size((image.height, image.width), largest, said)
+    _check_depth(image, said)
+    try:
+        image.load()
+    except Exception as error:  # decoders raise nearly anything at damaged files
+        raise undecodable(said, error) from None
+    # After loading: Pillow turns a TIFF upright as it loads, and says so in the EXIF.
+    exif = exif_of(image)
+    return _picture(*decoded(image, said), exif, name)
+
+
+def _from_tiff(handle: BinaryIO, name: str, said: str, largest: int) -> Picture:
+    """Decode a TIFF: its deep colours through tifffile, everything else through Pillow."""
+    tags = tags_of(handle, said)
+    check_numbers(tags, said)
+    if not is_deep_colour(tags):
+        return _from_image(header_of(handle, said), name, said, largest)
+    _check_size(size_of(tags), largest, said)
+    check_deep_profile(tags.get(PROFILE), said)
+    pixels, alpha = tensors(*colour_samples(handle, tags, said))
+    return _picture(pixels, alpha, exif_of_tiff(handle), name)
+
+
+def _picture(pixels: Tensor, alpha: Tensor | None, exif: Image.Exif, name: str) -> Picture:
+    """Put a picture together, upright."""
+    orientation = orientation_of(exif)
+    return Picture(
+        pixels=upright(pixels, orientation),
+        alpha=None if alpha is None else upright(alpha, orientation),
+        exif=kept_exif(exif),
+        sha256=None,
+        name=name,
+    )
+
+
+def _check_depth(image: Image.Image, said: str) -> None:
+    """Refuse a picture of more than 8 bits that Pillow would cut without a word."""
+    if isinstance(image, TiffImageFile):
+        check_numbers(image.tag_v2, said)
+        if is_deep_colour(image.tag_v2):
+            raise PictureError(f"{said} has 16 bits a channel, cut to 8 by Pillow; give its path")
+    if isinstance(image, PngImageFile) and image.mode != "I;16":
+        layouts = [tile.args for tile in image.tile]
+        if any(isinstance(layout, str) and layout.endswith(";16B") for layout in layouts):
+            raise PictureError(
+                f"{said} is a PNG of 16 bits a channel, which would be cut to 8;"
+                " convert it to 8 bits, or to a 16-bit TIFF"
+            )
+
+
+def _check_size(size: tuple[int, int], largest: int, said: str) -> None:
+    """Refuse a picture too small to repaint, or too large to decode."""
+    height, width = size
+    if min(size) < MIN_SIDE:
+        raise SizeError(
+            f"{said} is {height}x{width} pixels; both sides must have at least {MIN_SIDE}"
+        )
+    if height * width > largest:
+        raise SizeError(
+            f"{said} is {height}x{width} pixels, more than the limit of {largest};"
+            " make it smaller or raise the limit"
+        )

@@ -1,0 +1,235 @@
+"""Writing: pixels become a file, whole or not at all, the same bytes for the same pixels."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+import torch
+from PIL import Image, PngImagePlugin
+from torch import Tensor
+
+from vangram.errors import OutputError, PictureError, ShapeError
+from vangram.images.colour import srgb_profile
+from vangram.images.files import quoted, reason, replace_file
+from vangram.images.xmp import packed
+
+FORMATS = {
+    ".png": "PNG",
+    ".jpg": "JPEG",
+    ".jpeg": "JPEG",
+    ".webp": "WEBP",
+    ".tif": "TIFF",
+    ".tiff": "TIFF",
+}
+"""Suffix -> Pillow's name of the format."""
+
+LONGEST_SIDE = {"JPEG": 65_500, "WEBP": 16_383}
+"""Longest side that a format can hold, in pixels; the others hold more than memory does."""
+
+XMP_TAG = 700
+"""Tag of a TIFF."""
+
+MAX_PACKET = 65_000
+"""Longest recipe packet in bytes: a JPEG's segment is 64 KiB, and every format takes the same."""
+
+LAST_FRAME_TIMES = 12
+"""How many times longer than the others an animation's last frame stays."""
+
+
+def check_output(path: str | os.PathLike[str], *, size: tuple[int, int] | None = None) -> None:
+    """Check, before any work, that a picture can be written at a path.
+
+    Whether a file that is already there may be replaced is the caller's matter.
+
+    Args:
+        path: where the picture is to go.
+        size: (height, width) of the picture, if that is known.
+
+    Raises:
+        OutputError: the suffix names no format, the folder is missing or may not be written, the
+            path is a folder itself, or the format cannot hold a picture of that size.
+    """
+    format = _format_of(path)
+    try:
+        target = os.path.realpath(path)
+        folder = os.path.dirname(target)
+        if os.path.isdir(target):
+            raise OutputError(f"{quoted(path)} is a folder; add a file name")
+        if not os.path.isdir(folder):
+            raise OutputError(f"{quoted(path)} is in a folder that does not exist; create it first")
+        if not os.access(folder, os.W_OK | os.X_OK):
+            raise OutputError(f"{quoted(path)} is in a folder that may not be written; use another")
+        os.lstat(target)
+    except FileNotFoundError:
+        pass
+    except (OSError, ValueError) as error:  # a name too long, a character that no name can have
+        raise OutputError(
+            f"{quoted(path)} is no possible path ({reason(error)}); choose another name"
+        ) from None
+    if size is not None:
+        _check_side(size, format, path)
+
+
+def write_picture(
+    path: str | os.PathLike[str],
+    pixels: Tensor,
+    *,
+    alpha: Tensor | None = None,
+    exif: bytes | None = None,
+    recipe: str | None = None,
+    quality: int = 95,
+) -> None:
+    """Write a picture in the format that the suffix names, with an sRGB profile.
+
+    PNG and TIFF are lossless. A JPEG has no alpha: what is transparent becomes white. Values
+    outside [0, 1] are clamped, then rounded half up to 8 bits.
+
+    Args:
+        path: ends in .png, .jpg, .jpeg, .webp, .tif or .tiff.
+        pixels: (1, 3, H, W) sRGB in [0, 1], floating-point.
+        alpha: (1, 1, H, W) in [0, 1], of the same size.
+        exif: as `Picture.exif`.
+        recipe: text that `read_recipe` gives back.
+        quality: of JPEG and WebP, 1 to 100.
+
+    Raises:
+        OutputError: it cannot be written; an older file at that path is untouched.
+        ShapeError: `pixels` or `alpha` has another shape.
+        PictureError: a value is not finite.
+    """
+    format = _format_of(path)
+    image = _image(pixels, alpha)
+    _check_side((image.height, image.width), format, path)
+    if format == "JPEG" and image.mode == "RGBA":
+        white = Image.new("RGB", image.size, "white")
+        white.paste(image, mask=image.getchannel("A"))
+        image = white
+    packet = None if recipe is None else packed(recipe)
+    if packet is not None and len(packet) > MAX_PACKET:
+        raise OutputError(
+            f"{quoted(path)} cannot carry a recipe of {len(packet)} bytes; leave the recipe out"
+        )
+    replace_file(path, _encoded(path, image, format, _options(format, exif, packet, quality)))
+
+
+def write_animation(
+    path: str | os.PathLike[str], frames: Sequence[Tensor], *, milliseconds: int = 120
+) -> None:
+    """Write an animated WebP that repeats for ever; its last frame stays longer.
+
+    Args:
+        path: ends in .webp.
+        frames: (1, 3, H, W) sRGB in [0, 1] each, all of one size.
+        milliseconds: how long a frame is shown.
+
+    Raises:
+        OutputError: it cannot be written; an older file at that path is untouched.
+        ShapeError: there are no frames, or their shapes differ.
+        PictureError: a value is not finite.
+    """
+    format = _format_of(path)
+    if format != "WEBP":
+        raise OutputError(f"{quoted(path)} cannot be an animation; end the name in .webp")
+    shapes = {tuple(frame.shape) for frame in frames}
+    if len(shapes) != 1:
+        raise ShapeError(f"an animation takes frames of one shape, not {sorted(shapes) or 'none'}")
+    first, *others = (_image(frame, None) for frame in frames)
+    _check_side((first.height, first.width), format, path)
+    options = {
+        **_options(format, None, None, quality=90),
+        "save_all": True,
+        "append_images": others,
+        "duration": [milliseconds] * len(others) + [milliseconds * LAST_FRAME_TIMES],
+        "loop": 0,
+    }
+    replace_file(path, _encoded(path, first, format, options))
+
+
+def _format_of(path: str | os.PathLike[str]) -> str:
+    """Give the format that a path's suffix names."""
+    suffix = Path(path).suffix.lower()
+    if suffix not in FORMATS:
+        raise OutputError(
+            f"{quoted(path)} names no format to write; end it in {', '.join(FORMATS)}"
+        )
+    return FORMATS[suffix]
+
+
+def _check_side(size: tuple[int, int], format: str, path: str | os.PathLike[str]) -> None:
+    """Refuse a picture that its format cannot hold."""
+    longest = LONGEST_SIDE.get(format)
+    if longest is not None and max(size) > longest:
+        raise OutputError(
+            f"{quoted(path)} cannot hold {size[0]}x{size[1]} pixels, {format} ends at {longest};"
+            " choose .png or .tif"
+        )
+
+
+def _image(pixels: Tensor, alpha: Tensor | None) -> Image.Image:
+    """Turn pixels, and alpha where there is one, into an 8-bit Pillow image."""
+    if pixels.ndim != 4 or pixels.shape[:2] != (1, 3) or pixels.numel() == 0:
+        raise ShapeError(f"pixels to write are (1, 3, H, W), not {tuple(pixels.shape)}")
+    if alpha is None:
+        return Image.fromarray(_levels(pixels).numpy())
+    expected = (1, 1, *pixels.shape[-2:])
+    if tuple(alpha.shape) != expected:
+        raise ShapeError(f"alpha to write is {tuple(alpha.shape)}, its pixels want {expected}")
+    return Image.fromarray(torch.cat([_levels(pixels), _levels(alpha)], dim=-1).numpy())
+
+
+def _levels(values: Tensor) -> Tensor:
+    """Round half up to 8 bits: (1, C, H, W) in [0, 1] -> (H, W, C) uint8 on the CPU."""
+    values = values.detach()
+    if not values.is_floating_point() or not bool(torch.isfinite(values).all()):
+        raise PictureError("pixels to write are not finite floating-point numbers; check the run")
+    if values.dtype != torch.float64:  # halves have no room for 255 levels and a half
+        values = values.to(torch.float32)
+    levels = values.clamp(0, 1).mul(255).add_(0.5).floor_()
+    return levels[0].permute(1, 2, 0).to("cpu", torch.uint8).contiguous()
+
+
+def _options(format: str, exif: bytes | None, packet: bytes | None, quality: int) -> dict[str, Any]:
+    """Give Pillow's options for a format."""
+    options: dict[str, Any] = {"icc_profile": srgb_profile()}
+    if exif is not None:
+        options["exif"] = exif
+    if format == "TIFF":
+        # Uncompressed: libtiff, which compresses for Pillow, cannot write EXIF's inner directories.
+        if packet is not None:  # as one more tag, since `tiffinfo` would shut EXIF out
+            options["exif"] = Image.Exif()
+            options["exif"].load(exif or b"")
+            options["exif"][XMP_TAG] = packet
+        return options
+    if format == "PNG":
+        if packet is not None:
+            options["pnginfo"] = PngImagePlugin.PngInfo()
+            options["pnginfo"].add_itxt("XML:com.adobe.xmp", packet.decode())
+        return options
+    options["quality"] = quality
+    if packet is not None:
+        options["xmp"] = packet
+    if format == "JPEG":
+        options["subsampling"] = 0  # 4:4:4
+    else:
+        options["method"] = 4
+        options["exact"] = True  # colours under full transparency are kept
+    return options
+
+
+def _encoded(
+    path: str | os.PathLike[str], image: Image.Image, format: str, options: dict[str, Any]
+) -> bytes:
+    """Encode in memory, so that nothing on disk is touched before the picture is complete."""
+    buffer = BytesIO()
+    try:
+        image.save(buffer, format, **options)
+    except Exception as error:  # encoders raise nearly anything
+        raise OutputError(
+            f"{quoted(path)} cannot be encoded as {format} ({reason(error)});"
+            " choose another format or leave the metadata out"
+        ) from error
+    return buffer.getvalue()

@@ -1,0 +1,207 @@
+"""What is minimised: targets and weights that turn a picture's statistics into a loss.
+
+    statistics = objective.measure(features)          sums over positions: add them up over tiles
+    judgement = objective.judge(statistics, image)    the loss, its terms, each layer's residual
+    gradients = objective.feature_gradients(features, judgement)
+
+Two passes instead of one, because the style term's gradient at any position needs the Gram matrix
+of the whole picture, and nothing else of it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from vangram.errors import ShapeError
+from vangram.losses import (
+    content_loss,
+    content_loss_grad,
+    gram,
+    gram_loss,
+    gram_loss_grad,
+    total_variation,
+    total_variation_grad,
+)
+from vangram.networks import FeatureNetwork
+from vangram.recipe import Recipe
+
+
+@dataclass(frozen=True)
+class Term:
+    """One summand of a loss: `value` in the recipe's units, and the weight it counts with."""
+
+    kind: str
+    """"content", "style" or "tv"."""
+    layer: str
+    """Empty for the total variation."""
+    value: float
+    weight: float
+
+    @property
+    def weighted(self) -> float:
+        """What the term adds to the loss."""
+        return self.weight * self.value
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """An objective at an image: the loss, its terms and the gradient (1, 3, H, W)."""
+
+    loss: float
+    terms: tuple[Term, ...]
+    gradient: Tensor
+
+
+@dataclass(frozen=True)
+class Statistics:
+    """All that a loss needs to know of features: sums over positions, by layer."""
+
+    grams: Mapping[str, Tensor]
+    """(C, C) each."""
+    content: Mapping[str, Tensor]
+    """½ Σ (F − P)², float64 scalars."""
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """A loss, and the residuals G − A (C, C) by layer that its gradient needs."""
+
+    terms: tuple[Term, ...]
+    residuals: Mapping[str, Tensor]
+
+    @property
+    def loss(self) -> float:
+        """The weighted sum of the terms."""
+        return sum(term.weighted for term in self.terms)
+
+
+@dataclass(frozen=True)
+class Objective:
+    """L_total = α Σ w L_content + β Σ w_l E_l (Gatys et al. 2016, equation 7) + γ TV.
+
+    In `paper` units the terms are the literal formulas. In `relative` units each is divided by what
+    it would be for features of zero, so by what the target weighs. The total variation is a mean
+    over pixels and channels in both.
+    """
+
+    recipe: Recipe
+    content: Mapping[str, Tensor]
+    """Layer -> target P, (1, C, h, w)."""
+    style: Mapping[str, Tensor]
+    """Layer -> target Gram matrix per position, A / M_style, (C, C)."""
+    positions: Mapping[str, int]
+    """Layer -> M, the positions of the image's features there."""
+    weighs: Mapping[str, float]
+    """"content relu4_1" -> what one unit of that term is in the literal formulas."""
+
+    @classmethod
+    @torch.no_grad()
+    def of(
+        cls, recipe: Recipe, network: FeatureNetwork, content: Tensor, style: Tensor
+    ) -> Objective:
+        """The objective for an image of the size of `content`.
+
+        Args:
+            recipe: weights, layers and units.
+            network: whose features are compared.
+            content: (1, 3, H, W), the photograph.
+            style: (1, 3, H', W'), the painting, of any size.
+
+        Raises:
+            LayerError: the network lacks a layer.
+            SizeError: a picture is too small for a layer.
+        """
+        wanted = set(recipe.layers)
+        content_layers = wanted & recipe.content_layers.keys() if recipe.content_weight else set()
+        style_layers = wanted & recipe.style_layers.keys() if recipe.style_weight else set()
+        found = network(content, content_layers) if content_layers else {}
+        painted = network(style, style_layers) if style_layers else {}
+        grams = {layer: gram(f[0]) / f[0, 0].numel() for layer, f in painted.items()}
+        positions = {
+            layer: (content.shape[2] // stride) * (content.shape[3] // stride)
+            for layer in grams
+            if (stride := network.topology.stride(layer))
+        }
+        weighs = {}
+        for layer, features in found.items():
+            literal = content_loss(features, torch.zeros_like(features))
+            weighs[f"content {layer}"] = float(literal)
+        for layer, target in grams.items():
+            weighs[f"style {layer}"] = float(gram_loss(target * positions[layer], positions[layer]))
+        if recipe.units == "paper":
+            weighs = dict.fromkeys(weighs, 1.0)
+        return cls(recipe, found, grams, positions, {k: v or 1.0 for k, v in weighs.items()})
+
+    @property
+    def layers(self) -> tuple[str, ...]:
+        """The layers whose features are needed, shallow to deep."""
+        return tuple(sorted(self.content.keys() | self.style.keys()))
+
+    def measure(self, features: Mapping[str, Tensor]) -> Statistics:
+        """Statistics of an image's features (1, C, h, w), by layer."""
+        return Statistics(
+            grams={layer: gram(features[layer][0]) for layer in self.style},
+            content={
+                layer: content_loss(features[layer], target)
+                for layer, target in self.content.items()
+            },
+        )
+
+    def judge(self, statistics: Statistics, image: Tensor) -> Judgement:
+        """The terms and residuals that follow from the whole picture's statistics.
+
+        Args:
+            statistics: of the whole picture.
+            image: (1, 3, H, W), for the total variation.
+        """
+        terms, residuals = [], {}
+        for layer, literal in statistics.content.items():
+            terms.append(self._term("content", layer, literal))
+        for layer, summed in statistics.grams.items():
+            target = self.style[layer]
+            if summed.shape != target.shape:
+                raise ShapeError(f"{layer}: Gram {tuple(summed.shape)}, not {tuple(target.shape)}")
+            residuals[layer] = summed - target * self.positions[layer]
+            literal = gram_loss(residuals[layer], self.positions[layer])
+            terms.append(self._term("style", layer, literal))
+        if self.recipe.tv_weight:
+            value = float(total_variation(image)) / image.numel()
+            terms.append(Term("tv", "", value, self.recipe.tv_weight))
+        return Judgement(tuple(terms), residuals)
+
+    def feature_gradients(
+        self, features: Mapping[str, Tensor], judgement: Judgement
+    ) -> dict[str, Tensor]:
+        """Gradient of the loss with respect to features (1, C, h, w), by layer."""
+        gradients: dict[str, Tensor] = {}
+        for layer, residual in judgement.residuals.items():
+            slope = gram_loss_grad(features[layer][0], residual, self.positions[layer])
+            gradients[layer] = slope.mul_(self._slope("style", layer))[None]
+        for layer, target in self.content.items():
+            slope = content_loss_grad(features[layer], target)
+            slope = slope.mul_(self._slope("content", layer))
+            gradients[layer] = gradients[layer] + slope if layer in gradients else slope
+        return gradients
+
+    def image_gradient(self, image: Tensor) -> Tensor | None:
+        """Gradient of the terms taken on the pixels themselves; None where there are none."""
+        if not self.recipe.tv_weight:
+            return None
+        return total_variation_grad(image).mul_(self.recipe.tv_weight / image.numel())
+
+    def _term(self, kind: str, layer: str, literal: Tensor) -> Term:
+        value = float(literal) / self.weighs[f"{kind} {layer}"]
+        return Term(kind, layer, value, self._weight(kind, layer))
+
+    def _weight(self, kind: str, layer: str) -> float:
+        if kind == "content":
+            return self.recipe.content_weight * self.recipe.content_layers[layer]
+        return self.recipe.style_weight * self.recipe.style_layers[layer]
+
+    def _slope(self, kind: str, layer: str) -> float:
+        """What the loss gains per unit of a literal term."""
+        return self._weight(kind, layer) / self.weighs[f"{kind} {layer}"]

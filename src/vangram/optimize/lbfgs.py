@@ -1,0 +1,93 @@
+"""Limited-memory BFGS with a backtracking line search."""
+
+from __future__ import annotations
+
+import math
+from collections import deque
+
+from torch import Tensor
+
+from vangram.objective import Evaluation
+from vangram.optimize.optimizer import Evaluate, Move, dot
+
+SUFFICIENT = 1e-4
+"""Share of the promised decrease that a step must keep (Armijo's condition)."""
+TRIALS = 12
+"""Steps tried in one direction before it is given up."""
+FIRST_CHANGE = 0.05
+"""Largest change of a pixel in the first step, of which nothing is known yet."""
+LARGEST_CHANGE = 0.5
+"""Of a pixel in any step: half the range from black to white."""
+
+
+class LBFGS:
+    """Nocedal and Wright, Numerical Optimization, algorithm 7.5, from the image's own gradient.
+
+    A full step is tried first and shortened by quadratic interpolation until it keeps enough of the
+    decrease that the slope promises. Nearly every step is accepted at once, so that a step costs one
+    evaluation. Pairs without positive curvature are left out, which keeps the metric positive
+    definite where a Wolfe search would spend evaluations.
+
+    Args:
+        history: pairs of changes kept; the memory is twice as many images.
+    """
+
+    def __init__(self, history: int = 10) -> None:
+        self.pairs: deque[tuple[Tensor, Tensor, float]] = deque(maxlen=history)
+        self.here: Evaluation | None = None
+        self.caution = 1.0
+
+    def restart(self) -> None:
+        """Forget the history and the last evaluation; take smaller first steps."""
+        self.pairs.clear()
+        self.here = None
+        self.caution *= 0.25
+
+    def move(self, image: Tensor, evaluate: Evaluate) -> Move:
+        """Go one step from `image`."""
+        here = self.here or evaluate(image)
+        direction = self._direction(here.gradient)
+        slope = dot(direction, here.gradient)
+        if not slope < 0:  # rounding has spoilt the metric, or the gradient is zero
+            self.pairs.clear()
+            direction = self._direction(here.gradient)
+            slope = dot(direction, here.gradient)
+        length = min(1.0, LARGEST_CHANGE / max(float(direction.abs().max()), 1e-30))
+        for _ in range(TRIALS):
+            trial = image + length * direction
+            there = evaluate(trial)
+            if there.loss <= here.loss + SUFFICIENT * length * slope:
+                self._learn(trial - image, there.gradient - here.gradient)
+                self.here = there
+                return Move(trial, there)
+            length *= _shorter(here.loss, slope * length, there.loss)
+        self.here = here
+        return Move(image, here, stuck=True)
+
+    def _direction(self, gradient: Tensor) -> Tensor:
+        """The two-loop recursion (algorithm 7.4)."""
+        if not self.pairs:
+            steepest = float(gradient.abs().max())
+            return gradient * (-FIRST_CHANGE * self.caution / max(steepest, 1e-30))
+        q = -gradient
+        shares = []
+        for change, turn, curvature in reversed(self.pairs):
+            shares.append(dot(change, q) / curvature)
+            q = q - shares[-1] * turn
+        change, turn, curvature = self.pairs[-1]
+        q = q * (curvature / dot(turn, turn))
+        for (change, turn, curvature), share in zip(self.pairs, reversed(shares), strict=True):
+            q = q + (share - dot(turn, q) / curvature) * change
+        return q
+
+    def _learn(self, change: Tensor, turn: Tensor) -> None:
+        curvature = dot(change, turn)
+        if curvature > 1e-10 * dot(turn, turn) ** 0.5 * dot(change, change) ** 0.5:
+            self.pairs.append((change, turn, curvature))
+
+
+def _shorter(loss: float, slope: float, tried: float) -> float:
+    """Share of a step that was too long, from the parabola through what is known of it."""
+    if not math.isfinite(tried):
+        return 0.1
+    return min(0.5, max(0.1, -slope / (2 * (tried - loss - slope))))

@@ -1,0 +1,54 @@
+"""The plan from coarse to fine: which sizes, and how many steps at each."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from vangram.recipe import Recipe
+
+COARSEST = 128
+"""Longer side in pixels of the first level; below it a picture has no room for a stroke."""
+
+
+@dataclass(frozen=True)
+class Level:
+    """One size of the plan."""
+
+    number: int
+    """From 1."""
+    of: int
+    size: tuple[int, int]
+    """(height, width) in pixels."""
+    steps: int
+    work_before: float
+    """Share of the plan's work, counted in pixels times steps, that comes before this level."""
+    work: float
+    """This level's share."""
+
+
+def coarse_to_fine(size: tuple[int, int], smallest: int, recipe: Recipe) -> tuple[Level, ...]:
+    """Sizes that double up to the last one.
+
+    Args:
+        size: (height, width) of the result.
+        smallest: pixels that a level's shorter side needs for the network's layers.
+        recipe: steps at each level, and how many levels; None: down to `COARSEST`.
+    """
+    sizes = [size]
+    while recipe.levels is None or len(sizes) < recipe.levels:
+        halves = (round(sizes[0][0] / 2), round(sizes[0][1] / 2))
+        if min(halves) < smallest or (recipe.levels is None and max(halves) < COARSEST):
+            break
+        sizes.insert(0, halves)
+    costs = [height * width * recipe.steps for height, width in sizes]
+    return tuple(
+        Level(
+            number=index + 1,
+            of=len(sizes),
+            size=level,
+            steps=recipe.steps,
+            work_before=sum(costs[:index]) / sum(costs),
+            work=costs[index] / sum(costs),
+        )
+        for index, level in enumerate(sizes)
+    )

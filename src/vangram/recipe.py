@@ -1,0 +1,165 @@
+"""The settings of a run: frozen, validated, and the only home of their defaults."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, fields
+from typing import Any, Literal, get_args
+
+from vangram.errors import RecipeError, SettingError
+
+Units = Literal["relative", "paper"]
+OptimizerName = Literal["lbfgs", "adam"]
+Init = Literal["content", "noise", "picture"]
+
+LARGEST_SIZE = 32_768
+"""Pixels of the longer side; beyond it, a mistyped number is likelier than a wish."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Recipe:
+    """All that decides how a picture comes out, its inputs aside.
+
+    Raises:
+        SettingError: a setting is out of range; the message names it, and what it may be.
+    """
+
+    size: int = 512
+    """Longer side of the result in pixels."""
+    network: str = "vgg19-lite"
+    """Name of the network whose features are compared."""
+    content_layers: Mapping[str, float] = field(default_factory=lambda: {"relu4_1": 1.0})
+    """Layer -> its weight among the content terms."""
+    style_layers: Mapping[str, float] = field(
+        default_factory=lambda: {f"relu{block}_1": 0.2 for block in range(1, 6)}
+    )
+    """Layer -> its weight w_l among the style terms."""
+    content_weight: float = 1.0
+    """α of the paper, in `units`."""
+    style_weight: float = 10.0
+    """β of the paper, in `units`."""
+    tv_weight: float = 0.0
+    """Weight of the total variation per pixel and channel; not part of the paper."""
+    units: Units = "relative"
+    """"relative": each term over what its target weighs; "paper": the literal formulas."""
+    init: Init = "content"
+    """What the first image is: the content, white noise, or a picture that is given."""
+    seed: int = 0
+    """Of the white noise."""
+    optimizer: OptimizerName = "lbfgs"
+    steps: int = 100
+    """Optimiser steps at each level, from coarse to fine."""
+    levels: int | None = None
+    """How many sizes, each twice the last one, lead up to `size`; None: as many as make sense."""
+    device: str = "auto"
+    """"auto", or a device as torch names it: "cpu", "cuda", "cuda:1", "mps"."""
+
+    def __post_init__(self) -> None:
+        """Check every setting, and the few that depend on each other."""
+        object.__setattr__(self, "content_layers", _layers("content_layers", self.content_layers))
+        object.__setattr__(self, "style_layers", _layers("style_layers", self.style_layers))
+        _whole("size", self.size, 2, LARGEST_SIZE)
+        _whole("steps", self.steps, 1, 1_000_000)
+        _whole("seed", self.seed, 0, 2**63 - 1)
+        if self.levels is not None:
+            _whole("levels", self.levels, 1, 16)
+        for name in ("content_weight", "style_weight", "tv_weight"):
+            object.__setattr__(self, name, _weight(name, getattr(self, name)))
+        _one_of("units", self.units, get_args(Units))
+        _one_of("init", self.init, get_args(Init))
+        _one_of("optimizer", self.optimizer, get_args(OptimizerName))
+        for name in ("network", "device"):
+            if not isinstance(getattr(self, name), str) or not getattr(self, name):
+                raise SettingError(f"{name} needs a name, not {getattr(self, name)!r}")
+        if not (self._has_content or self._has_style):
+            raise SettingError(
+                "content_weight and style_weight (or all of their layers) are zero: "
+                "nothing is asked for; raise one of them"
+            )
+
+    @property
+    def layers(self) -> tuple[str, ...]:
+        """Every layer that a term with weight needs, sorted, so shallow to deep."""
+        content = self.content_layers if self._has_content else {}
+        style = self.style_layers if self._has_style else {}
+        return tuple(sorted({layer for layers in (content, style) for layer in layers}))
+
+    @property
+    def _has_content(self) -> bool:
+        return self.content_weight > 0 and bool(self.content_layers)
+
+    @property
+    def _has_style(self) -> bool:
+        return self.style_weight > 0 and bool(self.style_layers)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values, fit for JSON; `from_dict` gives an equal recipe back."""
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, settings: Mapping[str, Any]) -> Recipe:
+        """A recipe from plain values; what is left out takes its default.
+
+        Raises:
+            RecipeError: a setting is unknown here.
+            SettingError: a setting is out of range.
+        """
+        known = {setting.name for setting in fields(cls)}
+        unknown = sorted(set(settings) - known)
+        if unknown:
+            raise RecipeError(
+                f"unknown setting {unknown[0]!r} in the recipe (made by a newer vangram?); "
+                f"known are {', '.join(sorted(known))}"
+            )
+        return cls(**settings)
+
+
+def parse_layers(text: str) -> dict[str, float]:
+    """Layers as people write them: "relu1_1,relu2_1" or "relu1_1=0.5,relu2_1=2".
+
+    Raises:
+        SettingError: a weight is no number, or a layer is named twice.
+    """
+    layers: dict[str, float] = {}
+    for part in filter(None, (part.strip() for part in text.split(","))):
+        layer, _, weight = part.partition("=")
+        if layer in layers:
+            raise SettingError(f"layer {layer!r} is named twice in {text!r}")
+        try:
+            layers[layer.strip()] = float(weight or 1)
+        except ValueError:
+            raise SettingError(
+                f"{part!r} is no layer and weight; write it as relu3_1 or relu3_1=0.5"
+            ) from None
+    return layers
+
+
+def format_layers(layers: Mapping[str, float]) -> str:
+    """The inverse of `parse_layers`."""
+    return ",".join(f"{layer}={weight:g}" for layer, weight in layers.items())
+
+
+def _layers(name: str, layers: object) -> dict[str, float]:
+    if not isinstance(layers, Mapping):
+        raise SettingError(f"{name} needs a mapping of layer to weight, not {layers!r}")
+    checked = {str(layer): _weight(f"{name}: {layer}", weight) for layer, weight in layers.items()}
+    return {layer: weight for layer, weight in sorted(checked.items()) if weight > 0}
+
+
+def _weight(name: str, value: object) -> float:
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        raise SettingError(f"{name} needs a number, not {value!r}")
+    if not math.isfinite(value) or value < 0:
+        raise SettingError(f"{name} needs a finite number of at least 0, not {value}")
+    return float(value)
+
+
+def _whole(name: str, value: object, least: int, most: int) -> None:
+    if isinstance(value, bool) or not isinstance(value, int) or not least <= value <= most:
+        raise SettingError(f"{name} needs a whole number from {least} to {most}, not {value!r}")
+
+
+def _one_of(name: str, value: object, allowed: tuple[str, ...]) -> None:
+    if value not in allowed:
+        raise SettingError(f"{name} needs one of {', '.join(allowed)}, not {value!r}")

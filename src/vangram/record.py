@@ -1,0 +1,81 @@
+"""How a picture was made: recipe, inputs, network and versions, as text that travels with it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from vangram.errors import RecipeError, SettingError
+from vangram.recipe import Recipe
+
+FORMAT = 1
+"""Of the text; raised when an older vangram could no longer read it."""
+
+
+@dataclass(frozen=True)
+class Input:
+    """One of the pictures given: where it was, and the SHA-256 of its file."""
+
+    path: str
+    sha256: str | None
+    """None for a picture that came from memory: it cannot be found again."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Record:
+    """Everything needed to make a picture again, and to know whether that can succeed."""
+
+    recipe: Recipe
+    content: Input
+    style: Input
+    start: Input | None = None
+    """The picture to start from, where the recipe's `init` is "picture"."""
+    network_sha256: str
+    versions: Mapping[str, str]
+    """What the arithmetic depends on: vangram, torch, python, threads, device."""
+    finished: bool = True
+    """False for the picture so far of a run that was stopped early."""
+
+    def to_json(self) -> str:
+        """The record as compact JSON."""
+        return json.dumps({"format": FORMAT} | asdict(self), separators=(",", ":"))
+
+    @classmethod
+    def from_json(cls, text: str) -> Record:
+        """A record from its JSON.
+
+        Raises:
+            RecipeError: the text is no record, or of a format that is not known here.
+        """
+        try:
+            values: dict[str, Any] = json.loads(text)
+            version = values.pop("format")
+            if version != FORMAT:
+                raise RecipeError(
+                    f"the recipe has format {version}, this vangram reads {FORMAT}: "
+                    "use the version that made it"
+                )
+            values["recipe"] = Recipe.from_dict(values["recipe"])
+            for name in ("content", "style", "start"):
+                if values.get(name) is not None:
+                    values[name] = Input(**values[name])
+            return cls(**values)
+        except (ValueError, TypeError, KeyError, AttributeError, SettingError) as error:
+            raise RecipeError(f"the recipe is damaged ({error})") from error
+
+    def differences(self, other: Record) -> list[str]:
+        """What `other` does not share, one line each; empty where the same bytes can be expected."""
+        lines = [] if self.finished else ["the run was stopped early; this one goes to its end"]
+        for name in ("content", "style", "start"):
+            ours, theirs = getattr(self, name), getattr(other, name)
+            if ours and theirs and ours.sha256 != theirs.sha256:
+                lines.append(f"the {name} is not the same file: {theirs.path}")
+        if self.network_sha256 != other.network_sha256:
+            lines.append(f"the network {self.recipe.network} has other parameters")
+        for name in sorted(self.versions.keys() | other.versions.keys()):
+            was, now = self.versions.get(name, "none"), other.versions.get(name, "none")
+            if was != now:
+                lines.append(f"{name} was {was}, is {now}")
+        return lines

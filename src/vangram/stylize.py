@@ -1,0 +1,189 @@
+"""Style transfer: the whole story, top to bottom.
+
+Gatys, Ecker and Bethge, "A Neural Algorithm of Artistic Style" (2015; CVPR 2016): find the picture
+whose features are the photograph's and whose features' Gram matrices are the painting's, by
+gradient descent on its pixels, from coarse to fine.
+"""
+
+from __future__ import annotations
+
+import os
+import platform
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from importlib import metadata
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import torch
+from PIL.Image import Image
+from torch import Tensor
+
+from vangram.engines import WholeEngine
+from vangram.errors import SettingError
+from vangram.images import Picture, fit, read_picture, resize, write_picture
+from vangram.networks import FeatureNetwork, load_network, network_sha256
+from vangram.objective import Objective
+from vangram.optimize import LBFGS, Adam, Level, Optimizer, Step, coarse_to_fine, descend
+from vangram.recipe import Recipe
+from vangram.record import Input, Record
+
+Source = str | os.PathLike[str] | Image | Tensor
+"""A picture: a file, a Pillow image, or a tensor (3, H, W) in [0, 1]."""
+
+
+def stylize(
+    content: Source, style: Source, *, start: Source | None = None, **settings: Any
+) -> Painting:
+    """Repaint a photograph in the style of a painting.
+
+    Args:
+        content: the photograph.
+        style: the painting.
+        start: a picture to start from; implies `init="picture"`.
+        settings: those of `Recipe`.
+
+    Raises:
+        InputError: something given cannot be used; nothing has been computed then.
+        DivergedError: the optimisation failed.
+    """
+    transfer = StyleTransfer.prepare(content, style, start=start, **settings)
+    for step in transfer:
+        image = step.image
+    return transfer.painting(image)
+
+
+@dataclass(frozen=True)
+class StyleTransfer:
+    """A run that is prepared and checked; iterating over it runs it, step by step."""
+
+    record: Record
+    content: Picture
+    style: Picture
+    start: Picture | None
+    network: FeatureNetwork
+    levels: tuple[Level, ...]
+    device: torch.device
+
+    def __iter__(self) -> Iterator[Step]:
+        """From coarse to fine, each level from the last one's picture."""
+        recipe, image = self.record.recipe, None
+        for level in self.levels:
+            content = self._at(level.size, self.content)
+            style = self._at(fit(self.style.size, max(level.size)), self.style)
+            objective = Objective.of(recipe, self.network, content, style)
+            engine = WholeEngine(self.network, objective)
+            optimizer = _OPTIMIZERS[recipe.optimizer]()
+            image = self._first(content) if image is None else resize(image, level.size)
+            for step in descend(image, engine, optimizer, level):
+                image = step.image
+                yield step
+
+    @classmethod
+    def prepare(
+        cls, content: Source, style: Source, *, start: Source | None = None, **settings: Any
+    ) -> StyleTransfer:
+        """Read and check everything that is needed, and compute nothing yet.
+
+        Args and errors as `stylize`; a whole `recipe` may be given in place of single settings.
+        """
+        recipe = settings.pop("recipe", None) or Recipe(
+            **({"init": "picture"} if start is not None else {}) | settings
+        )
+        if (recipe.init == "picture") != (start is not None):
+            raise SettingError('init "picture" and a picture to start from go together')
+        photograph, painting = read_picture(content), read_picture(style)
+        first = None if start is None else read_picture(start)
+        device = _device(recipe.device)
+        network = load_network(recipe.network, device)
+        smallest = network.topology.smallest_size(recipe.layers)
+        record = Record(
+            recipe=recipe,
+            content=Input(photograph.name, photograph.sha256),
+            style=Input(painting.name, painting.sha256),
+            start=None if first is None else Input(first.name, first.sha256),
+            network_sha256=network_sha256(recipe.network),
+            versions=_versions(device),
+        )
+        levels = coarse_to_fine(fit(photograph.size, recipe.size), smallest, recipe)
+        return cls(record, photograph, painting, first, network, levels, device)
+
+    def painting(self, image: Tensor, *, finished: bool = True) -> Painting:
+        """The result, from the image of any step: at its full size, in range, with its alpha."""
+        size = self.levels[-1].size
+        pixels = resize(image, size).clamp(0, 1).cpu()
+        alpha = self.content.alpha
+        return Painting(
+            pixels=pixels,
+            alpha=None if alpha is None else resize(alpha, size),
+            exif=self.content.exif,
+            record=replace(self.record, finished=finished),
+        )
+
+    def _first(self, content: Tensor) -> Tensor:
+        recipe = self.record.recipe
+        if self.start is not None:
+            return self._at((content.shape[2], content.shape[3]), self.start)
+        if recipe.init == "content":
+            return content
+        generator = torch.Generator().manual_seed(recipe.seed)
+        return torch.rand(content.shape, generator=generator).to(content.device)
+
+    def _at(self, size: tuple[int, int], picture: Picture) -> Tensor:
+        return resize(picture.pixels, size).to(self.device)
+
+
+@dataclass(frozen=True)
+class Painting:
+    """A result: pixels (1, 3, H, W) in [0, 1] and how they were made."""
+
+    pixels: Tensor
+    alpha: Tensor | None
+    exif: bytes | None
+    record: Record
+
+    def save(self, path: str | os.PathLike[str]) -> Path:
+        """Write PNG, JPEG, WebP or TIFF by suffix, with the record inside; overwrites.
+
+        Raises:
+            OutputError: the file cannot be written.
+        """
+        write_picture(
+            path, self.pixels, alpha=self.alpha, exif=self.exif, recipe=self.record.to_json()
+        )
+        return Path(path)
+
+
+_OPTIMIZERS: dict[str, type[Optimizer]] = {"lbfgs": LBFGS, "adam": Adam}
+
+
+def _device(name: str) -> torch.device:
+    if name == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        device = torch.device(name)
+        torch.zeros(1, device=device)
+    except (RuntimeError, AssertionError, NotImplementedError) as error:
+        raise SettingError(f"there is no device {name!r} here; try --device cpu") from error
+    return device
+
+
+def _versions(device: torch.device) -> dict[str, str]:
+    return {
+        "vangram": metadata.version("vangram"),
+        "torch": torch.__version__,
+        "python": platform.python_version(),
+        "threads": str(torch.get_num_threads()),
+        "device": device.type,
+    }
+
+
+class _CallableModule(ModuleType):
+    """`vangram.stylize` names this module and its function; called, either is the function."""
+
+    __call__ = staticmethod(stylize)
+
+
+sys.modules[__name__].__class__ = _CallableModule
