@@ -1,0 +1,88 @@
+"""Fixtures that several folders' tests share."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from tests.support import drawn, he_initialised
+from vangram.networks import FeatureNetwork, load_network
+from vangram.networks.registry import VGG19
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a command left behind."""
+
+    code: int
+    out: str
+    err: str
+
+
+@pytest.fixture(scope="session")
+def vgg19() -> FeatureNetwork:
+    """VGG-19's topology with random parameters, float64: what is exact, is exact for any."""
+    return he_initialised(VGG19)
+
+
+@pytest.fixture(scope="session")
+def lite() -> FeatureNetwork:
+    """The network that ships, float32."""
+    return load_network("vgg19-lite")
+
+
+@pytest.fixture(scope="session")
+def lite64() -> FeatureNetwork:
+    """The network that ships, in float64."""
+    return load_network("vgg19-lite").double()
+
+
+@pytest.fixture
+def saved(tmp_path: Path) -> Callable[..., Path]:
+    """Draw a picture into a file."""
+
+    def save(name: str, height: int = 48, width: int = 64, seed: int = 0) -> Path:
+        levels = drawn(height, width, seed).mul(255).round().byte()
+        Image.fromarray(levels.permute(1, 2, 0).contiguous().numpy()).save(tmp_path / name)
+        return tmp_path / name
+
+    return save
+
+
+@pytest.fixture
+def photo(saved: Callable[..., Path]) -> Path:
+    """A photograph's stand-in, 64 x 48 px."""
+    return saved("photo.png", 48, 64, seed=1)
+
+
+@pytest.fixture
+def painting(saved: Callable[..., Path]) -> Path:
+    """A painting's stand-in, 48 x 56 px."""
+    return saved("painting.png", 56, 48, seed=2)
+
+
+@pytest.fixture
+def command(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Callable[..., Outcome]:
+    """Run the command line in this process."""
+    from vangram.cli import main
+
+    def run(*arguments: object) -> Outcome:
+        monkeypatch.setattr(sys, "argv", ["vangram", *map(str, arguments)])
+        capsys.readouterr()
+        code = 0
+        try:
+            main()
+        except SystemExit as stop:
+            assert stop.code is None or isinstance(stop.code, int)
+            code = stop.code or 0
+        said = capsys.readouterr()
+        return Outcome(code, said.out, said.err)
+
+    return run

@@ -1,0 +1,104 @@
+"""The total variation against numbers by hand, and its gradient against autograd."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+import torch
+from torch import Tensor
+
+from vangram.losses import total_variation, total_variation_grad
+from vangram.losses.total_variation import EPSILON
+
+# Rounding alone: differences and roots of numbers near one in float64.
+ROUNDING = 1e-12
+
+
+def picture(seed: int, *shape: int) -> Tensor:
+    generator = torch.Generator().manual_seed(seed)
+    return torch.rand(shape or (1, 3, 5, 7), generator=generator, dtype=torch.float64)
+
+
+def autograd(image: Tensor) -> Tensor:
+    image = image.clone().requires_grad_()
+    dx = torch.zeros_like(image)
+    dy = torch.zeros_like(image)
+    dx[..., :-1] = image[..., 1:] - image[..., :-1]
+    dy[..., :-1, :] = image[..., 1:, :] - image[..., :-1, :]
+    loss = ((dx**2 + dy**2 + EPSILON**2) ** 0.5 - EPSILON).sum()
+    (gradient,) = torch.autograd.grad(loss, image)
+    return gradient
+
+
+def test_total_variation_equals_the_sum_by_hand() -> None:
+    image = torch.tensor([[0.0, 0.3], [0.4, 1.0]], dtype=torch.float64)
+
+    def length(dx: float, dy: float) -> float:
+        return math.sqrt(dx**2 + dy**2 + 0.01**2) - 0.01
+
+    by_hand = (
+        length(0.3 - 0.0, 0.4 - 0.0) + length(0, 1.0 - 0.3) + length(1.0 - 0.4, 0) + length(0, 0)
+    )
+    assert float(total_variation(image)) == pytest.approx(by_hand, rel=ROUNDING)
+    assert total_variation(image).dtype == torch.float64
+
+
+def test_total_variation_of_a_constant_is_zero() -> None:
+    image = torch.full((1, 3, 6, 5), 0.7, dtype=torch.float64)
+    assert float(total_variation(image)) == 0
+    assert not total_variation_grad(image).any()
+
+
+def test_total_variation_of_a_step_is_its_height_times_its_length() -> None:
+    image = torch.zeros(1, 1, 10, 8, dtype=torch.float64)
+    image[..., 4:] = 1
+    # The smoothing takes off ε − ε²/2 of each of the ten differences.
+    assert float(total_variation(image)) == pytest.approx(10 * (1 - EPSILON), abs=10 * EPSILON**2)
+
+
+def test_total_variation_counts_every_channel() -> None:
+    image = picture(0)
+    by_channel = sum(float(total_variation(image[:, index])) for index in range(3))
+    assert float(total_variation(image)) == pytest.approx(by_channel, rel=ROUNDING)
+
+
+def test_total_variation_grad_matches_autograd_in_float64() -> None:
+    image = picture(1)
+    torch.testing.assert_close(
+        total_variation_grad(image), autograd(image), rtol=ROUNDING, atol=ROUNDING
+    )
+
+
+def test_total_variation_grad_of_another_scale_is_detected() -> None:
+    image = picture(1)
+    wrong = total_variation_grad(image * 1.001)
+    assert not torch.allclose(wrong, autograd(image), rtol=ROUNDING, atol=ROUNDING)
+
+
+def test_total_variation_passes_gradcheck() -> None:
+    assert torch.autograd.gradcheck(total_variation, (picture(2, 2, 3, 4).requires_grad_(),))
+
+
+def test_total_variation_grad_sums_to_zero() -> None:
+    # Adding a constant to the picture changes no difference.
+    assert abs(float(total_variation_grad(picture(3)).sum())) < ROUNDING
+
+
+def test_total_variation_is_the_same_in_every_memory_layout() -> None:
+    image = picture(4)
+    innermost = image.to(memory_format=torch.channels_last)
+    assert innermost.stride() != image.stride()
+    torch.testing.assert_close(
+        total_variation(innermost), total_variation(image), rtol=ROUNDING, atol=0
+    )
+    torch.testing.assert_close(
+        total_variation_grad(innermost), total_variation_grad(image), rtol=ROUNDING, atol=ROUNDING
+    )
+
+
+def test_total_variation_grad_keeps_shape_and_dtype() -> None:
+    image = picture(5).float()
+    gradient = total_variation_grad(image)
+    assert gradient.dtype == torch.float32
+    assert gradient.shape == image.shape

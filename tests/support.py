@@ -1,0 +1,70 @@
+"""What several test files share beside fixtures: pictures, random networks, simple objectives."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from vangram.networks import FeatureNetwork, Topology
+from vangram.objective import Evaluation
+
+
+def drawn(height: int, width: int, seed: int) -> Tensor:
+    """A picture (3, height, width) of soft patches under fine grain, in levels of 1/255."""
+    generator = torch.Generator().manual_seed(seed)
+    coarse = torch.rand(1, 3, 5, 6, generator=generator)
+    soft = functional.interpolate(coarse, (height, width), mode="bilinear")[0]
+    grain = torch.rand(3, height, width, generator=generator)
+    return ((0.8 * soft + 0.2 * grain) * 255).round() / 255
+
+
+def batched(height: int, width: int, seed: int) -> Tensor:
+    """A picture (1, 3, height, width) of soft patches, in float64."""
+    return drawn(height, width, seed)[None].double()
+
+
+def he_initialised(topology: Topology, seed: int = 0, dead_from: float = 1.0) -> FeatureNetwork:
+    """A frozen float64 network of random parameters that keep activations at their scale.
+
+    Args:
+        topology: its shape.
+        seed: of the parameters.
+        dead_from: share of each layer's channels that live; the others' ReLUs never open.
+    """
+    generator = torch.Generator().manual_seed(seed)
+    network = FeatureNetwork(topology).double()
+    for module in network.modules():
+        if isinstance(module, nn.Conv2d):
+            fan_in = module.weight[0].numel()
+            values = torch.randn(module.weight.shape, generator=generator, dtype=torch.float64)
+            assert module.bias is not None
+            with torch.no_grad():
+                module.weight.copy_(values * (2 / fan_in) ** 0.5)
+                module.bias.fill_(0.01)
+                module.bias[round(dead_from * len(module.bias)) :] = -1e6
+    return network.freeze()
+
+
+def relative_error(got: Tensor, wanted: Tensor) -> float:
+    """Norm of the difference over the norm of what is wanted."""
+    return float((got - wanted).norm() / wanted.norm())
+
+
+class Counted:
+    """A value-and-gradient callable that is made from a loss and counts how often it is asked."""
+
+    def __init__(self, loss: Callable[[Tensor], Tensor]) -> None:
+        self.loss = loss
+        self.calls = 0
+        self.losses: list[float] = []
+
+    def __call__(self, image: Tensor) -> Evaluation:
+        self.calls += 1
+        image = image.detach().clone().requires_grad_()
+        loss = self.loss(image)
+        (gradient,) = torch.autograd.grad(loss, image)
+        self.losses.append(float(loss.detach()))
+        return Evaluation(self.losses[-1], (), gradient)
