@@ -1,9 +1,10 @@
 """Distil `vgg19-lite`: pictures and teachers in, a safetensors file out.
 
-    python -m training.distil --photos DIR --teachers DIR --out FOLDER
+    python -m training.distil --photos DIR --paintings DIR --teachers DIR --out FOLDER
 
-The same command goes on where the last one stopped. The schedule is a warm-up, a constant rate and
-a decay over the last part of the steps; a finished run can be given more `--steps`.
+The same command goes on where the last one stopped. After the first steps the student repaints
+some of the photographs itself, and learns from the pictures halfway as well. The rate of learning
+rises, and then falls to nothing over the last part of the steps; a run can be given more `--steps`.
 """
 
 from __future__ import annotations
@@ -20,8 +21,9 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from torch.func import functional_call
 
+from training.halfway import make
 from training.pictures import Crops, listed, read, training_photographs
-from training.teachers import EXACT_LEVELS, LEVELS, Teacher
+from training.teachers import EXACT_LEVELS, LEVELS, MixedNetwork, Teacher
 from vangram.networks.feature_network import FeatureNetwork
 from vangram.networks.registry import VGG19_LITE
 
@@ -32,6 +34,13 @@ GRAM_WEIGHT = 0.1
 EXACT_SHARE = 4
 """One crop in so many goes to the exact teacher, which costs more than the student itself."""
 WARM_UP = 100
+"""Steps over which the rate of learning rises."""
+HALFWAY_AT = 2000
+"""Steps after which the student makes pictures halfway through an optimisation."""
+HALFWAY_COUNT = 60
+SECONDS_BETWEEN_SAVES = 120.0
+OTHER_SHARE = 0.12
+"""Crops of paintings, and of pictures halfway, for each crop of a photograph."""
 
 
 class Student(nn.Module):
@@ -40,7 +49,7 @@ class Student(nn.Module):
     def __init__(self, seed: int) -> None:
         super().__init__()
         torch.manual_seed(seed)
-        self.network = FeatureNetwork(VGG19_LITE)
+        self.network = MixedNetwork(VGG19_LITE)
         self.readouts = nn.ModuleDict()
         for layer, taught in HINTS.items():
             widths = VGG19_LITE.widths[int(layer[4]) - 1], 2 ** (int(taught[4]) + 3)
@@ -96,7 +105,7 @@ class Trainer:
 
     def __init__(self, options: argparse.Namespace) -> None:
         self.options = options
-        self.student = Student(options.seed).to(memory_format=torch.channels_last)
+        self.student = Student(options.seed)
         self.shapes = {name: p.shape for name, p in self.student.named_parameters()}
         self.matrices = {
             name: nn.Parameter(
@@ -116,10 +125,11 @@ class Trainer:
         for optimizer in self.optimizers:
             for group in optimizer.param_groups:
                 group["initial_lr"] = group["lr"]
-        groups = [([read(path) for path in training_photographs(options.photos)], 1.0)]
-        for folder in options.pictures:
-            groups.append(([read(path) for path in listed(folder)], options.share))
-        self.crops = Crops(groups, options.side, options.seed)
+        self.photographs = training_photographs(options.photos)
+        self.paintings = listed(options.paintings)
+        self.crops = Crops(options.side, options.seed)
+        self.crops.add([read(path) for path in self.photographs], 1.0)
+        self.crops.add([read(path) for path in self.paintings], OTHER_SHARE)
         self.teacher = Teacher(options.teachers)
         self.moments = Moments()
         self.step = 0
@@ -163,6 +173,24 @@ class Trainer:
         """The student's parameters in their own shapes."""
         return {name: m.view(self.shapes[name]) for name, m in self.matrices.items()}
 
+    def add_halfway(self, folder: Path) -> None:
+        """Make the pictures halfway, unless they are there, and learn from them from here on."""
+        network = FeatureNetwork(VGG19_LITE)
+        network.load_state_dict(self.network_parameters())
+        paths = make(
+            network.freeze(), self.photographs, self.paintings, folder,
+            count=HALFWAY_COUNT, seed=self.options.seed,
+        )  # fmt: skip
+        self.crops.add([read(path) for path in paths], OTHER_SHARE)
+
+    def network_parameters(self) -> dict[str, Tensor]:
+        """The student's without the read-outs, in half precision, as they ship."""
+        return {
+            name.removeprefix("network."): p.detach().half().contiguous()
+            for name, p in self.parameters().items()
+            if name.startswith("network.")
+        }
+
     def save(self, folder: Path) -> None:
         """Write the checkpoint and the network, each whole or not at all."""
         state = {
@@ -174,12 +202,7 @@ class Trainer:
         }
         torch.save(state, folder / "checkpoint.part")
         os.replace(folder / "checkpoint.part", folder / "checkpoint.pt")
-        network = {
-            name.removeprefix("network."): p.detach().half().contiguous()
-            for name, p in self.parameters().items()
-            if name.startswith("network.")
-        }
-        save_file(network, folder / "network.part")
+        save_file(self.network_parameters(), folder / "network.part")
         os.replace(folder / "network.part", folder / "vgg19-lite.safetensors")
 
     def load(self, folder: Path) -> None:
@@ -200,12 +223,16 @@ class Trainer:
                     matrix.copy_(p.float().view(matrix.shape))
 
 
-def train(trainer: Trainer, folder: Path, minutes_between_saves: float = 2.0) -> None:
+def train(trainer: Trainer, folder: Path) -> None:
     """Steps until the schedule ends; a line of the log every 50 steps, now and then a save."""
-    options, started, saved = trainer.options, time.monotonic(), time.monotonic()
+    steps, started, saved = trainer.options.steps, time.monotonic(), time.monotonic()
     running: dict[str, float] = {}
+    if trainer.step > HALFWAY_AT:
+        trainer.add_halfway(folder / "halfway")
     with (folder / "log.jsonl").open("a") as log:
-        while trainer.step < options.steps:
+        while trainer.step < steps:
+            if trainer.step == HALFWAY_AT:
+                trainer.add_halfway(folder / "halfway")
             for name, value in trainer.train_step().items():
                 running[name] = value + 0.97 * (running.get(name, value) - value)
             if trainer.step % 50 == 0:
@@ -214,11 +241,8 @@ def train(trainer: Trainer, folder: Path, minutes_between_saves: float = 2.0) ->
                 log.write(json.dumps({"step": trainer.step, "seconds": elapsed} | rounded) + "\n")
                 log.flush()
                 levels = "  ".join(f"{level[4:]} {1 - running[level]:.3f}" for level in LEVELS)
-                print(
-                    f"step {trainer.step}/{options.steps}  {elapsed:.0f} s  R²  {levels}",
-                    flush=True,
-                )
-            if time.monotonic() - saved > 60 * minutes_between_saves:
+                print(f"step {trainer.step}/{steps}  {elapsed:.0f} s  R²  {levels}", flush=True)
+            if time.monotonic() - saved > SECONDS_BETWEEN_SAVES:
                 trainer.save(folder)
                 saved = time.monotonic()
     trainer.save(folder)
@@ -229,12 +253,11 @@ def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m training.distil", description=__doc__)
     add = parser.add_argument
     add("--photos", type=Path, required=True, help="photographs; every 40th is left out")
-    add("--pictures", type=Path, nargs="*", default=[], help="more folders: paintings, halfway")
-    add("--share", type=float, default=0.2, help="of each such folder, against 1 of --photos")
+    add("--paintings", type=Path, required=True, help="to learn from as well")
     add("--teachers", type=Path, required=True, help="folder with the two teacher files")
     add("--out", type=Path, required=True, help="folder for checkpoint, log and network")
-    add("--steps", type=int, default=16_000)
-    add("--decay", type=float, default=0.4, help="share of the steps over which the rate falls")
+    add("--steps", type=int, default=14_000)
+    add("--decay", type=float, default=0.8, help="share of the steps over which the rate falls")
     add("--batch", type=int, default=8)
     add("--side", type=int, default=128, help="of the crops, in pixels")
     add("--lr", type=float, default=2.5e-3)

@@ -1,16 +1,19 @@
 """How close a network is to its teachers: R² and relative Gram error per level.
 
-    python -m training.evaluate --photos DIR --teachers DIR [--pictures DIR ...] [--network FILE]
+    python -m training.evaluate --photos DIR --paintings DIR --teachers DIR [--network FILE]
 
-R² is one minus the squared error over the variance about each channel's mean, both summed over all
-pictures, positions and channels. The relative Gram error is ‖G − A‖ / ‖A‖, averaged over pictures.
-Levels 1 to 3 are compared with VGG-19 to the letter, which pads with zeros where vgg19-lite
-reflects: "inside" leaves out the positions whose sight reaches the padding, "whole" does not.
+On held-out photographs, on paintings, and on pictures halfway through an optimisation of the one
+towards the other. R² is one minus the squared error over the variance about each channel's mean,
+both summed over all pictures, positions and channels. The relative Gram error is ‖G − A‖ / ‖A‖,
+averaged over pictures. Levels 1 to 3 are compared with VGG-19 to the letter, which pads with zeros
+where vgg19-lite reflects: "inside" leaves out the positions whose sight reaches the padding,
+"whole" does not.
 """
 
 from __future__ import annotations
 
 import argparse
+import tempfile
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -18,10 +21,11 @@ import torch
 from safetensors.torch import load_file
 from torch import Tensor
 
+from training.halfway import make
 from training.pictures import centre, held_out_photographs, listed
 from training.teachers import EXACT, EXACT_LEVELS, LEVELS, Teacher
 from vangram.losses import gram
-from vangram.networks import NETWORKS, FeatureNetwork, load_network
+from vangram.networks import FeatureNetwork, load_network
 
 SIDE = 256
 """Of the square pictures compared, in pixels."""
@@ -87,21 +91,23 @@ def main() -> None:
     """The command line."""
     parser = argparse.ArgumentParser(prog="python -m training.evaluate", description=__doc__)
     parser.add_argument("--photos", type=Path, required=True, help="every 40th is evaluated")
+    parser.add_argument("--paintings", type=Path, required=True, help="never trained on")
     parser.add_argument("--teachers", type=Path, required=True)
-    parser.add_argument("--pictures", type=Path, nargs="*", default=[], help="more folders")
     parser.add_argument("--network", type=Path, help="a file; default: the one that ships")
     options = parser.parse_args()
     network = load_network("vgg19-lite")
     if options.network:
-        network = FeatureNetwork(NETWORKS["vgg19-lite"].topology)
         network.load_state_dict(load_file(options.network))
-        network.freeze()
     teacher = Teacher(options.teachers, padding="zeros")
-    groups = {f"{options.photos.name}, held out": held_out_photographs(options.photos)}
-    groups |= {folder.name: listed(folder) for folder in options.pictures}
-    for name, paths in groups.items():
-        title = f"{name} ({len(paths)} pictures, {SIDE} px)"
-        report(title, compare(network, teacher, (centre(path, SIDE) for path in paths)))
+    photographs, paintings = held_out_photographs(options.photos), listed(options.paintings)
+    with tempfile.TemporaryDirectory() as folder:
+        halfway = make(
+            network, photographs, paintings, Path(folder), count=25, seed=0, sizes=[SIDE + 64]
+        )
+        groups = {"photographs": photographs, "paintings": paintings, "halfway": halfway}
+        for name, paths in groups.items():
+            title = f"{name} ({len(paths)} pictures, {SIDE} px)"
+            report(title, compare(network, teacher, (centre(path, SIDE) for path in paths)))
 
 
 if __name__ == "__main__":

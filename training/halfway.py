@@ -1,60 +1,60 @@
-"""Make pictures halfway through an optimisation, for training and evaluation.
-
-    python -m training.halfway --photos DIR --styles DIR --out DIR [--held-out]
-
-Photographs are repainted in the style of paintings, or of each other, from noise or from
-themselves, and stopped after a random number of steps.
-"""
+"""Pictures halfway through an optimisation, to learn from and to be evaluated on."""
 
 from __future__ import annotations
 
-import argparse
 import random
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
-from training.pictures import held_out_photographs, listed, training_photographs
-from vangram import StyleTransfer
+from vangram import Recipe, StyleTransfer
+from vangram.networks import FeatureNetwork
 
 SIZES = (128, 160, 192, 224)
 STEPS = (2, 4, 8, 15, 30, 50)
 
 
-def main() -> None:
-    """The command line."""
-    parser = argparse.ArgumentParser(prog="python -m training.halfway", description=__doc__)
-    parser.add_argument("--photos", type=Path, required=True)
-    parser.add_argument("--styles", type=Path, required=True)
-    parser.add_argument("--out", type=Path, required=True)
-    parser.add_argument("--count", type=int, default=120)
-    parser.add_argument("--held-out", action="store_true", help="of the held-out photographs")
-    parser.add_argument("--size", type=int, help="of all; default: various")
-    parser.add_argument("--seed", type=int, default=1)
-    options = parser.parse_args()
-    choose = random.Random(options.seed)
-    photographs = (held_out_photographs if options.held_out else training_photographs)(
-        options.photos
-    )
-    styles = listed(options.styles)
-    options.out.mkdir(parents=True, exist_ok=True)
-    for number in range(options.count):
-        path = options.out / f"halfway-{number:04d}.png"
-        settings = {
-            "init": choose.choice(["content", "noise"]),
-            "seed": number,
-            "size": options.size or choose.choice(SIZES),
-            "steps": choose.choice(STEPS),
-            "levels": 1,
-            "style_weight": 10 ** choose.uniform(0, 2.5),
-        }
+def make(
+    network: FeatureNetwork,
+    photographs: Sequence[Path],
+    paintings: Sequence[Path],
+    folder: Path,
+    *,
+    count: int,
+    seed: int,
+    sizes: Sequence[int] = SIZES,
+) -> list[Path]:
+    """Repaint photographs, in the style of paintings or of each other, and stop somewhere.
+
+    Starts from noise or from the photograph, and takes a random number of steps. What is in the
+    folder already is not made again.
+
+    Args:
+        network: whose features the optimisations follow.
+        photographs: to choose from.
+        paintings: to choose from.
+        folder: made if need be.
+        count: pictures in all.
+        seed: of every choice.
+        sizes: longer sides to choose from.
+    """
+    choose = random.Random(seed)
+    folder.mkdir(parents=True, exist_ok=True)
+    paths = []
+    for number in range(count):
+        recipe = Recipe(
+            init=choose.choice(["content", "noise"]),
+            seed=number,
+            size=choose.choice(sizes),
+            steps=choose.choice(STEPS),
+            levels=1,
+            style_weight=10 ** choose.uniform(0, 2.5),
+        )
         content = choose.choice(photographs)
-        style = choose.choice(styles if choose.random() < 0.6 else photographs)
-        if path.exists():
-            continue
-        transfer = StyleTransfer.prepare(content, style, **settings)
-        *_, last = transfer
-        transfer.painting(last.image).save(path)
-        print(path, flush=True)
-
-
-if __name__ == "__main__":
-    main()
+        style = choose.choice(paintings if choose.random() < 0.6 else photographs)
+        paths.append(folder / f"halfway-{number:04d}.png")
+        if not paths[-1].exists():
+            transfer = StyleTransfer.prepare(content, style, recipe=recipe)
+            *_, last = replace(transfer, network=network)
+            transfer.painting(last.image, finished=False).save(paths[-1])
+    return paths

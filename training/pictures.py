@@ -7,7 +7,6 @@ contrast and colour, blends of two pictures and noise of every grain.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -61,16 +60,20 @@ class Crops:
     """An endless, seeded source of batches; its state is its generator's.
 
     Args:
-        groups: folders' pictures, each (3, H, W) uint8, with the share of crops they give.
         side: of the square crops, in pixels.
         seed: of everything random here.
     """
 
-    def __init__(self, groups: Sequence[tuple[list[Tensor], float]], side: int, seed: int) -> None:
-        self.groups = [pictures for pictures, _ in groups]
-        self.shares = torch.tensor([share for _, share in groups])
+    def __init__(self, side: int, seed: int) -> None:
+        self.groups: list[list[Tensor]] = []
+        self.shares: list[float] = []
         self.side = side
         self.generator = torch.Generator().manual_seed(seed)
+
+    def add(self, pictures: list[Tensor], share: float) -> None:
+        """More pictures, each (3, H, W) uint8, which give this share of the crops."""
+        self.groups.append(pictures)
+        self.shares.append(share)
 
     def batch(self, count: int) -> Tensor:
         """(count, 3, side, side) float32, mostly in [0, 1] as an image under optimisation is."""
@@ -78,7 +81,8 @@ class Crops:
         return self._spoil(crops).contiguous(memory_format=torch.channels_last)
 
     def _crop(self) -> Tensor:
-        group = self.groups[int(torch.multinomial(self.shares, 1, generator=self.generator))]
+        shares = torch.tensor(self.shares)
+        group = self.groups[int(torch.multinomial(shares, 1, generator=self.generator))]
         picture = group[self._below(len(group))]
         height, width = picture.shape[1:]
         largest = min(height, width)

@@ -38,6 +38,17 @@ SMALL = Topology(
 )
 
 
+class MixedNetwork(FeatureNetwork):
+    """Computes in bfloat16 under autocast, the first convolution excepted.
+
+    That one takes differences of neighbouring pixels, which eight bits of mantissa would drown.
+    """
+
+    def _convolve(self, name: str, x: Tensor) -> Tensor:
+        with torch.autocast("cpu", torch.bfloat16, enabled=_autocast() and name != "1_1"):
+            return super()._convolve(name, x)
+
+
 class Teacher(nn.Module):
     """Both teachers behind one call, frozen.
 
@@ -49,14 +60,16 @@ class Teacher(nn.Module):
 
     def __init__(self, folder: Path, padding: str = "reflect") -> None:
         super().__init__()
-        self.exact = FeatureNetwork(replace(EXACT, padding=padding))
+        self.exact = MixedNetwork(replace(EXACT, padding=padding))
         self.exact.load_state_dict(load_file(folder / "vgg19-conv1_1-conv3_4.safetensors"))
         small = load_file(folder / "vgg19-small-conv1_1-conv5_1.safetensors")
-        self.small = FeatureNetwork(SMALL)
+        self.small = MixedNetwork(SMALL)
         self.input = nn.Conv2d(3, 3, 1)
         self.input.load_state_dict({key: small.pop(f"input.{key}") for key in ("weight", "bias")})
         self.small.load_state_dict(small)
-        self.requires_grad_(False).to(memory_format=torch.channels_last)
+        self.requires_grad_(False)
+        self.exact.freeze()
+        self.small.freeze()
 
     def forward(self, image: Tensor, levels: Collection[str] = LEVELS) -> dict[str, Tensor]:
         """Targets (B, C, H / stride, W / stride) at the levels asked for; `image` as usual."""
@@ -66,10 +79,18 @@ class Teacher(nn.Module):
         if exact:
             targets.update({k: v / SCALE for k, v in self.exact(image, exact).items()})
         if deep:
-            targets.update(self.small(self.input(image), deep))
+            targets.update(self.small(self._input(image), deep))
         return targets
 
     def hints(self, image: Tensor, layers: Collection[str]) -> dict[str, Tensor]:
         """The quarter-width teacher's own narrow activations at the layers named."""
-        activations = self.small.activations(self.input(image))
+        activations = self.small.activations(self._input(image))
         return {layer: features for layer, features in activations if layer in layers}
+
+    def _input(self, image: Tensor) -> Tensor:
+        with torch.autocast("cpu", enabled=False):
+            return self.input(image)  # type: ignore[no-any-return]
+
+
+def _autocast() -> bool:
+    return torch.is_autocast_enabled("cpu")

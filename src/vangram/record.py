@@ -66,7 +66,7 @@ class Record:
             raise RecipeError(f"the recipe is damaged ({error})") from error
 
     def differences(self, other: Record) -> list[str]:
-        """What `other` does not share, one line each; empty where the same bytes can be expected."""
+        """What `other` does not share, a line each; none where the same bytes can be expected."""
         lines = [] if self.finished else ["the run was stopped early; this one goes to its end"]
         for name in ("content", "style", "start"):
             ours, theirs = getattr(self, name), getattr(other, name)

@@ -14,17 +14,18 @@ import sys
 
 def main() -> None:
     """Run the command line; any failure is one line on the standard error, and a code."""
-    from vangram.cli.commands import app
     from vangram.errors import InputError, VangramError
 
     try:
+        from vangram.cli.commands import app
+
         app()
     except InputError as error:
         _fail(str(error), 2)
     except VangramError as error:
         _fail(str(error), 1)
     except KeyboardInterrupt:
-        _fail("interrupted; nothing had been computed yet", 130)
+        sys.exit(130)
     except MemoryError:
         _fail(_OUT_OF_MEMORY, 1)
     except Exception as error:  # a traceback helps nobody but us

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from vangram.errors import OutputError
+from vangram.errors import OutputError, SettingError
 from vangram.recipe import Recipe, format_layers, parse_layers
 
 app = typer.Typer(
@@ -139,6 +139,8 @@ def stylize(
         levels=levels,
         device=device,
     )
+    if timelapse is not None and timelapse.suffix.lower() != ".webp":
+        raise SettingError(f"{timelapse} cannot be a timelapse; end its name in .webp")
     _check_outputs(output, preview, timelapse, inputs=(photo, painting, start), force=force)
 
     from vangram.cli.run import Watching, carry_out

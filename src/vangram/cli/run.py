@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -15,10 +16,10 @@ import typer
 from torch import Tensor
 
 from vangram.cli.progress import Progress
-from vangram.errors import DivergedError, OutputError
-from vangram.images import fit, resize, write_animation, write_picture
+from vangram.errors import OutputError
+from vangram.images import check_output, fit, resize, write_animation, write_picture
 from vangram.optimize import Step
-from vangram.stylize import StyleTransfer
+from vangram.stylize import Painting, StyleTransfer
 
 SECONDS_BETWEEN_PREVIEWS = 3.0
 FRAMES = 60
@@ -43,11 +44,13 @@ class Terminated(KeyboardInterrupt):
 def carry_out(transfer: StyleTransfer, output: Path, watching: Watching) -> None:
     """Run to the end, or as far as it goes, and write the picture; print its path last.
 
+    Whatever stops a run that has taken a step, the picture so far is written first.
+
     Raises:
-        typer.Exit: 130 or 143, when stopped early; the picture so far is written.
-        DivergedError: as raised; the picture so far is written.
-        OutputError: the picture cannot be written.
+        OutputError: the picture cannot be written where it was to go.
+        typer.Exit: 130 or 143, when stopped by somebody.
     """
+    check_output(output, size=transfer.levels[-1].size)
     step: Step | None = None
     stopped: BaseException | None = None
     keepsakes = Keepsakes(watching, transfer.levels[-1].size)
@@ -56,21 +59,29 @@ def carry_out(transfer: StyleTransfer, output: Path, watching: Watching) -> None
             for step in transfer:
                 progress.show(step)
                 keepsakes.add(step)
-        except (KeyboardInterrupt, DivergedError) as reason:
+        except (KeyboardInterrupt, Exception) as reason:
             stopped = reason
     if step is not None:
         painting = transfer.painting(step.image, finished=stopped is None)
-        painting.save(output)
+        _save(painting, output)
         keepsakes.finish(painting.pixels)
         if stopped is not None:
             print(f"vangram: stopped early, the picture so far is {output}", file=sys.stderr)
         print(output)
-    if isinstance(stopped, DivergedError):
-        raise stopped
-    if isinstance(stopped, Terminated):
-        raise typer.Exit(143)
+    if isinstance(stopped, KeyboardInterrupt):
+        raise typer.Exit(143 if isinstance(stopped, Terminated) else 130)
     if stopped is not None:
-        raise typer.Exit(130)
+        raise stopped
+
+
+def _save(painting: Painting, output: Path) -> None:
+    """Save, and where that fails, save among the temporary files rather than lose the picture."""
+    try:
+        painting.save(output)
+    except OutputError as error:
+        refuge = Path(tempfile.mkdtemp(prefix="vangram-")) / output.name
+        painting.save(refuge)
+        raise OutputError(f"{error}; the picture is kept as {refuge}") from error
 
 
 @dataclass

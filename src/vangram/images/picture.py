@@ -11,9 +11,12 @@ MIN_SIDE = 2
 """Shortest side read, in pixels: below it there is nothing to repaint."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Picture:
-    """One picture, decoded once: upright, in sRGB, alpha kept beside."""
+    """One picture, decoded once: upright, in sRGB, alpha kept beside.
+
+    Two pictures are equal only if they are the same one; tensors have no single truth to compare.
+    """
 
     pixels: Tensor
     """(1, 3, H, W) float32 sRGB in [0, 1], not multiplied by alpha."""

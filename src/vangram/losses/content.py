@@ -30,8 +30,8 @@ def content_loss(features: Tensor, target: Tensor) -> Tensor:
 def content_loss_grad(features: Tensor, target: Tensor) -> Tensor:
     """Gradient of `content_loss` with respect to the features: F − P.
 
-    Gatys et al. 2016, equation 2, which also writes the ReLU's mask (zero where F < 0); here that is
-    left to autograd below the layer.
+    Gatys et al. 2016, equation 2, which also writes the ReLU's mask (zero where F < 0); here that
+    is left to autograd below the layer.
 
     Raises:
         ShapeError: the shapes differ.

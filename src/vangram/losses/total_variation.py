@@ -13,9 +13,9 @@ EPSILON = 0.01
 def total_variation(image: Tensor) -> Tensor:
     """Isotropic total variation: Σ √(dx² + dy² + ε²) − ε over pixels and channels.
 
-    Rudin, Osher and Fatemi 1992, with forward differences, zero beyond the last row and column, and
-    ε (`EPSILON`) to make it differentiable. Unlike the sum of squares it lets edges stand, and edges
-    are what strokes are made of. Not part of Gatys et al.
+    Rudin, Osher and Fatemi 1992, with forward differences, zero beyond the last row and column,
+    and ε (`EPSILON`) to make it differentiable. Unlike the sum of squares it lets edges stand, and
+    edges are what strokes are made of. Not part of Gatys et al.
 
     Args:
         image: (..., H, W).

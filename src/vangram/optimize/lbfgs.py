@@ -23,10 +23,10 @@ LARGEST_CHANGE = 0.5
 class LBFGS:
     """Nocedal and Wright, Numerical Optimization, algorithm 7.5, from the image's own gradient.
 
-    A full step is tried first and shortened by quadratic interpolation until it keeps enough of the
-    decrease that the slope promises. Nearly every step is accepted at once, so that a step costs one
-    evaluation. Pairs without positive curvature are left out, which keeps the metric positive
-    definite where a Wolfe search would spend evaluations.
+    A full step is tried first and shortened by quadratic interpolation until it keeps enough of
+    the decrease that the slope promises. Nearly every step is accepted at once, so that a step
+    costs one evaluation. Pairs without positive curvature are left out, which keeps the metric
+    positive definite where a Wolfe search would spend evaluations.
 
     Args:
         history: pairs of changes kept; the memory is twice as many images.
