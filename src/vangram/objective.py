@@ -29,6 +29,10 @@ from vangram.losses import (
 from vangram.networks import FeatureNetwork
 from vangram.recipe import Recipe
 
+Windows = Mapping[str, tuple[slice, slice]]
+"""Layer -> rows and columns of the whole layer's positions."""
+WHOLE: Windows = {}
+
 
 @dataclass(frozen=True)
 class Term:
@@ -64,6 +68,13 @@ class Statistics:
     """(C, C) each."""
     content: Mapping[str, Tensor]
     """½ Σ (F − P)², float64 scalars."""
+
+    def __add__(self, other: Statistics) -> Statistics:
+        """Of two parts of a picture together."""
+        return Statistics(
+            {layer: summed + other.grams[layer] for layer, summed in self.grams.items()},
+            {layer: summed + other.content[layer] for layer, summed in self.content.items()},
+        )
 
 
 @dataclass(frozen=True)
@@ -141,12 +152,17 @@ class Objective:
         """The layers whose features are needed, shallow to deep."""
         return tuple(sorted(self.content.keys() | self.style.keys()))
 
-    def measure(self, features: Mapping[str, Tensor]) -> Statistics:
-        """Statistics of an image's features (1, C, h, w), by layer."""
+    def measure(self, features: Mapping[str, Tensor], windows: Windows = WHOLE) -> Statistics:
+        """Statistics of an image's features (1, C, h, w), by layer, or of a part of them.
+
+        Args:
+            features: of the part.
+            windows: by layer, the rows and columns that the part takes of the whole; all, if none.
+        """
         return Statistics(
             grams={layer: gram(features[layer][0]) for layer in self.style},
             content={
-                layer: content_loss(features[layer], target)
+                layer: content_loss(features[layer], _part(target, windows.get(layer)))
                 for layer, target in self.content.items()
             },
         )
@@ -174,15 +190,22 @@ class Objective:
         return Judgement(tuple(terms), residuals)
 
     def feature_gradients(
-        self, features: Mapping[str, Tensor], judgement: Judgement
+        self, features: Mapping[str, Tensor], judgement: Judgement, windows: Windows = WHOLE
     ) -> dict[str, Tensor]:
-        """Gradient of the loss with respect to features (1, C, h, w), by layer."""
+        """Gradient of the loss with respect to features (1, C, h, w), by layer.
+
+        Args:
+            features: of the whole picture or a part.
+            judgement: of the whole picture.
+            windows: as in `measure`.
+        """
         gradients: dict[str, Tensor] = {}
         for layer, residual in judgement.residuals.items():
             slope = gram_loss_grad(features[layer][0], residual, self.positions[layer])
             gradients[layer] = slope.mul_(self._slope("style", layer))[None]
         for layer, target in self.content.items():
-            slope = content_loss_grad(features[layer], target)
+            part = _part(target, windows.get(layer))
+            slope = content_loss_grad(features[layer], part)
             slope = slope.mul_(self._slope("content", layer))
             gradients[layer] = gradients[layer] + slope if layer in gradients else slope
         return gradients
@@ -205,3 +228,7 @@ class Objective:
     def _slope(self, kind: str, layer: str) -> float:
         """What the loss gains per unit of a literal term."""
         return self._weight(kind, layer) / self.weighs[f"{kind} {layer}"]
+
+
+def _part(target: Tensor, window: tuple[slice, slice] | None) -> Tensor:
+    return target if window is None else target[:, :, window[0], window[1]]

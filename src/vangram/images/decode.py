@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import torch
 from PIL import Image
@@ -89,7 +91,7 @@ def _parted(
     )
 
 
-def _tensor(values: np.ndarray) -> Tensor:
+def _tensor(values: np.ndarray[Any, Any]) -> Tensor:
     """(H, W) or (H, W, C) values -> (1, C, H, W) float32."""
     planes = values[None] if values.ndim == 2 else np.moveaxis(values, -1, 0)
     return torch.from_numpy(planes[None]).to(torch.float32, memory_format=torch.contiguous_format)

@@ -1,0 +1,81 @@
+"""The tiled engine against the whole one: the same value, the same gradient, whatever the tiles."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from tests.support import batched, relative_error
+from vangram.engines import TiledEngine, WholeEngine
+from vangram.networks import FeatureNetwork, Topology
+from vangram.objective import Evaluation, Objective
+from vangram.recipe import Recipe
+
+ROUNDING = 1e-12
+"""Float64 sums of a few thousand terms in another order, through about twenty layers."""
+SIZES = [(96, 96), (101, 170), (64, 163)]
+"""Multiples of the deepest stride, 16, and not."""
+
+
+def objective(network: FeatureNetwork, size: tuple[int, int], **settings: object) -> Objective:
+    recipe = Recipe.from_dict({"tv_weight": 0.1, **settings})
+    return Objective.of(recipe, network, batched(*size, seed=1), batched(70, 90, seed=2))
+
+
+def assert_same(tiled: Evaluation, whole: Evaluation) -> None:
+    assert tiled.loss == pytest.approx(whole.loss, rel=ROUNDING)
+    for ours, theirs in zip(tiled.terms, whole.terms, strict=True):
+        assert ours.layer == theirs.layer
+        assert ours.value == pytest.approx(theirs.value, rel=ROUNDING)
+    assert relative_error(tiled.gradient, whole.gradient) < ROUNDING
+
+
+@pytest.mark.parametrize("units", ["relative", "paper"])
+@pytest.mark.parametrize("size", SIZES)
+@pytest.mark.parametrize("core", [16, 48, 64])  # the first two are smaller than the halo, 80
+def test_tiled_gradient_equals_whole(
+    narrow: FeatureNetwork, size: tuple[int, int], core: int, units: str
+) -> None:
+    image = batched(*size, seed=3)
+    goal = objective(narrow, size, units=units)
+    assert_same(TiledEngine(narrow, goal, core)(image), WholeEngine(narrow, goal)(image))
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_tiled_gradient_equals_whole_with_reflected_edges(
+    lite64: FeatureNetwork, size: tuple[int, int]
+) -> None:
+    image = batched(*size, seed=3)
+    goal = objective(lite64, size)
+    assert_same(TiledEngine(lite64, goal, 48)(image), WholeEngine(lite64, goal)(image))
+
+
+def test_tiled_gradient_in_float32_is_close(lite: FeatureNetwork) -> None:
+    image = batched(101, 170, seed=3).float()
+    recipe = Recipe()
+    goal = Objective.of(
+        recipe, lite, batched(101, 170, seed=1).float(), batched(70, 90, seed=2).float()
+    )
+    tiled, whole = TiledEngine(lite, goal, 48)(image), WholeEngine(lite, goal)(image)
+    # Float32 has seven digits, of which the residual G − A cancels some.
+    assert relative_error(tiled.gradient, whole.gradient) < 1e-5
+
+
+def test_halo_one_stride_short_is_detected(
+    narrow: FeatureNetwork, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    size = (160, 160)
+    image, goal = batched(*size, seed=3), objective(narrow, size)
+    whole = WholeEngine(narrow, goal)(image)
+    enough = Topology.halo
+    monkeypatch.setattr(Topology, "halo", lambda self, layers: enough(self, layers) - 16)
+    short = TiledEngine(narrow, goal, 32)(image)
+    assert relative_error(short.gradient, whole.gradient) > 1e3 * ROUNDING
+
+
+def test_image_is_not_changed(narrow: FeatureNetwork) -> None:
+    image = batched(96, 96, seed=3)
+    before = image.clone()
+    TiledEngine(narrow, objective(narrow, (96, 96)), 48)(image)
+    assert torch.equal(image, before)
+    assert not image.requires_grad
