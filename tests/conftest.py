@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from tests.support import drawn, he_initialised
+from tests.support import NARROW_VGG19, drawn, he_initialised
 from vangram.networks import FeatureNetwork, load_network
 from vangram.networks.registry import VGG19
 
@@ -28,6 +28,12 @@ class Outcome:
 def vgg19() -> FeatureNetwork:
     """VGG-19's topology with random parameters, float64: what is exact, is exact for any."""
     return he_initialised(VGG19)
+
+
+@pytest.fixture(scope="session")
+def narrow() -> FeatureNetwork:
+    """VGG-19's topology with few channels and random parameters, float64."""
+    return he_initialised(NARROW_VGG19)
 
 
 @pytest.fixture(scope="session")
@@ -76,13 +82,9 @@ def command(
     def run(*arguments: object) -> Outcome:
         monkeypatch.setattr(sys, "argv", ["vangram", *map(str, arguments)])
         capsys.readouterr()
-        code = 0
-        try:
+        with pytest.raises(SystemExit) as stop:
             main()
-        except SystemExit as stop:
-            assert stop.code is None or isinstance(stop.code, int)
-            code = stop.code or 0
         said = capsys.readouterr()
-        return Outcome(code, said.out, said.err)
+        return Outcome(int(stop.value.code or 0), said.out, said.err)
 
     return run

@@ -29,6 +29,8 @@ from vangram.networks.registry import VGG19_LITE
 
 HINTS = {"relu2_2": "relu2_2", "relu3_3": "relu3_4", "relu4_2": "relu4_2", "relu4_4": "relu4_4"}
 """Student's layer -> the teacher's whose activation it should contain, up to a linear map."""
+LEVEL_WEIGHTS = dict.fromkeys(LEVELS, 1.0) | {"relu1_1": 4.0}
+"""The first level is learnt to within a few per cent at once; its rest would go unheard."""
 HINT_WEIGHT = 0.2
 GRAM_WEIGHT = 0.1
 EXACT_SHARE = 4
@@ -142,8 +144,14 @@ class Trainer:
                 group["lr"] = group["initial_lr"] * share
             optimizer.zero_grad()
         parts = self.losses(self.crops.batch(self.options.batch))
-        weights = {"relu": 1.0, "gram": GRAM_WEIGHT, "hint": HINT_WEIGHT * share}
-        torch.stack([weights[name[:4]] * value for name, value in parts.items()]).sum().backward()
+        weights = {"gram": GRAM_WEIGHT, "hint": HINT_WEIGHT * share}
+        total = torch.stack(
+            [
+                value * (LEVEL_WEIGHTS.get(name) or weights[name[:4]])
+                for name, value in parts.items()
+            ]
+        ).sum()
+        total.backward()
         for optimizer in self.optimizers:
             optimizer.step()
         self.step += 1

@@ -66,11 +66,13 @@ def linear_p3_profile() -> bytes:
 
 @pytest.fixture(scope="session")
 def other_srgb_profile() -> bytes:
-    """Another program's sRGB: the standard's own curve, sampled, and none of our bytes."""
+    """Another program's sRGB: the standard's curve, sampled, and primaries rounded otherwise."""
     encoded = torch.linspace(0, 1, 1024, dtype=torch.float64)
     linear = torch.where(encoded <= 0.04045, encoded / 12.92, ((encoded + 0.055) / 1.055) ** 2.4)
     samples = [round(float(value) * 65535) for value in linear]
-    return _rgb(SRGB_COLUMNS, struct.pack(">4s4xI1024H", b"curv", 1024, *samples))
+    red, green, blue = SRGB_COLUMNS
+    columns = ((red[0] + 2e-4, *red[1:]), (green[0] - 2e-4, *green[1:]), blue)
+    return _rgb(columns, struct.pack(">4s4xI1024H", b"curv", 1024, *samples))
 
 
 @pytest.fixture(scope="session")

@@ -130,6 +130,22 @@ def test_grey_and_alpha_of_16_bits_are_exact(tifffile: Any, tmp_path: Path) -> N
     assert torch.equal(read.pixels, exactly(stored[..., 0]))
 
 
+def test_grey_and_alpha_whose_zero_is_white_are_inverted(tifffile: Any, tmp_path: Path) -> None:
+    stored = np.ascontiguousarray(LEVELS[..., 2:])
+    tifffile.imwrite(
+        tmp_path / "p.tif",
+        stored,
+        photometric="miniswhite",
+        planarconfig="contig",
+        extrasamples=["unassalpha"],
+    )
+    read = read_picture(tmp_path / "p.tif")
+    # One rounding of float32 in the difference.
+    assert torch.allclose(read.pixels, exactly(65535 - stored[..., 0]), atol=1e-7)
+    assert read.alpha is not None
+    assert torch.equal(read.alpha, exactly(stored[..., 1])[:, :1])
+
+
 def test_orientation_of_a_deep_tiff_turns_the_pixels(tifffile: Any, tmp_path: Path) -> None:
     tifffile.imwrite(
         tmp_path / "p.tif",

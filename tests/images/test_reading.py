@@ -1,6 +1,7 @@
 """A picture in any of the formats and modes becomes the same tensor."""
 
 import hashlib
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 
@@ -236,6 +237,19 @@ def test_damaged_exif_does_not_cost_the_picture(picture: MAKE, tmp_path: Path) -
     read = read_picture(tmp_path / "p.png")
     assert torch.equal(read.pixels, pixels)
     assert read.exif is None
+
+
+def test_damaged_exif_warns_of_nothing(tmp_path: Path) -> None:
+    exif = Image.Exif()
+    exif[315] = "an artist with a long name"
+    path = tmp_path / "p.jpg"
+    Image.new("RGB", (8, 6)).save(path, exif=exif.tobytes()[:-10])
+    with pytest.warns(UserWarning, match="Truncated"), Image.open(path) as image:
+        dict(image.getexif())
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        assert read_picture(path).size == (6, 8)
+    assert caught == []
 
 
 @pytest.mark.parametrize("suffix", ["jpg", "png", "webp", "tif"])

@@ -79,7 +79,7 @@ def test_permission_error_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
 
 def test_empty_file_is_refused(tmp_path: Path) -> None:
     (tmp_path / "p.png").write_bytes(b"")
-    refused(tmp_path / "p.png", PictureError, "empty")
+    refused(tmp_path / "p.png", PictureError, "is an empty file", "copy")
 
 
 def test_text_named_as_a_picture_is_refused(tmp_path: Path) -> None:

@@ -50,15 +50,15 @@ def test_alpha_round_trip_is_exact(suffix: str, picture: MAKE, tmp_path: Path) -
 
 
 def test_webp_keeps_alpha_exactly_and_colours_where_nothing_shows(tmp_path: Path) -> None:
-    pixels = torch.tensor([0.8, 0.4, 0.2]).reshape(1, 3, 1, 1).repeat(1, 1, 32, 32)
+    pixels = torch.linspace(0, 1, 32).expand(1, 3, 32, 32)
     alpha = torch.zeros(1, 1, 32, 32)
-    alpha[..., 16:] = 1
+    alpha[..., 0] = 1
     write_picture(tmp_path / "p.webp", pixels, alpha=alpha)
     read = read_picture(tmp_path / "p.webp")
     assert read.alpha is not None
     assert torch.equal(read.alpha, alpha)
-    # Lossy at quality 95: a few levels of 255 on a flat colour.
-    assert float((read.pixels - pixels).abs().max()) < 6 / 255
+    # Lossy at quality 95: a few levels of 255 on a ramp.
+    assert float((read.pixels - pixels).abs().max()) < 10 / 255
 
 
 def test_jpeg_flattens_alpha_on_white(tmp_path: Path) -> None:

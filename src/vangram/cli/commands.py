@@ -63,8 +63,10 @@ def vangram(
 
 @app.command()
 def stylize(
-    photo: Annotated[str, typer.Argument(help="The picture that gives the content.")],
-    painting: Annotated[str, typer.Argument(help="The picture that gives the style.")],
+    photo: Annotated[str, typer.Argument(metavar="PHOTO", help="Picture that gives the content.")],
+    painting: Annotated[
+        str, typer.Argument(metavar="PAINTING", help="Picture that gives the style.")
+    ],
     output: Output,
     size: Annotated[int, typer.Option(help="Longer side of the result in pixels.")] = DEFAULT.size,
     steps: Annotated[
@@ -152,7 +154,7 @@ def stylize(
 
 @app.command()
 def rerun(
-    picture: Annotated[str, typer.Argument(help="A picture that vangram made.")],
+    picture: Annotated[str, typer.Argument(metavar="PICTURE", help="One that vangram made.")],
     output: Annotated[
         Path | None,
         typer.Option("--output", "-o", help="Picture to write.  [default: PICTURE-rerun]"),

@@ -6,11 +6,10 @@ import sys
 import time
 from types import TracebackType
 
-from rich.console import Console
+from rich.console import Console, Group
 from rich.live import Live
 from rich.progress_bar import ProgressBar
 from rich.table import Table
-from rich.text import Text
 
 from vangram.optimize import Step
 
@@ -57,28 +56,37 @@ class Progress:
         if self.live:
             self.live.update(self._bar(step, elapsed))
         elif elapsed - self.printed >= SECONDS_BETWEEN_LINES or step.level.number != self.level:
-            print(_words(step, elapsed), file=sys.stderr, flush=True)
+            words = _where(step), _losses(step), _left(step, elapsed)
+            print("  ".join(words), file=sys.stderr, flush=True)
             self.printed, self.level = elapsed, step.level.number
 
-    def _bar(self, step: Step, elapsed: float) -> Table:
-        table = Table.grid(padding=(0, 1))
-        bar = ProgressBar(total=1.0, completed=step.done, width=24)
-        table.add_row(bar, Text(_words(step, elapsed), overflow="ellipsis", no_wrap=True))
-        return table
+    def _bar(self, step: Step, elapsed: float) -> Group:
+        where = Table.grid(padding=(0, 1))
+        where.add_row(
+            ProgressBar(total=1.0, completed=step.done, width=20),
+            _where(step),
+            _left(step, elapsed),
+        )
+        return Group(where, _losses(step))
 
 
-def _words(step: Step, elapsed: float) -> str:
+def _where(step: Step) -> str:
     level = step.level
-    losses = [f"loss {step.loss:.4g}"] + [
-        f"{kind} {step.total(kind):.4g}"
-        for kind in ("content", "style", "tv")
-        if any(term.kind == kind for term in step.terms)
-    ]
     return (
         f"{level.size[1]}x{level.size[0]} (level {level.number}/{level.of})  "
-        f"step {step.number}/{level.steps}  {'  '.join(losses)}  "
-        f"{_duration(elapsed * (1 - step.done) / step.done)} left"
+        f"step {step.number}/{level.steps}"
     )
+
+
+def _losses(step: Step) -> str:
+    kinds = [kind for kind in ("content", "style", "tv") if any(t.kind == kind for t in step.terms)]
+    return "  ".join(
+        [f"loss {step.loss:.4g}"] + [f"{kind} {step.total(kind):.4g}" for kind in kinds]
+    )
+
+
+def _left(step: Step, elapsed: float) -> str:
+    return f"{_duration(elapsed * (1 - step.done) / step.done)} left"
 
 
 def _duration(seconds: float) -> str:

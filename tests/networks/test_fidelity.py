@@ -1,0 +1,112 @@
+"""How much of VGG-19 is in `vgg19-lite`, and VGG-19's own first layers to the letter.
+
+Needs VGG-19's parameters and photographs, which are not part of the project.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from functools import cache
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file
+from torch import Tensor
+from torch.nn import functional
+
+from tests.support import batched, he_initialised, relative_error
+from training.pictures import centre, held_out_photographs
+from training.teachers import EXACT, SCALE, Teacher
+from vangram.networks import FeatureNetwork
+from vangram.networks.registry import VGG19_LITE
+
+SHARED = Path(__file__).resolve().parents[3] / "shared"
+TEACHERS, PHOTOS = SHARED / "teacher", SHARED / "photos"
+EXACT_FILE = TEACHERS / "vgg19-conv1_1-conv3_4.safetensors"
+
+PICTURES, SIDE = 3, 128
+
+LEAST_R2 = {"relu1_1": 0.9, "relu2_1": 0.85, "relu3_1": 0.7}
+"""Of the variance about each channel's mean, on photographs never trained on."""
+
+needs_teacher = pytest.mark.skipif(
+    not EXACT_FILE.exists(), reason="VGG-19's parameters are not beside the repository"
+)
+needs_photos = pytest.mark.skipif(
+    not PHOTOS.is_dir(), reason="the photographs are not beside the repository"
+)
+
+
+@cache
+def pairs() -> list[tuple[Tensor, dict[str, Tensor]]]:
+    """Held-out photographs, and what VGG-19 sees in them."""
+    teacher = Teacher(TEACHERS, padding="zeros")
+    paths = held_out_photographs(PHOTOS)
+    pictures = [centre(path, SIDE) for path in paths[:: len(paths) // PICTURES][:PICTURES]]
+    return [(picture, teacher(picture, tuple(LEAST_R2))) for picture in pictures]
+
+
+def r2(network: FeatureNetwork, level: str) -> float:
+    """One minus error over variance, at the positions that do not see the padding."""
+    margin = -(-EXACT.reach(level) // EXACT.stride(level))
+    inside = (..., slice(margin, -margin), slice(margin, -margin))
+    got = torch.cat([network(picture, [level])[level][inside] for picture, _ in pairs()]).double()
+    wanted = torch.cat([targets[level][inside] for _, targets in pairs()]).double()
+    about_mean = wanted - wanted.mean((0, 2, 3), keepdim=True)
+    return 1 - float((got - wanted).square().sum() / about_mean.square().sum())
+
+
+@needs_teacher
+@needs_photos
+@pytest.mark.parametrize("level", LEAST_R2)
+def test_lite_features_are_vgg19s(lite: FeatureNetwork, level: str) -> None:
+    assert r2(lite, level) > LEAST_R2[level]
+
+
+@needs_teacher
+@needs_photos
+@pytest.mark.parametrize("level", LEAST_R2)
+def test_random_parameters_in_place_of_lites_are_detected(level: str) -> None:
+    assert r2(he_initialised(VGG19_LITE).float(), level) < LEAST_R2[level]
+
+
+def independent(parameters: dict[str, Tensor], image: Tensor) -> dict[str, Tensor]:
+    """VGG-19 to relu3_4 as its authors ran it: 255 RGB minus the mean colour, zeros around."""
+    x = 255 * image - torch.tensor([123.68, 116.779, 103.939]).double().view(1, 3, 1, 1)
+    features = {}
+    for block, depth in ((1, 2), (2, 2), (3, 4)):
+        if block > 1:
+            x = functional.max_pool2d(x, kernel_size=2, stride=2)
+        for index in range(1, depth + 1):
+            name = f"conv{block}_{index}"
+            weight, bias = parameters[f"{name}.weight"], parameters[f"{name}.bias"]
+            x = functional.conv2d(x, weight.double(), bias.double(), stride=1, padding=1).relu()
+            features[f"relu{block}_{index}"] = x
+    return features
+
+
+@needs_teacher
+def test_network_with_vgg19s_parameters_equals_an_independent_computation() -> None:
+    parameters = load_file(EXACT_FILE)
+    network = FeatureNetwork(replace(EXACT, padding="zeros"))
+    network.load_state_dict(parameters)
+    picture = batched(32, 36, seed=1)
+    got = network.freeze().double()(picture, EXACT.layers)
+    wanted = independent(parameters, picture)
+    assert got.keys() == wanted.keys()
+    for layer, features in got.items():
+        # The mean colour is kept in float32, with an error of 1e-8 of the range.
+        assert relative_error(features, wanted[layer]) < 1e-6, layer
+    # The companion: turned pictures are not what it was trained on.
+    turned = independent(parameters, picture.flip(1))
+    assert relative_error(got["relu3_4"], turned["relu3_4"]) > 1e-2
+
+
+@needs_teacher
+def test_teacher_speaks_in_vgg19s_scale() -> None:
+    picture = batched(32, 36, seed=1)
+    teacher = Teacher(TEACHERS, padding="zeros")
+    wanted = independent(load_file(EXACT_FILE), picture)["relu3_1"] / SCALE
+    # float32 through seven convolutions.
+    assert relative_error(teacher(picture.float(), ["relu3_1"])["relu3_1"], wanted) < 1e-5

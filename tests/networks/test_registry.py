@@ -1,0 +1,132 @@
+"""The networks that ship: shape, size on disk, frozen, and words where something is wrong."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import replace
+from importlib import resources
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load, save
+
+from tests.support import drawn
+from vangram.errors import NetworkError
+from vangram.networks import NETWORKS, FeatureNetwork, load_network, network_sha256
+
+LARGEST_FILE = 4_000_000
+"""Bytes: the package is to stay small enough to install without thinking."""
+
+
+def parameters() -> bytes:
+    return (resources.files("vangram.networks") / "vgg19-lite.safetensors").read_bytes()
+
+
+@pytest.fixture
+def replaced(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A file, not there yet, that stands in for the package's own."""
+    file = tmp_path / "stand-in.safetensors"
+    network = replace(NETWORKS["vgg19-lite"], file=str(file))
+    monkeypatch.setitem(NETWORKS, "vgg19-lite", network)
+    return file
+
+
+def test_lite_speaks_the_layers_and_widths_of_vgg19(lite: FeatureNetwork) -> None:
+    topology = lite.topology
+    assert topology.layers == ("relu1_1", "relu2_1", "relu3_1", "relu4_1", "relu5_1")
+    assert [topology.width(layer) for layer in topology.layers] == [64, 128, 256, 512, 512]
+    assert [topology.stride(layer) for layer in topology.layers] == [1, 2, 4, 8, 16]
+
+
+def test_lite_file_is_small() -> None:
+    assert len(parameters()) <= LARGEST_FILE
+
+
+def test_lite_parameters_are_all_finite_and_no_constant(lite: FeatureNetwork) -> None:
+    for name, values in lite.state_dict().items():
+        assert torch.isfinite(values).all(), name
+        assert values.std() > 0, name
+
+
+def test_loaded_network_is_frozen_float32_and_channels_innermost(lite: FeatureNetwork) -> None:
+    assert not lite.training
+    for values in lite.parameters():
+        assert not values.requires_grad
+        assert values.dtype == torch.float32
+    weight = lite.get_submodule("conv2_1").weight
+    assert isinstance(weight, torch.Tensor)
+    assert weight.is_contiguous(memory_format=torch.channels_last)
+
+
+def test_network_gives_the_image_a_gradient_and_itself_none(lite: FeatureNetwork) -> None:
+    image = drawn(32, 32, seed=1)[None].requires_grad_()
+    lite(image, ["relu3_1"])["relu3_1"].sum().backward()
+    assert image.grad is not None
+    assert image.grad.any()
+    assert all(values.grad is None for values in lite.parameters())
+
+
+def test_network_normalises_inside() -> None:
+    # A picture of the mean colour is zero to the network, so reflection leaves its bias alone.
+    network = load_network("vgg19-lite")
+    mean = torch.tensor(network.topology.mean).view(1, 3, 1, 1).expand(1, 3, 8, 8)
+    bias = network.get_submodule("conv1_1").bias
+    assert isinstance(bias, torch.Tensor)
+    _, activation = next(network.activations(mean))
+    # float32 rounding of the mean.
+    torch.testing.assert_close(activation[0, :, 4, 4], bias.clamp(min=0), rtol=0, atol=1e-5)
+
+
+def test_unknown_network_is_refused_with_those_there_are() -> None:
+    for function in (load_network, network_sha256):
+        with pytest.raises(NetworkError) as caught:
+            function("vgg20")
+        assert str(caught.value) == f"no network 'vgg20'; there are {', '.join(NETWORKS)}"
+
+
+def test_network_sha256_is_that_of_the_file() -> None:
+    assert network_sha256("vgg19-lite") == hashlib.sha256(parameters()).hexdigest()
+
+
+def test_missing_file_is_a_network_error(replaced: Path) -> None:
+    with pytest.raises(NetworkError, match="vgg19-lite are missing"):
+        load_network("vgg19-lite")
+
+
+def test_whole_file_is_accepted(replaced: Path) -> None:
+    replaced.write_bytes(parameters())
+    load_network("vgg19-lite")
+
+
+def without_a_layer(content: bytes) -> bytes:
+    tensors = load(content)
+    del tensors["conv3_1.bias"]
+    return save(tensors)
+
+
+def of_another_width(content: bytes) -> bytes:
+    tensors = load(content)
+    tensors["conv3_1.bias"] = tensors["conv3_1.bias"][:-1].clone()
+    return save(tensors)
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda content: b"",
+        lambda content: content[: len(content) // 2],
+        lambda content: b"\xff" * 64 + content[64:],
+        lambda content: b"not a network at all",
+        without_a_layer,
+        of_another_width,
+    ],
+    ids=["empty", "truncated", "header", "text", "layer missing", "other shape"],
+)
+def test_damaged_file_is_a_network_error_on_one_line(replaced: Path, damage: object) -> None:
+    assert callable(damage)
+    replaced.write_bytes(damage(parameters()))
+    with pytest.raises(NetworkError) as caught:
+        load_network("vgg19-lite")
+    assert "vgg19-lite are damaged" in str(caught.value)
+    assert "\n" not in str(caught.value)

@@ -1,0 +1,190 @@
+"""Strides, reach and sizes: what a topology says, and what a network with it really sees."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from tests.support import NARROW_VGG19, batched, he_initialised
+from vangram.errors import LayerError, SizeError
+from vangram.networks import FeatureNetwork, Topology
+from vangram.networks.registry import VGG19, VGG19_LITE
+
+FIVE = tuple(f"relu{block}_1" for block in range(1, 6))
+
+
+def monotone(topology: Topology) -> FeatureNetwork:
+    """A network that lets every influence through: no negative weight, so no ReLU or maximum hides.
+
+    A large value at one pixel wins every maximum on its way.
+    """
+    network = he_initialised(topology)
+    for module in network.modules():
+        if isinstance(module, nn.Conv2d):
+            module.weight.copy_(module.weight.abs() / module.weight[0].numel())
+    return network
+
+
+def changes(network: FeatureNetwork, layer: str, position: int, column: int) -> bool:
+    """Whether a feature in the picture's first row of positions sees a pixel's column."""
+    stride = network.topology.stride(layer)
+    image = torch.zeros(1, 3, stride, stride * 16, dtype=torch.float64)
+    before = network(image, [layer])[layer][0, :, 0, position]
+    image[..., column] = 1e6
+    return not torch.equal(network(image, [layer])[layer][0, :, 0, position], before)
+
+
+def test_vgg19_has_sixteen_convolutions_in_order() -> None:
+    assert len(VGG19.layers) == 16
+    assert VGG19.layers[:5] == ("relu1_1", "relu1_2", "relu2_1", "relu2_2", "relu3_1")
+    assert VGG19.layers[-1] == "relu5_4"
+
+
+@pytest.mark.parametrize(
+    ("layer", "width", "stride"),
+    [
+        ("relu1_1", 64, 1),
+        ("relu1_2", 64, 1),
+        ("relu2_1", 128, 2),
+        ("relu3_4", 256, 4),
+        ("relu4_2", 512, 8),
+        ("relu5_1", 512, 16),
+    ],
+)
+def test_vgg19_widths_and_strides_are_the_papers(layer: str, width: int, stride: int) -> None:
+    assert VGG19.width(layer) == width
+    assert VGG19.stride(layer) == stride
+
+
+@pytest.mark.parametrize(
+    ("layer", "reach"),
+    [
+        ("relu1_1", 1),
+        ("relu1_2", 2),
+        ("relu2_1", 2 + 2),
+        ("relu3_1", 2 + 4 + 4),
+        ("relu4_1", 2 + 4 + 16 + 8),
+        ("relu4_2", 2 + 4 + 16 + 16),
+        ("relu5_1", 2 + 4 + 16 + 32 + 16),
+    ],
+)
+def test_vgg19_reach_is_the_sum_of_radius_times_stride(layer: str, reach: int) -> None:
+    assert VGG19.reach(layer) == reach
+
+
+def test_vgg19_reach_and_halo_are_those_of_the_design() -> None:
+    assert VGG19.reach("relu5_1") == 70
+    assert VGG19.halo(["relu5_1"]) == 80
+    assert VGG19.halo(FIVE) == 80
+
+
+@pytest.mark.parametrize("topology", [VGG19, VGG19_LITE], ids=["vgg19", "lite"])
+def test_halo_is_the_smallest_multiple_of_the_stride_that_covers_the_reach(
+    topology: Topology,
+) -> None:
+    for layer in topology.layers:
+        halo, stride = topology.halo([layer]), topology.stride(layer)
+        assert halo % stride == 0
+        assert halo - stride < topology.reach(layer) <= halo
+
+
+@pytest.mark.parametrize("layer", ["relu1_2", "relu2_1", "relu3_1", "relu4_2", "relu5_1"])
+@pytest.mark.parametrize(
+    "topology",
+    [NARROW_VGG19, replace(VGG19_LITE, widths=(4, 4, 4, 4, 4), heads={}, padding="zeros")],
+    ids=["vgg19", "lite"],
+)
+def test_reach_is_what_a_feature_sees_and_not_a_pixel_more(topology: Topology, layer: str) -> None:
+    network = monotone(topology)
+    stride, reach = topology.stride(layer), topology.reach(layer)
+    position = 8
+    first, last = position * stride, position * stride + stride - 1
+    assert changes(network, layer, position, first - reach)
+    assert not changes(network, layer, position, first - reach - 1)
+    assert changes(network, layer, position, last + reach)
+    assert not changes(network, layer, position, last + reach + 1)
+
+
+@pytest.mark.parametrize("size", [(32, 48), (37, 51), (63, 47)])
+def test_features_have_the_sizes_and_widths_told(
+    lite64: FeatureNetwork, narrow: FeatureNetwork, size: tuple[int, int]
+) -> None:
+    for network in (lite64, narrow):
+        topology = network.topology
+        features = network(batched(*size, seed=1), topology.layers)
+        assert tuple(features) == topology.layers
+        for layer, values in features.items():
+            stride = topology.stride(layer)
+            expected = (1, topology.width(layer), size[0] // stride, size[1] // stride)
+            assert tuple(values.shape) == expected
+            assert float(values.min()) >= 0
+
+
+@pytest.mark.parametrize(
+    ("topology", "smallest"), [(NARROW_VGG19, 16), (VGG19_LITE, 32)], ids=["vgg19", "lite"]
+)
+def test_smallest_size_suffices_and_one_pixel_less_is_refused(
+    topology: Topology, smallest: int
+) -> None:
+    assert topology.smallest_size(FIVE) == smallest
+    network = he_initialised(topology)
+    assert network(batched(smallest, smallest, seed=1), FIVE)["relu5_1"].numel() > 0
+    with pytest.raises(SizeError) as caught:
+        network(batched(smallest + 9, smallest - 1, seed=1), FIVE)
+    assert str(caught.value) == (
+        f"a picture of {smallest - 1} x {smallest + 9} px is too small for relu5_1: "
+        f"its shorter side needs {smallest} px"
+    )
+
+
+def test_layers_asked_for_are_alone_and_the_same(lite64: FeatureNetwork) -> None:
+    picture = batched(32, 48, seed=1)
+    everything = lite64(picture, FIVE)
+    some = lite64(picture, ["relu3_1", "relu1_1"])
+    assert list(some) == ["relu1_1", "relu3_1"]
+    for layer, values in some.items():
+        assert torch.equal(values, everything[layer])
+
+
+def test_no_deeper_layer_than_asked_for_is_computed(lite64: FeatureNetwork) -> None:
+    # Too small for relu5_1 by far, and yet enough for relu2_1.
+    assert lite64(batched(4, 4, seed=1), ["relu2_1"])["relu2_1"].shape[-2:] == (2, 2)
+
+
+@pytest.mark.parametrize("ask", ["width", "stride", "reach", "check"])
+def test_unknown_layer_error_names_it_and_those_there_are(ask: str) -> None:
+    with pytest.raises(LayerError) as caught:
+        getattr(VGG19_LITE, ask)("relu4_2")
+    assert "'relu4_2'" in str(caught.value)
+    assert "relu1_1, relu2_1, relu3_1, relu4_1, relu5_1" in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_no_layer_at_all_is_refused(lite64: FeatureNetwork) -> None:
+    with pytest.raises(LayerError, match="no layer given"):
+        lite64(batched(32, 32, seed=1), [])
+
+
+def test_padding_by_reflection_and_by_zeros_differ_at_the_edge_alone() -> None:
+    zeros = he_initialised(NARROW_VGG19)
+    mirrored = he_initialised(replace(NARROW_VGG19, padding="reflect"))
+    picture = batched(32, 32, seed=1)
+    one: Tensor = zeros(picture, ["relu1_2"])["relu1_2"]
+    other: Tensor = mirrored(picture, ["relu1_2"])["relu1_2"]
+    inside = slice(2, -2)
+    torch.testing.assert_close(one[..., inside, inside], other[..., inside, inside])
+    assert not torch.allclose(one[..., 0, :], other[..., 0, :])
+
+
+def test_channels_are_read_in_the_topologys_order() -> None:
+    rgb = he_initialised(NARROW_VGG19)
+    bgr = he_initialised(replace(NARROW_VGG19, channels=(2, 1, 0), mean=(0.0, 0.0, 0.0)))
+    plain = he_initialised(replace(NARROW_VGG19, mean=(0.0, 0.0, 0.0)))
+    picture = batched(16, 16, seed=1)
+    got = bgr(picture, ["relu1_1"])["relu1_1"]
+    scaled = picture.flip(1)
+    torch.testing.assert_close(got, plain(scaled, ["relu1_1"])["relu1_1"])
+    assert not torch.allclose(got, rgb(picture, ["relu1_1"])["relu1_1"])
