@@ -40,6 +40,8 @@ WARM_UP = 100
 HALFWAY_AT = 2000
 """Steps after which the student makes pictures halfway through an optimisation."""
 HALFWAY_COUNT = 60
+REVIVE_EVERY = 200
+"""Steps between two looks for channels that have gone silent."""
 SECONDS_BETWEEN_SAVES = 120.0
 OTHER_SHARE = 0.12
 """Crops of paintings, and of pictures halfway, for each crop of a photograph."""
@@ -181,6 +183,35 @@ class Trainer:
         """The student's parameters in their own shapes."""
         return {name: m.view(self.shapes[name]) for name, m in self.matrices.items()}
 
+    @torch.no_grad()
+    def revive(self) -> int:
+        """Give head channels that have gone silent the least-squares answer; how many there were.
+
+        A channel whose ReLU never opens has no gradient and would stay silent for ever.
+        """
+        image, found = self.crops.batch(self.options.batch), 0
+        network = FeatureNetwork(VGG19_LITE)
+        network.load_state_dict(self.network_parameters())
+        targets = self.teacher(image, LEVELS)
+        for layer, activation in network.activations(image):
+            if layer not in LEVELS:
+                continue
+            got, wanted = (
+                f.permute(0, 2, 3, 1).flatten(0, 2)
+                for f in (network.head(layer, activation), targets[layer])
+            )
+            dead = (got.amax(0) == 0) & (wanted.amax(0) > 0)
+            if not dead.any():
+                continue
+            seen = activation.permute(0, 2, 3, 1).flatten(0, 2)
+            seen = torch.cat([seen, seen.new_ones(len(seen), 1)], 1)
+            answer = torch.linalg.lstsq(seen, wanted[:, dead], driver="gelsd").solution.mT
+            head = f"network.{layer.replace('relu', 'head')}"
+            self.matrices[f"{head}.weight"][dead] = answer[:, :-1]
+            self.matrices[f"{head}.bias"][dead] = answer[:, -1]
+            found += int(dead.sum())
+        return found
+
     def add_halfway(self, folder: Path) -> None:
         """Make the pictures halfway, unless they are there, and learn from them from here on."""
         network = FeatureNetwork(VGG19_LITE)
@@ -241,6 +272,8 @@ def train(trainer: Trainer, folder: Path) -> None:
         while trainer.step < steps:
             if trainer.step == HALFWAY_AT:
                 trainer.add_halfway(folder / "halfway")
+            if trainer.step % REVIVE_EVERY == 0:
+                print(f"step {trainer.step}: {trainer.revive()} silent channels", flush=True)
             for name, value in trainer.train_step().items():
                 running[name] = value + 0.97 * (running.get(name, value) - value)
             if trainer.step % 50 == 0:
