@@ -132,11 +132,8 @@ class Objective:
         found = network(content, content_layers) if content_layers else {}
         painted = network(style, style_layers) if style_layers else {}
         grams = {layer: gram(f[0]) / f[0, 0].numel() for layer, f in painted.items()}
-        positions = {
-            layer: (content.shape[2] // stride) * (content.shape[3] // stride)
-            for layer in grams
-            if (stride := network.topology.stride(layer))
-        }
+        size = (content.shape[2], content.shape[3])
+        positions = {layer: network.topology.positions(size, layer) for layer in grams}
         weighs = {}
         for layer, features in found.items():
             literal = content_loss(features, torch.zeros_like(features))
@@ -202,7 +199,7 @@ class Objective:
         gradients: dict[str, Tensor] = {}
         for layer, residual in judgement.residuals.items():
             slope = gram_loss_grad(features[layer][0], residual, self.positions[layer])
-            gradients[layer] = slope.mul_(self._slope("style", layer))[None]
+            gradients[layer] = slope.mul_(self._slope("style", layer)).view_as(features[layer])
         for layer, target in self.content.items():
             part = _part(target, windows.get(layer))
             slope = content_loss_grad(features[layer], part)

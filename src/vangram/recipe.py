@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
 from typing import Any, Literal, get_args
@@ -15,6 +14,8 @@ Init = Literal["content", "noise", "picture"]
 
 LARGEST_SIZE = 32_768
 """Pixels of the longer side; beyond it, a mistyped number is likelier than a wish."""
+LARGEST_WEIGHT = 1e30
+"""Beyond it, float32 ends."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -123,21 +124,23 @@ def parse_layers(text: str) -> dict[str, float]:
     """
     layers: dict[str, float] = {}
     for part in filter(None, (part.strip() for part in text.split(","))):
-        layer, _, weight = part.partition("=")
+        layer, equals, weight = (piece.strip() for piece in part.partition("="))
         if layer in layers:
             raise SettingError(f"layer {layer!r} is named twice in {text!r}")
         try:
-            layers[layer.strip()] = float(weight or 1)
+            layers[layer] = float(weight if equals else 1)
         except ValueError:
+            layer = ""
+        if not layer:
             raise SettingError(
                 f"{part!r} is no layer and weight; write it as relu3_1 or relu3_1=0.5"
-            ) from None
+            )
     return layers
 
 
 def format_layers(layers: Mapping[str, float]) -> str:
     """The inverse of `parse_layers`."""
-    return ",".join(f"{layer}={weight:g}" for layer, weight in layers.items())
+    return ",".join(f"{layer}={float(weight)!r}" for layer, weight in layers.items())
 
 
 def _layers(name: str, layers: object) -> dict[str, float]:
@@ -150,8 +153,8 @@ def _layers(name: str, layers: object) -> dict[str, float]:
 def _weight(name: str, value: object) -> float:
     if isinstance(value, bool) or not isinstance(value, (int, float)):
         raise SettingError(f"{name} needs a number, not {value!r}")
-    if not math.isfinite(value) or value < 0:
-        raise SettingError(f"{name} needs a finite number of at least 0, not {value}")
+    if not 0 <= value <= LARGEST_WEIGHT:
+        raise SettingError(f"{name} needs a number from 0 to {LARGEST_WEIGHT:g}, not {value!s:.20}")
     return float(value)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from vangram.errors import RecipeError, SettingError
@@ -21,6 +21,11 @@ class Input:
     path: str
     sha256: str | None
     """None for a picture that came from memory: it cannot be found again."""
+
+    def __post_init__(self) -> None:
+        """Check what may have come from a damaged file."""
+        if not isinstance(self.path, str) or not isinstance(self.sha256, str | None):
+            raise TypeError(f"no path and SHA-256: {self.path!r}, {self.sha256!r}")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,12 +63,28 @@ class Record:
                     "use the version that made it"
                 )
             values["recipe"] = Recipe.from_dict(values["recipe"])
-            for name in ("content", "style", "start"):
-                if values.get(name) is not None:
-                    values[name] = Input(**values[name])
+            values["content"] = Input(**values["content"])
+            values["style"] = Input(**values["style"])
+            if values.get("start") is not None:
+                values["start"] = Input(**values["start"])
+            values["versions"] = {str(k): str(v) for k, v in values["versions"].items()}
             return cls(**values)
-        except (ValueError, TypeError, KeyError, AttributeError, SettingError) as error:
-            raise RecipeError(f"the recipe is damaged ({error})") from error
+        except RecipeError:
+            raise
+        except (
+            ArithmeticError, AttributeError, KeyError, RecursionError, SettingError, TypeError,
+            ValueError,
+        ) as error:  # fmt: skip
+            raise RecipeError(f"the recipe is damaged ({type(error).__name__})") from error
+
+    def with_paths_of(self, other: Record) -> Record:
+        """This record, saying of each unchanged input where it was when `other` was made."""
+        inputs = {}
+        for name in ("content", "style", "start"):
+            ours, theirs = getattr(self, name), getattr(other, name)
+            same = ours and theirs and ours.sha256 == theirs.sha256
+            inputs[name] = theirs if same else ours
+        return replace(self, **inputs)
 
     def differences(self, other: Record) -> list[str]:
         """What `other` does not share, a line each; none where the same bytes can be expected."""

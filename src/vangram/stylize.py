@@ -7,6 +7,7 @@ gradient descent on its pixels, from coarse to fine.
 
 from __future__ import annotations
 
+import math
 import os
 import platform
 import sys
@@ -22,7 +23,7 @@ from PIL.Image import Image
 from torch import Tensor
 
 from vangram.engines import WholeEngine
-from vangram.errors import SettingError
+from vangram.errors import SettingError, SizeError
 from vangram.images import Picture, fit, read_picture, resize, write_picture
 from vangram.networks import FeatureNetwork, load_network, network_sha256
 from vangram.objective import Objective
@@ -87,18 +88,17 @@ class StyleTransfer:
     ) -> StyleTransfer:
         """Read and check everything that is needed, and compute nothing yet.
 
-        Args and errors as `stylize`; a whole `recipe` may be given in place of single settings.
+        Args and errors as `stylize`; a whole `recipe` may be given, which settings then change.
         """
-        recipe = settings.pop("recipe", None) or Recipe(
-            **({"init": "picture"} if start is not None else {}) | settings
-        )
+        recipe = replace(settings.pop("recipe", None) or Recipe(), **settings)
+        if start is not None and "init" not in settings:
+            recipe = replace(recipe, init="picture")
         if (recipe.init == "picture") != (start is not None):
             raise SettingError('init "picture" and a picture to start from go together')
         photograph, painting = read_picture(content), read_picture(style)
         first = None if start is None else read_picture(start)
         device = _device(recipe.device)
         network = load_network(recipe.network, device)
-        smallest = network.topology.smallest_size(recipe.layers)
         record = Record(
             recipe=recipe,
             content=Input(photograph.name, photograph.sha256),
@@ -107,7 +107,14 @@ class StyleTransfer:
             network_sha256=network_sha256(recipe.network),
             versions=_versions(device),
         )
-        levels = coarse_to_fine(fit(photograph.size, recipe.size), smallest, recipe)
+        smallest = network.topology.smallest_size(recipe.layers)
+        least = max(_least_size(picture, smallest) for picture in (photograph, painting))
+        if recipe.size < least:
+            raise SizeError(
+                f"size {recipe.size} is too small: {recipe.layers[-1]} needs {smallest} px along a "
+                f"picture's shorter side; use --size {least}, or shallower layers"
+            )
+        levels = coarse_to_fine(fit(photograph.size, recipe.size), least, recipe)
         return cls(record, photograph, painting, first, network, levels, device)
 
     def painting(self, image: Tensor, *, finished: bool = True) -> Painting:
@@ -164,10 +171,15 @@ def _device(name: str) -> torch.device:
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     try:
         device = torch.device(name)
-        torch.zeros(1, device=device)
+        float(torch.zeros(1, device=device))
     except (RuntimeError, AssertionError, NotImplementedError) as error:
         raise SettingError(f"there is no device {name!r} here; try --device cpu") from error
     return device
+
+
+def _least_size(picture: Picture, smallest: int) -> int:
+    """Longer side at which a picture's shorter side is `smallest`, rounding included."""
+    return math.ceil((smallest - 0.5) * max(picture.size) / min(picture.size))
 
 
 def _versions(device: torch.device) -> dict[str, str]:

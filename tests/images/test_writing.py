@@ -90,7 +90,7 @@ def test_lossy_file_is_close_and_quality_matters(
 def test_jpeg_keeps_full_colour_resolution(tmp_path: Path) -> None:
     write_picture(tmp_path / "p.jpg", torch.rand(1, 3, 16, 16))
     with Image.open(tmp_path / "p.jpg") as image:
-        assert {sampling[1:3] for sampling in image.layer} == {(1, 1)}
+        assert {sampling[1:3] for sampling in getattr(image, "layer", ())} == {(1, 1)}
 
 
 def test_levels_round_half_up() -> None:
@@ -323,7 +323,7 @@ def test_animation_shows_every_frame_and_stays_on_the_last(tmp_path: Path) -> No
     frames = [torch.full((1, 3, 8, 10), value) for value in (0.0, 0.5, 1.0)]
     write_animation(tmp_path / "a.webp", frames, milliseconds=100)
     with Image.open(tmp_path / "a.webp") as image:
-        assert (image.n_frames, image.size, image.info["loop"]) == (3, (10, 8), 0)
+        assert (getattr(image, "n_frames", 1), image.size, image.info["loop"]) == (3, (10, 8), 0)
         shown = []
         for index, value in enumerate((0, 128, 255)):
             image.seek(index)

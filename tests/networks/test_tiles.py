@@ -15,7 +15,7 @@ LAYERS = ("relu1_1", "relu3_1", "relu5_1")
 @given(height=st.integers(16, 400), width=st.integers(16, 400), core=st.integers(1, 200))
 def test_cores_count_every_position_of_every_layer_once(height: int, width: int, core: int) -> None:
     counts = {
-        layer: torch.zeros(height // VGG19.stride(layer), width // VGG19.stride(layer))
+        layer: torch.zeros(-(-height // VGG19.stride(layer)), -(-width // VGG19.stride(layer)))
         for layer in LAYERS
     }
     for tile in grid((height, width), core, VGG19, LAYERS):

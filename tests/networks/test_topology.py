@@ -118,7 +118,7 @@ def test_features_have_the_sizes_and_widths_told(
         assert tuple(features) == topology.layers
         for layer, values in features.items():
             stride = topology.stride(layer)
-            expected = (1, topology.width(layer), size[0] // stride, size[1] // stride)
+            expected = (1, topology.width(layer), -(-size[0] // stride), -(-size[1] // stride))
             assert tuple(values.shape) == expected
             assert float(values.min()) >= 0
 

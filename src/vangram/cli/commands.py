@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
@@ -142,7 +143,7 @@ def stylize(
         device=device,
     )
     if timelapse is not None and timelapse.suffix.lower() != ".webp":
-        raise SettingError(f"{timelapse} cannot be a timelapse; end its name in .webp")
+        raise SettingError(f"{str(timelapse)!r} cannot be a timelapse; end its name in .webp")
     _check_outputs(output, preview, timelapse, inputs=(photo, painting, start), force=force)
 
     from vangram.cli.run import Watching, carry_out
@@ -184,6 +185,7 @@ def rerun(
     _check_outputs(target, inputs=(picture, *inputs.values()), force=force)
     transfer = StyleTransfer.prepare(**inputs, recipe=record.recipe)
     differences = report(record, transfer.record)
+    transfer = replace(transfer, record=transfer.record.with_paths_of(record))
     carry_out(transfer, target, Watching(None, None, quiet))
     compare(picture, target, differences)
 
@@ -201,9 +203,9 @@ def _check_outputs(*outputs: Path | None, inputs: tuple[str | None, ...], force:
     for path in filter(None, outputs):
         check_output(path)
         if path.resolve() in given:
-            raise OutputError(f"{path} is one of the pictures given; choose another output")
+            raise OutputError(f"{str(path)!r} is one of the pictures given; choose another output")
         if path.resolve() in seen:
-            raise OutputError(f"{path} is named for two outputs; give each its own name")
+            raise OutputError(f"{str(path)!r} is named for two outputs; give each its own name")
         seen.add(path.resolve())
         if path.exists() and not force:
-            raise OutputError(f"{path} exists already; add --force to overwrite it")
+            raise OutputError(f"{str(path)!r} exists already; add --force to overwrite it")

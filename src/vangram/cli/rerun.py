@@ -21,7 +21,9 @@ def recorded(picture: str) -> Record:
     """
     text = read_recipe(picture)
     if text is None:
-        raise RecipeError(f"{picture} carries no recipe; was it made by vangram, or edited since?")
+        raise RecipeError(
+            f"{picture!r} carries no recipe; was it made by vangram, or edited since?"
+        )
     return Record.from_json(text)
 
 
@@ -39,7 +41,7 @@ def found(given: str | None, recorded: Input, picture: str, option: str) -> str:
     for place in places:
         if place.exists():
             return str(place)
-    raise RecipeError(f"{recorded.path} is no longer there; say where it is now with {option}")
+    raise RecipeError(f"{recorded.path!r} is no longer there; say where it is now with {option}")
 
 
 def report(was: Record, now: Record) -> list[str]:

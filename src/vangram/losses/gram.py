@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from vangram.errors import ShapeError
@@ -24,7 +25,14 @@ def gram(features: Tensor) -> Tensor:
         ShapeError: `features` has not three dimensions.
     """
     flat = _flat(features)
-    return flat @ flat.mT
+    if not _convolution_is_faster(features):
+        return flat @ flat.mT
+    x, channels = _batched(features), len(flat)
+    filters = x.new_empty(channels, channels, 1, 1)
+    product: Tensor = torch.ops.aten.convolution_backward(
+        x, x, filters, None, [1, 1], [0, 0], [1, 1], False, [0, 0], 1, (False, True, False)
+    )[1]
+    return product.view(channels, channels)
 
 
 def gram_loss(residual: Tensor, positions: int) -> Tensor:
@@ -68,7 +76,24 @@ def gram_loss_grad(features: Tensor, residual: Tensor, positions: int) -> Tensor
     if len(flat) != channels:
         raise ShapeError(f"style: {len(flat)} channels of features, {channels} of residual")
     scaled = residual / (channels**2 * positions**2)
+    if _convolution_is_faster(features):
+        return F.conv2d(_batched(features), scaled[:, :, None, None])[0]
     return (flat.mT @ scaled).mT.view(features.shape)  # symmetric, so it may stand on the right
+
+
+def _convolution_is_faster(features: Tensor) -> bool:
+    """Whether oneDNN, where torch has it, multiplies these faster than BLAS does.
+
+    G is the gradient of a 1×1 convolution's filters, of F with itself, and (G − A) F such a
+    convolution; on wide, short products like these oneDNN took less than half of BLAS's time.
+    """
+    usable: bool = torch.backends.mkldnn.is_available()  # type: ignore[no-untyped-call]
+    return usable and features.device.type == "cpu" and features.dtype == torch.float32
+
+
+def _batched(features: Tensor) -> Tensor:
+    """(1, C, h, w), channels innermost; strides that oneDNN recognises, unlike `[None]`'s."""
+    return features.movedim(0, 2).contiguous()[None].movedim(3, 1)
 
 
 def _flat(features: Tensor) -> Tensor:

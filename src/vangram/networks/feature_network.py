@@ -21,8 +21,12 @@ class Topology:
     """The shape of a VGG-like network; everything but its parameters.
 
     Blocks of 3x3 convolutions with ReLU, 2x2 max pooling between blocks (Simonyan and Zisserman
-    2014, table 1). With heads, a layer is not the trunk's activation but a 1x1 convolution and ReLU
-    on it: a narrow trunk can so speak a wide network's language.
+    2014, table 1). Where a side is odd, the last window is pooled as far as it goes, as in the
+    authors' Caffe: otherwise deep layers would not see the picture's last rows and columns, and an
+    optimiser would do there as it likes.
+
+    With heads, a layer is not the trunk's activation but a 1x1 convolution and ReLU on it: a narrow
+    trunk can so speak a wide network's language.
     """
 
     widths: tuple[int, ...]
@@ -63,6 +67,11 @@ class Topology:
         """Pixels per feature position along one axis."""
         self.check(layer)
         return 1 << (_block(layer) - 1)
+
+    def positions(self, size: tuple[int, int], layer: str) -> int:
+        """Positions M of a layer's features for a picture of (height, width)."""
+        stride = self.stride(layer)
+        return -(-size[0] // stride) * -(-size[1] // stride)
 
     def reach(self, layer: str) -> int:
         """Pixels that a feature sees beyond its own position's: sum of radius times stride."""
@@ -131,7 +140,8 @@ class FeatureNetwork(nn.Module):
             layers: names out of `topology.layers`.
 
         Returns:
-            Layer name -> (B, C, H // stride, W // stride), all non-negative, shallow to deep.
+            Layer name -> (B, C, h, w), all non-negative, shallow to deep; h and w are H and W over
+            the stride, rounded up.
 
         Raises:
             LayerError: a layer is unknown, or none is given.
@@ -151,7 +161,7 @@ class FeatureNetwork(nn.Module):
         x = (image[:, self.topology.channels] - self.mean) / self.std
         for name in self.topology.convolutions:
             if name.endswith("_1") and name != "1_1":
-                x = F.max_pool2d(x, 2)
+                x = F.max_pool2d(x, 2, ceil_mode=True)
             x = F.relu(self._convolve(name, x))
             yield f"relu{name}", x
 

@@ -42,7 +42,7 @@ class Tile:
         for layer in layers:
             stride = topology.stride(layer)
             rows, columns = (
-                slice((core.start - start) // stride, (core.stop - start) // stride)
+                slice((core.start - start) // stride, -(-(core.stop - start) // stride))
                 for core, start in zip(self.core, first, strict=True)
             )
             windows[layer] = rows, columns
@@ -77,6 +77,6 @@ def grid(
 
 
 def _cores(length: int, core: int, stride: int) -> list[slice]:
-    """Cores along one axis; a rest without a position of its own joins the last."""
+    """Cores along one axis; a rest smaller than a stride joins the last."""
     starts = [start for start in range(0, length, core) if length - start >= stride or start == 0]
     return [slice(a, b) for a, b in zip(starts, [*starts[1:], length], strict=True)]

@@ -52,6 +52,9 @@ class LBFGS:
             self.pairs.clear()
             direction = self._direction(here.gradient)
             slope = dot(direction, here.gradient)
+        self.here = here
+        if not slope < 0:
+            return Move(image, here, stuck=True)
         length = min(1.0, LARGEST_CHANGE / max(float(direction.abs().max()), 1e-30))
         for _ in range(TRIALS):
             trial = image + length * direction
@@ -61,7 +64,6 @@ class LBFGS:
                 self.here = there
                 return Move(trial, there)
             length *= _shorter(here.loss, slope * length, there.loss)
-        self.here = here
         return Move(image, here, stuck=True)
 
     def _direction(self, gradient: Tensor) -> Tensor:

@@ -26,18 +26,18 @@ class Level:
     """This level's share."""
 
 
-def coarse_to_fine(size: tuple[int, int], smallest: int, recipe: Recipe) -> tuple[Level, ...]:
+def coarse_to_fine(size: tuple[int, int], least: int, recipe: Recipe) -> tuple[Level, ...]:
     """Sizes that double up to the last one.
 
     Args:
         size: (height, width) of the result.
-        smallest: pixels that a level's shorter side needs for the network's layers.
+        least: pixels that a level's longer side needs for the network's layers to exist.
         recipe: steps at each level, and how many levels; None: down to `COARSEST`.
     """
     sizes = [size]
     while recipe.levels is None or len(sizes) < recipe.levels:
         halves = (round(sizes[0][0] / 2), round(sizes[0][1] / 2))
-        if min(halves) < smallest or (recipe.levels is None and max(halves) < COARSEST):
+        if max(halves) < (least if recipe.levels else max(least, COARSEST)):
             break
         sizes.insert(0, halves)
     costs = [height * width * recipe.steps for height, width in sizes]

@@ -1,0 +1,597 @@
+"""The command line, mostly in this process: options, refusals, exit codes, and `rerun`."""
+
+from __future__ import annotations
+
+import inspect
+import json
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import fields
+from importlib import import_module
+from pathlib import Path
+
+import pytest
+from PIL import Image
+from torch.nn import functional
+
+from tests.conftest import Outcome
+from tests.support import drawn
+from vangram.cli import commands
+from vangram.images import read_picture, read_recipe, write_picture
+from vangram.recipe import Recipe, parse_layers
+from vangram.record import Record
+from vangram.stylize import StyleTransfer, stylize
+
+Command = Callable[..., Outcome]
+QUICK = ("--size", 48, "--steps", 2)
+
+
+@pytest.fixture
+def output(tmp_path: Path) -> Path:
+    return tmp_path / "out.png"
+
+
+@pytest.fixture
+def no_work(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Fail where the optimisation would begin."""
+
+    def begin(*arguments: object) -> None:
+        raise AssertionError("work began")
+
+    monkeypatch.setattr(import_module("vangram.stylize"), "descend", begin)
+
+
+def assert_refused(outcome: Outcome, *said: str) -> None:
+    assert outcome.code == 2, outcome.err
+    assert outcome.out == ""
+    (line,) = outcome.err.splitlines()
+    assert line.startswith("vangram: error: ")
+    assert "Traceback" not in line
+    for words in said:
+        assert words in line
+
+
+def test_every_setting_of_the_recipe_is_an_option_with_its_default() -> None:
+    options = inspect.signature(commands.stylize).parameters
+    default = Recipe()
+    for setting in fields(Recipe):
+        given = options[setting.name].default
+        wanted = getattr(default, setting.name)
+        if setting.name.endswith("_layers"):
+            assert parse_layers(given) == wanted
+        else:
+            assert given == wanted, setting.name
+
+
+def test_every_option_reaches_the_recipe(
+    command: Command, photo: Path, painting: Path, output: Path
+) -> None:
+    given = {
+        "size": 50,
+        "steps": 3,
+        "seed": 11,
+        "content_weight": 0.5,
+        "style_weight": 7.0,
+        "tv_weight": 0.125,
+        "content_layers": {"relu3_1": 2.0},
+        "style_layers": {"relu1_1": 0.5, "relu2_1": 1.0},
+        "units": "paper",
+        "network": "vgg19-lite",
+        "optimizer": "adam",
+        "levels": 1,
+        "device": "cpu",
+        "init": "noise",
+    }
+    assert set(given) == {setting.name for setting in fields(Recipe)}
+    words: list[object] = []
+    for name, value in given.items():
+        if isinstance(value, dict):
+            value = ",".join(f"{layer}={weight}" for layer, weight in value.items())
+        words += ["--" + name.replace("_", "-"), value]
+    outcome = command("stylize", photo, painting, "-o", output, *words)
+    assert outcome.code == 0, outcome.err
+    text = read_recipe(output)
+    assert text is not None
+    assert Record.from_json(text).recipe == Recipe.from_dict(given)
+
+
+def test_stylize_writes_the_picture_and_prints_its_path_last(
+    command: Command, photo: Path, painting: Path, output: Path
+) -> None:
+    outcome = command("stylize", photo, painting, "--output", output, *QUICK)
+    assert outcome.code == 0, outcome.err
+    assert outcome.out.splitlines()[-1] == str(output)
+    assert read_picture(output).size == (36, 48)
+
+
+def test_command_line_gives_the_bytes_that_the_library_gives(
+    command: Command, photo: Path, painting: Path, output: Path, tmp_path: Path
+) -> None:
+    command("stylize", photo, painting, "-o", output, *QUICK)
+    stylize(str(photo), str(painting), size=48, steps=2).save(tmp_path / "library.png")
+    assert (tmp_path / "library.png").read_bytes() == output.read_bytes()
+
+
+def test_init_takes_a_pictures_path(
+    command: Command, photo: Path, painting: Path, output: Path, saved: Callable[..., Path]
+) -> None:
+    start = saved("start.png", seed=7)
+    outcome = command("stylize", photo, painting, "-o", output, *QUICK, "--init", start)
+    assert outcome.code == 0, outcome.err
+    text = read_recipe(output)
+    assert text is not None
+    record = Record.from_json(text)
+    assert record.start is not None
+    assert record.start.path == str(start)
+
+
+def test_quiet_says_nothing_but_the_path(
+    command: Command, photo: Path, painting: Path, output: Path
+) -> None:
+    outcome = command("stylize", photo, painting, "-o", output, *QUICK, "--quiet")
+    assert outcome == Outcome(0, f"{output}\n", "")
+
+
+def test_progress_off_a_terminal_is_plain_lines(
+    command: Command, photo: Path, painting: Path, output: Path
+) -> None:
+    outcome = command(
+        "stylize", photo, painting, "-o", output, *QUICK, "--tv-weight", 0.1, "--levels", 1
+    )
+    line = outcome.err.splitlines()[0]
+    for words in ("48x36 (level 1/1)", "step 1/2", "loss ", "content ", "style ", "tv ", " left"):
+        assert words in line
+    assert "\x1b" not in outcome.err
+
+
+def test_every_level_has_its_line(
+    command: Command, photo: Path, painting: Path, output: Path
+) -> None:
+    layers = ("--content-layers", "relu2_1", "--style-layers", "relu1_1", "--levels", 2)
+    outcome = command("stylize", photo, painting, "-o", output, *QUICK, *layers)
+    assert "24x18 (level 1/2)  step 1/2" in outcome.err
+    assert "48x36 (level 2/2)  step 1/2" in outcome.err
+
+
+def test_preview_and_timelapse_are_written(
+    command: Command, photo: Path, painting: Path, output: Path, tmp_path: Path
+) -> None:
+    preview, timelapse = tmp_path / "preview.png", tmp_path / "timelapse.webp"
+    words = ("--preview", preview, "--timelapse", timelapse, "--size", 48, "--steps", 5)
+    noise = ("--init", "noise", "--optimizer", "adam")  # so that no two steps look alike
+    outcome = command("stylize", photo, painting, "-o", output, *words, *noise)
+    assert outcome.code == 0, outcome.err
+    # Both are 8-bit and lossless.
+    assert (read_picture(preview).pixels == read_picture(output).pixels).all()
+    assert read_recipe(preview) is None
+    with Image.open(timelapse) as film:
+        assert film.format == "WEBP"
+        assert film.size == (48, 36)
+        # One of each step; the last one's is the result itself, and may be merged with it.
+        assert getattr(film, "n_frames", 1) in (5, 6)
+        film.seek(getattr(film, "n_frames", 1) - 1)
+        last = read_picture(film.convert("RGB")).pixels
+    # WebP of quality 90 loses much of the grain of noise, but not the patches under it.
+    lost = functional.avg_pool2d(last - read_picture(output).pixels, 6)
+    assert float(lost.abs().mean()) < 0.05
+
+
+def bad_pictures(tmp_path: Path) -> dict[str, Path]:
+    whole = tmp_path / "whole.png"
+    write_picture(whole, drawn(48, 64, seed=1)[None])
+    files = {
+        "missing": b"",
+        "text.jpg": b"this is no picture",
+        "truncated.png": whole.read_bytes()[: whole.stat().st_size // 2],
+        "empty.png": b"",
+    }
+    paths = {}
+    for name, content in files.items():
+        paths[name] = tmp_path / name
+        if name != "missing":
+            paths[name].write_bytes(content)
+    paths["folder"] = tmp_path / "folder"
+    paths["folder"].mkdir()
+    paths["dot.png"] = tmp_path / "dot.png"
+    Image.new("RGB", (1, 1)).save(paths["dot.png"])
+    return paths
+
+
+@pytest.mark.parametrize("role", ["photo", "painting", "start"])
+@pytest.mark.parametrize(
+    "bad", ["missing", "text.jpg", "truncated.png", "empty.png", "folder", "dot.png"]
+)
+@pytest.mark.usefixtures("no_work")
+def test_bad_picture_is_refused(
+    command: Command,
+    photo: Path,
+    painting: Path,
+    output: Path,
+    tmp_path: Path,
+    role: str,
+    bad: str,
+) -> None:
+    path = bad_pictures(tmp_path)[bad]
+    given = {"photo": photo, "painting": painting, "start": photo} | {role: path}
+    words = ("--init", given["start"]) if role == "start" else ()
+    outcome = command("stylize", given["photo"], given["painting"], "-o", output, *QUICK, *words)
+    assert_refused(outcome, path.name)
+    assert not output.exists()
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["--size", 0], "size"),
+        (["--size", 1_000_000], "size"),
+        (["--size", 20], "too small"),
+        (["--steps", 0], "steps"),
+        (["--levels", 0], "levels"),
+        (["--seed", -1], "seed"),
+        (["--content-weight", -1], "content_weight"),
+        (["--style-weight", "nan"], "style_weight"),
+        (["--tv-weight", "inf"], "tv_weight"),
+        (["--content-weight", 0, "--style-weight", 0], "zero"),
+        (["--content-layers", "relu4_9"], "relu4_9"),
+        (["--style-layers", "conv1_1"], "conv1_1"),
+        (["--style-layers", "relu1_1=much"], "relu1_1=much"),
+        (["--style-layers", "relu1_1=-1"], "relu1_1"),
+        (["--style-layers", "relu1_1,relu1_1"], "twice"),
+        (["--content-layers", "", "--style-layers", ""], "zero"),
+        (["--network", "vgg20"], "vgg20"),
+        (["--device", "abacus"], "abacus"),
+        (["--optimizer", "sgd"], "sgd"),
+        (["--units", "metric"], "metric"),
+        (["--preview", "preview.gif"], "preview.gif"),
+        (["--timelapse", "missing/t.webp"], "folder"),
+        (["--timelapse", "timelapse.png"], ".webp"),
+    ],
+)
+@pytest.mark.usefixtures("no_work")
+def test_bad_setting_is_refused(
+    command: Command,
+    photo: Path,
+    painting: Path,
+    output: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    words: list[object],
+    said: str,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    before = set(tmp_path.iterdir())
+    assert_refused(command("stylize", photo, painting, "-o", output, *QUICK, *words), said)
+    assert set(tmp_path.iterdir()) == before
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["--size", "big"],
+        ["--steps", "1.5"],
+        ["--tv-weight", "some"],
+        ["--colour"],
+        ["--output"],
+    ],
+)
+@pytest.mark.usefixtures("no_work")
+def test_bad_usage_has_exit_code_2(
+    command: Command, photo: Path, painting: Path, output: Path, words: list[str]
+) -> None:
+    outcome = command("stylize", photo, painting, "-o", output, *words)
+    assert outcome.code == 2
+    assert "Traceback" not in outcome.err
+    assert not output.exists()
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("out.gif", "names no format"),
+        ("out", "names no format"),
+        ("missing/out.png", "folder"),
+        ("", "folder"),
+    ],
+)
+@pytest.mark.usefixtures("no_work")
+def test_output_that_cannot_be_written_is_refused(
+    command: Command, photo: Path, painting: Path, tmp_path: Path, name: str, said: str
+) -> None:
+    outcome = command("stylize", photo, painting, "-o", tmp_path / name, *QUICK)
+    if name:
+        assert_refused(outcome, said)
+    else:
+        assert_refused(outcome)
+
+
+@pytest.mark.usefixtures("no_work")
+def test_output_too_large_for_its_format_is_refused_before_work(
+    command: Command, painting: Path, saved: Callable[..., Path], tmp_path: Path
+) -> None:
+    # A WebP ends at 16,383 pixels.
+    layers = ("--content-layers", "relu1_1", "--style-layers", "relu1_1", "--levels", 1)
+    strip = saved("strip.png", 4, 2000)
+    outcome = command(
+        "stylize", strip, painting, "-o", tmp_path / "out.webp", "--size", 17_000, *layers
+    )
+    assert_refused(outcome, "16383")
+
+
+@pytest.mark.usefixtures("no_work")
+def test_existing_output_is_refused_and_unchanged(
+    command: Command, photo: Path, painting: Path, output: Path
+) -> None:
+    output.write_bytes(b"precious")
+    assert_refused(command("stylize", photo, painting, "-o", output, *QUICK), "--force")
+    assert output.read_bytes() == b"precious"
+
+
+def test_existing_output_is_overwritten_with_force(
+    command: Command, photo: Path, painting: Path, output: Path
+) -> None:
+    output.write_bytes(b"not precious")
+    assert command("stylize", photo, painting, "-o", output, *QUICK, "--force").code == 0
+    assert read_picture(output).size == (36, 48)
+
+
+@pytest.mark.parametrize("role", ["photo", "painting", "start"])
+@pytest.mark.parametrize("option", ["--output", "--preview", "--timelapse"])
+@pytest.mark.usefixtures("no_work")
+def test_output_that_is_an_input_is_refused_even_with_force(
+    command: Command,
+    painting: Path,
+    output: Path,
+    saved: Callable[..., Path],
+    role: str,
+    option: str,
+) -> None:
+    given = {name: saved(f"{name}.webp") for name in ("photo", "painting", "start")}
+    before = given[role].read_bytes()
+    words = {"--output": output} | {option: given[role].parent / "." / given[role].name}
+    outcome = command(
+        "stylize",
+        given["photo"],
+        given["painting"],
+        *(word for pair in words.items() for word in pair),
+        *("--init", given["start"], "--force", *QUICK),
+    )
+    assert_refused(outcome, given[role].name)
+    assert given[role].read_bytes() == before
+
+
+@pytest.mark.usefixtures("no_work")
+def test_two_outputs_of_one_name_are_refused(
+    command: Command, photo: Path, painting: Path, output: Path
+) -> None:
+    outcome = command("stylize", photo, painting, "-o", output, "--preview", output, *QUICK)
+    assert_refused(outcome, "two outputs")
+
+
+@pytest.mark.usefixtures("no_work")
+def test_error_stays_on_one_line_whatever_the_path(
+    command: Command, photo: Path, painting: Path, tmp_path: Path
+) -> None:
+    output = tmp_path / "two\nlines.png"
+    output.write_bytes(b"precious")
+    assert_refused(command("stylize", photo, painting, "-o", output, *QUICK))
+
+
+@pytest.fixture
+def made(command: Command, photo: Path, painting: Path, output: Path) -> Path:
+    """A picture that the command line has made."""
+    words = ("--init", "noise", "--seed", 4)
+    assert command("stylize", photo, painting, "-o", output, *QUICK, *words).code == 0
+    return output
+
+
+def test_rerun_gives_the_same_bytes_and_says_so(command: Command, made: Path) -> None:
+    outcome = command("rerun", made)
+    again = made.with_stem("out-rerun")
+    assert outcome.code == 0
+    assert outcome.out.splitlines()[-1] == str(again)
+    assert again.read_bytes() == made.read_bytes()
+    assert f"the same bytes as {made}" in outcome.err
+    assert "note" not in outcome.err
+
+
+@pytest.mark.parametrize(("role", "name"), [("content", "photo"), ("style", "painting")])
+def test_rerun_notices_a_changed_input(
+    command: Command, made: Path, saved: Callable[..., Path], role: str, name: str
+) -> None:
+    saved(f"{name}.png", seed=8)
+    outcome = command("rerun", made)
+    assert outcome.code == 0
+    assert f"vangram: note: the {role} is not the same file" in outcome.err
+    assert "not the same bytes" in outcome.err
+    assert "as the notes above let expect" in outcome.err
+
+
+def test_rerun_whose_bytes_differ_without_a_reason_fails(command: Command, made: Path) -> None:
+    text = read_recipe(made)
+    assert text is not None
+    pixels = read_picture(made).pixels.clone()
+    pixels[0, 0, 0, 0] = 1 - pixels[0, 0, 0, 0].round()
+    write_picture(made, pixels, recipe=text)
+    outcome = command("rerun", made)
+    assert outcome.code == 1
+    assert "although nothing seems to differ" in outcome.err
+
+
+def test_rerun_finds_inputs_beside_the_picture(
+    command: Command, made: Path, photo: Path, tmp_path: Path
+) -> None:
+    moved = tmp_path / "moved"
+    moved.mkdir()
+    for path in (made, photo):
+        path.rename(moved / path.name)
+    outcome = command("rerun", moved / made.name)
+    assert outcome.code == 0
+    assert "the same bytes" in outcome.err
+
+
+def test_rerun_takes_inputs_from_where_they_are_now(
+    command: Command, made: Path, photo: Path, tmp_path: Path
+) -> None:
+    photo.rename(tmp_path / "elsewhere.png")
+    assert_refused(command("rerun", made), "--content")
+    outcome = command("rerun", made, "--content", tmp_path / "elsewhere.png")
+    assert outcome.code == 0, outcome.err
+    # The path is part of the record, so it alone may differ.
+    again = made.with_stem("out-rerun")
+    assert (read_picture(again).pixels == read_picture(made).pixels).all()
+
+
+def test_rerun_follows_a_start_picture(
+    command: Command, photo: Path, painting: Path, output: Path, saved: Callable[..., Path]
+) -> None:
+    start = saved("start.png", seed=7)
+    command("stylize", photo, painting, "-o", output, *QUICK, "--init", start)
+    outcome = command("rerun", output)
+    assert outcome.code == 0, outcome.err
+    assert "the same bytes" in outcome.err
+
+
+@pytest.mark.usefixtures("no_work")
+def test_rerun_of_a_picture_without_recipe_is_refused(command: Command, photo: Path) -> None:
+    assert_refused(command("rerun", photo), "no recipe")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "no json",
+        "[]",
+        "{}",
+        '{"format": 99}',
+        '{"format": 1}',
+        '{"format": 1, "recipe": {"hue": 1}}',
+        '{"format": 1, "recipe": {"size": -1}}',
+        json.dumps(
+            {
+                "format": 1,
+                "recipe": {},
+                "content": None,
+                "style": None,
+                "network_sha256": "",
+                "versions": {},
+            }
+        ),
+        json.dumps(
+            {
+                "format": 1,
+                "recipe": {"size": 10**400},
+                "content": {"path": "a", "sha256": None},
+                "style": {"path": "a", "sha256": None},
+                "network_sha256": "",
+                "versions": {},
+            }
+        ).replace('"size"', '"tv_weight"'),
+    ],
+    ids=[
+        "text",
+        "list",
+        "nothing",
+        "newer",
+        "bare",
+        "unknown",
+        "range",
+        "no content",
+        "huge number",
+    ],
+)
+@pytest.mark.usefixtures("no_work")
+def test_rerun_of_a_damaged_recipe_is_refused(command: Command, tmp_path: Path, text: str) -> None:
+    picture = tmp_path / "damaged.png"
+    write_picture(picture, drawn(48, 64, seed=1)[None], recipe=text)
+    assert_refused(command("rerun", picture), "recipe")
+
+
+def test_rerun_never_overwrites_the_picture_itself(command: Command, made: Path) -> None:
+    before = made.read_bytes()
+    assert_refused(command("rerun", made, "-o", made, "--force"), "one of the pictures given")
+    assert made.read_bytes() == before
+
+
+def test_rerun_of_a_picture_from_memory_asks_for_it(
+    command: Command, painting: Path, output: Path, photo: Path
+) -> None:
+    stylize(drawn(48, 64, seed=1), str(painting), size=48, steps=1).save(output)
+    assert_refused(command("rerun", output), "--content")
+    assert command("rerun", output, "--content", photo).code == 0
+
+
+def test_failure_nobody_expected_is_one_line_and_exit_code_1(
+    command: Command, photo: Path, painting: Path, output: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*arguments: object, **settings: object) -> None:
+        raise RuntimeError("two\nlines")
+
+    monkeypatch.setattr(StyleTransfer, "prepare", fail)
+    outcome = command("stylize", photo, painting, "-o", output, *QUICK)
+    assert outcome.code == 1
+    (line,) = outcome.err.splitlines()
+    assert line.startswith("vangram: error: unexpected: RuntimeError: two lines")
+
+
+@pytest.mark.parametrize(
+    "error", [MemoryError(), RuntimeError("CUDA out of memory. Tried"), RuntimeError("x memory")]
+)
+def test_lack_of_memory_is_told_as_such(
+    command: Command,
+    photo: Path,
+    painting: Path,
+    output: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    error: Exception,
+) -> None:
+    def fail(*arguments: object, **settings: object) -> None:
+        raise error
+
+    monkeypatch.setattr(StyleTransfer, "prepare", fail)
+    outcome = command("stylize", photo, painting, "-o", output, *QUICK)
+    assert outcome.code == 1
+    assert "smaller --size" in outcome.err
+
+
+def test_interrupt_before_any_work_has_exit_code_130(
+    command: Command, photo: Path, painting: Path, output: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupt(*arguments: object, **settings: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(StyleTransfer, "prepare", interrupt)
+    outcome = command("stylize", photo, painting, "-o", output, *QUICK)
+    assert outcome.code == 130
+    assert "Traceback" not in outcome.err
+    assert outcome.out == ""
+    assert not output.exists()
+
+
+def test_help_names_every_option(command: Command) -> None:
+    outcome = command("stylize", "--help")
+    assert outcome.code == 0
+    for setting in fields(Recipe):
+        assert "--" + setting.name.replace("_", "-") in outcome.out
+
+
+def test_version_is_told(command: Command) -> None:
+    outcome = command("--version")
+    assert outcome.code == 0
+    assert outcome.out.startswith("vangram 0.")
+
+
+def test_help_needs_no_torch_and_no_pillow() -> None:
+    script = (
+        "import json, sys\n"
+        "from vangram.cli import main\n"
+        "sys.argv = ['vangram', 'stylize', '--help']\n"
+        "try:\n    main()\nexcept SystemExit as stop:\n    assert not stop.code\n"
+        "print(json.dumps(sorted(sys.modules)))\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=True, timeout=60
+    )
+    loaded = set(json.loads(done.stdout.splitlines()[-1]))
+    assert "vangram.cli.commands" in loaded
+    assert not loaded & {"torch", "PIL", "safetensors", "numpy"}

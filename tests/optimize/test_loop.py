@@ -1,0 +1,194 @@
+"""The loop: what goes wrong is taken back, told, and given up at last."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import replace
+
+import pytest
+import torch
+from torch import Tensor
+
+from vangram.errors import DivergedError
+from vangram.objective import Evaluation, Term
+from vangram.optimize import LBFGS, Adam, Level, Optimizer, Step, descend
+from vangram.optimize.loop import RESTARTS, RUN_AWAY
+from vangram.optimize.optimizer import Evaluate, Move
+
+LEVEL = Level(number=1, of=1, size=(2, 3), steps=10, work_before=0.0, work=1.0)
+START = torch.zeros(1, 3, 2, 3)
+
+
+class Scripted:
+    """An optimiser whose losses are written down; its image counts the moves."""
+
+    def __init__(self, losses: Sequence[float], stuck: Sequence[int] = ()) -> None:
+        self.losses = list(losses)
+        self.stuck = set(stuck)
+        self.seen: list[Tensor] = []
+        self.restarts = 0
+
+    def move(self, image: Tensor, evaluate: Evaluate) -> Move:
+        self.seen.append(image)
+        count = len(self.seen)
+        loss = self.losses[count - 1]
+        there = torch.full_like(image, count if math.isfinite(loss) else loss)
+        term = Term("content", "relu1_1", loss, 1.0)
+        return Move(there, Evaluation(loss, (term,), image), stuck=count in self.stuck)
+
+    def restart(self) -> None:
+        self.restarts += 1
+
+
+def nothing(image: Tensor) -> Evaluation:
+    raise AssertionError("the loop itself evaluates nothing")
+
+
+def taken(optimizer: Optimizer, steps: int = 10) -> list[Step]:
+    return list(descend(START, nothing, optimizer, replace(LEVEL, steps=steps)))
+
+
+def value(image: Tensor) -> float:
+    return float(image.flatten()[0])
+
+
+@pytest.mark.parametrize("bad", [math.nan, math.inf, RUN_AWAY * 4 * 1.01])
+def test_step_gone_wrong_is_taken_back(bad: float) -> None:
+    optimizer = Scripted([5, 4, bad, 3.5, 3])
+    steps = taken(optimizer, 5)
+    assert [step.loss for step in steps] == [5, 4, 4, 3.5, 3]
+    assert [value(step.image) for step in steps] == [1, 2, 2, 4, 5]
+    assert value(optimizer.seen[3]) == 2  # back to where the loss was lowest
+    assert optimizer.restarts == 1
+    assert [step.note is not None for step in steps] == [False, False, True, False, False]
+    assert "\n" not in (steps[2].note or "")
+    # The terms are those of the image and the loss that are shown.
+    assert [step.terms[0].value for step in steps] == [5, 4, 4, 3.5, 3]
+
+
+def test_step_that_is_worse_but_not_run_away_stands() -> None:
+    optimizer = Scripted([4, 4 * RUN_AWAY * 0.99, 3])
+    steps = taken(optimizer, 3)
+    assert optimizer.restarts == 0
+    assert [step.loss for step in steps] == [4, 4 * RUN_AWAY * 0.99, 3]
+    assert value(optimizer.seen[2]) == 2
+
+
+def test_image_is_always_that_of_the_lowest_loss() -> None:
+    steps = taken(Scripted([5, 3, 4, 2, 6, math.nan, 2.5, 1]), 8)
+    assert [value(step.image) for step in steps] == [1, 2, 2, 4, 4, 4, 4, 8]
+
+
+def test_no_step_shows_what_is_not_finite() -> None:
+    losses = [5, math.nan, 4, math.inf, 3, math.nan, 2]
+    for step in taken(Scripted(losses), 7):
+        assert math.isfinite(step.loss)
+        assert bool(torch.isfinite(step.image).all())
+
+
+def test_descent_that_keeps_running_away_is_given_up() -> None:
+    optimizer = Scripted([5, *[math.nan] * 20])
+    steps: list[Step] = []
+    with pytest.raises(DivergedError) as caught:
+        collect(steps, optimizer)
+    assert len(steps) == 1 + RESTARTS
+    assert optimizer.restarts == RESTARTS
+    assert "nan at 3 x 2 px" in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def collect(steps: list[Step], optimizer: Optimizer) -> None:
+    for step in descend(START, nothing, optimizer, replace(LEVEL, steps=20)):
+        steps.append(step)
+
+
+@pytest.mark.parametrize("bad", [math.nan, math.inf])
+def test_start_that_is_not_finite_is_given_up_at_once(bad: float) -> None:
+    optimizer = Scripted([bad, 1, 1])
+    with pytest.raises(DivergedError):
+        taken(optimizer, 3)
+    assert optimizer.restarts == 0
+
+
+@pytest.mark.parametrize("optimizer", [LBFGS(), Adam()])
+def test_start_that_is_not_finite_is_given_up_by_real_optimisers(optimizer: Optimizer) -> None:
+    def bad(image: Tensor) -> Evaluation:
+        return Evaluation(math.nan, (), torch.full_like(image, math.nan))
+
+    with pytest.raises(DivergedError):
+        list(descend(START, bad, optimizer, LEVEL))
+
+
+@pytest.mark.parametrize("optimizer", [LBFGS, Adam])
+@pytest.mark.parametrize("when", [3, 4, 6])  # L-BFGS is at the minimum soon after
+def test_real_optimisers_get_over_a_value_that_is_not_finite(
+    optimizer: type[LBFGS | Adam], when: int
+) -> None:
+    goal, calls = torch.linspace(0, 1, 18).view(1, 3, 2, 3), 0
+
+    def once_bad(image: Tensor) -> Evaluation:
+        nonlocal calls
+        calls += 1
+        if calls == when:
+            return Evaluation(math.nan, (), torch.full_like(image, math.nan))
+        return Evaluation(float((image - goal).square().sum()), (), 2 * (image - goal))
+
+    steps = list(descend(START, once_bad, optimizer(), replace(LEVEL, steps=150)))
+    assert calls >= when
+    for step in steps:
+        assert math.isfinite(step.loss)
+        assert bool(torch.isfinite(step.image).all())
+    assert steps[-1].loss < 0.1 * float(goal.square().sum())
+
+
+def test_descent_ends_early_when_stuck_twice() -> None:
+    optimizer = Scripted([5, 4, 4, 4, 3], stuck=[3, 4])
+    assert [step.number for step in taken(optimizer)] == [1, 2, 3]
+    assert optimizer.restarts == 1
+
+
+def test_descent_goes_on_when_a_restart_has_helped() -> None:
+    optimizer = Scripted([5, 5, 4, 4, 3], stuck=[2, 4])
+    assert [step.loss for step in taken(optimizer, 5)] == [5, 5, 4, 4, 3]
+    assert optimizer.restarts == 2
+
+
+def test_descent_at_the_minimum_ends_early() -> None:
+    def flat(image: Tensor) -> Evaluation:
+        return Evaluation(0.0, (), torch.zeros_like(image))
+
+    assert len(list(descend(START, flat, LBFGS(), LEVEL))) < LEVEL.steps
+
+
+def test_steps_are_numbered_from_one_to_the_last() -> None:
+    steps = taken(Scripted([9 - index for index in range(7)]), 7)
+    assert [step.number for step in steps] == [1, 2, 3, 4, 5, 6, 7]
+
+
+def test_done_rises_from_zero_to_one_over_the_levels() -> None:
+    levels = [
+        Level(1, 2, (2, 3), 4, work_before=0.0, work=0.2),
+        Level(2, 2, (4, 6), 3, work_before=0.2, work=0.8),
+    ]
+    done = [
+        step.done
+        for level in levels
+        for step in descend(START, nothing, Scripted([9 - i for i in range(9)]), level)
+    ]
+    assert done == sorted(done)
+    assert done[0] == pytest.approx(0.05)
+    assert done[3] == pytest.approx(0.2)
+    assert done[-1] == pytest.approx(1)
+
+
+def test_total_sums_the_weighted_terms_of_a_kind() -> None:
+    terms = (
+        Term("style", "relu1_1", 2.0, 0.5),
+        Term("style", "relu2_1", 3.0, 10.0),
+        Term("content", "relu2_1", 7.0, 1.0),
+    )
+    step = Step(LEVEL, 1, 38.0, terms, START)
+    assert step.total("style") == 31
+    assert step.total("content") == 7
+    assert step.total("tv") == 0

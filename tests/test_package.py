@@ -1,0 +1,100 @@
+"""The public names."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from importlib import import_module
+
+import pytest
+
+import vangram
+from vangram import errors
+
+
+def in_a_fresh_process(script: str) -> str:
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=True, timeout=120
+    )
+    return done.stdout.strip()
+
+
+@pytest.mark.parametrize("name", vangram.__all__)
+def test_public_name_resolves_to_what_its_home_has(name: str) -> None:
+    value = getattr(vangram, name)
+    if name == "stylize":  # names a module and its function; called, either is the function
+        assert callable(value)
+        return
+    home = import_module(value.__module__)
+    assert getattr(home, name) is value
+    assert value.__doc__
+
+
+def test_public_names_are_those_listed() -> None:
+    assert sorted(vangram.__all__) == sorted(vangram.__dir__())
+    assert sorted(vangram.__all__) == [
+        "DivergedError",
+        "InputError",
+        "Painting",
+        "Recipe",
+        "Record",
+        "Step",
+        "StyleTransfer",
+        "VangramError",
+        "stylize",
+    ]
+
+
+def test_public_names_are_those_that_type_checkers_see() -> None:
+    source = (vangram.__file__ or "").strip()
+    with open(source, encoding="utf-8") as handle:
+        text = handle.read()
+    for name in vangram.__all__:
+        assert f"import {name} as {name}" in text
+
+
+def test_unknown_name_is_an_attribute_error() -> None:
+    with pytest.raises(AttributeError, match="'stylise'"):
+        _ = vangram.stylise
+
+
+def test_every_module_keeps_to_its_all() -> None:
+    for name in ("losses", "networks", "images", "engines", "optimize"):
+        module = import_module(f"vangram.{name}")
+        for public in module.__all__:
+            assert hasattr(module, public), f"{name}.{public}"
+
+
+def test_stylize_stays_callable_whatever_was_imported_before() -> None:
+    firsts = [
+        "import vangram.stylize",
+        "from vangram.stylize import StyleTransfer",
+        "import vangram; vangram.stylize",
+        "import vangram; vangram.StyleTransfer",
+        "import vangram.cli.run",
+    ]
+    script = (
+        "import sys\n"
+        f"for first in {firsts!r}:\n"
+        "    for name in [name for name in sys.modules if name.split('.')[0] == 'vangram']:\n"
+        "        del sys.modules[name]\n"
+        "    exec(first)\n"
+        "    import vangram\n"
+        "    try:\n        vangram.stylize('missing.png', 'missing.png')\n"
+        "    except vangram.InputError as error:\n        print(error)\n"
+    )
+    said = in_a_fresh_process(script).splitlines()
+    assert len(said) == len(firsts)
+    assert all("missing.png" in line for line in said)
+
+
+def test_every_error_is_drawn_in_the_tree_and_is_ours() -> None:
+    tree = errors.__doc__
+    classes = [value for value in vars(errors).values() if isinstance(value, type)]
+    assert len(classes) > 8
+    for error in classes:
+        assert issubclass(error, errors.VangramError)
+        assert error.__name__ in tree
+        depth = len(error.__mro__) - len(errors.VangramError.__mro__)
+        line = next(line for line in tree.splitlines() if f"{error.__name__} " in line)
+        assert ("──" in line) == (depth > 0)
