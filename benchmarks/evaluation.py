@@ -19,6 +19,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from vangram.cli.allocator import keep_freed_memory
 from vangram.engines import WholeEngine
 from vangram.networks import FeatureNetwork, load_network
 from vangram.networks.registry import VGG19
@@ -35,6 +36,7 @@ def main() -> None:
     parser.add_argument("--networks", nargs="+", choices=CONTENT_LAYER, default=[*CONTENT_LAYER])
     parser.add_argument("--rounds", type=int, default=5)
     options = parser.parse_args()
+    keep_freed_memory()
     print(f"torch {torch.__version__}, {torch.get_num_threads()} threads, channels_last, float32")
     print("\n| network | size | evaluation | convolutions alone | ratio |\n|---|---|---|---|---|")
     for name in options.networks:

@@ -38,7 +38,7 @@ class Recipe:
     """Layer -> its weight w_l among the style terms."""
     content_weight: float = 1.0
     """α of the paper, in `units`."""
-    style_weight: float = 10.0
+    style_weight: float = 40.0
     """β of the paper, in `units`."""
     tv_weight: float = 0.0
     """Weight of the total variation per pixel and channel; not part of the paper."""

@@ -15,6 +15,8 @@ from vangram.optimize import Step
 
 SECONDS_BETWEEN_LINES = 5.0
 """Where the output is no terminal."""
+LEAST_DONE = 0.01
+"""Share of the work from which the rest can be foretold."""
 
 
 class Progress:
@@ -57,7 +59,7 @@ class Progress:
             self.live.update(self._bar(step, elapsed))
         elif elapsed - self.printed >= SECONDS_BETWEEN_LINES or step.level.number != self.level:
             words = _where(step), _losses(step), _left(step, elapsed)
-            print("  ".join(words), file=sys.stderr, flush=True)
+            print("  ".join(filter(None, words)), file=sys.stderr, flush=True)
             self.printed, self.level = elapsed, step.level.number
 
     def _bar(self, step: Step, elapsed: float) -> Group:
@@ -86,6 +88,8 @@ def _losses(step: Step) -> str:
 
 
 def _left(step: Step, elapsed: float) -> str:
+    if step.done < LEAST_DONE:
+        return ""
     return f"{_duration(elapsed * (1 - step.done) / step.done)} left"
 
 

@@ -15,6 +15,7 @@ from types import FrameType
 import typer
 from torch import Tensor
 
+from vangram.cli.allocator import keep_freed_memory
 from vangram.cli.progress import Progress
 from vangram.errors import OutputError
 from vangram.images import check_output, fit, resize, write_animation, write_picture
@@ -51,6 +52,7 @@ def carry_out(transfer: StyleTransfer, output: Path, watching: Watching) -> None
         typer.Exit: 130 or 143, when stopped by somebody.
     """
     check_output(output, size=transfer.levels[-1].size)
+    keep_freed_memory()
     step: Step | None = None
     stopped: BaseException | None = None
     keepsakes = Keepsakes(watching, transfer.levels[-1].size)
