@@ -52,7 +52,7 @@ def test_run_from_noise_lowers_every_term(optimizer: str, units: str) -> None:
     assert steps[-1].loss < 0.5 * steps[0].loss
     first = {(term.kind, term.layer): term.value for term in steps[0].terms}
     last = {(term.kind, term.layer): term.value for term in steps[-1].terms}
-    assert len(first) == 3
+    assert len(first) == 4  # content, two of style, total variation
     for name, value in last.items():
         assert value < first[name], name
 

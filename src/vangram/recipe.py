@@ -40,7 +40,7 @@ class Recipe:
     """α of the paper, in `units`."""
     style_weight: float = 40.0
     """β of the paper, in `units`."""
-    tv_weight: float = 0.0
+    tv_weight: float = 0.5
     """Weight of the total variation per pixel and channel; not part of the paper."""
     units: Units = "relative"
     """"relative": each term over what its target weighs; "paper": the literal formulas."""
