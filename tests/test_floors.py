@@ -22,6 +22,7 @@ FLOORS = {
     "losses": 1,
     "images": 1,
     "networks": 1,
+    "targets": 2,
     "objective": 2,
     "engines": 2,
     "optimize": 3,

@@ -28,6 +28,7 @@ from vangram.losses import (
 )
 from vangram.networks import FeatureNetwork
 from vangram.recipe import Recipe
+from vangram.targets import content_targets, style_targets
 
 Windows = Mapping[str, tuple[slice, slice]]
 """Layer -> rows and columns of the whole layer's positions."""
@@ -129,9 +130,8 @@ class Objective:
         wanted = set(recipe.layers)
         content_layers = wanted & recipe.content_layers.keys() if recipe.content_weight else set()
         style_layers = wanted & recipe.style_layers.keys() if recipe.style_weight else set()
-        found = network(content, content_layers) if content_layers else {}
-        painted = network(style, style_layers) if style_layers else {}
-        grams = {layer: gram(f[0]) / f[0, 0].numel() for layer, f in painted.items()}
+        found = content_targets(network, content, content_layers, recipe.tile)
+        grams = style_targets(network, style, style_layers, recipe.tile)
         size = (content.shape[2], content.shape[3])
         positions = {layer: network.topology.positions(size, layer) for layer in grams}
         weighs = {}

@@ -14,6 +14,8 @@ Init = Literal["content", "noise", "picture"]
 
 LARGEST_SIZE = 32_768
 """Pixels of the longer side; beyond it, a mistyped number is likelier than a wish."""
+SMALLEST_TILE = 32
+"""Below it a tile is nearly all halo."""
 LARGEST_WEIGHT = 1e30
 """Beyond it, float32 ends."""
 
@@ -53,6 +55,8 @@ class Recipe:
     """Optimiser steps at each level, from coarse to fine."""
     levels: int | None = None
     """How many sizes, each twice the last one, lead up to `size`; None: as many as make sense."""
+    tile: int | None = None
+    """Evaluate tile by tile, so many pixels a side, in one tile's memory; None: all at once."""
     device: str = "auto"
     """"auto", or a device as torch names it: "cpu", "cuda", "cuda:1", "mps"."""
 
@@ -65,6 +69,8 @@ class Recipe:
         _whole("seed", self.seed, 0, 2**63 - 1)
         if self.levels is not None:
             _whole("levels", self.levels, 1, 16)
+        if self.tile is not None:
+            _whole("tile", self.tile, SMALLEST_TILE, LARGEST_SIZE)
         for name in ("content_weight", "style_weight", "tv_weight"):
             object.__setattr__(self, name, _weight(name, getattr(self, name)))
         _one_of("units", self.units, get_args(Units))

@@ -22,7 +22,7 @@ import torch
 from PIL.Image import Image
 from torch import Tensor
 
-from vangram.engines import WholeEngine
+from vangram.engines import engine_for
 from vangram.errors import SettingError, SizeError
 from vangram.images import Picture, fit, read_picture, resize, write_picture
 from vangram.networks import FeatureNetwork, load_network, network_sha256
@@ -75,7 +75,7 @@ class StyleTransfer:
             content = self._at(level.size, self.content)
             style = self._at(fit(self.style.size, max(level.size)), self.style)
             objective = Objective.of(recipe, self.network, content, style)
-            engine = WholeEngine(self.network, objective)
+            engine = engine_for(level.size, recipe.tile, self.network, objective)
             optimizer = _OPTIMIZERS[recipe.optimizer]()
             image = self._first(content) if image is None else resize(image, level.size)
             for step in descend(image, engine, optimizer, level):

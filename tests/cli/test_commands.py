@@ -80,6 +80,7 @@ def test_every_option_reaches_the_recipe(
         "network": "vgg19-lite",
         "optimizer": "adam",
         "levels": 1,
+        "tile": 32,
         "device": "cpu",
         "init": "noise",
     }

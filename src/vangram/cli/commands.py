@@ -113,6 +113,14 @@ def stylize(
             rich_help_panel=_METHOD,
         ),
     ] = DEFAULT.levels,
+    tile: Annotated[
+        int | None,
+        typer.Option(
+            help="Pixels a side of the tiles to work in; slower, in bounded memory."
+            "  [default: all at once]",
+            rich_help_panel=_METHOD,
+        ),
+    ] = DEFAULT.tile,
     device: Annotated[
         str, typer.Option(help="auto, cpu, cuda, ...", rich_help_panel=_METHOD)
     ] = DEFAULT.device,
@@ -140,6 +148,7 @@ def stylize(
         network=network,
         optimizer=optimizer,  # type: ignore[arg-type]
         levels=levels,
+        tile=tile,
         device=device,
     )
     if timelapse is not None and timelapse.suffix.lower() != ".webp":

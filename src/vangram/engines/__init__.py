@@ -1,6 +1,19 @@
 """Engines: the value and gradient of an objective at an image."""
 
+from __future__ import annotations
+
 from vangram.engines.tiled import TiledEngine
 from vangram.engines.whole import WholeEngine
+from vangram.networks import FeatureNetwork
+from vangram.objective import Objective
 
-__all__ = ["TiledEngine", "WholeEngine"]
+__all__ = ["TiledEngine", "WholeEngine", "engine_for"]
+
+
+def engine_for(
+    size: tuple[int, int], tile: int | None, network: FeatureNetwork, objective: Objective
+) -> WholeEngine | TiledEngine:
+    """The engine for an image of (height, width): tiled where more than one tile is needed."""
+    if tile is None or max(size) <= tile:
+        return WholeEngine(network, objective)
+    return TiledEngine(network, objective, tile)

@@ -70,8 +70,13 @@ class Topology:
 
     def positions(self, size: tuple[int, int], layer: str) -> int:
         """Positions M of a layer's features for a picture of (height, width)."""
+        height, width = self.shape(size, layer)
+        return height * width
+
+    def shape(self, size: tuple[int, int], layer: str) -> tuple[int, int]:
+        """(h, w) of a layer's features for a picture of (height, width)."""
         stride = self.stride(layer)
-        return -(-size[0] // stride) * -(-size[1] // stride)
+        return -(-size[0] // stride), -(-size[1] // stride)
 
     def reach(self, layer: str) -> int:
         """Pixels that a feature sees beyond its own position's: sum of radius times stride."""

@@ -1,0 +1,63 @@
+"""Targets: what the given pictures are in a network's eyes, read tile by tile where large."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator
+
+import torch
+from torch import Tensor
+
+from vangram.losses import gram
+from vangram.networks import FeatureNetwork
+from vangram.networks.tiles import Tile, grid
+
+
+def content_targets(
+    network: FeatureNetwork, picture: Tensor, layers: Collection[str], tile: int | None
+) -> dict[str, Tensor]:
+    """A picture's features by layer, (1, C, h, w) each.
+
+    Args:
+        network: whose features.
+        picture: (1, 3, H, W).
+        layers: may be none.
+        tile: pixels of a tile's core along either axis; None: all at once.
+    """
+    topology, size = network.topology, (picture.shape[2], picture.shape[3])
+    targets = {
+        layer: torch.empty(
+            (1, topology.width(layer), *topology.shape(size, layer)),
+            dtype=picture.dtype,
+            device=picture.device,
+        ).contiguous(memory_format=torch.channels_last)
+        for layer in layers
+    }
+    for part, features in _parts(network, picture, layers, tile):
+        for layer, (rows, columns) in part.windows(layers, topology).items():
+            targets[layer][:, :, rows, columns] = features[layer]
+    return targets
+
+
+def style_targets(
+    network: FeatureNetwork, picture: Tensor, layers: Collection[str], tile: int | None
+) -> dict[str, Tensor]:
+    """A picture's Gram matrices per position by layer, A / M, (C, C) each; args as above."""
+    topology, size = network.topology, (picture.shape[2], picture.shape[3])
+    summed: dict[str, Tensor] = {}
+    for _, features in _parts(network, picture, layers, tile):
+        for layer, part in features.items():
+            product = gram(part[0])
+            summed[layer] = summed[layer] + product if layer in summed else product
+    return {layer: total / topology.positions(size, layer) for layer, total in summed.items()}
+
+
+@torch.no_grad()
+def _parts(
+    network: FeatureNetwork, picture: Tensor, layers: Collection[str], tile: int | None
+) -> Iterator[tuple[Tile, dict[str, Tensor]]]:
+    """Tiles that cover the picture, and the features of their cores."""
+    if not layers:
+        return
+    size = (picture.shape[2], picture.shape[3])
+    for part in grid(size, tile or max(size), network.topology, layers):
+        yield part, part.counted(network(part.cut(picture), layers), network.topology)
