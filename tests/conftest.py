@@ -8,11 +8,18 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 from PIL import Image
 
 from tests.support import NARROW_VGG19, drawn, he_initialised
 from vangram.networks import FeatureNetwork, load_network
 from vangram.networks.registry import VGG19
+
+# A busy machine is no failure: examples may take as long as they take.
+settings.register_profile(
+    "patient", deadline=None, suppress_health_check=[HealthCheck.too_slow], print_blob=True
+)
+settings.load_profile("patient")
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image, PngImagePlugin
 
@@ -42,7 +42,6 @@ def test_picture_without_a_recipe_has_none(suffix: str, tmp_path: Path) -> None:
 
 
 @given(st.text(st.characters()))
-@settings(deadline=None)
 def test_packet_round_trip_is_exact(text: str) -> None:
     packet = packed(text)
     assert unpacked(packet) == text
@@ -50,7 +49,6 @@ def test_packet_round_trip_is_exact(text: str) -> None:
 
 
 @given(st.one_of(st.binary(max_size=200), st.text(max_size=200)))
-@settings(deadline=None)
 def test_any_other_packet_holds_no_recipe(packet: bytes | str) -> None:
     assert unpacked(packet) is None
 

@@ -56,7 +56,7 @@ def test_resize_to_the_same_size_is_the_same_tensor() -> None:
 
 
 @given(SIDE, SIDE, SIDE, SIDE, st.floats(-3, 3, width=32))
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 def test_resize_keeps_a_constant_picture(
     height: int, width: int, new_height: int, new_width: int, value: float
 ) -> None:
@@ -66,7 +66,7 @@ def test_resize_keeps_a_constant_picture(
 
 
 @given(SIDE, SIDE, SIDE, SIDE)
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 def test_resize_stays_in_range_and_contiguous(
     height: int, width: int, new_height: int, new_width: int
 ) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 from torch import Tensor
@@ -103,7 +103,6 @@ def test_levels_round_half_up() -> None:
 
 
 @given(st.lists(st.floats(-10, 10, width=32), min_size=1, max_size=20))
-@settings(deadline=None)
 def test_levels_are_the_nearest_after_clamping(values: list[float]) -> None:
     levels = _levels(torch.tensor(values).reshape(1, 1, 1, -1)).flatten()
     for value, level in zip(values, levels.tolist(), strict=True):
