@@ -104,7 +104,7 @@ class Trainer:
     """Parameters, optimisers and data of one run; saves and restores all of it.
 
     Weights are kept as matrices (out, in * 9), for Muon (Jordan et al. 2024), whose orthogonalised
-    steps learn these filters about twice as fast as AdamW; AdamW has the heads and the biases.
+    steps got further than AdamW's in as many; AdamW has the heads and the biases.
     """
 
     def __init__(self, options: argparse.Namespace) -> None:
