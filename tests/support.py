@@ -93,3 +93,20 @@ class Counted:
         (gradient,) = torch.autograd.grad(loss, image)
         self.losses.append(float(loss.detach()))
         return Evaluation(self.losses[-1], (), gradient)
+
+
+def noise(seed: int) -> Tensor:
+    """An image (1, 3, 4, 5) of white noise, in float64."""
+    generator = torch.Generator().manual_seed(seed)
+    return torch.rand((1, 3, 4, 5), generator=generator, dtype=torch.float64)
+
+
+GOAL = noise(0)
+"""Where `quadratic` is least."""
+STIFFNESS = 10 ** (2 * noise(1))
+"""Of `quadratic`, pixel by pixel: from 1 to 100."""
+
+
+def quadratic(image: Tensor) -> Tensor:
+    """A convex loss on images (1, 3, 4, 5), badly enough conditioned to be worth a metric."""
+    return 0.5 * (STIFFNESS * (image - GOAL) ** 2).sum()

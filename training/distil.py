@@ -190,9 +190,7 @@ class Trainer:
         A channel whose ReLU never opens has no gradient and would stay silent for ever.
         """
         image, found = self.crops.batch(self.options.batch), 0
-        network = FeatureNetwork(VGG19_LITE)
-        network.load_state_dict(self.network_parameters())
-        targets = self.teacher(image, LEVELS)
+        network, targets = self.network(), self.teacher(image, LEVELS)
         for layer, activation in network.activations(image):
             if layer not in LEVELS:
                 continue
@@ -214,13 +212,17 @@ class Trainer:
 
     def add_halfway(self, folder: Path) -> None:
         """Make the pictures halfway, unless they are there, and learn from them from here on."""
-        network = FeatureNetwork(VGG19_LITE)
-        network.load_state_dict(self.network_parameters())
         paths = make(
-            network.freeze(), self.photographs, self.paintings, folder,
+            self.network(), self.photographs, self.paintings, folder,
             count=HALFWAY_COUNT, seed=self.options.seed,
         )  # fmt: skip
         self.crops.add([read(path) for path in paths], OTHER_SHARE)
+
+    def network(self) -> FeatureNetwork:
+        """The student as it would ship now, frozen."""
+        network = FeatureNetwork(VGG19_LITE)
+        network.load_state_dict(self.network_parameters())
+        return network.freeze()
 
     def network_parameters(self) -> dict[str, Tensor]:
         """The student's without the read-outs, in half precision, as they ship."""

@@ -127,9 +127,8 @@ class Objective:
             LayerError: the network lacks a layer.
             SizeError: a picture is too small for a layer.
         """
-        wanted = set(recipe.layers)
-        content_layers = wanted & recipe.content_layers.keys() if recipe.content_weight else set()
-        style_layers = wanted & recipe.style_layers.keys() if recipe.style_weight else set()
+        content_layers = recipe.content_layers if recipe.content_weight else ()
+        style_layers = recipe.style_layers if recipe.style_weight else ()
         found = content_targets(network, content, content_layers, recipe.tile)
         grams = style_targets(network, style, style_layers, recipe.tile)
         size = (content.shape[2], content.shape[3])

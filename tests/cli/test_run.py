@@ -35,6 +35,16 @@ def environment() -> dict[str, str]:
     return os.environ | {"OMP_NUM_THREADS": "1", "COLUMNS": "200"}
 
 
+def stopped_by(reason: BaseException) -> Callable[..., Iterator[Step]]:
+    """A descent that takes one step."""
+
+    def descent(*arguments: object) -> Iterator[Step]:
+        yield next(descend(*arguments))  # type: ignore[arg-type]
+        raise reason
+
+    return descent
+
+
 def recorded(path: Path) -> Record:
     text = read_recipe(path)
     assert text is not None
@@ -142,13 +152,9 @@ def test_rerun_of_a_run_stopped_early_says_so(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    def interrupted(*arguments: object) -> Iterator[Step]:
-        yield next(descend(*arguments))  # type: ignore[arg-type]
-        raise KeyboardInterrupt
-
     output = tmp_path / "out.png"
     with monkeypatch.context() as patch:
-        patch.setattr(import_module("vangram.stylize"), "descend", interrupted)
+        patch.setattr(import_module("vangram.stylize"), "descend", stopped_by(KeyboardInterrupt()))
         outcome = command(
             "stylize", photo, painting, "-o", output, "--size", 48, "--steps", 3, "--quiet"
         )
@@ -167,10 +173,7 @@ def test_run_that_diverges_keeps_the_picture_and_has_exit_code_1(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    def diverging(*arguments: object) -> Iterator[Step]:
-        yield next(descend(*arguments))  # type: ignore[arg-type]
-        raise DivergedError("the loss became nan")
-
+    diverging = stopped_by(DivergedError("the loss became nan"))
     monkeypatch.setattr(import_module("vangram.stylize"), "descend", diverging)
     output = tmp_path / "out.png"
     outcome = command("stylize", photo, painting, "-o", output, "--size", 48, "--steps", 3)

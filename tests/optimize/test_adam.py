@@ -4,26 +4,10 @@ from __future__ import annotations
 
 import pytest
 import torch
-from torch import Tensor
 
-from tests.support import Counted
+from tests.support import GOAL, Counted, noise, quadratic
 from vangram.optimize import Adam
 from vangram.optimize.adam import BETAS, EPSILON
-
-SHAPE = (1, 3, 4, 5)
-
-
-def noise(seed: int) -> Tensor:
-    generator = torch.Generator().manual_seed(seed)
-    return torch.rand(SHAPE, generator=generator, dtype=torch.float64)
-
-
-GOAL = noise(0)
-STIFFNESS = 10 ** (2 * noise(1))
-
-
-def quadratic(image: Tensor) -> Tensor:
-    return 0.5 * (STIFFNESS * (image - GOAL) ** 2).sum()
 
 
 def test_adam_takes_the_steps_of_torchs_own() -> None:

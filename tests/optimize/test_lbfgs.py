@@ -10,27 +10,11 @@ import pytest
 import torch
 from torch import Tensor
 
-from tests.support import Counted
+from tests.support import GOAL, Counted, noise, quadratic
 from vangram.objective import Evaluation
 from vangram.optimize import LBFGS
 from vangram.optimize.lbfgs import FIRST_CHANGE, LARGEST_CHANGE, TRIALS
 from vangram.optimize.optimizer import Move
-
-SHAPE = (1, 3, 4, 5)
-
-
-def noise(seed: int) -> Tensor:
-    generator = torch.Generator().manual_seed(seed)
-    return torch.rand(SHAPE, generator=generator, dtype=torch.float64)
-
-
-GOAL = noise(0)
-STIFFNESS = 10 ** (2 * noise(1))
-"""Of the quadratic: from 1 to 100."""
-
-
-def quadratic(image: Tensor) -> Tensor:
-    return 0.5 * (STIFFNESS * (image - GOAL) ** 2).sum()
 
 
 def scaled(scale: float, image: Tensor) -> Tensor:
@@ -68,7 +52,7 @@ def test_lbfgs_without_its_history_is_far_slower() -> None:
 
 def test_lbfgs_decreases_rosenbrock_monotonically() -> None:
     evaluate = Counted(rosenbrock)
-    moves = run(LBFGS(), torch.full(SHAPE, -0.8, dtype=torch.float64), evaluate, 200)
+    moves = run(LBFGS(), torch.full(GOAL.shape, -0.8, dtype=torch.float64), evaluate, 200)
     losses = [move.evaluation.loss for move in moves]
     assert all(after <= before for before, after in pairwise(losses))
     assert losses[-1] < 1e-6 * evaluate.losses[0]
@@ -107,7 +91,7 @@ def test_lbfgs_never_tries_more_often_than_it_may() -> None:
 
 @pytest.mark.parametrize("bad", [math.nan, math.inf])
 def test_lbfgs_backs_away_from_values_that_are_not_finite(bad: float) -> None:
-    goal = torch.full(SHAPE, 0.5, dtype=torch.float64)
+    goal = torch.full(GOAL.shape, 0.5, dtype=torch.float64)
 
     def walled(image: Tensor) -> Evaluation:
         found = Counted(lambda x: 50 * ((x - goal) ** 2).sum())(image)

@@ -25,7 +25,7 @@ class TiledEngine:
     Args:
         network: whose features are compared.
         objective: for an image of the size that will be given.
-        core: pixels of a tile's core along either axis; a multiple of the deepest stride.
+        core: pixels of a tile's core along either axis, rounded down to the deepest stride.
     """
 
     def __init__(self, network: FeatureNetwork, objective: Objective, core: int) -> None:

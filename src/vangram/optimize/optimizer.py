@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
+import torch
 from torch import Tensor
 
 from vangram.objective import Evaluation
@@ -40,4 +41,4 @@ class Optimizer(Protocol):
 
 def dot(a: Tensor, b: Tensor) -> float:
     """Inner product, summed in float64."""
-    return float((a * b).sum(dtype=a.new_empty(0).double().dtype))
+    return float((a * b).sum(dtype=torch.float64))
