@@ -2,7 +2,7 @@
 
     statistics = objective.measure(features)          sums over positions: add them up over tiles
     judgement = objective.judge(statistics, image)    the loss, its terms, each layer's residual
-    gradients = objective.feature_gradients(features, judgement)
+    gradient = objective.feature_gradient(layer, features, judgement)
 
 Two passes instead of one, because the style term's gradient at any position needs the Gram matrix
 of the whole picture, and nothing else of it.
@@ -26,13 +26,10 @@ from vangram.losses import (
     total_variation,
     total_variation_grad,
 )
-from vangram.networks import FeatureNetwork
+from vangram.networks import WHOLE, FeatureNetwork, Windows
 from vangram.recipe import Recipe
+from vangram.storage import IN_MEMORY, Storage, bands
 from vangram.targets import content_targets, style_targets
-
-Windows = Mapping[str, tuple[slice, slice]]
-"""Layer -> rows and columns of the whole layer's positions."""
-WHOLE: Windows = {}
 
 
 @dataclass(frozen=True)
@@ -109,11 +106,19 @@ class Objective:
     """Layer -> M, the positions of the image's features there."""
     weighs: Mapping[str, float]
     """"content relu4_1" -> what one unit of that term is in the literal formulas."""
+    storage: Storage = IN_MEMORY
+    """Where tensors of the picture's size live."""
 
     @classmethod
     @torch.no_grad()
     def of(
-        cls, recipe: Recipe, network: FeatureNetwork, content: Tensor, style: Tensor
+        cls,
+        recipe: Recipe,
+        network: FeatureNetwork,
+        content: Tensor,
+        style: Tensor,
+        tile: int | None = None,
+        storage: Storage = IN_MEMORY,
     ) -> Objective:
         """The objective for an image of the size of `content`.
 
@@ -122,6 +127,8 @@ class Objective:
             network: whose features are compared.
             content: (1, 3, H, W), the photograph.
             style: (1, 3, H', W'), the painting, of any size.
+            tile: pixels of a tile's core along either axis; None: all at once.
+            storage: where tensors of the picture's size shall live.
 
         Raises:
             LayerError: the network lacks a layer.
@@ -129,19 +136,19 @@ class Objective:
         """
         content_layers = recipe.content_layers if recipe.content_weight else ()
         style_layers = recipe.style_layers if recipe.style_weight else ()
-        found = content_targets(network, content, content_layers, recipe.tile)
-        grams = style_targets(network, style, style_layers, recipe.tile)
+        found = content_targets(network, content, content_layers, tile, storage)
+        grams = style_targets(network, style, style_layers, tile)
         size = (content.shape[2], content.shape[3])
         positions = {layer: network.topology.positions(size, layer) for layer in grams}
         weighs = {}
         for layer, features in found.items():
-            literal = content_loss(features, torch.zeros_like(features))
-            weighs[f"content {layer}"] = float(literal)
+            weighs[f"content {layer}"] = _weight(features, storage)
         for layer, target in grams.items():
             weighs[f"style {layer}"] = float(gram_loss(target * positions[layer], positions[layer]))
         if recipe.units == "paper":
             weighs = dict.fromkeys(weighs, 1.0)
-        return cls(recipe, found, grams, positions, {k: v or 1.0 for k, v in weighs.items()})
+        weighs = {name: weight or 1.0 for name, weight in weighs.items()}
+        return cls(recipe, found, grams, positions, weighs, storage)
 
     @property
     def layers(self) -> tuple[str, ...]:
@@ -181,36 +188,44 @@ class Objective:
             literal = gram_loss(residuals[layer], self.positions[layer])
             terms.append(self._term("style", layer, literal))
         if self.recipe.tv_weight:
-            value = float(total_variation(image)) / image.numel()
-            terms.append(Term("tv", "", value, self.recipe.tv_weight))
+            variation = 0.0
+            for rows in bands(image):
+                variation += float(total_variation(image, rows))
+                self.storage.release()
+            terms.append(Term("tv", "", variation / image.numel(), self.recipe.tv_weight))
         return Judgement(tuple(terms), residuals)
 
-    def feature_gradients(
-        self, features: Mapping[str, Tensor], judgement: Judgement, windows: Windows = WHOLE
-    ) -> dict[str, Tensor]:
-        """Gradient of the loss with respect to features (1, C, h, w), by layer.
+    def feature_gradient(
+        self, layer: str, features: Tensor, judgement: Judgement, windows: Windows = WHOLE
+    ) -> Tensor:
+        """Gradient of the loss with respect to a layer's features.
 
         Args:
-            features: of the whole picture or a part.
+            layer: one of `layers`.
+            features: (1, C, h, w), of the whole picture or a part.
             judgement: of the whole picture.
             windows: as in `measure`.
         """
-        gradients: dict[str, Tensor] = {}
-        for layer, residual in judgement.residuals.items():
-            slope = gram_loss_grad(features[layer][0], residual, self.positions[layer])
-            gradients[layer] = slope.mul_(self._slope("style", layer)).view_as(features[layer])
-        for layer, target in self.content.items():
-            part = _part(target, windows.get(layer))
-            slope = content_loss_grad(features[layer], part)
-            slope = slope.mul_(self._slope("content", layer))
-            gradients[layer] = gradients[layer] + slope if layer in gradients else slope
-        return gradients
+        gradient: Tensor | None = None
+        if layer in judgement.residuals:
+            residual = judgement.residuals[layer] * self._slope("style", layer)
+            style = gram_loss_grad(features[0], residual, self.positions[layer])
+            # Not `style[None]`, whose strides oneDNN does not recognise.
+            gradient = style.as_strided(features.shape, (style.numel(), *style.stride()))
+        if layer in self.content:
+            content = content_loss_grad(features, _part(self.content[layer], windows.get(layer)))
+            content *= self._slope("content", layer)
+            gradient = content if gradient is None else gradient.add_(content)
+        assert gradient is not None
+        return gradient
 
-    def image_gradient(self, image: Tensor) -> Tensor | None:
-        """Gradient of the terms taken on the pixels themselves; None where there are none."""
-        if not self.recipe.tv_weight:
-            return None
-        return total_variation_grad(image).mul_(self.recipe.tv_weight / image.numel())
+    def add_image_gradient(self, image: Tensor, gradient: Tensor) -> None:
+        """Add the gradient of the terms that are taken on the pixels themselves."""
+        if self.recipe.tv_weight:
+            slope = self.recipe.tv_weight / image.numel()
+            for rows in bands(image):
+                gradient[..., rows, :].add_(total_variation_grad(image, rows), alpha=slope)
+                self.storage.release()
 
     def _term(self, kind: str, layer: str, literal: Tensor) -> Term:
         value = float(literal) / self.weighs[f"{kind} {layer}"]
@@ -224,6 +239,16 @@ class Objective:
     def _slope(self, kind: str, layer: str) -> float:
         """What the loss gains per unit of a literal term."""
         return self._weight(kind, layer) / self.weighs[f"{kind} {layer}"]
+
+
+def _weight(target: Tensor, storage: Storage) -> float:
+    """What a content target weighs: ½ Σ P²."""
+    total, nothing = 0.0, target.new_zeros(())
+    for rows in bands(target):
+        part = target[:, :, rows]
+        total += float(content_loss(part, nothing.expand_as(part)))
+        storage.release()
+    return total
 
 
 def _part(target: Tensor, window: tuple[slice, slice] | None) -> Tensor:

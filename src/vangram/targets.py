@@ -4,37 +4,39 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator
 
-import torch
 from torch import Tensor
 
 from vangram.losses import gram
-from vangram.networks import FeatureNetwork
+from vangram.networks import FeatureNetwork, Trace
 from vangram.networks.tiles import Tile, grid
+from vangram.storage import IN_MEMORY, Storage
 
 
 def content_targets(
-    network: FeatureNetwork, picture: Tensor, layers: Collection[str], tile: int | None
+    network: FeatureNetwork,
+    picture: Tensor,
+    layers: Collection[str],
+    tile: int | None,
+    storage: Storage = IN_MEMORY,
 ) -> dict[str, Tensor]:
-    """A picture's features by layer, (1, C, h, w) each.
+    """A picture's features by layer, (1, C, h, w) each, channels innermost.
 
     Args:
         network: whose features.
         picture: (1, 3, H, W).
         layers: may be none.
         tile: pixels of a tile's core along either axis; None: all at once.
+        storage: where the features shall live.
     """
     topology, size = network.topology, (picture.shape[2], picture.shape[3])
-    targets = {
-        layer: torch.empty(
-            (1, topology.width(layer), *topology.shape(size, layer)),
-            dtype=picture.dtype,
-            device=picture.device,
-        ).contiguous(memory_format=torch.channels_last)
-        for layer in layers
-    }
+    targets = {}
+    for layer in layers:
+        rows_first = (1, *topology.shape(size, layer), topology.width(layer))
+        targets[layer] = storage.empty(rows_first, picture).permute(0, 3, 1, 2)
     for part, features in _parts(network, picture, layers, tile):
         for layer, (rows, columns) in part.windows(layers, topology).items():
             targets[layer][:, :, rows, columns] = features[layer]
+        storage.release()
     return targets
 
 
@@ -51,7 +53,6 @@ def style_targets(
     return {layer: total / topology.positions(size, layer) for layer, total in summed.items()}
 
 
-@torch.no_grad()
 def _parts(
     network: FeatureNetwork, picture: Tensor, layers: Collection[str], tile: int | None
 ) -> Iterator[tuple[Tile, dict[str, Tensor]]]:
@@ -60,4 +61,6 @@ def _parts(
         return
     size = (picture.shape[2], picture.shape[3])
     for part in grid(size, tile or max(size), network.topology, layers):
-        yield part, part.counted(network(part.cut(picture), layers), network.topology)
+        inside = part.inside(layers, network.topology)
+        trace = Trace(network, part.cut(picture), layers, inside, whole=size, keep=False)
+        yield part, trace.features

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from functools import reduce
+from functools import partial, reduce
 from operator import add
 
-import torch
 from torch import Tensor
 
-from vangram.networks import FeatureNetwork
+from vangram.networks import FeatureNetwork, Trace
 from vangram.networks.tiles import Tile, grid
 from vangram.objective import Evaluation, Objective, Statistics
 
@@ -35,32 +34,28 @@ class TiledEngine:
 
     def __call__(self, image: Tensor) -> Evaluation:
         """Evaluate at (1, 3, H, W), which is read and not changed."""
-        image = image.detach()
-        objective, layers, topology = self.objective, self.objective.layers, self.network.topology
+        image, objective = image.detach(), self.objective
+        layers, topology = objective.layers, self.network.topology
         size = (image.shape[2], image.shape[3])
         tiles = list(grid(size, self.core, topology, layers))
 
+        def trace(tile: Tile, keep: bool) -> Trace:
+            inside = tile.inside(layers, topology)
+            return Trace(self.network, tile.cut(image), layers, inside, whole=size, keep=keep)
+
         def measured(tile: Tile) -> Statistics:
-            features = tile.counted(self.network(tile.cut(image), layers), topology)
-            return objective.measure(features, tile.windows(layers, topology))
+            windows = tile.windows(layers, topology)
+            statistics = objective.measure(trace(tile, keep=False).features, windows)
+            objective.storage.release()
+            return statistics
 
-        with torch.no_grad():
-            judgement = objective.judge(reduce(add, map(measured, tiles)), image)
-
-        gradient = torch.zeros_like(image)
+        judgement = objective.judge(reduce(add, map(measured, tiles)), image)
+        gradient = objective.storage.zeros(image.shape, image)
         for tile in tiles:
-            padded = tile.cut(image).requires_grad_()
-            features = tile.counted(self.network(padded, layers), topology)
-            slopes = objective.feature_gradients(
-                {layer: f.detach() for layer, f in features.items()},
-                judgement,
-                tile.windows(layers, topology),
-            )
-            (part,) = torch.autograd.grad(
-                [features[layer] for layer in slopes], padded, list(slopes.values())
-            )
+            windows = tile.windows(layers, topology)
+            slope = partial(objective.feature_gradient, judgement=judgement, windows=windows)
+            part = trace(tile, keep=True).pull_back(slope)
             tile.cut(gradient).add_(part)
-        smoothness = objective.image_gradient(image)
-        if smoothness is not None:
-            gradient += smoothness
+            objective.storage.release()
+        objective.add_image_gradient(image, gradient)
         return Evaluation(judgement.loss, judgement.terms, gradient)

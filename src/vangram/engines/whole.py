@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import torch
+from functools import partial
+
 from torch import Tensor
 
-from vangram.networks import FeatureNetwork
+from vangram.networks import FeatureNetwork, Trace
 from vangram.objective import Evaluation, Objective
 
 
 class WholeEngine:
-    """Value and gradient with all of a picture's features in memory.
-
-    The network is differentiated by autograd, the losses by their closed forms, which cost one
-    product with the features where autograd would take two.
-    """
+    """Value and gradient with all of a picture's features in memory."""
 
     def __init__(self, network: FeatureNetwork, objective: Objective) -> None:
         self.network = network
@@ -22,15 +19,10 @@ class WholeEngine:
 
     def __call__(self, image: Tensor) -> Evaluation:
         """Evaluate at (1, 3, H, W), which is read and not changed."""
-        image = image.detach().requires_grad_()
-        features = self.network(image, self.objective.layers)
-        known = {layer: f.detach() for layer, f in features.items()}
-        judgement = self.objective.judge(self.objective.measure(known), image.detach())
-        slopes = self.objective.feature_gradients(known, judgement)
-        (gradient,) = torch.autograd.grad(
-            [features[layer] for layer in slopes], image, list(slopes.values())
-        )
-        smoothness = self.objective.image_gradient(image.detach())
-        if smoothness is not None:
-            gradient = gradient + smoothness
-        return Evaluation(judgement.loss, judgement.terms, gradient.contiguous())
+        image, objective = image.detach(), self.objective
+        trace = Trace(self.network, image, objective.layers)
+        judgement = objective.judge(objective.measure(trace.features), image)
+        slope = partial(objective.feature_gradient, judgement=judgement)
+        gradient = trace.pull_back(slope).contiguous()
+        objective.add_image_gradient(image, gradient)
+        return Evaluation(judgement.loss, judgement.terms, gradient)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
 
@@ -11,6 +11,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from vangram.errors import LayerError, SizeError
+from vangram.networks.frozen import FrozenConvolution, relu_gradient
+from vangram.networks.winograd import Workspace
 
 BGR = (2, 1, 0)
 RGB = (0, 1, 2)
@@ -131,11 +133,27 @@ class FeatureNetwork(nn.Module):
         for layer, channels in topology.heads.items():
             trunk = topology.widths[_block(layer) - 1]
             self.add_module(_head_name(layer), nn.Conv2d(trunk, channels, 1))
+        self._frozen: dict[str, FrozenConvolution] = {}
 
     def freeze(self) -> FeatureNetwork:
         """This network, without gradients of its own, laid out channels innermost."""
         self.requires_grad_(False).eval()
         return self.to(memory_format=torch.channels_last)  # type: ignore[call-overload, no-any-return]
+
+    def frozen(self, name: str) -> FrozenConvolution:
+        """The convolution "1_1", ... with its ReLU, for gradients to the input alone."""
+        if not self._frozen:
+            workspace, reflect = Workspace(), self.topology.padding == "reflect"
+            for each in self.topology.convolutions:
+                conv = self.get_submodule(f"conv{each}")
+                assert isinstance(conv, nn.Conv2d)
+                assert not conv.weight.requires_grad
+                self._frozen[each] = FrozenConvolution(conv, reflect, workspace)
+        return self._frozen[name]
+
+    def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> FeatureNetwork:
+        self._frozen = {}  # the parameters are about to move or to change
+        return super()._apply(fn, recurse)  # type: ignore[no-untyped-call, no-any-return]
 
     def forward(self, image: Tensor, layers: Collection[str]) -> dict[str, Tensor]:
         """Features of a picture at the layers asked for; no deeper layer is computed.
@@ -152,7 +170,7 @@ class FeatureNetwork(nn.Module):
             LayerError: a layer is unknown, or none is given.
             SizeError: the picture is too small to have the deepest layer.
         """
-        self._check(image, layers)
+        self.check(image, layers)
         features: dict[str, Tensor] = {}
         for layer, activation in self.activations(image):
             if layer in layers:
@@ -161,9 +179,18 @@ class FeatureNetwork(nn.Module):
                 break
         return features
 
+    def normalised(self, image: Tensor) -> Tensor:
+        """A picture (B, 3, H, W), RGB in [0, 1], as the first convolution wants it."""
+        return (image[:, self.topology.channels] - self.mean) / self.std
+
+    def normalised_gradient(self, slope: Tensor) -> Tensor:
+        """Gradient with respect to the picture, from that to `normalised`."""
+        back = [self.topology.channels.index(channel) for channel in range(3)]
+        return (slope / self.std)[:, back]
+
     def activations(self, image: Tensor) -> Iterator[tuple[str, Tensor]]:
         """The trunk's activations (B, C, h, w) by layer name, each computed when asked for."""
-        x = (image[:, self.topology.channels] - self.mean) / self.std
+        x = self.normalised(image)
         for name in self.topology.convolutions:
             if name.endswith("_1") and name != "1_1":
                 x = F.max_pool2d(x, 2, ceil_mode=True)
@@ -183,7 +210,16 @@ class FeatureNetwork(nn.Module):
             return x
         return F.relu(self.get_submodule(_head_name(layer))(x))
 
-    def _check(self, image: Tensor, layers: Collection[str]) -> None:
+    def head_gradient(self, layer: str, slope: Tensor, features: Tensor) -> Tensor:
+        """Gradient with respect to the trunk's activation, from that to `features`, its `head`."""
+        if layer not in self.topology.heads:
+            return slope
+        head = self.get_submodule(_head_name(layer))
+        assert isinstance(head, nn.Conv2d)
+        return F.conv2d(relu_gradient(slope, features), head.weight.transpose(0, 1))
+
+    def check(self, image: Tensor, layers: Collection[str]) -> None:
+        """Raise LayerError or SizeError where `forward` would."""
         if not layers:
             raise LayerError(f"no layer given; there are {', '.join(self.topology.layers)}")
         for layer in layers:

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from torch import Tensor
 
 from vangram.networks.feature_network import Topology
+from vangram.networks.winograd import OUTPUTS
+
+ALIGNMENT = OUTPUTS
+"""Positions of the deepest layer."""
 
 Window = tuple[slice, slice]
 """Rows and columns."""
@@ -26,13 +30,9 @@ class Tile:
         """The padded part (B, C, h, w) of a picture (B, C, H, W), a view."""
         return image[:, :, self.padded[0], self.padded[1]]
 
-    def counted(self, features: Mapping[str, Tensor], topology: Topology) -> dict[str, Tensor]:
-        """The core's part of the padded tile's features by layer, views."""
-        first = [padded.start for padded in self.padded]
-        windows = self.windows(features, topology, first)
-        return {
-            layer: features[layer][:, :, window[0], window[1]] for layer, window in windows.items()
-        }
+    def inside(self, layers: Iterable[str], topology: Topology) -> dict[str, Window]:
+        """The core's positions by layer, in the features of the padded part."""
+        return self.windows(layers, topology, [padded.start for padded in self.padded])
 
     def windows(
         self, layers: Iterable[str], topology: Topology, first: Sequence[int] = (0, 0)
@@ -54,19 +54,23 @@ def grid(
 ) -> Iterator[Tile]:
     """Tiles that cover a picture, row by row.
 
-    Cores begin at multiples of the deepest stride, so that pooling falls on the same pixels as in
-    the whole picture; those at the right and the bottom take what is left. Where the picture ends
-    the network pads as it always does; elsewhere the halo keeps padding out of the core's sight.
+    Tiles begin at multiples of the deepest stride, so that pooling falls on the same pixels as in
+    the whole picture, and where cores are large enough at multiples of `ALIGNMENT` strides, so that
+    `Winograd` cuts every layer as it does in the whole picture, and rounding comes out alike. Cores
+    at the right and the bottom take what is left. Where the picture ends the network pads as it
+    always does; elsewhere the halo keeps padding out of the core's sight.
 
     Args:
         size: (height, width) of the picture.
-        core: pixels of a core along either axis, rounded down to the stride.
+        core: pixels of a core along either axis, rounded down to what it is aligned to.
         topology: of the network.
         layers: whose features are to be exact.
     """
     stride = max(topology.stride(layer) for layer in layers)
     halo = topology.halo(layers)
-    rows, columns = (_cores(length, max(core // stride, 1) * stride, stride) for length in size)
+    unit = ALIGNMENT * stride if core >= ALIGNMENT * stride else stride
+    core = max(core // unit, 1) * unit
+    rows, columns = (_cores(length, core, halo % unit, stride) for length in size)
     for row in rows:
         for column in columns:
             padded = [
@@ -76,7 +80,7 @@ def grid(
             yield Tile(core=(row, column), padded=(padded[0], padded[1]))
 
 
-def _cores(length: int, core: int, stride: int) -> list[slice]:
-    """Cores along one axis; a rest smaller than a stride joins the last."""
-    starts = [start for start in range(0, length, core) if length - start >= stride or start == 0]
+def _cores(length: int, core: int, first: int, stride: int) -> list[slice]:
+    """Cores along one axis, the first one longer; a rest shorter than a stride joins the last."""
+    starts = [0, *range(first + core, length - stride + 1, core)]
     return [slice(a, b) for a, b in zip(starts, [*starts[1:], length], strict=True)]

@@ -1,0 +1,132 @@
+"""A picture's way through a frozen network, kept so that a gradient can go it back."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from vangram.networks.feature_network import FeatureNetwork
+from vangram.networks.frozen import winograd_has_room
+
+Windows = Mapping[str, tuple[slice, slice]]
+"""Layer -> rows and columns of its positions."""
+WHOLE: Windows = {}
+
+Slope = Callable[[str, Tensor], Tensor]
+"""A layer and its features -> the loss's gradient with respect to them."""
+
+
+@dataclass
+class _Stop:
+    """One convolution on the way."""
+
+    name: str
+    activation: Tensor
+    """After the ReLU."""
+    origin: Tensor | None
+    """Where its input is a pooling's output: which of each four was the largest."""
+    fast: bool
+    """Whether Winograd may be used."""
+
+
+class Trace:
+    """Features of a picture, and the way back from them to its pixels.
+
+    What autograd would do for `FeatureNetwork.forward`, but for filters that never change: only
+    activations are kept, each is let go once the gradient has passed it, and the gradient of each
+    layer's features is asked for when it is needed and not before.
+
+    Args:
+        network: frozen.
+        image: (1, 3, H, W), RGB in [0, 1].
+        layers: names out of the network's.
+        windows: by layer, the part of the features that counts; all of them, if none.
+        whole: (height, width) of the picture that `image` is a part of, if it is one. A part
+            is computed as in the whole, so that rounding comes out alike.
+        keep: False for features alone.
+
+    Raises:
+        LayerError: a layer is unknown, or none is given.
+        SizeError: the picture is too small to have the deepest layer.
+    """
+
+    features: dict[str, Tensor]
+    """Layer name -> (1, C, h, w), its window alone."""
+
+    @torch.no_grad()
+    def __init__(
+        self,
+        network: FeatureNetwork,
+        image: Tensor,
+        layers: Collection[str],
+        windows: Windows = WHOLE,
+        *,
+        whole: tuple[int, int] | None = None,
+        keep: bool = True,
+    ) -> None:
+        network.check(image, layers)
+        self.network, self.windows = network, windows
+        height, width = whole or (image.shape[2], image.shape[3])
+        self.features = {}
+        self._stops: list[_Stop] = []
+        x = network.normalised(image).contiguous(memory_format=torch.channels_last)
+        for name in network.topology.convolutions:
+            layer, origin = f"relu{name}", None
+            if name.endswith("_1") and name != "1_1":
+                x, origin = _pool(x)
+                height, width = -(-height // 2), -(-width // 2)
+            fast = winograd_has_room((height, width))
+            x = network.frozen(name).forward(x, fast)
+            if keep:
+                self._stops.append(_Stop(name, x, origin, fast))
+            if layer in layers:
+                self.features[layer] = network.head(layer, self._window(layer, x))
+            if len(self.features) == len(set(layers)):
+                break
+
+    @torch.no_grad()
+    def pull_back(self, slope: Slope) -> Tensor:
+        """The loss's gradient with respect to the image, (1, 3, H, W); it can be had once.
+
+        Args:
+            slope: the loss's gradient with respect to a layer's features, its window alone.
+        """
+        gradient: Tensor | None = None
+        while self._stops:
+            stop = self._stops.pop()
+            layer = f"relu{stop.name}"
+            if layer in self.features:
+                features = self.features.pop(layer)
+                part = self.network.head_gradient(layer, slope(layer, features), features)
+                del features
+                if gradient is None:
+                    gradient = torch.zeros_like(stop.activation)
+                self._window(layer, gradient).add_(part)
+            assert gradient is not None
+            gradient = self.network.frozen(stop.name).backward(gradient, stop.activation, stop.fast)
+            if stop.origin is not None:
+                gradient = _unpool(gradient, self._stops[-1].activation, stop.origin)
+        assert gradient is not None
+        return self.network.normalised_gradient(gradient)
+
+    def _window(self, layer: str, x: Tensor) -> Tensor:
+        if layer not in self.windows:
+            return x
+        rows, columns = self.windows[layer]
+        return x[:, :, rows, columns]
+
+
+def _pool(x: Tensor) -> tuple[Tensor, Tensor]:
+    pooled, origin = torch.ops.aten.max_pool2d_with_indices(x, [2, 2], [2, 2], [0, 0], [1, 1], True)
+    return pooled, origin
+
+
+def _unpool(gradient: Tensor, x: Tensor, origin: Tensor) -> Tensor:
+    """Gradient of `_pool`: all of it goes to where the largest was."""
+    spread: Tensor = torch.ops.aten.max_pool2d_with_indices_backward(
+        gradient, x, [2, 2], [2, 2], [0, 0], [1, 1], True, origin
+    )
+    return spread
