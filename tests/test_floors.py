@@ -17,8 +17,10 @@ PACKAGE = Path(vangram.__file__).parent
 
 FLOORS = {
     "errors": 0,
+    "files": 0,
     "recipe": 0,
     "record": 0,
+    "storage": 1,
     "losses": 1,
     "images": 1,
     "networks": 1,
@@ -40,6 +42,7 @@ HEAVY = {"torch", "safetensors", "numpy"} | PICTURES
 ABSENT = {
     "vangram": HEAVY | SCREEN,
     "vangram.errors": HEAVY | SCREEN,
+    "vangram.files": HEAVY | SCREEN,
     "vangram.recipe": HEAVY | SCREEN,
     "vangram.record": HEAVY | SCREEN,
     "vangram.cli.commands": HEAVY,

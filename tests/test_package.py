@@ -33,6 +33,7 @@ def test_public_name_resolves_to_what_its_home_has(name: str) -> None:
 def test_public_names_are_those_listed() -> None:
     assert sorted(vangram.__all__) == sorted(vangram.__dir__())
     assert sorted(vangram.__all__) == [
+        "Checkpoint",
         "DivergedError",
         "InputError",
         "Painting",
@@ -41,7 +42,9 @@ def test_public_names_are_those_listed() -> None:
         "Step",
         "StyleTransfer",
         "VangramError",
+        "read_checkpoint",
         "stylize",
+        "write_checkpoint",
     ]
 
 

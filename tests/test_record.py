@@ -142,3 +142,24 @@ def test_differences_are_all_told() -> None:
         versions={"torch": "4"},
     )
     assert len(RECORD.differences(other)) == 5
+
+
+def test_changes_are_those_of_inputs_and_parameters_alone() -> None:
+    other = replace(RECORD, style=Input("b", "2"), network_sha256="3", versions={"torch": "4"})
+    assert RECORD.changes(other) == [
+        "the style is not the same file: b",
+        "the network vgg19-lite has other parameters",
+    ]
+
+
+def test_record_that_goes_on_with_the_same_versions_is_the_same() -> None:
+    now = replace(RECORD, content=Input("moved/photo.jpg", "aa"))
+    assert RECORD.continued(now).to_json() == RECORD.to_json()
+
+
+def test_record_that_goes_on_with_other_versions_names_both_once() -> None:
+    now = replace(RECORD, versions={"threads": "2", "torch": "2.14", "device": "cuda"})
+    mixed = {"torch": "2.13, then 2.14", "threads": "2", "device": "none, then cuda"}
+    assert RECORD.continued(now).versions == mixed
+    assert RECORD.continued(now).continued(now).versions == mixed
+    assert RECORD.continued(now).differences(now)

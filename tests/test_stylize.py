@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import weakref
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,7 @@ import vangram
 from tests.support import drawn
 from vangram.errors import LayerError, NetworkError, PictureError, SettingError, SizeError
 from vangram.images import read_recipe
-from vangram.optimize import Step
+from vangram.optimize import Checkpoint, Step, read_checkpoint, write_checkpoint
 from vangram.optimize.adam import Adam
 from vangram.record import Record
 from vangram.stylize import StyleTransfer
@@ -163,6 +164,52 @@ def test_iterating_again_gives_the_same_steps(photo: Path, painting: Path) -> No
     first, second = list(transfer), list(transfer)
     assert [step.loss for step in first] == [step.loss for step in second]
     assert torch.equal(first[-1].image, second[-1].image)
+
+
+@pytest.mark.parametrize("optimizer", ["lbfgs", "adam"])
+@pytest.mark.parametrize("tile", [None, 32])
+def test_run_goes_on_bit_for_bit_from_every_step(
+    photo: Path, painting: Path, tmp_path: Path, optimizer: str, tile: int | None
+) -> None:
+    settings: dict[str, Any] = {"optimizer": optimizer, "tile": tile, "init": "noise"} | SHALLOW
+    transfer = StyleTransfer.prepare(photo, painting, size=64, steps=3, levels=3, **settings)
+    whole, path = list(transfer), tmp_path / "checkpoint"
+    assert len(whole) == 9
+    for index, step in enumerate(whole):
+        write_checkpoint(path, Checkpoint(transfer.record, step.position))
+        rest = list(transfer.steps(read_checkpoint(path).position))
+        for ours, theirs in zip(rest, whole[index + 1 :], strict=True):
+            assert (ours.level, ours.number) == (theirs.level, theirs.number)
+            assert (ours.loss, ours.terms, ours.done) == (theirs.loss, theirs.terms, theirs.done)
+            assert torch.equal(ours.image, theirs.image)
+
+
+def test_run_goes_on_past_a_level_that_ended_early(photo: Path) -> None:
+    # At its goal from the start.
+    transfer = StyleTransfer.prepare(
+        photo, photo, size=64, steps=5, levels=2, tv_weight=0, **SHALLOW
+    )
+    whole = list(transfer)
+    assert whole[0].level.number == 1
+    first = [step for step in whole if step.level.number == 1]
+    assert len(first) < 5
+    rest = list(transfer.steps(first[-1].position))
+    assert [step.loss for step in rest] == [step.loss for step in whole[len(first) :]]
+
+
+def test_run_that_goes_on_lets_go_of_where_it_was(photo: Path, painting: Path) -> None:
+    transfer = StyleTransfer.prepare(
+        photo, painting, optimizer="adam", size=64, steps=4, levels=1, **SHALLOW
+    )
+    position = next(iter(transfer)).position
+    assert position.optimizer is not None
+    kept = [weakref.ref(position.optimizer[name]) for name in ("mean", "square")]
+    kept.append(weakref.ref(position.image))
+    steps = transfer.steps(position)
+    del position
+    last = list(steps)[-1]
+    assert last.number == 4
+    assert [reference() for reference in kept] == [None, None, None]
 
 
 def test_alpha_is_kept_at_the_results_size(painting: Path, tmp_path: Path) -> None:

@@ -16,7 +16,10 @@ if TYPE_CHECKING:
     from vangram.errors import DivergedError as DivergedError
     from vangram.errors import InputError as InputError
     from vangram.errors import VangramError as VangramError
+    from vangram.optimize import Checkpoint as Checkpoint
     from vangram.optimize import Step as Step
+    from vangram.optimize import read_checkpoint as read_checkpoint
+    from vangram.optimize import write_checkpoint as write_checkpoint
     from vangram.recipe import Recipe as Recipe
     from vangram.record import Record as Record
     from vangram.stylize import Painting as Painting
@@ -24,6 +27,7 @@ if TYPE_CHECKING:
     from vangram.stylize import stylize as stylize
 
 _HOMES = {
+    "Checkpoint": "vangram.optimize",
     "DivergedError": "vangram.errors",
     "InputError": "vangram.errors",
     "Painting": "vangram.stylize",
@@ -32,7 +36,9 @@ _HOMES = {
     "Step": "vangram.optimize",
     "StyleTransfer": "vangram.stylize",
     "VangramError": "vangram.errors",
+    "read_checkpoint": "vangram.optimize",
     "stylize": "vangram.stylize",
+    "write_checkpoint": "vangram.optimize",
 }
 
 __all__ = [*_HOMES]

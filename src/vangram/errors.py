@@ -8,7 +8,8 @@ VangramError                any of ours; its text is one line that says what to 
 │   ├── PictureError        a file that is no picture, or one that cannot be read faithfully
 │   ├── OutputError         a place where the result cannot be written
 │   ├── NetworkError        a network that is unknown, missing or damaged
-│   └── RecipeError         a picture that carries no recipe, or one that cannot be followed
+│   ├── RecipeError         a picture that carries no recipe, or one that cannot be followed
+│   └── CheckpointError     a checkpoint that is missing or damaged, or that does not fit
 ├── ShapeError              tensors whose shapes do not fit together (a programming error)
 └── DivergedError           an optimisation that found no finite step even after restarts
 """
@@ -48,6 +49,10 @@ class NetworkError(InputError):
 
 class RecipeError(InputError):
     """A picture that carries no recipe, or one that cannot be followed."""
+
+
+class CheckpointError(InputError):
+    """A checkpoint that is missing or damaged, or that does not fit."""
 
 
 class ShapeError(VangramError, ValueError):

@@ -12,6 +12,8 @@ from vangram.recipe import Recipe
 
 FORMAT = 1
 """Of the text; raised when an older vangram could no longer read it."""
+THEN = ", then "
+"""Between the versions that a run was begun and finished with."""
 
 
 @dataclass(frozen=True)
@@ -77,26 +79,46 @@ class Record:
         ) as error:  # fmt: skip
             raise RecipeError(f"the recipe is damaged ({type(error).__name__})") from error
 
+    @property
+    def inputs(self) -> dict[str, Input]:
+        """What was given, by name: content, style, and start where there is one."""
+        given = {"content": self.content, "style": self.style, "start": self.start}
+        return {name: value for name, value in given.items() if value is not None}
+
     def with_paths_of(self, other: Record) -> Record:
         """This record, saying of each unchanged input where it was when `other` was made."""
-        inputs = {}
-        for name in ("content", "style", "start"):
-            ours, theirs = getattr(self, name), getattr(other, name)
-            same = ours and theirs and ours.sha256 == theirs.sha256
-            inputs[name] = theirs if same else ours
-        return replace(self, **inputs)
+        theirs = other.inputs
+        same = {
+            name: theirs[name]
+            for name, ours in self.inputs.items()
+            if name in theirs and ours.sha256 == theirs[name].sha256
+        }
+        return replace(self, **same)  # type: ignore[arg-type]
+
+    def continued(self, now: Record) -> Record:
+        """This record, of a run that goes on with the versions of `now`."""
+        versions = {}
+        for name in {**self.versions, **now.versions}:
+            was, other = self.versions.get(name, "none"), now.versions.get(name, "none")
+            versions[name] = was if was.split(THEN)[-1] == other else f"{was}{THEN}{other}"
+        return replace(self, versions=versions)
 
     def differences(self, other: Record) -> list[str]:
         """What `other` does not share, a line each; none where the same bytes can be expected."""
         lines = [] if self.finished else ["the run was stopped early; this one goes to its end"]
-        for name in ("content", "style", "start"):
-            ours, theirs = getattr(self, name), getattr(other, name)
-            if ours and theirs and ours.sha256 != theirs.sha256:
-                lines.append(f"the {name} is not the same file: {theirs.path}")
-        if self.network_sha256 != other.network_sha256:
-            lines.append(f"the network {self.recipe.network} has other parameters")
+        lines += self.changes(other)
         for name in sorted(self.versions.keys() | other.versions.keys()):
             was, now = self.versions.get(name, "none"), other.versions.get(name, "none")
             if was != now:
                 lines.append(f"{name} was {was}, is {now}")
+        return lines
+
+    def changes(self, other: Record) -> list[str]:
+        """Inputs and parameters that `other` does not share, a line each."""
+        lines, theirs = [], other.inputs
+        for name, ours in self.inputs.items():
+            if name in theirs and ours.sha256 != theirs[name].sha256:
+                lines.append(f"the {name} is not the same file: {theirs[name].path}")
+        if self.network_sha256 != other.network_sha256:
+            lines.append(f"the network {self.recipe.network} has other parameters")
         return lines

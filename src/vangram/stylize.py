@@ -27,7 +27,17 @@ from vangram.errors import SettingError, SizeError
 from vangram.images import Picture, fit, read_picture, resize, write_picture
 from vangram.networks import FeatureNetwork, load_network, network_sha256
 from vangram.objective import Objective
-from vangram.optimize import LBFGS, Adam, Level, Optimizer, Step, coarse_to_fine, descend
+from vangram.optimize import (
+    LBFGS,
+    Adam,
+    Descent,
+    Level,
+    Optimizer,
+    Position,
+    Step,
+    coarse_to_fine,
+    descend,
+)
 from vangram.recipe import Recipe
 from vangram.record import Input, Record
 
@@ -69,17 +79,28 @@ class StyleTransfer:
     device: torch.device
 
     def __iter__(self) -> Iterator[Step]:
-        """From coarse to fine, each level from the last one's picture."""
-        recipe, image = self.record.recipe, None
+        return self.steps()
+
+    def steps(self, since: Position | None = None) -> Iterator[Step]:
+        """From coarse to fine, each level from the last one's picture.
+
+        Args:
+            since: where a run of the same record stood; what followed there, follows here.
+        """
+        recipe, since = self.record.recipe, since and since.to(self.device)
         for level in self.levels:
+            if since and since.has_done(level):
+                continue
             content = self._at(level.size, self.content)
             style = self._at(fit(self.style.size, max(level.size)), self.style)
             objective = Objective.of(recipe, self.network, content, style)
             engine = engine_for(level.size, recipe.tile, self.network, objective)
             optimizer = _OPTIMIZERS[recipe.optimizer]()
-            image = self._first(content) if image is None else resize(image, level.size)
-            for step in descend(image, engine, optimizer, level):
-                image = step.image
+            # Held by the descent alone, which lets go of it when it moves on.
+            for step in descend(
+                self._begin(level, content, optimizer, since), engine, optimizer, level
+            ):
+                since = step.position
                 yield step
 
     @classmethod
@@ -128,6 +149,18 @@ class StyleTransfer:
             exif=self.content.exif,
             record=replace(self.record, finished=finished),
         )
+
+    def _begin(
+        self, level: Level, content: Tensor, optimizer: Optimizer, since: Position | None
+    ) -> Descent:
+        """Where a level begins: from the first picture, from the last level's, or amid itself."""
+        if since is None:
+            return Descent.start(self._first(content))
+        if since.level < level.number:
+            return Descent.start(resize(since.image, level.size))
+        assert since.optimizer is not None  # as the level is not done
+        optimizer.restore(since.optimizer)
+        return since.descent
 
     def _first(self, content: Tensor) -> Tensor:
         recipe = self.record.recipe

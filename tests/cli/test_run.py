@@ -14,10 +14,11 @@ import pytest
 from torch import Tensor
 
 from tests.conftest import Outcome
+from vangram.cli.checkpoints import checkpoint_path
 from vangram.cli.run import FRAMES, Keepsakes, Watching
 from vangram.errors import DivergedError
 from vangram.images import read_picture, read_recipe
-from vangram.optimize import Level, Step, descend
+from vangram.optimize import Descent, Level, Position, Step, descend
 from vangram.record import Record
 
 SECONDS = 120
@@ -138,7 +139,8 @@ def test_signal_ends_the_run_and_keeps_the_picture(
         process.wait()
     assert process.returncode == code, err
     assert out.splitlines()[-1] == str(output)
-    assert f"stopped early, the picture so far is {output}" in err
+    assert f"stopped early, the picture so far is {output}; `vangram resume {output}` goes" in err
+    assert checkpoint_path(output).exists()
     assert "Traceback" not in err
     assert read_picture(output).size == (36, 48)
     assert not recorded(output).finished
@@ -180,6 +182,9 @@ def test_run_that_diverges_keeps_the_picture_and_has_exit_code_1(
     assert outcome.code == 1
     assert outcome.err.splitlines()[-1] == "vangram: error: the loss became nan"
     assert not recorded(output).finished
+    # It would diverge again.
+    assert "resume" not in outcome.err
+    assert not checkpoint_path(output).exists()
 
 
 def steps(of: int, each: int) -> Iterator[Step]:
@@ -189,7 +194,8 @@ def steps(of: int, each: int) -> Iterator[Step]:
     for number in range(1, of + 1):
         level = Level(number, of, (8, 8), each, (number - 1) / of, 1 / of)
         for step in range(1, each + 1):
-            yield Step(level, step, 1.0, (), image)
+            position = Position(number, Descent(image, image, step), None)
+            yield Step(level, step, 1.0, (), image, position)
 
 
 @pytest.mark.parametrize(("levels", "each"), [(1, 1), (1, 7), (3, 100), (2, 1000)])

@@ -12,9 +12,9 @@ from torch import Tensor
 
 from vangram.errors import DivergedError
 from vangram.objective import Evaluation, Term
-from vangram.optimize import LBFGS, Adam, Level, Optimizer, Step, descend
+from vangram.optimize import LBFGS, Adam, Descent, Level, Optimizer, Position, Step, descend
 from vangram.optimize.loop import RESTARTS, RUN_AWAY
-from vangram.optimize.optimizer import Evaluate, Move
+from vangram.optimize.optimizer import Evaluate, Move, State
 
 LEVEL = Level(number=1, of=1, size=(2, 3), steps=10, work_before=0.0, work=1.0)
 START = torch.zeros(1, 3, 2, 3)
@@ -40,13 +40,19 @@ class Scripted:
     def restart(self) -> None:
         self.restarts += 1
 
+    def state(self) -> State:
+        return {"seen": list(self.seen), "restarts": self.restarts}
+
+    def restore(self, state: State) -> None:
+        self.seen, self.restarts = list(state["seen"]), state["restarts"]
+
 
 def nothing(image: Tensor) -> Evaluation:
     raise AssertionError("the loop itself evaluates nothing")
 
 
 def taken(optimizer: Optimizer, steps: int = 10) -> list[Step]:
-    return list(descend(START, nothing, optimizer, replace(LEVEL, steps=steps)))
+    return list(descend(Descent.start(START), nothing, optimizer, replace(LEVEL, steps=steps)))
 
 
 def value(image: Tensor) -> float:
@@ -99,7 +105,7 @@ def test_descent_that_keeps_running_away_is_given_up() -> None:
 
 
 def collect(steps: list[Step], optimizer: Optimizer) -> None:
-    for step in descend(START, nothing, optimizer, replace(LEVEL, steps=20)):
+    for step in descend(Descent.start(START), nothing, optimizer, replace(LEVEL, steps=20)):
         steps.append(step)
 
 
@@ -117,7 +123,7 @@ def test_start_that_is_not_finite_is_given_up_by_real_optimisers(optimizer: Opti
         return Evaluation(math.nan, (), torch.full_like(image, math.nan))
 
     with pytest.raises(DivergedError):
-        list(descend(START, bad, optimizer, LEVEL))
+        list(descend(Descent.start(START), bad, optimizer, LEVEL))
 
 
 @pytest.mark.parametrize("optimizer", [LBFGS, Adam])
@@ -134,7 +140,7 @@ def test_real_optimisers_get_over_a_value_that_is_not_finite(
             return Evaluation(math.nan, (), torch.full_like(image, math.nan))
         return Evaluation(float((image - goal).square().sum()), (), 2 * (image - goal))
 
-    steps = list(descend(START, once_bad, optimizer(), replace(LEVEL, steps=150)))
+    steps = list(descend(Descent.start(START), once_bad, optimizer(), replace(LEVEL, steps=150)))
     assert calls >= when
     for step in steps:
         assert math.isfinite(step.loss)
@@ -158,7 +164,7 @@ def test_descent_at_the_minimum_ends_early() -> None:
     def flat(image: Tensor) -> Evaluation:
         return Evaluation(0.0, (), torch.zeros_like(image))
 
-    assert len(list(descend(START, flat, LBFGS(), LEVEL))) < LEVEL.steps
+    assert len(list(descend(Descent.start(START), flat, LBFGS(), LEVEL))) < LEVEL.steps
 
 
 def test_steps_are_numbered_from_one_to_the_last() -> None:
@@ -174,7 +180,9 @@ def test_done_rises_from_zero_to_one_over_the_levels() -> None:
     done = [
         step.done
         for level in levels
-        for step in descend(START, nothing, Scripted([9 - i for i in range(9)]), level)
+        for step in descend(
+            Descent.start(START), nothing, Scripted([9 - i for i in range(9)]), level
+        )
     ]
     assert done == sorted(done)
     assert done[0] == pytest.approx(0.05)
@@ -188,7 +196,43 @@ def test_total_sums_the_weighted_terms_of_a_kind() -> None:
         Term("style", "relu2_1", 3.0, 10.0),
         Term("content", "relu2_1", 7.0, 1.0),
     )
-    step = Step(LEVEL, 1, 38.0, terms, START)
+    step = Step(LEVEL, 1, 38.0, terms, START, Position(1, Descent.start(START), None))
     assert step.total("style") == 31
     assert step.total("content") == 7
     assert step.total("tv") == 0
+
+
+TROUBLED = [5, 4, math.nan, 3.5, 3.5, 3.4, 9, 3.3, 14, 3.2, 3.2, 3.2]
+"""Losses of a descent that restarts thrice and ends early."""
+
+
+def test_descent_goes_on_from_any_step_as_if_it_had_never_stopped() -> None:
+    stuck = [5, 11, 12]
+    whole = taken(Scripted(TROUBLED, stuck), 40)
+    assert [step.number for step in whole] == [*range(1, 12)]
+    for step in whole:
+        optimizer = Scripted(TROUBLED, stuck)
+        assert step.position.optimizer is not None
+        optimizer.restore(step.position.optimizer)
+        level = replace(LEVEL, steps=40)
+        rest = list(descend(step.position.descent, nothing, optimizer, level))
+        assert [s.number for s in rest] == [*range(step.number + 1, 12)]
+        for ours, theirs in zip(rest, whole[step.number :], strict=True):
+            assert (ours.loss, ours.note, ours.terms) == (theirs.loss, theirs.note, theirs.terms)
+            assert torch.equal(ours.image, theirs.image)
+            assert vars(ours.position.descent).keys() == vars(theirs.position.descent).keys()
+            assert ours.position.descent.restarts == theirs.position.descent.restarts
+
+
+def test_position_after_a_levels_last_step_keeps_its_image_alone() -> None:
+    steps = taken(Scripted([5, 4, 6]), 3)
+    assert [step.position.optimizer is None for step in steps] == [False, False, True]
+    assert steps[-1].position.image is steps[-1].image
+    assert value(steps[-1].image) == 2
+
+
+def test_position_has_done_the_levels_before_and_its_own_when_at_its_end() -> None:
+    levels = [replace(LEVEL, number=number, of=3) for number in (1, 2, 3)]
+    for number, done in ((9, [True, False, False]), (10, [True, True, False])):
+        position = Position(2, Descent(START, START, number), None)
+        assert [position.has_done(level) for level in levels] == done

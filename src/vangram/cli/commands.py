@@ -27,6 +27,9 @@ Output = Annotated[
 ]
 Force = Annotated[bool, typer.Option("--force", help="Overwrite an existing output.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress; errors alone.")]
+Content = Annotated[str | None, typer.Option(help="Where the photograph is now.")]
+Style = Annotated[str | None, typer.Option(help="Where the painting is now.")]
+Start = Annotated[str | None, typer.Option(help="Where the first picture is now.")]
 _WEIGHTS = "Weights"
 _METHOD = "Method"
 _WATCHING = "Watching"
@@ -130,8 +133,8 @@ def stylize(
 ) -> None:
     """Repaint PHOTO in the style of PAINTING.
 
-    Ctrl-C keeps the best picture so far. The picture carries its recipe: `vangram rerun` makes it
-    again.
+    Ctrl-C keeps the best picture so far, and `vangram resume` goes on with a run that was stopped,
+    however it was. The picture carries its recipe: `vangram rerun` makes it again.
     """
     start = None if init in ("content", "noise") else init
     recipe = Recipe(
@@ -151,8 +154,8 @@ def stylize(
         tile=tile,
         device=device,
     )
-    if timelapse is not None and timelapse.suffix.lower() != ".webp":
-        raise SettingError(f"{str(timelapse)!r} cannot be a timelapse; end its name in .webp")
+    _check_timelapse(timelapse)
+    _check_unfinished(output, force)
     _check_outputs(output, preview, timelapse, inputs=(photo, painting, start), force=force)
 
     from vangram.cli.run import Watching, carry_out
@@ -169,9 +172,9 @@ def rerun(
         Path | None,
         typer.Option("--output", "-o", help="Picture to write.  [default: PICTURE-rerun]"),
     ] = None,
-    content: Annotated[str | None, typer.Option(help="Where the photograph is now.")] = None,
-    style: Annotated[str | None, typer.Option(help="Where the painting is now.")] = None,
-    start: Annotated[str | None, typer.Option(help="Where the first picture is now.")] = None,
+    content: Content = None,
+    style: Style = None,
+    start: Start = None,
     force: Force = False,
     quiet: Quiet = False,
 ) -> None:
@@ -179,24 +182,75 @@ def rerun(
 
     Says so where an input or a version differs. Exit code 1 where nothing differs and the bytes do.
     """
-    from vangram.cli.rerun import compare, found, recorded, report
+    from vangram.cli.again import find_inputs, recorded, report
+    from vangram.cli.rerun import compare
     from vangram.cli.run import Watching, carry_out
     from vangram.stylize import StyleTransfer
 
     record = recorded(picture)
     target = output or Path(picture).with_stem(f"{Path(picture).stem}-rerun")
-    inputs = {
-        "content": found(content, record.content, picture, "--content"),
-        "style": found(style, record.style, picture, "--style"),
-    }
-    if record.start is not None:
-        inputs["start"] = found(start, record.start, picture, "--start")
+    inputs = find_inputs(record, picture, {"content": content, "style": style, "start": start})
+    _check_unfinished(target, force)
     _check_outputs(target, inputs=(picture, *inputs.values()), force=force)
     transfer = StyleTransfer.prepare(**inputs, recipe=record.recipe)
-    differences = report(record, transfer.record)
+    differences = record.differences(transfer.record)
+    report(differences)
     transfer = replace(transfer, record=transfer.record.with_paths_of(record))
     carry_out(transfer, target, Watching(None, None, quiet))
     compare(picture, target, differences)
+
+
+@app.command()
+def resume(
+    output: Annotated[
+        Path, typer.Argument(metavar="PICTURE", help="The output of the run that was stopped.")
+    ],
+    content: Content = None,
+    style: Style = None,
+    start: Start = None,
+    force: Annotated[
+        bool, typer.Option("--force", help="Overwrite an existing preview or timelapse.")
+    ] = False,
+    preview: Preview = None,
+    timelapse: Timelapse = None,
+    quiet: Quiet = False,
+) -> None:
+    """Go on with a run that was stopped, killed or interrupted, from its last checkpoint.
+
+    The picture is the one that the run would have made, to the byte. An input that is not the same
+    file is refused; a timelapse begins here.
+    """
+    from contextlib import closing
+
+    from vangram.cli.again import find_inputs
+    from vangram.cli.checkpoints import Checkpoints
+    from vangram.cli.resume import continued, tell, unfinished
+    from vangram.cli.run import Watching, carry_out
+    from vangram.stylize import StyleTransfer
+
+    _check_timelapse(timelapse)
+    with closing(Checkpoints(output)) as checkpoints:
+        record = unfinished(checkpoints, output)
+        given = {"content": content, "style": style, "start": start}
+        inputs = find_inputs(record, str(output), given)
+        _check_outputs(output, inputs=tuple(inputs.values()), force=True)
+        _check_outputs(preview, timelapse, inputs=(str(output), *inputs.values()), force=force)
+        transfer = StyleTransfer.prepare(**inputs, recipe=record.recipe)
+        transfer = replace(transfer, record=continued(record, transfer.record))
+        if not quiet:
+            tell(checkpoints.position, transfer.levels)
+        carry_out(transfer, output, Watching(preview, timelapse, quiet), checkpoints)
+
+
+def _check_timelapse(path: Path | None) -> None:
+    if path is not None and path.suffix.lower() != ".webp":
+        raise SettingError(f"{str(path)!r} cannot be a timelapse; end its name in .webp")
+
+
+def _check_unfinished(output: Path, force: bool) -> None:
+    from vangram.cli.checkpoints import check_unfinished
+
+    check_unfinished(output, force=force)
 
 
 def _check_outputs(*outputs: Path | None, inputs: tuple[str | None, ...], force: bool) -> None:

@@ -11,7 +11,7 @@ from rich.live import Live
 from rich.progress_bar import ProgressBar
 from rich.table import Table
 
-from vangram.optimize import Step
+from vangram.optimize import Level, Step
 
 SECONDS_BETWEEN_LINES = 5.0
 """Where the output is no terminal."""
@@ -20,10 +20,16 @@ LEAST_DONE = 0.01
 
 
 class Progress:
-    """Shows steps on the standard error: level, step, losses, time left."""
+    """Shows steps on the standard error: level, step, losses, time left.
 
-    def __init__(self, quiet: bool = False) -> None:
+    Args:
+        quiet: notes of what went wrong alone.
+        begun: share of the work that was done before.
+    """
+
+    def __init__(self, quiet: bool = False, begun: float = 0.0) -> None:
         self.quiet = quiet
+        self.begun = begun
         self.started = time.monotonic()
         self.printed = -SECONDS_BETWEEN_LINES
         self.level = 0
@@ -58,25 +64,31 @@ class Progress:
         if self.live:
             self.live.update(self._bar(step, elapsed))
         elif elapsed - self.printed >= SECONDS_BETWEEN_LINES or step.level.number != self.level:
-            words = _where(step), _losses(step), _left(step, elapsed)
+            words = where(step.level, step.number), _losses(step), self._left(step, elapsed)
             print("  ".join(filter(None, words)), file=sys.stderr, flush=True)
             self.printed, self.level = elapsed, step.level.number
 
     def _bar(self, step: Step, elapsed: float) -> Group:
-        where = Table.grid(padding=(0, 1))
-        where.add_row(
+        first = Table.grid(padding=(0, 1))
+        first.add_row(
             ProgressBar(total=1.0, completed=step.done, width=20),
-            _where(step),
-            _left(step, elapsed),
+            where(step.level, step.number),
+            self._left(step, elapsed),
         )
-        return Group(where, _losses(step))
+        return Group(first, _losses(step))
+
+    def _left(self, step: Step, elapsed: float) -> str:
+        done = step.done - self.begun
+        if done < LEAST_DONE:
+            return ""
+        return f"{_duration(elapsed * (1 - step.done) / done)} left"
 
 
-def _where(step: Step) -> str:
-    level = step.level
+def where(level: Level, number: int) -> str:
+    """A place in the plan, after so many of a level's steps."""
     return (
         f"{level.size[1]}x{level.size[0]} (level {level.number}/{level.of})  "
-        f"step {step.number}/{level.steps}"
+        f"step {number}/{level.steps}"
     )
 
 
@@ -85,12 +97,6 @@ def _losses(step: Step) -> str:
     return "  ".join(
         [f"loss {step.loss:.4g}"] + [f"{kind} {step.total(kind):.4g}" for kind in kinds]
     )
-
-
-def _left(step: Step, elapsed: float) -> str:
-    if step.done < LEAST_DONE:
-        return ""
-    return f"{_duration(elapsed * (1 - step.done) / step.done)} left"
 
 
 def _duration(seconds: float) -> str:

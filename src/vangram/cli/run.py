@@ -6,20 +6,23 @@ import signal
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Sequence
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from shlex import quote
 from types import FrameType
 
 import typer
 from torch import Tensor
 
 from vangram.cli.allocator import keep_freed_memory
+from vangram.cli.attempts import Attempts
+from vangram.cli.checkpoints import Checkpoints
 from vangram.cli.progress import Progress
-from vangram.errors import OutputError
+from vangram.errors import DivergedError, OutputError
 from vangram.images import check_output, fit, resize, write_animation, write_picture
-from vangram.optimize import Step
+from vangram.optimize import Level, Position, Step
 from vangram.stylize import Painting, StyleTransfer
 
 SECONDS_BETWEEN_PREVIEWS = 3.0
@@ -42,10 +45,21 @@ class Terminated(KeyboardInterrupt):
     """The system asks the process to end."""
 
 
-def carry_out(transfer: StyleTransfer, output: Path, watching: Watching) -> None:
+def carry_out(
+    transfer: StyleTransfer,
+    output: Path,
+    watching: Watching,
+    checkpoints: Checkpoints | None = None,
+) -> None:
     """Run to the end, or as far as it goes, and write the picture; print its path last.
 
     Whatever stops a run that has taken a step, the picture so far is written first.
+
+    Args:
+        transfer: the run.
+        output: where the picture goes.
+        watching: how it is followed.
+        checkpoints: of an earlier process that the run goes on from.
 
     Raises:
         OutputError: the picture cannot be written where it was to go.
@@ -53,27 +67,44 @@ def carry_out(transfer: StyleTransfer, output: Path, watching: Watching) -> None
     """
     check_output(output, size=transfer.levels[-1].size)
     keep_freed_memory()
-    step: Step | None = None
     stopped: BaseException | None = None
     keepsakes = Keepsakes(watching, transfer.levels[-1].size)
-    with _termination_as_interrupt(), Progress(watching.quiet) as progress:
-        try:
-            for step in transfer:
-                progress.show(step)
-                keepsakes.add(step)
-        except (KeyboardInterrupt, Exception) as reason:
-            stopped = reason
-    if step is not None:
-        painting = transfer.painting(step.image, finished=stopped is None)
-        _save(painting, output)
-        keepsakes.finish(painting.pixels)
+    with closing(checkpoints or Checkpoints(output)) as kept:
+        position = kept.begin(transfer.record)
+        progress = Progress(watching.quiet, _done(position, transfer.levels))
+        with _termination_as_interrupt(), progress:
+            try:
+                for step in transfer.steps(position):
+                    position = step.position
+                    progress.show(step)
+                    keepsakes.add(step)
+                    kept.add(step)
+            except (KeyboardInterrupt, Exception) as reason:
+                stopped = reason
+        if position is not None:
+            painting = transfer.painting(position.image, finished=stopped is None)
+            _save(painting, output)
+            keepsakes.finish(painting.pixels)
+        # After the picture, so that one of the two is always there. A run that has diverged would
+        # diverge again.
+        over = stopped is None or isinstance(stopped, DivergedError)
+        goes_on = not over and kept.stop(position)
+        if over:
+            kept.remove()
+    if position is not None:
         if stopped is not None:
-            print(f"vangram: stopped early, the picture so far is {output}", file=sys.stderr)
+            how = f"; `vangram resume {quote(str(output))}` goes on" if goes_on else ""
+            print(f"vangram: stopped early, the picture so far is {output}{how}", file=sys.stderr)
         print(output)
     if isinstance(stopped, KeyboardInterrupt):
         raise typer.Exit(143 if isinstance(stopped, Terminated) else 130)
     if stopped is not None:
         raise stopped
+
+
+def _done(position: Position | None, levels: Sequence[Level]) -> float:
+    """Share of the work that lies behind."""
+    return levels[position.level - 1].done(position.descent.number) if position else 0.0
 
 
 def _save(painting: Painting, output: Path) -> None:
@@ -95,7 +126,7 @@ class Keepsakes:
     """Of the finished picture."""
     frames: list[Tensor] = field(default_factory=list)
     written: float = field(default_factory=time.monotonic)
-    warned: bool = False
+    attempt: Attempts = field(default_factory=Attempts)
 
     def add(self, step: Step) -> None:
         """Take what is wanted of a step; a preview that cannot be written costs a warning."""
@@ -103,17 +134,17 @@ class Keepsakes:
             self.frames.append(resize(step.image.clamp(0, 1).cpu(), self._frame_size))
         now = time.monotonic()
         if self.watching.preview and now - self.written > SECONDS_BETWEEN_PREVIEWS:
-            self._attempt(lambda: self._write_preview(step.image))
+            self.attempt(lambda: self._write_preview(step.image))
             self.written = now
 
     def finish(self, pixels: Tensor) -> None:
         """Write both as they are at the end."""
         if self.watching.preview:
-            self._attempt(lambda: self._write_preview(pixels))
+            self.attempt(lambda: self._write_preview(pixels))
         if self.watching.timelapse:
             self.frames.append(resize(pixels, self._frame_size))
             path, frames = self.watching.timelapse, self.frames
-            self._attempt(lambda: write_animation(path, frames))
+            self.attempt(lambda: write_animation(path, frames))
 
     @property
     def _frame_size(self) -> tuple[int, int]:
@@ -128,14 +159,6 @@ class Keepsakes:
     def _write_preview(self, image: Tensor) -> None:
         assert self.watching.preview is not None
         write_picture(self.watching.preview, resize(image.clamp(0, 1).cpu(), self.size))
-
-    def _attempt(self, write: Callable[[], None]) -> None:
-        try:
-            write()
-        except OutputError as error:
-            if not self.warned:
-                print(f"vangram: warning: {error}; going on without", file=sys.stderr)
-            self.warned = True
 
 
 @contextmanager

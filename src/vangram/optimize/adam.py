@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from vangram.objective import Evaluation
-from vangram.optimize.optimizer import Evaluate, Move
+from vangram.optimize.optimizer import Evaluate, Move, State, evaluation_of, evaluation_state
 
 BETAS = (0.9, 0.99)
 EPSILON = 1e-12
@@ -30,6 +30,16 @@ class Adam:
     def restart(self) -> None:
         """Forget the moments and the last evaluation; halve the rate."""
         self.__init__(self.rate / 2)  # type: ignore[misc]
+
+    def state(self) -> State:
+        """Rate, moments and their count, the last evaluation."""
+        return vars(self) | {"here": evaluation_state(self.here)}
+
+    def restore(self, state: State) -> None:
+        """Take a state on."""
+        self.rate, self.count = state["rate"], state["count"]
+        self.mean, self.square = state["mean"], state["square"]
+        self.here = evaluation_of(state["here"])
 
     def move(self, image: Tensor, evaluate: Evaluate) -> Move:
         """Go one step from `image`."""

@@ -8,7 +8,14 @@ from collections import deque
 from torch import Tensor
 
 from vangram.objective import Evaluation
-from vangram.optimize.optimizer import Evaluate, Move, dot
+from vangram.optimize.optimizer import (
+    Evaluate,
+    Move,
+    State,
+    dot,
+    evaluation_of,
+    evaluation_state,
+)
 
 SUFFICIENT = 1e-4
 """Share of the promised decrease that a step must keep (Armijo's condition)."""
@@ -42,6 +49,21 @@ class LBFGS:
         self.pairs.clear()
         self.here = None
         self.caution *= 0.25
+
+    def state(self) -> State:
+        """The pairs with their curvatures, the last evaluation, the caution."""
+        return {
+            "pairs": list(self.pairs),
+            "here": evaluation_state(self.here),
+            "caution": self.caution,
+        }
+
+    def restore(self, state: State) -> None:
+        """Take a state on."""
+        self.pairs.clear()
+        self.pairs.extend((change, turn, curvature) for change, turn, curvature in state["pairs"])
+        self.here = evaluation_of(state["here"])
+        self.caution = state["caution"]
 
     def move(self, image: Tensor, evaluate: Evaluate) -> Move:
         """Go one step from `image`."""

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 
 from torch import Tensor
 
 from vangram.errors import DivergedError
 from vangram.objective import Term
 from vangram.optimize.optimizer import Evaluate, Optimizer
+from vangram.optimize.position import Descent, Position
 from vangram.optimize.schedule import Level
 
 RESTARTS = 4
@@ -31,23 +32,23 @@ class Step:
     terms: tuple[Term, ...]
     image: Tensor
     """(1, 3, H, W), detached: the level's image of lowest loss so far. It may leave [0, 1]."""
+    position: Position = field(repr=False)
+    """Where the run can go on from; a step that is kept keeps the optimiser's tensors as well."""
     note: str | None = None
     """What went wrong, and what was done about it."""
 
     @property
     def done(self) -> float:
         """Share of the whole plan's work that lies behind."""
-        return self.level.work_before + self.level.work * self.number / self.level.steps
+        return self.level.done(self.number)
 
     def total(self, kind: str) -> float:
         """What the terms of a kind ("content", "style", "tv") add to the loss."""
         return sum(term.weighted for term in self.terms if term.kind == kind)
 
 
-def descend(
-    image: Tensor, evaluate: Evaluate, optimizer: Optimizer, level: Level
-) -> Iterator[Step]:
-    """Take a level's steps from `image`; ends early where nothing is left to gain.
+def descend(at: Descent, evaluate: Evaluate, optimizer: Optimizer, level: Level) -> Iterator[Step]:
+    """Take a level's steps that are left; ends early where nothing is left to gain.
 
     A step whose loss is not finite or has run away is taken back: the lowest image so far is
     restored and the optimiser restarted, more carefully.
@@ -55,14 +56,12 @@ def descend(
     Raises:
         DivergedError: the loss is not finite at the start, or no restart helps.
     """
-    lowest, lowest_image = math.inf, image
-    lowest_terms: tuple[Term, ...] = ()
-    restarts, stuck = 0, False
-    for number in range(1, level.steps + 1):
-        move = optimizer.move(image, evaluate)
-        loss, terms, note = move.evaluation.loss, move.evaluation.terms, None
-        if not math.isfinite(loss) or loss > RUN_AWAY * lowest:
-            if not math.isfinite(lowest) or restarts == RESTARTS:
+    for number in range(at.number + 1, level.steps + 1):
+        move = optimizer.move(at.image, evaluate)
+        image, loss, terms = move.image, move.evaluation.loss, move.evaluation.terms
+        restarts, note = at.restarts, None
+        if not math.isfinite(loss) or loss > RUN_AWAY * at.lowest:
+            if not math.isfinite(at.lowest) or restarts == RESTARTS:
                 raise DivergedError(
                     f"the loss became {loss:.3g} at {level.size[1]} x {level.size[0]} px and no "
                     "restart helped: try smaller weights, or --optimizer lbfgs"
@@ -70,14 +69,14 @@ def descend(
             restarts += 1
             optimizer.restart()
             note = f"the loss ran away to {loss:.3g}: went back and restarted the optimiser"
-            image, loss, terms = lowest_image, lowest, lowest_terms
-        elif move.stuck and stuck:
+            image, loss, terms = at.lowest_image, at.lowest, at.lowest_terms
+        elif move.stuck and at.stuck:
             return
         elif move.stuck:
             optimizer.restart()
-        stuck = move.stuck
-        if note is None:
-            image = move.image
-        if loss < lowest:
-            lowest, lowest_image, lowest_terms = loss, image, terms
-        yield Step(level, number, loss, terms, lowest_image, note)
+        if loss < at.lowest:
+            at = replace(at, lowest_image=image, lowest=loss, lowest_terms=terms)
+        at = replace(at, image=image, number=number, restarts=restarts, stuck=move.stuck)
+        state = optimizer.state() if number < level.steps else None
+        position = Position(level.number, at, state)
+        yield Step(level, number, loss, terms, at.lowest_image, position, note)

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Protocol
+from collections.abc import Callable, Mapping
+from dataclasses import astuple, dataclass
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor
 
-from vangram.objective import Evaluation
+from vangram.objective import Evaluation, Term
 
 Evaluate = Callable[[Tensor], Evaluation]
 """An image (1, 3, H, W) to the objective's value and gradient there."""
+State = Mapping[str, Any]
+"""What an optimiser knows: tensors and values fit for JSON, in mappings and lists."""
 
 
 @dataclass(frozen=True)
@@ -37,6 +39,28 @@ class Optimizer(Protocol):
     def restart(self) -> None:
         """Forget everything learnt, and be more careful from here on."""
         ...
+
+    def state(self) -> State:
+        """All that the next move depends on, by reference; stays as it is when moves follow."""
+        ...
+
+    def restore(self, state: State) -> None:
+        """Take a state on, so that what follows is the same to the last bit."""
+        ...
+
+
+def evaluation_state(evaluation: Evaluation | None) -> State | None:
+    """An evaluation as part of a state."""
+    if evaluation is None:
+        return None
+    return vars(evaluation) | {"terms": [astuple(term) for term in evaluation.terms]}
+
+
+def evaluation_of(state: State | None) -> Evaluation | None:
+    """The inverse of `evaluation_state`."""
+    if state is None:
+        return None
+    return Evaluation(state["loss"], tuple(Term(*t) for t in state["terms"]), state["gradient"])
 
 
 def dot(a: Tensor, b: Tensor) -> float:

@@ -25,6 +25,10 @@ class Level:
     work: float
     """This level's share."""
 
+    def done(self, number: int) -> float:
+        """Share of the whole plan's work that lies behind after so many of this level's steps."""
+        return self.work_before + self.work * number / self.steps
+
 
 def coarse_to_fine(size: tuple[int, int], least: int, recipe: Recipe) -> tuple[Level, ...]:
     """Sizes that double up to the last one.

@@ -1,0 +1,109 @@
+"""Where a run stands: all that it needs to go on as if it had never stopped."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import astuple, dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from vangram.objective import Term
+from vangram.optimize.optimizer import State
+from vangram.optimize.schedule import Level
+
+TENSOR = "tensor"
+"""Key of a mapping that stands for a tensor: {"tensor": index}."""
+
+
+@dataclass(frozen=True)
+class Descent:
+    """How far a level has come."""
+
+    image: Tensor
+    """(1, 3, H, W), where the optimiser is."""
+    lowest_image: Tensor
+    """(1, 3, H, W), where the loss was lowest."""
+    number: int = 0
+    """Of steps taken."""
+    lowest: float = math.inf
+    lowest_terms: tuple[Term, ...] = ()
+    restarts: int = 0
+    stuck: bool = False
+    """No acceptable step was found the last time."""
+
+    @classmethod
+    def start(cls, image: Tensor) -> Descent:
+        """Before the first step."""
+        return cls(image, image)
+
+
+@dataclass(frozen=True)
+class Position:
+    """Where a run stands after a step, by reference: no tensor here is ever changed in place.
+
+    Nothing is random after the first image, which the recipe's seed decides, so that a position
+    needs no random state.
+    """
+
+    level: int
+    """Its number, from 1."""
+    descent: Descent
+    optimizer: State | None
+    """None after a level's last step: the next level takes the image alone."""
+
+    @property
+    def image(self) -> Tensor:
+        """(1, 3, H, W), the level's image of lowest loss so far."""
+        return self.descent.lowest_image
+
+    def has_done(self, level: Level) -> bool:
+        """Whether all of a level's steps lie behind."""
+        return (level.number, level.steps) <= (self.level, self.descent.number)
+
+    def to(self, device: torch.device) -> Position:
+        """The same position with its tensors on a device."""
+        plain, tensors = self.parts()
+        return Position.of_parts(plain, [tensor.to(device) for tensor in tensors])
+
+    def parts(self) -> tuple[dict[str, Any], list[Tensor]]:
+        """Values fit for JSON, and the tensors that they name by index, each of them once."""
+        terms = [astuple(term) for term in self.descent.lowest_terms]
+        descent = vars(self.descent) | {"lowest_terms": terms}
+        tensors: list[Tensor] = []
+        return _plain(vars(self) | {"descent": descent}, tensors), tensors
+
+    @classmethod
+    def of_parts(cls, plain: Mapping[str, Any], tensors: list[Tensor]) -> Position:
+        """The inverse of `parts`."""
+        values = _whole(plain, tensors)
+        terms = tuple(Term(*term) for term in values["descent"]["lowest_terms"])
+        descent = Descent(**values["descent"] | {"lowest_terms": terms})
+        return cls(**values | {"descent": descent})
+
+
+def _plain(value: Any, tensors: list[Tensor]) -> Any:
+    """A value with each tensor moved into a list, by identity."""
+    if isinstance(value, Tensor):
+        known = [index for index, tensor in enumerate(tensors) if tensor is value]
+        if not known:
+            tensors.append(value)
+        return {TENSOR: known[0] if known else len(tensors) - 1}
+    if isinstance(value, Mapping):
+        return {key: _plain(inner, tensors) for key, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(inner, tensors) for inner in value]
+    return value
+
+
+def _whole(value: Any, tensors: list[Tensor]) -> Any:
+    """The inverse of `_plain`, tuples aside."""
+    if isinstance(value, Mapping):
+        if value.keys() == {TENSOR}:
+            return tensors[value[TENSOR]]
+        return {key: _whole(inner, tensors) for key, inner in value.items()}
+    if isinstance(value, list):
+        return [_whole(inner, tensors) for inner in value]
+    return value

@@ -1,0 +1,198 @@
+"""When checkpoints are written, and what it costs when they cannot be."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+import torch
+
+from tests.conftest import Outcome
+from vangram.cli import checkpoints
+from vangram.cli.checkpoints import Checkpoints, check_unfinished, checkpoint_path, claim
+from vangram.errors import CheckpointError, OutputError
+from vangram.images import read_picture
+from vangram.optimize import Checkpoint, Descent, Level, Position, Step, read_checkpoint
+from vangram.recipe import Recipe
+from vangram.record import Input, Record
+
+RECORD = Record(
+    recipe=Recipe(),
+    content=Input("photo.jpg", "aa"),
+    style=Input("painting.jpg", "bb"),
+    network_sha256="cc",
+    versions={},
+)
+IMAGE = torch.zeros(1, 3, 2, 2)
+
+
+class Clock:
+    """Time as it is set; writing takes some of it."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+        self.writing = 0.0
+        self.written: list[tuple[int, int] | None] = []
+
+    def monotonic(self) -> float:
+        return self.now
+
+    def write(self, path: Path, checkpoint: Checkpoint) -> None:
+        self.now += self.writing
+        position = checkpoint.position
+        self.written.append((position.level, position.descent.number) if position else None)
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    clock = Clock()
+    monkeypatch.setattr(checkpoints, "time", clock)
+    monkeypatch.setattr(checkpoints, "write_checkpoint", clock.write)
+    return clock
+
+
+@pytest.fixture
+def kept(tmp_path: Path) -> Iterator[Checkpoints]:
+    with closing(Checkpoints(tmp_path / "out.png")) as kept:
+        yield kept
+
+
+def step(level: int, number: int, of: int = 1000) -> Step:
+    position = Position(level, Descent(IMAGE, IMAGE, number), {})
+    return Step(Level(level, 3, (2, 2), of, 0.0, 1.0), number, 1.0, (), IMAGE, position)
+
+
+def full(*arguments: object) -> None:
+    raise OutputError("'out.png.checkpoint' cannot be written (No space left on device); free some")
+
+
+def test_checkpoint_is_written_at_the_start_then_every_so_often(
+    clock: Clock, kept: Checkpoints
+) -> None:
+    assert kept.begin(RECORD) is None
+    for second in range(1, 101):
+        clock.now = second
+        kept.add(step(1, second))
+    assert clock.written == [None, (1, 30), (1, 60), (1, 90)]
+
+
+def test_checkpoints_take_no_more_than_their_share_of_the_time(
+    clock: Clock, kept: Checkpoints
+) -> None:
+    kept.begin(RECORD)
+    clock.writing = 6.0
+    for number in range(1, 1000):
+        clock.now += 1
+        kept.add(step(1, number))
+    assert 6 * (len(clock.written) - 1) < 0.05 * clock.now + 6
+    assert len(clock.written) > 5
+
+
+def test_checkpoint_is_written_at_each_levels_end_however_long_it_takes(
+    clock: Clock, kept: Checkpoints
+) -> None:
+    kept.begin(RECORD)
+    clock.writing = 100.0
+    for level in (1, 2, 3):
+        for number in (1, 2, 3):
+            kept.add(step(level, number, of=3))
+    assert clock.written == [None, (1, 3), (2, 3), (3, 3)]
+
+
+def test_checkpoint_follows_a_level_that_ended_early(clock: Clock, kept: Checkpoints) -> None:
+    kept.begin(RECORD)
+    for level, number in ((1, 1), (1, 2), (2, 1), (2, 2), (2, 3), (3, 1)):
+        kept.add(step(level, number, of=3))
+    assert clock.written == [None, (2, 1), (2, 3)]
+
+
+def test_run_that_stops_keeps_its_last_step_once(clock: Clock, kept: Checkpoints) -> None:
+    kept.begin(RECORD)
+    kept.add(step(1, 7))
+    kept.stop(step(1, 7).position)
+    kept.stop(step(1, 7).position)
+    assert clock.written == [None, (1, 7)]
+
+
+def test_checkpoint_that_cannot_be_written_costs_one_warning_and_not_the_previous(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with closing(Checkpoints(tmp_path / "out.png")) as kept:
+        kept.begin(RECORD)
+        kept.add(step(1, 1, of=1))
+        with monkeypatch.context() as patch:
+            patch.setattr(checkpoints, "write_checkpoint", full)
+            for number in (1, 2, 3):
+                kept.add(step(2, number, of=3))
+            assert kept.stop(step(2, 3).position)
+        (line,) = capsys.readouterr().err.splitlines()
+        assert line.startswith("vangram: warning: 'out.png.checkpoint' cannot be written")
+        position = read_checkpoint(kept.path).position
+        assert position is not None
+        assert (position.level, position.descent.number) == (1, 1)
+        # The disk may have room again.
+        kept.add(step(3, 3, of=3))
+        position = read_checkpoint(kept.path).position
+        assert position is not None
+        assert position.level == 3
+
+
+def test_run_on_a_full_disk_makes_its_picture_and_warns_once(
+    command: Callable[..., Outcome],
+    photo: Path,
+    painting: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(checkpoints, "write_checkpoint", full)
+    output = tmp_path / "out.png"
+    words = ("--size", 48, "--steps", 2, "--quiet")
+    outcome = command("stylize", photo, painting, "-o", output, *words)
+    assert outcome.code == 0
+    (line,) = outcome.err.splitlines()
+    assert line.startswith("vangram: warning: ")
+    assert read_picture(output).size == (36, 48)
+    assert sorted(os.listdir(tmp_path)) == ["out.png", "painting.png", "photo.png"]
+
+
+def test_run_begun_anew_leaves_no_checkpoint_of_another(
+    kept: Checkpoints, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kept.path.write_bytes(b"another run's")
+    Path(f"{kept.path}.part").write_bytes(b"half of another's")
+    monkeypatch.setattr(checkpoints, "write_checkpoint", full)
+    kept.begin(RECORD)
+    assert os.listdir(kept.path.parent) == []
+
+
+def test_unfinished_run_is_refused_but_for_force(tmp_path: Path) -> None:
+    output = tmp_path / "out.png"
+    check_unfinished(output, force=False)
+    checkpoint_path(output).write_bytes(b"")
+    with pytest.raises(OutputError, match=r"vangram resume .* --force"):
+        check_unfinished(output, force=False)
+    check_unfinished(output, force=True)
+
+
+def test_run_at_work_keeps_others_off(tmp_path: Path) -> None:
+    pytest.importorskip("fcntl")
+    output = tmp_path / "out.png"
+    with closing(Checkpoints(output)) as kept:
+        kept.begin(RECORD)
+        kept.add(step(1, 1, of=1))
+        for force in (False, True):
+            with pytest.raises(CheckpointError, match="another process"):
+                check_unfinished(output, force=force)
+        with closing(Checkpoints(output)) as other, pytest.raises(CheckpointError):
+            other.read()
+    with closing(Checkpoints(output)) as other:
+        assert other.read() == RECORD
+        with pytest.raises(CheckpointError):
+            claim(kept.path)
+
+
+def test_claim_of_what_is_not_there_is_none(tmp_path: Path) -> None:
+    assert claim(tmp_path / "missing") is None
