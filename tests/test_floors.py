@@ -28,6 +28,7 @@ FLOORS = {
     "objective": 2,
     "engines": 2,
     "optimize": 3,
+    "plan": 4,
     "stylize": 4,
     "vangram": 4,
     "cli": 5,

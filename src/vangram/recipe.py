@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
 from typing import Any, Literal, get_args
@@ -16,6 +17,8 @@ LARGEST_SIZE = 32_768
 """Pixels of the longer side; beyond it, a mistyped number is likelier than a wish."""
 SMALLEST_TILE = 32
 """Below it a tile is nearly all halo."""
+UNITS_OF_MEMORY = {"": 1, "K": 1e3, "M": 1e6, "G": 1e9, "T": 1e12}
+"""Bytes."""
 LARGEST_WEIGHT = 1e30
 """Beyond it, float32 ends."""
 
@@ -55,8 +58,10 @@ class Recipe:
     """Optimiser steps at each level, from coarse to fine."""
     levels: int | None = None
     """How many sizes, each twice the last one, lead up to `size`; None: as many as make sense."""
+    memory: int | None = None
+    """Bytes that the process may take; None: a safe part of what is free when the run begins."""
     tile: int | None = None
-    """Evaluate tile by tile, so many pixels a side, in one tile's memory; None: all at once."""
+    """Evaluate tile by tile, so many pixels a side, whatever the memory; None: as it suffices."""
     device: str = "auto"
     """"auto", or a device as torch names it: "cpu", "cuda", "cuda:1", "mps"."""
 
@@ -69,6 +74,8 @@ class Recipe:
         _whole("seed", self.seed, 0, 2**63 - 1)
         if self.levels is not None:
             _whole("levels", self.levels, 1, 16)
+        if self.memory is not None:
+            _whole("memory", self.memory, 1, 2**50)
         if self.tile is not None:
             _whole("tile", self.tile, SMALLEST_TILE, LARGEST_SIZE)
         for name in ("content_weight", "style_weight", "tv_weight"):
@@ -120,6 +127,18 @@ class Recipe:
                 f"known are {', '.join(sorted(known))}"
             )
         return cls(**settings)
+
+
+def parse_memory(text: str) -> int:
+    """Bytes as people write them: "4GB", "1.5 GB", "800MB".
+
+    Raises:
+        SettingError: it is no such amount.
+    """
+    found = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([kMGT]?)B?\s*", text, re.IGNORECASE)
+    if not found:
+        raise SettingError(f"{text!r} is no amount of memory; write it as 4GB or 800MB")
+    return round(float(found[1]) * UNITS_OF_MEMORY[found[2].upper()])
 
 
 def parse_layers(text: str) -> dict[str, float]:

@@ -38,8 +38,10 @@ from vangram.optimize import (
     coarse_to_fine,
     descend,
 )
+from vangram.plan import Means, free_memory, has_room_for_winograd, means_for
 from vangram.recipe import Recipe
 from vangram.record import Input, Record
+from vangram.storage import IN_MEMORY, SpilledStorage, Storage
 
 Source = str | os.PathLike[str] | Image | Tensor
 """A picture: a file, a Pillow image, or a tensor (3, H, W) in [0, 1]."""
@@ -93,9 +95,11 @@ class StyleTransfer:
                 continue
             content = self._at(level.size, self.content)
             style = self._at(fit(self.style.size, max(level.size)), self.style)
-            objective = Objective.of(recipe, self.network, content, style)
-            engine = engine_for(level.size, recipe.tile, self.network, objective)
-            optimizer = _OPTIMIZERS[recipe.optimizer]()
+            means = self.means(level)
+            storage = SpilledStorage() if means.spilled else IN_MEMORY
+            objective = Objective.of(recipe, self.network, content, style, means.tile, storage)
+            engine = engine_for(level.size, means.tile, self.network, objective)
+            optimizer = _optimizer(means, storage)
             # Held by the descent alone, which lets go of it when it moves on.
             for step in descend(
                 self._begin(level, content, optimizer, since), engine, optimizer, level
@@ -136,7 +140,25 @@ class StyleTransfer:
                 f"picture's shorter side; use --size {least}, or shallower layers"
             )
         levels = coarse_to_fine(fit(photograph.size, recipe.size), least, recipe)
-        return cls(record, photograph, painting, first, network, levels, device)
+        transfer = cls(record, photograph, painting, first, network, levels, device)
+        return transfer._within(recipe.memory or free_memory(device))
+
+    def _within(self, memory: int) -> StyleTransfer:
+        """This run within so many bytes; one that does not come near them is left as it is.
+
+        So pictures of a usual size do not depend on what else the machine is doing.
+        """
+        record = replace(self.record, recipe=replace(self.record.recipe, memory=memory))
+        bounded = replace(self, record=record)
+        self.network.fast = has_room_for_winograd(self.network, memory)
+        same = all(bounded.means(level) == self.means(level) for level in self.levels)
+        return self if same and self.network.fast else bounded
+
+    def means(self, level: Level) -> Means:
+        """What a level is computed with, for the memory that the recipe allows."""
+        given = [p for p in (self.content, self.style, self.start) if p is not None]
+        pixels = sum(picture.size[0] * picture.size[1] for picture in given)
+        return means_for(level, self.record.recipe, self.network, pixels)
 
     def painting(self, image: Tensor, *, finished: bool = True) -> Painting:
         """The result, from the image of any step: at its full size, in range, with its alpha."""
@@ -196,7 +218,8 @@ class Painting:
         return Path(path)
 
 
-_OPTIMIZERS: dict[str, type[Optimizer]] = {"lbfgs": LBFGS, "adam": Adam}
+def _optimizer(means: Means, storage: Storage) -> Optimizer:
+    return LBFGS(means.history) if means.optimizer == "lbfgs" else Adam(storage=storage)
 
 
 def _device(name: str) -> torch.device:

@@ -81,6 +81,7 @@ def test_every_option_reaches_the_recipe(
         "optimizer": "adam",
         "levels": 1,
         "tile": 32,
+        "memory": 2_000_000_000,
         "device": "cpu",
         "init": "noise",
     }
@@ -140,7 +141,8 @@ def test_progress_off_a_terminal_is_plain_lines(
     outcome = command(
         "stylize", photo, painting, "-o", output, *QUICK, "--tv-weight", 0.1, "--levels", 1
     )
-    line = outcome.err.splitlines()[0]
+    means, line = outcome.err.splitlines()[:2]
+    assert means.startswith("vangram: 48 x 36 px all at once, L-BFGS with 10 pairs, about 0.")
     for words in ("48x36 (level 1/1)", "step 1/2", "loss ", "content ", "style ", "tv ", " left"):
         assert words in line
     assert "\x1b" not in outcome.err

@@ -130,6 +130,7 @@ def test_signal_ends_the_run_and_keeps_the_picture(
     )
     try:
         assert process.stderr is not None
+        process.stderr.readline()  # what the run will use
         first = process.stderr.readline()
         assert "step 1/100000" in first
         process.send_signal(number)

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from vangram.errors import OutputError, SettingError
-from vangram.recipe import Recipe, format_layers, parse_layers
+from vangram.recipe import Recipe, format_layers, parse_layers, parse_memory
 
 app = typer.Typer(
     name="vangram",
@@ -116,11 +116,17 @@ def stylize(
             rich_help_panel=_METHOD,
         ),
     ] = DEFAULT.levels,
+    memory: Annotated[
+        str | None,
+        typer.Option(
+            help="What the run may take, as 4GB.  [default: a safe part of what is free]",
+            rich_help_panel=_METHOD,
+        ),
+    ] = None,
     tile: Annotated[
         int | None,
         typer.Option(
-            help="Pixels a side of the tiles to work in; slower, in bounded memory."
-            "  [default: all at once]",
+            help="Pixels a side of the tiles to work in.  [default: as the memory suffices]",
             rich_help_panel=_METHOD,
         ),
     ] = DEFAULT.tile,
@@ -151,6 +157,7 @@ def stylize(
         network=network,
         optimizer=optimizer,  # type: ignore[arg-type]
         levels=levels,
+        memory=None if memory is None else parse_memory(memory),
         tile=tile,
         device=device,
     )

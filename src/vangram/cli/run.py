@@ -67,6 +67,10 @@ def carry_out(
     """
     check_output(output, size=transfer.levels[-1].size)
     keep_freed_memory()
+    if not watching.quiet:
+        level = transfer.levels[-1]
+        words = f"{level.size[1]} x {level.size[0]} px {transfer.means(level)}"
+        print(f"vangram: {words}", file=sys.stderr)
     stopped: BaseException | None = None
     keepsakes = Keepsakes(watching, transfer.levels[-1].size)
     with closing(checkpoints or Checkpoints(output)) as kept:

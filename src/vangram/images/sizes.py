@@ -59,4 +59,4 @@ def resize(pixels: Tensor, size: tuple[int, int]) -> Tensor:
     resized = functional.interpolate(
         pixels, size=tuple(size), mode="bicubic", align_corners=False, antialias=True
     )
-    return resized.clamp(lowest, highest).contiguous()
+    return resized.clamp_(lowest, highest).contiguous()

@@ -133,6 +133,8 @@ class FeatureNetwork(nn.Module):
         for layer, channels in topology.heads.items():
             trunk = topology.widths[_block(layer) - 1]
             self.add_module(_head_name(layer), nn.Conv2d(trunk, channels, 1))
+        self.fast = True
+        """Whether Winograd's filters, which take eight times the memory, may be used."""
         self._frozen: dict[str, FrozenConvolution] = {}
 
     def freeze(self) -> FeatureNetwork:

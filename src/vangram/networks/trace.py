@@ -78,7 +78,7 @@ class Trace:
             if name.endswith("_1") and name != "1_1":
                 x, origin = _pool(x)
                 height, width = -(-height // 2), -(-width // 2)
-            fast = winograd_has_room((height, width))
+            fast = network.fast and winograd_has_room((height, width))
             x = network.frozen(name).forward(x, fast)
             if keep:
                 self._stops.append(_Stop(name, x, origin, fast))

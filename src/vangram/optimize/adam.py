@@ -7,6 +7,7 @@ from torch import Tensor
 
 from vangram.objective import Evaluation
 from vangram.optimize.optimizer import Evaluate, Move, State, evaluation_of, evaluation_state
+from vangram.storage import IN_MEMORY, Storage, bands
 
 BETAS = (0.9, 0.99)
 EPSILON = 1e-12
@@ -18,10 +19,12 @@ class Adam:
 
     Args:
         rate: change of a pixel per step, at most about this, with 1 from black to white.
+        storage: where the image and the moments shall live.
     """
 
-    def __init__(self, rate: float = 0.02) -> None:
+    def __init__(self, rate: float = 0.02, storage: Storage = IN_MEMORY) -> None:
         self.rate = rate
+        self.storage = storage
         self.here: Evaluation | None = None
         self.mean: Tensor | None = None
         self.square: Tensor | None = None
@@ -29,11 +32,17 @@ class Adam:
 
     def restart(self) -> None:
         """Forget the moments and the last evaluation; halve the rate."""
-        self.__init__(self.rate / 2)  # type: ignore[misc]
+        self.__init__(self.rate / 2, self.storage)  # type: ignore[misc]
 
     def state(self) -> State:
         """Rate, moments and their count, the last evaluation."""
-        return vars(self) | {"here": evaluation_state(self.here)}
+        return {
+            "rate": self.rate,
+            "count": self.count,
+            "mean": self.mean,
+            "square": self.square,
+            "here": evaluation_state(self.here),
+        }
 
     def restore(self, state: State) -> None:
         """Take a state on."""
@@ -45,12 +54,18 @@ class Adam:
         """Go one step from `image`."""
         gradient = (self.here or evaluate(image)).gradient
         if self.mean is None or self.square is None:
-            self.mean, self.square = torch.zeros_like(image), torch.zeros_like(image)
+            self.mean = self.storage.zeros(image.shape, image)
+            self.square = self.storage.zeros(image.shape, image)
         self.count += 1
-        self.mean = torch.lerp(self.mean, gradient, 1 - BETAS[0])
-        self.square = torch.lerp(self.square, gradient.square(), 1 - BETAS[1])
-        mean = self.mean / (1 - BETAS[0] ** self.count)
-        square = self.square / (1 - BETAS[1] ** self.count)
-        image = image - self.rate * mean / (square.sqrt() + EPSILON)
-        self.here = evaluate(image)
-        return Move(image, self.here)
+        mean, square, trial = (self.storage.empty(image.shape, image) for _ in range(3))
+        for rows in bands(image):
+            at = (..., rows, slice(None))
+            mean[at] = torch.lerp(self.mean[at], gradient[at], 1 - BETAS[0])
+            square[at] = torch.lerp(self.square[at], gradient[at].square(), 1 - BETAS[1])
+            ahead = mean[at] / (1 - BETAS[0] ** self.count)
+            spread = (square[at] / (1 - BETAS[1] ** self.count)).sqrt() + EPSILON
+            trial[at] = image[at] - self.rate * ahead / spread
+            self.storage.release()
+        self.mean, self.square = mean, square
+        self.here = evaluate(trial)
+        return Move(trial, self.here)

@@ -39,6 +39,9 @@ class LBFGS:
         history: pairs of changes kept; the memory is twice as many images.
     """
 
+    VECTORS = 6
+    """Images, gradients and what is computed on the way, beside two for each pair."""
+
     def __init__(self, history: int = 10) -> None:
         self.pairs: deque[tuple[Tensor, Tensor, float]] = deque(maxlen=history)
         self.here: Evaluation | None = None

@@ -1,0 +1,170 @@
+"""What a run is computed with, so that it fits into the memory it is given.
+
+The model is a sum of what is known to be there: the process, the network, the pictures given, the
+optimiser's vectors, the content targets, and what a trace of the picture, or of one tile of it,
+keeps. It depends on nothing but the recipe, the network and the pictures' sizes, so that the same
+run is computed the same way.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from pathlib import Path
+
+import psutil
+import torch
+
+from vangram.errors import SizeError
+from vangram.networks import FeatureNetwork
+from vangram.networks.winograd import BLOCK
+from vangram.optimize import LBFGS, Level
+from vangram.recipe import SMALLEST_TILE, Recipe
+
+MB = 2**20
+PROCESS = 340 * MB
+"""Interpreter, torch and the command line; measured at 220 to 300 MB."""
+SAFE = 0.7
+"""Share of what is free that a run takes when it is not told."""
+FRAGMENTS = 1.5
+"""What freed memory that is kept costs beside what is used; measured at 1.2 to 1.4."""
+TRANSIENT = 3
+"""Tensors of the largest layer's size that come and go beside what a trace keeps."""
+HISTORIES = (10, 7, 5, 3)
+"""Pairs of L-BFGS, from what it likes to the least that is worth it."""
+GOOD_TILE, LEAST_TILE = 512, 256
+"""Pixels of a core: below the first a shorter history is tried, below the second Adam."""
+TILES = tuple(64 * count for count in (64, 48, 32, 24, 16, 12, 8, 6, 4, 3, 2, 1))
+BANDS = 96 * MB
+"""What is touched at a time of tensors that are spilled to files."""
+PIXEL = 12
+"""Bytes of a pixel in float32."""
+
+
+@dataclass(frozen=True)
+class Means:
+    """What a level is computed with."""
+
+    tile: int | None
+    """Pixels of a tile's core along either axis; None: all at once."""
+    optimizer: str
+    history: int
+    """Pairs that L-BFGS keeps."""
+    spilled: bool
+    """Whether tensors of the picture's size live in files."""
+    bytes: int
+    """Expected of the whole process, at most."""
+
+    def __str__(self) -> str:
+        """In words, for whoever starts a run."""
+        where = "all at once" if self.tile is None else f"in tiles of {self.tile} px"
+        how = f"L-BFGS with {self.history} pairs" if self.optimizer == "lbfgs" else "Adam"
+        files = ", large tensors in files" if self.spilled else ""
+        return f"{where}, {how}{files}, about {self.bytes / 1e9:.1f} GB"
+
+
+def means_for(level: Level, recipe: Recipe, network: FeatureNetwork, given: int) -> Means:
+    """The fastest means that keep to the recipe's memory.
+
+    On a device of its own the model counts that device's memory as if it were the process's.
+
+    Args:
+        level: its size.
+        recipe: memory, layers, optimiser; a `tile` is taken as it is.
+        network: its parameters and its topology.
+        given: pixels of the pictures given, all together.
+
+    Raises:
+        SizeError: nothing fits.
+    """
+    height, width = level.size
+    pixels = height * width
+    fixed = PROCESS + network_bytes(network) + (PIXEL + 4) * given
+    trace = trace_bytes(network, recipe)
+    vector, content = PIXEL * pixels, content_bytes(network, recipe) * pixels
+    halo = network.topology.halo(recipe.layers)
+
+    def tiled(core: int) -> float:
+        side = core + 2 * halo + 64
+        return trace * min(side, height) * min(side, width)
+
+    def needs(core: int | None, vectors: int) -> int:
+        features = trace * pixels if core is None else tiled(core)
+        return math.ceil(fixed + features + vectors * vector + content)
+
+    memory, name = recipe.memory, recipe.optimizer
+    histories = HISTORIES if name == "lbfgs" else (0,)
+    vectors = {pairs: LBFGS.VECTORS + 2 * pairs for pairs in HISTORIES} | {0: ADAM_VECTORS}
+    if recipe.tile is not None or memory is None:
+        core = recipe.tile if recipe.tile and max(level.size) > recipe.tile else None
+        return Means(core, name, histories[0], False, needs(core, vectors[histories[0]]))
+    for pairs in histories:
+        choices = [None, *(core for core in TILES if GOOD_TILE <= core < max(level.size))]
+        if pairs == histories[-1]:
+            choices += [core for core in TILES if LEAST_TILE <= core < GOOD_TILE]
+        for core in choices:
+            expected = needs(core, vectors[pairs])
+            if expected <= memory:
+                return Means(core, name, pairs, False, expected)
+    for core in TILES:
+        expected = math.ceil(fixed + tiled(core) + BANDS)
+        if expected <= memory and core >= SMALLEST_TILE:
+            return Means(core, "adam", 0, True, expected)
+    raise SizeError(
+        f"{memory / 1e9:.2g} GB do not suffice for {width} x {height} px: give at least "
+        f"--memory {math.ceil(expected / 1e8) / 10:g}GB"
+    )
+
+
+ADAM_VECTORS = 10
+"""Images, moments and gradients of Adam, the last step's among them."""
+
+
+def free_memory(device: torch.device) -> int:
+    """A safe part of the memory that is free, in bytes, rounded so that it does not waver."""
+    if device.type == "cuda":
+        free, _ = torch.cuda.mem_get_info(device)
+    else:
+        free = psutil.virtual_memory().available + psutil.Process().memory_info().rss
+        limit = Path("/sys/fs/cgroup/memory.max")
+        if limit.exists() and limit.read_text().strip().isdigit():
+            free = min(free, int(limit.read_text()))
+    step = 1 << max(int(free * SAFE).bit_length() - 3, 0)
+    return int(free * SAFE) // step * step
+
+
+def has_room_for_winograd(network: FeatureNetwork, memory: int) -> bool:
+    """Whether transformed filters take no more than a quarter of the memory."""
+    return network_bytes(network) <= memory / 4
+
+
+def network_bytes(network: FeatureNetwork) -> int:
+    """Parameters, the same turned for the way back, and what Winograd needs beside them."""
+    plain = sum(parameter.numel() * 4 for parameter in network.parameters())
+    transformed = plain * 4 if network.fast else 0
+    return 2 * (plain + transformed) + 12 * BLOCK
+
+
+def trace_bytes(network: FeatureNetwork, recipe: Recipe) -> float:
+    """What the trace of a picture keeps, in bytes per pixel."""
+    topology = network.topology
+    kept, largest, deepest = 0.0, 0.0, max(topology.stride(layer) for layer in recipe.layers)
+    for name in topology.convolutions:
+        block = int(name[0])
+        area = 4 ** (block - 1)
+        if 1 << (block - 1) > deepest:
+            break
+        activation = 4 * topology.widths[block - 1] / area
+        origins = 8 * topology.widths[block - 1] / area / 4 if name.endswith("_1") else 0
+        kept, largest = kept + activation + origins, max(largest, activation)
+    for layer in set(recipe.layers) & topology.heads.keys():
+        features = 4 * topology.width(layer) / topology.stride(layer) ** 2
+        kept, largest = kept + features, max(largest, features)
+    return FRAGMENTS * (kept + TRANSIENT * largest)
+
+
+def content_bytes(network: FeatureNetwork, recipe: Recipe) -> float:
+    """Content targets in bytes per pixel."""
+    topology = network.topology
+    layers = set(recipe.content_layers) & set(recipe.layers)
+    return sum(4 * topology.width(layer) / topology.stride(layer) ** 2 for layer in layers)

@@ -1,0 +1,81 @@
+"""The plan: what a run is computed with, from the memory given."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from vangram.errors import SettingError, SizeError
+from vangram.networks import FeatureNetwork
+from vangram.optimize import Level
+from vangram.plan import Means, free_memory, means_for
+from vangram.recipe import Recipe, parse_memory
+
+GB = 10**9
+
+
+def level(side: int) -> Level:
+    return Level(1, 1, (side, side), 10, 0.0, 1.0)
+
+
+def means(network: FeatureNetwork, side: int, memory: int, **settings: object) -> Means:
+    recipe = replace(Recipe(memory=memory), **settings)  # type: ignore[arg-type]
+    return means_for(level(side), recipe, network, given=0)
+
+
+def test_small_picture_is_computed_at_once_with_all_pairs(lite: FeatureNetwork) -> None:
+    found = means(lite, 512, 4 * GB)
+    assert (found.tile, found.optimizer, found.history) == (None, "lbfgs", 10)
+    assert not found.spilled
+
+
+@pytest.mark.parametrize("side", [256, 512, 1024, 2048, 4096, 8192])
+@pytest.mark.parametrize("memory", [1, 2, 4, 16])
+def test_means_keep_to_the_memory(lite: FeatureNetwork, side: int, memory: int) -> None:
+    found = means(lite, side, memory * GB)
+    assert found.bytes <= memory * GB
+    assert found.tile is None or found.tile < side
+
+
+def test_less_memory_gives_tiles_then_fewer_pairs_then_adam(lite: FeatureNetwork) -> None:
+    ways = [means(lite, 2048, memory * GB) for memory in (32, 5, 3, 1)]
+    assert [way.tile is None for way in ways] == [True, False, False, False]
+    assert [way.optimizer for way in ways] == ["lbfgs", "lbfgs", "lbfgs", "adam"]
+    histories = [way.history for way in ways]
+    assert histories == sorted(histories, reverse=True)
+    assert histories[1] == 10 > histories[2] >= 3
+    assert [way.spilled for way in ways] == [False, False, False, True]
+
+
+def test_tile_that_is_asked_for_is_taken(lite: FeatureNetwork) -> None:
+    assert means(lite, 512, GB, tile=128).tile == 128
+    assert means(lite, 96, GB, tile=128).tile is None
+
+
+def test_memory_that_suffices_for_nothing_is_refused_with_what_would(lite: FeatureNetwork) -> None:
+    with pytest.raises(SizeError, match=r"512 x 512 px: give at least --memory 0\.\dGB") as caught:
+        means(lite, 512, GB // 10)
+    enough = str(caught.value).split()[-1]
+    assert means(lite, 512, parse_memory(enough)).tile is not None
+
+
+def test_free_memory_is_some_and_no_more_than_there_is() -> None:
+    import psutil
+    import torch
+
+    assert 0 < free_memory(torch.device("cpu")) < psutil.virtual_memory().total
+
+
+@pytest.mark.parametrize(
+    ("text", "amount"),
+    [("4GB", 4 * GB), ("1.5 gb", 3 * GB // 2), ("800M", 800_000_000), ("1000000", 10**6)],
+)
+def test_memory_is_read_as_people_write_it(text: str, amount: int) -> None:
+    assert parse_memory(text) == amount
+
+
+@pytest.mark.parametrize("text", ["", "much", "4 apples", "-1GB", "nan"])
+def test_memory_that_is_no_amount_is_refused(text: str) -> None:
+    with pytest.raises(SettingError, match="no amount of memory"):
+        parse_memory(text)
