@@ -30,6 +30,7 @@ FLOORS = {
     "optimize": 3,
     "plan": 4,
     "stylize": 4,
+    "verify": 4,
     "vangram": 4,
     "cli": 5,
 }

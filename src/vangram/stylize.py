@@ -41,7 +41,7 @@ from vangram.optimize import (
 from vangram.plan import Means, free_memory, has_room_for_winograd, means_for
 from vangram.recipe import Recipe
 from vangram.record import Input, Record
-from vangram.storage import IN_MEMORY, SpilledStorage, Storage
+from vangram.storage import IN_MEMORY, SpilledStorage, Storage, return_freed_memory
 
 Source = str | os.PathLike[str] | Image | Tensor
 """A picture: a file, a Pillow image, or a tensor (3, H, W) in [0, 1]."""
@@ -89,23 +89,27 @@ class StyleTransfer:
         Args:
             since: where a run of the same record stood; what followed there, follows here.
         """
-        recipe, since = self.record.recipe, since and since.to(self.device)
+        since = since and since.to(self.device)
         for level in self.levels:
             if since and since.has_done(level):
                 continue
-            content = self._at(level.size, self.content)
-            style = self._at(fit(self.style.size, max(level.size)), self.style)
-            means = self.means(level)
-            storage = SpilledStorage() if means.spilled else IN_MEMORY
-            objective = Objective.of(recipe, self.network, content, style, means.tile, storage)
-            engine = engine_for(level.size, means.tile, self.network, objective)
-            optimizer = _optimizer(means, storage)
+            return_freed_memory()  # the last level's, which suits no tensor of this one
             # Held by the descent alone, which lets go of it when it moves on.
-            for step in descend(
-                self._begin(level, content, optimizer, since), engine, optimizer, level
-            ):
+            for step in self._steps_at(level, since):
                 since = step.position
                 yield step
+
+    def _steps_at(self, level: Level, since: Position | None) -> Iterator[Step]:
+        recipe, means = self.record.recipe, self.means(level)
+        storage = SpilledStorage() if means.spilled else IN_MEMORY
+        content = self._at(level.size, self.content)
+        style = self._at(fit(self.style.size, max(level.size)), self.style)
+        objective = Objective.of(recipe, self.network, content, style, means.tile, storage)
+        engine = engine_for(level.size, means.tile, self.network, objective)
+        optimizer = _optimizer(means, storage)
+        begin = self._begin(level, content, optimizer, since)
+        del content, style, since
+        yield from descend(begin, engine, optimizer, level)
 
     @classmethod
     def prepare(

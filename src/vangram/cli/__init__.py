@@ -37,7 +37,9 @@ def main() -> None:
         _fail(f"unexpected: {what}; VANGRAM_TRACEBACK=1 shows where, please report it", 1)
 
 
-_OUT_OF_MEMORY = "the memory does not suffice for this picture: try --tile 512, or a smaller --size"
+_OUT_OF_MEMORY = (
+    "the memory does not suffice for this picture: try --memory 2GB, or a smaller --size"
+)
 
 
 def _fail(message: str, code: int) -> None:

@@ -260,6 +260,26 @@ def _check_unfinished(output: Path, force: bool) -> None:
     check_unfinished(output, force=force)
 
 
+@app.command()
+def verify(
+    network: Annotated[str, typer.Option(help="Whose gradients.")] = DEFAULT.network,
+    size: Annotated[int, typer.Option(help="Pixels a side of the picture.")] = 320,
+    tile: Annotated[int, typer.Option(help="Pixels a side of the tiles.")] = 128,
+    units: Annotated[str, typer.Option(help="relative or paper.")] = DEFAULT.units,
+) -> None:
+    """Check on this machine that every fast way gives what the slow one gives.
+
+    Exit code 1 where an error is too large.
+    """
+    recipe = Recipe(network=network, size=size, tile=tile, units=units)  # type: ignore[arg-type]
+
+    from vangram.cli.verify import report
+    from vangram.networks import load_network
+    from vangram.verify import verify as checks
+
+    report(checks(load_network(network), recipe, (size, size * 3 // 4), tile))
+
+
 def _check_outputs(*outputs: Path | None, inputs: tuple[str | None, ...], force: bool) -> None:
     """Every output can be written, and nothing that is there is lost by it.
 

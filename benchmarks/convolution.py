@@ -1,0 +1,66 @@
+"""Time of one layer's convolution by Winograd beside the plain call: where the rule comes from.
+
+    python -m benchmarks.convolution
+
+Forward with ReLU, layers of VGG-19 and `vgg19-lite` at 512 × 384 px, least of the rounds, in turns.
+`networks.frozen.winograd_is_faster` should say yes where the ratio is below one, and nowhere else.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from benchmarks.evaluation import in_turns
+from vangram.cli.allocator import keep_freed_memory
+from vangram.networks.frozen import winograd_is_faster
+from vangram.networks.winograd import Winograd, Workspace
+
+LAYERS = [
+    (64, 64, 384, 512), (64, 128, 192, 256), (128, 128, 192, 256), (128, 256, 96, 128),
+    (256, 256, 96, 128), (256, 512, 48, 64), (512, 512, 48, 64), (64, 96, 96, 128),
+    (96, 96, 96, 128), (96, 160, 48, 64), (160, 160, 48, 64),
+]  # fmt: skip
+"""Input and output channels, height and width."""
+
+
+def main() -> None:
+    """The command line."""
+    keep_freed_memory()
+    torch.manual_seed(0)
+    print(
+        "| channels | positions | plain | Winograd | ratio | the rule |\n|---|---|---|---|---|---|"
+    )
+    for channels, outputs, height, width in LAYERS:
+        conv = nn.Conv2d(channels, outputs, 3, padding=1).requires_grad_(False)
+        conv = conv.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        x = torch.rand(1, channels, height, width).contiguous(memory_format=torch.channels_last)
+        plain, fast = both(conv, x)
+        slow, quick = in_turns(plain, fast, rounds=15)
+        rule = "Winograd" if winograd_is_faster(conv.weight) else "plain"
+        times = f"{slow * 1e3:.1f} ms | {quick * 1e3:.1f} ms | {quick / slow:.2f}"
+        print(f"| {channels} → {outputs} | {width} × {height} | {times} | {rule} |", flush=True)
+
+
+def both(conv: nn.Conv2d, x: Tensor) -> tuple[Callable[[], object], Callable[[], object]]:
+    """The two ways, as calls."""
+    winograd, workspace = Winograd(conv.weight, conv.bias), Workspace()
+    rows, size = x[0].permute(1, 2, 0), (x.shape[2], x.shape[3])
+
+    def load(part: slice, into: Tensor) -> None:
+        into.copy_(rows[part])
+
+    def plain() -> Tensor:
+        return F.conv2d(x, conv.weight, conv.bias, padding=1).relu_()
+
+    def fast() -> Tensor:
+        return winograd(load, size, 1, workspace, relu=True)
+
+    return plain, fast
+
+
+if __name__ == "__main__":
+    main()

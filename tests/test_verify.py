@@ -1,0 +1,55 @@
+"""`vangram verify`: every comparison is made, holds, and fails where something is wrong."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from tests.conftest import Outcome
+from vangram.networks import FeatureNetwork, Topology, load_network, winograd
+from vangram.recipe import Recipe
+from vangram.verify import verify
+
+SIZE = (150, 200)
+
+
+def failing(network: FeatureNetwork, size: tuple[int, int] = SIZE) -> list[str]:
+    return [check.name for check in verify(network, Recipe(), size, 64) if not check.holds]
+
+
+def test_command_prints_every_comparison_and_a_verdict(command: Callable[..., Outcome]) -> None:
+    outcome = command("verify", "--size", 160, "--tile", 64)
+    assert outcome.code == 0, outcome.out
+    for words in ("autograd", "tiled", "Winograd", "resumed", "all hold"):
+        assert words in outcome.out
+
+
+def test_command_refuses_a_size_without_room(command: Callable[..., Outcome]) -> None:
+    outcome = command("verify", "--size", 20)
+    assert outcome.code == 2
+    assert len(outcome.err.splitlines()) == 1
+
+
+def test_halo_too_short_is_found(lite: FeatureNetwork, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Topology, "halo", lambda self, layers: 16)
+    assert "tiled against whole, float64" in failing(lite)
+
+
+def test_wrong_winograd_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    if not winograd.onednn_takes(load_network("vgg19-lite").mean):
+        pytest.skip("torch has no oneDNN here, so Winograd is not used")
+    wrong = (*winograd.G[:3], (1 / 24, 1 / 12, 1 / 6 + 1e-3), *winograd.G[4:])
+    monkeypatch.setattr(winograd, "G", wrong)
+    large = (260, 340)  # so that Winograd is used in the fourth block
+    found = failing(load_network("vgg19-lite"), large)
+    assert "Winograd's features against plain, float32" in found
+
+
+def test_command_has_exit_code_1_where_one_is_too_large(
+    command: Callable[..., Outcome], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("vangram.verify.EXACT", 0.0)
+    outcome = command("verify", "--size", 160, "--tile", 64)
+    assert outcome.code == 1
+    assert "TOO LARGE" in outcome.out
