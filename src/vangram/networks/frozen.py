@@ -78,7 +78,7 @@ def winograd_is_faster(filters: Tensor) -> bool:
     """Whether `Winograd` beats the plain call for such filters, by a rule that was measured.
 
     A plain convolution takes time in proportion to C·K. Winograd's products take 0.3 of that, and
-    its transforms time in proportion to C and to K: it comes out even where 53 / K + 39 / C = 1
+    its transforms time in proportion to C and to K: the two are even near 53 / K + 39 / C = 1
     (`benchmarks.convolution`). Devices other than the CPU have such a choice in their libraries.
     """
     outputs, channels = filters.shape[:2]

@@ -23,7 +23,7 @@ POINTS = INPUTS * INPUTS
 """Products for each tile, input and output channel, where a plain convolution has 144."""
 FEWEST_TILES = 64
 """In one product. Below it oneDNN wants the filters in another order and copies them each time."""
-BLOCK = 3 * 2**20
+BLOCK = 8 * 2**20
 """Bytes of transformed inputs at a time, so that they are still in the cache when multiplied."""
 
 G = (
