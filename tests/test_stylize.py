@@ -207,8 +207,8 @@ def test_run_that_goes_on_lets_go_of_where_it_was(photo: Path, painting: Path) -
     kept.append(weakref.ref(position.image))
     steps = transfer.steps(position)
     del position
-    last = list(steps)[-1]
-    assert last.number == 4
+    assert [next(steps).number, next(steps).number] == [2, 3]
+    # In the middle of the run, where a second set of vectors would cost memory.
     assert [reference() for reference in kept] == [None, None, None]
 
 

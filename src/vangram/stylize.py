@@ -94,7 +94,6 @@ class StyleTransfer:
             if since and since.has_done(level):
                 continue
             return_freed_memory()  # the last level's, which suits no tensor of this one
-            # Held by the descent alone, which lets go of it when it moves on.
             for step in self._steps_at(level, since):
                 since = step.position
                 yield step
@@ -107,9 +106,10 @@ class StyleTransfer:
         objective = Objective.of(recipe, self.network, content, style, means.tile, storage)
         engine = engine_for(level.size, means.tile, self.network, objective)
         optimizer = _optimizer(means, storage)
-        begin = self._begin(level, content, optimizer, since)
+        # Where the level begins is held by the descent alone, which lets go of it when it moves on.
+        steps = descend(self._begin(level, content, optimizer, since), engine, optimizer, level)
         del content, style, since
-        yield from descend(begin, engine, optimizer, level)
+        yield from steps
 
     @classmethod
     def prepare(
