@@ -19,7 +19,7 @@ from vangram.errors import SizeError
 from vangram.networks import FeatureNetwork
 from vangram.networks.winograd import BLOCK
 from vangram.optimize import LBFGS, Level
-from vangram.recipe import SMALLEST_TILE, Recipe
+from vangram.recipe import Recipe
 
 MB = 2**20
 PROCESS = 340 * MB
@@ -108,7 +108,7 @@ def means_for(level: Level, recipe: Recipe, network: FeatureNetwork, given: int)
                 return Means(core, name, pairs, False, expected)
     for core in TILES:
         expected = math.ceil(fixed + tiled(core) + BANDS)
-        if expected <= memory and core >= SMALLEST_TILE:
+        if expected <= memory:
             return Means(core, "adam", 0, True, expected)
     raise SizeError(
         f"{memory / 1e9:.2g} GB do not suffice for {width} x {height} px: give at least "
