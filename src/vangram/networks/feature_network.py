@@ -135,6 +135,8 @@ class FeatureNetwork(nn.Module):
             self.add_module(_head_name(layer), nn.Conv2d(trunk, channels, 1))
         self.fast = True
         """Whether Winograd's filters, which take eight times the memory, may be used."""
+        self.tf32 = False
+        """Whether a GPU may round what it convolves."""
         self._frozen: dict[str, FrozenConvolution] = {}
 
     def freeze(self) -> FeatureNetwork:

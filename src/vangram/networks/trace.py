@@ -10,6 +10,7 @@ from torch import Tensor
 
 from vangram.networks.feature_network import FeatureNetwork
 from vangram.networks.frozen import winograd_has_room
+from vangram.networks.precision import convolving
 
 Windows = Mapping[str, tuple[slice, slice]]
 """Layer -> rows and columns of its positions."""
@@ -69,9 +70,25 @@ class Trace:
     ) -> None:
         network.check(image, layers)
         self.network, self.windows = network, windows
-        height, width = whole or (image.shape[2], image.shape[3])
         self.features = {}
         self._stops: list[_Stop] = []
+        with convolving(tf32=network.tf32):
+            self._go(image, layers, whole or (image.shape[2], image.shape[3]), keep)
+
+    @torch.no_grad()
+    def pull_back(self, slope: Slope) -> Tensor:
+        """The loss's gradient with respect to the image, (1, 3, H, W); it can be had once.
+
+        Args:
+            slope: the loss's gradient with respect to a layer's features, its window alone.
+        """
+        with convolving(tf32=self.network.tf32):
+            return self._go_back(slope)
+
+    def _go(
+        self, image: Tensor, layers: Collection[str], whole: tuple[int, int], keep: bool
+    ) -> None:
+        network, (height, width) = self.network, whole
         x = network.normalised(image).contiguous(memory_format=torch.channels_last)
         for name in network.topology.convolutions:
             layer, origin = f"relu{name}", None
@@ -87,13 +104,7 @@ class Trace:
             if len(self.features) == len(set(layers)):
                 break
 
-    @torch.no_grad()
-    def pull_back(self, slope: Slope) -> Tensor:
-        """The loss's gradient with respect to the image, (1, 3, H, W); it can be had once.
-
-        Args:
-            slope: the loss's gradient with respect to a layer's features, its window alone.
-        """
+    def _go_back(self, slope: Slope) -> Tensor:
         gradient: Tensor | None = None
         while self._stops:
             stop = self._stops.pop()

@@ -1,0 +1,53 @@
+"""What a GPU may round: nothing, unless it was asked for."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from torch import Tensor
+from torch.backends import cudnn
+
+from tests.support import NARROW_VGG19, he_initialised
+from vangram.networks import Trace
+from vangram.networks.frozen import FrozenConvolution
+from vangram.networks.precision import convolving
+
+LAYERS = ["relu2_1"]
+
+
+@pytest.fixture
+def seen(monkeypatch: pytest.MonkeyPatch) -> set[tuple[bool, bool]]:
+    """(rounding, fixed order) as each convolution found it."""
+    found: set[tuple[bool, bool]] = set()
+    for name in ("forward", "backward"):
+        plain = getattr(FrozenConvolution, name)
+
+        def spied(*given: object, plain=plain) -> Tensor:  # type: ignore[no-untyped-def]
+            found.add((cudnn.allow_tf32, cudnn.deterministic))
+            return plain(*given)
+
+        monkeypatch.setattr(FrozenConvolution, name, spied)
+    return found
+
+
+@pytest.mark.parametrize("tf32", [False, True])
+def test_trace_rounds_only_where_its_network_may(tf32: bool, seen: set[tuple[bool, bool]]) -> None:
+    network = he_initialised(NARROW_VGG19).float()
+    network.tf32 = tf32
+    before = cudnn.allow_tf32, cudnn.deterministic
+    trace = Trace(network, torch.rand(1, 3, 16, 16), LAYERS)
+    trace.pull_back(lambda layer, features: features)
+    assert seen == {(tf32, True)}
+    assert (cudnn.allow_tf32, cudnn.deterministic) == before
+
+
+def test_an_error_leaves_the_setting_as_it_was() -> None:
+    before = cudnn.allow_tf32
+
+    def fail() -> None:
+        with convolving(tf32=not before):
+            raise ValueError(cudnn.allow_tf32)
+
+    with pytest.raises(ValueError, match=str(not before)):
+        fail()
+    assert cudnn.allow_tf32 == before
