@@ -11,6 +11,7 @@ from vangram.errors import RecipeError, SettingError
 
 Units = Literal["relative", "paper"]
 OptimizerName = Literal["lbfgs", "adam"]
+Precision = Literal["float32", "tf32"]
 Init = Literal["content", "noise", "picture"]
 
 LARGEST_SIZE = 32_768
@@ -54,8 +55,8 @@ class Recipe:
     seed: int = 0
     """Of the white noise."""
     optimizer: OptimizerName = "lbfgs"
-    steps: int = 100
-    """Optimiser steps at each level, from coarse to fine."""
+    steps: int = 200
+    """Optimiser steps at the full size; the coarser levels before it take a quarter as many."""
     levels: int | None = None
     """How many sizes, each twice the last one, lead up to `size`; None: as many as make sense."""
     memory: int | None = None
@@ -64,6 +65,8 @@ class Recipe:
     """Evaluate tile by tile, so many pixels a side, whatever the memory; None: as it suffices."""
     device: str = "auto"
     """"auto", or a device as torch names it: "cpu", "cuda", "cuda:1", "mps"."""
+    precision: Precision = "float32"
+    """"tf32": let a GPU round what it convolves; faster, with gradients to two digits."""
 
     def __post_init__(self) -> None:
         """Check every setting, and the few that depend on each other."""
@@ -82,6 +85,7 @@ class Recipe:
             object.__setattr__(self, name, _weight(name, getattr(self, name)))
         _one_of("units", self.units, get_args(Units))
         _one_of("init", self.init, get_args(Init))
+        _one_of("precision", self.precision, get_args(Precision))
         _one_of("optimizer", self.optimizer, get_args(OptimizerName))
         for name in ("network", "device"):
             if not isinstance(getattr(self, name), str) or not getattr(self, name):

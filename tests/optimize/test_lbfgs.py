@@ -14,6 +14,7 @@ from tests.support import GOAL, Counted, noise, quadratic
 from vangram.objective import Evaluation
 from vangram.optimize import LBFGS
 from vangram.optimize.lbfgs import FIRST_CHANGE, LARGEST_CHANGE, TRIALS
+from vangram.optimize.multilevel import multilevel
 from vangram.optimize.optimizer import Move
 
 
@@ -165,3 +166,18 @@ def test_lbfgs_move_leaves_its_input_alone() -> None:
 
 def test_lbfgs_is_stuck_where_the_gradient_is_zero() -> None:
     assert LBFGS().move(GOAL, Counted(quadratic)).stuck
+
+
+def test_the_preconditioner_speeds_large_forms_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A loss whose curvature grows with frequency, as a picture's does: differences squared."""
+
+    def rough(image: Tensor) -> Tensor:
+        across, down = image.diff(dim=-1), image.diff(dim=-2)
+        return across.square().sum() + down.square().sum() + 1e-3 * image.square().sum()
+
+    start = torch.rand(1, 1, 48, 48, generator=torch.Generator().manual_seed(0)).double()
+    reached = []
+    for preconditioner in (multilevel, lambda gradient: gradient):
+        monkeypatch.setattr("vangram.optimize.lbfgs.multilevel", preconditioner)
+        reached.append(run(LBFGS(3), start, Counted(rough), 30)[-1].evaluation.loss)
+    assert reached[0] < 0.5 * reached[1]

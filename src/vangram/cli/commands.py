@@ -74,7 +74,7 @@ def stylize(
     output: Output,
     size: Annotated[int, typer.Option(help="Longer side of the result in pixels.")] = DEFAULT.size,
     steps: Annotated[
-        int, typer.Option(help="Optimiser steps at each level, from coarse to fine.")
+        int, typer.Option(help="Optimiser steps at full size; a quarter at each coarser one.")
     ] = DEFAULT.steps,
     init: Annotated[
         str, typer.Option(help="Start from: content, noise, or a picture's path.")
@@ -133,6 +133,12 @@ def stylize(
     device: Annotated[
         str, typer.Option(help="auto, cpu, cuda, ...", rich_help_panel=_METHOD)
     ] = DEFAULT.device,
+    precision: Annotated[
+        str,
+        typer.Option(
+            help="float32; tf32: faster on a GPU, to two digits.", rich_help_panel=_METHOD
+        ),
+    ] = DEFAULT.precision,
     preview: Preview = None,
     timelapse: Timelapse = None,
     quiet: Quiet = False,
@@ -160,6 +166,7 @@ def stylize(
         memory=None if memory is None else parse_memory(memory),
         tile=tile,
         device=device,
+        precision=precision,  # type: ignore[arg-type]
     )
     _check_timelapse(timelapse)
     _check_unfinished(output, force)

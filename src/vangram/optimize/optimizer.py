@@ -13,6 +13,8 @@ from vangram.objective import Evaluation, Term
 
 Evaluate = Callable[[Tensor], Evaluation]
 """An image (1, 3, H, W) to the objective's value and gradient there."""
+PART = 2**20
+"""Values whose products a library may add up in float32 before digits are lost."""
 State = Mapping[str, Any]
 """What an optimiser knows: tensors and values fit for JSON, in mappings and lists."""
 
@@ -64,5 +66,6 @@ def evaluation_of(state: State | None) -> Evaluation | None:
 
 
 def dot(a: Tensor, b: Tensor) -> float:
-    """Inner product, summed in float64."""
-    return float((a * b).sum(dtype=torch.float64))
+    """Inner product; parts of `PART` values are summed in float64."""
+    parts = zip(a.flatten().split(PART), b.flatten().split(PART), strict=True)
+    return float(torch.stack([x.dot(y) for x, y in parts]).sum(dtype=torch.float64))

@@ -6,8 +6,11 @@ from dataclasses import dataclass
 
 from vangram.recipe import Recipe
 
-COARSEST = 128
-"""Longer side in pixels of the first level; below it a picture has no room for a stroke."""
+COARSEST = 256
+"""Longer side in pixels of the first level, or nearly twice as much."""
+COARSER = 4
+"""Times fewer steps that a level takes than the last one: it lays out large forms, and what it
+would still gain in detail is lost on the way up (`benchmarks.quality`)."""
 
 
 @dataclass(frozen=True)
@@ -36,7 +39,7 @@ def coarse_to_fine(size: tuple[int, int], least: int, recipe: Recipe) -> tuple[L
     Args:
         size: (height, width) of the result.
         least: pixels that a level's longer side needs for the network's layers to exist.
-        recipe: steps at each level, and how many levels; None: down to `COARSEST`.
+        recipe: steps at the last level, and how many levels; None: down to `COARSEST`.
     """
     sizes = [size]
     while recipe.levels is None or len(sizes) < recipe.levels:
@@ -44,13 +47,14 @@ def coarse_to_fine(size: tuple[int, int], least: int, recipe: Recipe) -> tuple[L
         if max(halves) < (least if recipe.levels else max(least, COARSEST)):
             break
         sizes.insert(0, halves)
-    costs = [height * width * recipe.steps for height, width in sizes]
+    steps = [-(-recipe.steps // COARSER)] * (len(sizes) - 1) + [recipe.steps]
+    costs = [height * width * count for (height, width), count in zip(sizes, steps, strict=True)]
     return tuple(
         Level(
             number=index + 1,
             of=len(sizes),
             size=level,
-            steps=recipe.steps,
+            steps=steps[index],
             work_before=sum(costs[:index]) / sum(costs),
             work=costs[index] / sum(costs),
         )
