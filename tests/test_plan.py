@@ -9,7 +9,7 @@ import pytest
 from vangram.errors import SettingError, SizeError
 from vangram.networks import FeatureNetwork
 from vangram.optimize import Level
-from vangram.plan import Means, free_memory, means_for
+from vangram.plan import HISTORIES, Means, free_memory, means_for, work_of
 from vangram.recipe import Recipe, parse_memory
 
 GB = 10**9
@@ -26,7 +26,7 @@ def means(network: FeatureNetwork, side: int, memory: int, **settings: object) -
 
 def test_small_picture_is_computed_at_once_with_all_pairs(lite: FeatureNetwork) -> None:
     found = means(lite, 512, 4 * GB)
-    assert (found.tile, found.optimizer, found.history) == (None, "lbfgs", 10)
+    assert (found.tile, found.optimizer, found.history) == (None, "lbfgs", HISTORIES[0])
     assert not found.spilled
 
 
@@ -44,13 +44,31 @@ def test_less_memory_gives_tiles_then_fewer_pairs_then_adam(lite: FeatureNetwork
     assert [way.optimizer for way in ways] == ["lbfgs", "lbfgs", "lbfgs", "adam"]
     histories = [way.history for way in ways]
     assert histories == sorted(histories, reverse=True)
-    assert histories[1] == 10 > histories[2] >= 3
+    assert histories[1] == HISTORIES[0] > histories[2] >= HISTORIES[-1]
     assert [way.spilled for way in ways] == [False, False, False, True]
+    assert [way.instead for way in ways] == [False, False, True, True]
+    assert f"instead of {HISTORIES[0]}" in str(ways[2])
+    assert "Adam instead of L-BFGS" in str(ways[3])
+    assert not means(lite, 2048, GB, optimizer="adam").instead
 
 
 def test_tile_that_is_asked_for_is_taken(lite: FeatureNetwork) -> None:
     assert means(lite, 512, GB, tile=128).tile == 128
     assert means(lite, 96, GB, tile=128).tile is None
+
+
+def test_work_grows_with_steps_and_pixels_and_with_what_tiles_see_beside_their_cores(
+    lite: FeatureNetwork,
+) -> None:
+    def work(side: int, tile: int | None, steps: int = 10) -> float:
+        recipe = Recipe(tile=tile)
+        at = replace(level(side), steps=steps)
+        return work_of(at, means_for(at, recipe, lite, given=0), recipe, lite)
+
+    assert work(1024, None) == 4 * work(512, None)
+    assert work(512, None, 1000) / work(512, None, 100) == pytest.approx(10, rel=0.2)
+    # Features twice at least, and 64 px cores have halos larger than themselves.
+    assert 1.3 * work(512, None) < work(512, 256) < work(512, 64) / 2
 
 
 def test_memory_that_suffices_for_nothing_is_refused_with_what_would(lite: FeatureNetwork) -> None:

@@ -17,6 +17,7 @@ import torch
 
 from vangram.errors import SizeError
 from vangram.networks import FeatureNetwork
+from vangram.networks.tiles import grid
 from vangram.networks.winograd import BLOCK
 from vangram.optimize import LBFGS, Level
 from vangram.recipe import Recipe
@@ -30,7 +31,7 @@ FRAGMENTS = 1.5
 """What freed memory that is kept costs beside what is used; measured at 1.2 to 1.4."""
 TRANSIENT = 3
 """Tensors of the largest layer's size that come and go beside what a trace keeps."""
-HISTORIES = (10, 7, 5, 3)
+HISTORIES = (20, 10, 7, 5, 3)
 """Pairs of L-BFGS, from what it likes to the least that is worth it."""
 GOOD_TILE, LEAST_TILE = 512, 256
 """Pixels of a core: below the first a shorter history is tried, below the second Adam."""
@@ -39,6 +40,15 @@ BANDS = 96 * MB
 """What is touched at a time of tensors that are spilled to files."""
 PIXEL = 12
 """Bytes of a pixel in float32."""
+TWICE = 1.4
+"""What an evaluation costs when features are computed twice, beside once; measured."""
+BESIDE = 1.15
+"""What a step costs beside its evaluation: the optimiser, and steps that are tried in vain."""
+TARGETS = 2
+"""Evaluations whose time goes into a level's targets."""
+WRITING = 9
+"""Bytes of a pixel while a picture is written: in 8 bits, as Pillow's and as a file in the making,
+when nothing is left of the last evaluation."""
 
 
 @dataclass(frozen=True)
@@ -54,11 +64,16 @@ class Means:
     """Whether tensors of the picture's size live in files."""
     bytes: int
     """Expected of the whole process, at most."""
+    instead: bool = False
+    """Whether more memory would have allowed more pairs, or L-BFGS at all."""
 
     def __str__(self) -> str:
         """In words, for whoever starts a run."""
         where = "all at once" if self.tile is None else f"in tiles of {self.tile} px"
         how = f"L-BFGS with {self.history} pairs" if self.optimizer == "lbfgs" else "Adam"
+        if self.instead:
+            wanted = f"{HISTORIES[0]}" if self.optimizer == "lbfgs" else "L-BFGS"
+            how += f" instead of {wanted}, for which more memory would be needed"
         files = ", large tensors in files" if self.spilled else ""
         return f"{where}, {how}{files}, about {self.bytes / 1e9:.1f} GB"
 
@@ -105,11 +120,12 @@ def means_for(level: Level, recipe: Recipe, network: FeatureNetwork, given: int)
         for core in choices:
             expected = needs(core, vectors[pairs])
             if expected <= memory:
-                return Means(core, name, pairs, False, expected)
+                less = pairs < histories[0]
+                return Means(core, name, pairs, False, expected, instead=less)
     for core in TILES:
-        expected = math.ceil(fixed + tiled(core) + BANDS)
+        expected = math.ceil(fixed + max(tiled(core), WRITING * pixels) + BANDS)
         if expected <= memory:
-            return Means(core, "adam", 0, True, expected)
+            return Means(core, "adam", 0, True, expected, instead=name != "adam")
     raise SizeError(
         f"{memory / 1e9:.2g} GB do not suffice for {width} x {height} px: give at least "
         f"--memory {math.ceil(expected / 1e8) / 10:g}GB"
@@ -118,6 +134,22 @@ def means_for(level: Level, recipe: Recipe, network: FeatureNetwork, given: int)
 
 ADAM_VECTORS = 10
 """Images, moments and gradients of Adam, the last step's among them."""
+
+
+def work_of(level: Level, means: Means, recipe: Recipe, network: FeatureNetwork) -> float:
+    """A level's work, in pixels that are evaluated at once.
+
+    Tiles see their halos as well, and go the way to the features twice.
+    """
+    height, width = level.size
+    evaluated = float(height * width)
+    if means.tile is not None:
+        tiles = grid(level.size, means.tile, network.topology, recipe.layers)
+        padded = (tile.padded for tile in tiles)
+        evaluated = TWICE * sum(
+            (rows.stop - rows.start) * (columns.stop - columns.start) for rows, columns in padded
+        )
+    return (level.steps * BESIDE + TARGETS) * evaluated
 
 
 def free_memory(device: torch.device) -> int:

@@ -10,6 +10,7 @@ import sys
 import tempfile
 import weakref
 from collections.abc import Iterator
+from typing import ClassVar
 
 import torch
 from torch import Tensor
@@ -46,12 +47,14 @@ class SpilledStorage(Storage):
     no crash later on.
 
     Args:
-        folder: where the files lie; None: where the system keeps temporary files.
+        folder: where the files lie; None: where the system keeps large temporary files.
     """
 
+    maps: ClassVar[weakref.WeakSet[mmap.mmap]] = weakref.WeakSet()
+    """All there are in the process."""
+
     def __init__(self, folder: str | os.PathLike[str] | None = None) -> None:
-        self.folder = folder
-        self.maps: weakref.WeakSet[mmap.mmap] = weakref.WeakSet()
+        self.folder = folder or _folder()
 
     def empty(self, shape: tuple[int, ...], like: Tensor) -> Tensor:
         """A tensor of zeros.
@@ -71,10 +74,10 @@ class SpilledStorage(Storage):
                     file.truncate(size)
                 mapped = mmap.mmap(file.fileno(), size)
         except OSError as error:
-            where = self.folder or tempfile.gettempdir()
+            why = error.strerror or error
             raise OutputError(
-                f"no {size // 2**20} MB can be set aside in {str(where)!r} "
-                f"({error.strerror or error}): free some space there, or allow more with --memory"
+                f"no {size // 2**20} MB can be set aside in {str(self.folder)!r} ({why}): free some"
+                " space there, name another folder as TMPDIR, or allow more with --memory"
             ) from error
         self.maps.add(mapped)
         return torch.frombuffer(mapped, dtype=like.dtype, count=count).view(shape)
@@ -85,9 +88,21 @@ class SpilledStorage(Storage):
 
     def release(self) -> None:
         """Let go of the pages touched so far; their contents stay in the files."""
-        if hasattr(mmap, "MADV_DONTNEED"):
-            for mapped in self.maps:
-                mapped.madvise(mmap.MADV_DONTNEED)
+        release_mapped()
+
+
+def release_mapped() -> None:
+    """Let go of the pages that were touched of any spilled tensor in the process."""
+    if hasattr(mmap, "MADV_DONTNEED"):
+        for mapped in SpilledStorage.maps:
+            mapped.madvise(mmap.MADV_DONTNEED)
+
+
+def _folder() -> str:
+    """TMPDIR, or /var/tmp, since /tmp often lies in memory, or what else there is."""
+    large = "/var/tmp"
+    named = any(os.environ.get(name) for name in ("TMPDIR", "TEMP", "TMP"))
+    return large if not named and os.access(large, os.W_OK) else tempfile.gettempdir()
 
 
 def return_freed_memory() -> None:

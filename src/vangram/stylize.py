@@ -11,6 +11,7 @@ import math
 import os
 import platform
 import sys
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from importlib import metadata
@@ -38,10 +39,13 @@ from vangram.optimize import (
     coarse_to_fine,
     descend,
 )
-from vangram.plan import Means, free_memory, has_room_for_winograd, means_for
+from vangram.plan import Means, free_memory, has_room_for_winograd, means_for, work_of
 from vangram.recipe import Recipe
 from vangram.record import Input, Record
-from vangram.storage import IN_MEMORY, SpilledStorage, Storage, return_freed_memory
+from vangram.storage import IN_MEMORY, SpilledStorage, Storage, bands, return_freed_memory
+
+PROBE = 256
+"""Pixels of the longer side of a picture that is evaluated to see how fast this machine is."""
 
 Source = str | os.PathLike[str] | Image | Tensor
 """A picture: a file, a Pillow image, or a tensor (3, H, W) in [0, 1]."""
@@ -100,14 +104,16 @@ class StyleTransfer:
 
     def _steps_at(self, level: Level, since: Position | None) -> Iterator[Step]:
         recipe, means = self.record.recipe, self.means(level)
-        storage = SpilledStorage() if means.spilled else IN_MEMORY
-        content = self._at(level.size, self.content)
-        style = self._at(fit(self.style.size, max(level.size)), self.style)
+        storage = self._storage(level)
+        content = self._at(level.size, self.content, storage)
+        style = self._at(fit(self.style.size, max(level.size)), self.style, storage)
         objective = Objective.of(recipe, self.network, content, style, means.tile, storage)
         engine = engine_for(level.size, means.tile, self.network, objective)
         optimizer = _optimizer(means, storage)
         # Where the level begins is held by the descent alone, which lets go of it when it moves on.
-        steps = descend(self._begin(level, content, optimizer, since), engine, optimizer, level)
+        steps = descend(
+            self._begin(level, content, optimizer, since, storage), engine, optimizer, level
+        )
         del content, style, since
         yield from steps
 
@@ -128,6 +134,7 @@ class StyleTransfer:
         first = None if start is None else read_picture(start)
         device = _device(recipe.device)
         network = load_network(recipe.network, device)
+        network.tf32 = recipe.precision == "tf32"
         record = Record(
             recipe=recipe,
             content=Input(photograph.name, photograph.sha256),
@@ -164,10 +171,34 @@ class StyleTransfer:
         pixels = sum(picture.size[0] * picture.size[1] for picture in given)
         return means_for(level, self.record.recipe, self.network, pixels)
 
+    def expected_seconds(self, done: float = 0.0) -> float:
+        """How long the run will take, from one evaluation of a small picture, timed here and now.
+
+        Args:
+            done: share of the work that lies behind.
+        """
+        recipe = self.record.recipe
+        size = fit(self.content.size, min(PROBE, max(self.levels[0].size)))
+        content = self._at(size, self.content, IN_MEMORY)
+        objective = Objective.of(recipe, self.network, content, content)
+        engine = engine_for(size, None, self.network, objective)
+        engine(content)  # which transforms filters, and wakes a device up
+        began = time.perf_counter()
+        engine(content)
+        pixel = (time.perf_counter() - began) / (size[0] * size[1])
+        return (1 - done) * sum(
+            work_of(level, self.means(level), recipe, self.network) * pixel for level in self.levels
+        )
+
     def painting(self, image: Tensor, *, finished: bool = True) -> Painting:
         """The result, from the image of any step: at its full size, in range, with its alpha."""
-        size = self.levels[-1].size
-        pixels = resize(image, size).clamp(0, 1).cpu()
+        return_freed_memory()  # the last evaluation's; writing a picture takes some
+        size, storage = self.levels[-1].size, self._storage(self.levels[-1])
+        image = _resized(image.cpu(), size, storage)
+        pixels = storage.empty((1, 3, *size), image)
+        for rows in bands(image):
+            torch.clamp(image[..., rows, :], 0, 1, out=pixels[..., rows, :])
+            storage.release()
         alpha = self.content.alpha
         return Painting(
             pixels=pixels,
@@ -177,28 +208,53 @@ class StyleTransfer:
         )
 
     def _begin(
-        self, level: Level, content: Tensor, optimizer: Optimizer, since: Position | None
+        self,
+        level: Level,
+        content: Tensor,
+        optimizer: Optimizer,
+        since: Position | None,
+        storage: Storage,
     ) -> Descent:
         """Where a level begins: from the first picture, from the last level's, or amid itself."""
         if since is None:
-            return Descent.start(self._first(content))
+            return Descent.start(self._first(content, storage))
         if since.level < level.number:
-            return Descent.start(resize(since.image, level.size))
+            return Descent.start(self._enlarged(since.image, content, storage))
         assert since.optimizer is not None  # as the level is not done
         optimizer.restore(since.optimizer)
         return since.descent
 
-    def _first(self, content: Tensor) -> Tensor:
+    def _enlarged(self, image: Tensor, content: Tensor, storage: Storage) -> Tensor:
+        """The last level's image at the size of `content`, with the detail that it could not have.
+
+        Without the photograph's, the first steps would go into finding it.
+        """
+        size = (content.shape[2], content.shape[3])
+        enlarged = _resized(image, size, storage)
+        if self.record.recipe.init != "content":
+            return enlarged
+        coarse = self._at((image.shape[2], image.shape[3]), self.content, storage)
+        coarse = _resized(coarse, size, storage)
+        for rows in bands(content):
+            at = (..., rows, slice(None))
+            enlarged[at] += content[at] - coarse[at]
+            storage.release()
+        return enlarged
+
+    def _first(self, content: Tensor, storage: Storage) -> Tensor:
         recipe = self.record.recipe
         if self.start is not None:
-            return self._at((content.shape[2], content.shape[3]), self.start)
+            return self._at((content.shape[2], content.shape[3]), self.start, storage)
         if recipe.init == "content":
             return content
         generator = torch.Generator().manual_seed(recipe.seed)
         return torch.rand(content.shape, generator=generator).to(content.device)
 
-    def _at(self, size: tuple[int, int], picture: Picture) -> Tensor:
-        return resize(picture.pixels, size).to(self.device)
+    def _at(self, size: tuple[int, int], picture: Picture, storage: Storage) -> Tensor:
+        return _resized(picture.pixels, size, storage).to(self.device)
+
+    def _storage(self, level: Level) -> Storage:
+        return SpilledStorage() if self.means(level).spilled else IN_MEMORY
 
 
 @dataclass(frozen=True)
@@ -220,6 +276,13 @@ class Painting:
             path, self.pixels, alpha=self.alpha, exif=self.exif, recipe=self.record.to_json()
         )
         return Path(path)
+
+
+def _resized(image: Tensor, size: tuple[int, int], storage: Storage) -> Tensor:
+    if tuple(image.shape[2:]) == size:
+        return image
+    into = storage.empty((1, 3, *size), image)
+    return resize(image, size, into=into, release=storage.release)
 
 
 def _optimizer(means: Means, storage: Storage) -> Optimizer:

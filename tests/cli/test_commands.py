@@ -142,7 +142,7 @@ def test_progress_off_a_terminal_is_plain_lines(
         "stylize", photo, painting, "-o", output, *QUICK, "--tv-weight", 0.1, "--levels", 1
     )
     means, line = outcome.err.splitlines()[:2]
-    assert means.startswith("vangram: 48 x 36 px all at once, L-BFGS with 10 pairs, about 0.")
+    assert means.startswith("vangram: 48 x 36 px all at once, L-BFGS with 20 pairs, about 0.")
     for words in ("48x36 (level 1/1)", "step 1/2", "loss ", "content ", "style ", "tv ", " left"):
         assert words in line
     assert "\x1b" not in outcome.err
@@ -153,7 +153,7 @@ def test_every_level_has_its_line(
 ) -> None:
     layers = ("--content-layers", "relu2_1", "--style-layers", "relu1_1", "--levels", 2)
     outcome = command("stylize", photo, painting, "-o", output, *QUICK, *layers)
-    assert "24x18 (level 1/2)  step 1/2" in outcome.err
+    assert "24x18 (level 1/2)  step 1/1" in outcome.err
     assert "48x36 (level 2/2)  step 1/2" in outcome.err
 
 

@@ -5,6 +5,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
+from torch.nn import functional
 
 from vangram.errors import ShapeError, SizeError
 from vangram.images import fit, resize
@@ -133,3 +134,29 @@ def test_resize_refuses_what_is_no_picture(pixels: Tensor) -> None:
 def test_resize_refuses_what_is_no_size() -> None:
     with pytest.raises(SizeError):
         resize(torch.zeros(1, 3, 4, 5), (0, 4))
+
+
+@given(SIDE, SIDE, SIDE, SIDE, st.integers(1, 200))
+@settings(max_examples=60)
+def test_resize_is_torchs_bicubic_in_bands_of_any_size(
+    height: int, width: int, new_height: int, new_width: int, band: int
+) -> None:
+    pixels = torch.rand(1, 3, height, width, dtype=torch.float64)
+    size = (new_height, new_width)
+    wanted = functional.interpolate(pixels, size=size, mode="bicubic", antialias=True)
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr("vangram.images.sizes.BAND", band)
+        resized = resize(pixels, size)
+    # Float64; torch clamps nothing.
+    assert (resized - wanted.clamp(pixels.min(), pixels.max())).abs().max() < 1e-12
+
+
+def test_resize_writes_where_it_is_told_and_lets_go_after_each_band(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("vangram.images.sizes.BAND", 3 * 20 * 4)
+    pixels, into, calls = torch.rand(1, 3, 10, 10), torch.empty(1, 3, 30, 20), []
+    resized = resize(pixels, (30, 20), into=into, release=lambda: calls.append(1))
+    assert resized is into
+    assert len(calls) == 8  # four rows at a time
+    assert torch.equal(into, resize(pixels, (30, 20)))

@@ -81,7 +81,7 @@ class Progress:
         done = step.done - self.begun
         if done < LEAST_DONE:
             return ""
-        return f"{_duration(elapsed * (1 - step.done) / done)} left"
+        return f"{duration(elapsed * (1 - step.done) / done)} left"
 
 
 def where(level: Level, number: int) -> str:
@@ -99,7 +99,8 @@ def _losses(step: Step) -> str:
     )
 
 
-def _duration(seconds: float) -> str:
+def duration(seconds: float) -> str:
+    """In words as short as may be."""
     whole = round(seconds)
     if whole < 60:
         return f"{whole} s"

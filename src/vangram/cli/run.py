@@ -19,7 +19,7 @@ from torch import Tensor
 from vangram.cli.allocator import keep_freed_memory
 from vangram.cli.attempts import Attempts
 from vangram.cli.checkpoints import Checkpoints
-from vangram.cli.progress import Progress
+from vangram.cli.progress import Progress, duration
 from vangram.errors import DivergedError, OutputError
 from vangram.images import check_output, fit, resize, write_animation, write_picture
 from vangram.optimize import Level, Position, Step
@@ -67,14 +67,12 @@ def carry_out(
     """
     check_output(output, size=transfer.levels[-1].size)
     keep_freed_memory()
-    if not watching.quiet:
-        level = transfer.levels[-1]
-        words = f"{level.size[1]} x {level.size[0]} px {transfer.means(level)}"
-        print(f"vangram: {words}", file=sys.stderr)
     stopped: BaseException | None = None
     keepsakes = Keepsakes(watching, transfer.levels[-1].size)
     with closing(checkpoints or Checkpoints(output)) as kept:
         position = kept.begin(transfer.record)
+        if not watching.quiet:
+            _foretell(transfer, _done(position, transfer.levels))
         progress = Progress(watching.quiet, _done(position, transfer.levels))
         with _termination_as_interrupt(), progress:
             try:
@@ -104,6 +102,13 @@ def carry_out(
         raise typer.Exit(143 if isinstance(stopped, Terminated) else 130)
     if stopped is not None:
         raise stopped
+
+
+def _foretell(transfer: StyleTransfer, done: float) -> None:
+    """Say what the run will use, and how long it will take."""
+    level, seconds = transfer.levels[-1], transfer.expected_seconds(done)
+    words = f"{level.size[1]} x {level.size[0]} px {transfer.means(level)}"
+    print(f"vangram: {words}, about {duration(seconds)}", file=sys.stderr, flush=True)
 
 
 def _done(position: Position | None, levels: Sequence[Level]) -> float:

@@ -1,10 +1,16 @@
 """Sizes, (height, width) everywhere, and resampling to them."""
 
+import math
+from collections.abc import Callable
+
 import torch
 from torch import Tensor
 from torch.nn import functional
 
 from vangram.errors import ShapeError, SizeError
+
+BAND = 2**20
+"""Values of a picture that are resampled at a time."""
 
 
 def fit(size: tuple[int, int], longer_side: int, *, enlarge: bool = True) -> tuple[int, int]:
@@ -30,14 +36,23 @@ def fit(size: tuple[int, int], longer_side: int, *, enlarge: bool = True) -> tup
     return max(height, 1), max(width, 1)
 
 
-def resize(pixels: Tensor, size: tuple[int, int]) -> Tensor:
+def resize(
+    pixels: Tensor,
+    size: tuple[int, int],
+    *,
+    into: Tensor | None = None,
+    release: Callable[[], object] | None = None,
+) -> Tensor:
     """Resample to a size: bicubic, low-pass filtered along a side that shrinks.
 
-    Bicubic overshoots at edges, so the result is clamped to the range of `pixels`.
+    Bicubic overshoots at edges, so the result is clamped to the range of `pixels`. It is made a
+    band of rows at a time, so that beside it no memory to speak of is needed.
 
     Args:
         pixels: (B, C, H, W), float32 or float64.
         size: (height, width) to arrive at.
+        into: (B, C, height, width), contiguous, where to write it; None: a new tensor.
+        release: called after each band, for tensors that live in files.
 
     Returns:
         (B, C, height, width), contiguous; `pixels` itself where the size is already right.
@@ -55,8 +70,38 @@ def resize(pixels: Tensor, size: tuple[int, int]) -> Tensor:
         raise SizeError(f"cannot resize to {size[0]}x{size[1]}; use at least 1x1")
     if tuple(pixels.shape[-2:]) == tuple(size):
         return pixels
-    lowest, highest = torch.aminmax(pixels.detach())
-    resized = functional.interpolate(
-        pixels, size=tuple(size), mode="bicubic", align_corners=False, antialias=True
-    )
-    return resized.clamp_(lowest, highest).contiguous()
+    pixels = pixels.detach()
+    lowest, highest = torch.aminmax(pixels)
+    height, width = size
+    out = pixels.new_empty((*pixels.shape[:2], height, width)) if into is None else into
+    step = max(BAND // (pixels.shape[0] * pixels.shape[1] * width), 1)
+    for first in range(0, height, step):
+        rows = range(first, min(first + step, height))
+        seen, weights = _vertical(rows, pixels.shape[-2], height)
+        part = pixels[..., seen, :]
+        wide = functional.interpolate(
+            part, size=(part.shape[-2], width), mode="bicubic", align_corners=False, antialias=True
+        )
+        band = torch.matmul(weights.to(pixels), wide)
+        out[..., rows.start : rows.stop, :] = band.clamp_(lowest, highest)
+        if release:
+            release()
+    return out
+
+
+def _vertical(rows: range, was: int, height: int) -> tuple[slice, Tensor]:
+    """Bicubic weights (rows, seen) of some rows of `height` in the rows of `was` that they see.
+
+    Keys 1981, with a = -1/2, widened along a side that shrinks: as torch does across.
+    """
+    scale = was / height
+    wide = max(scale, 1.0)
+    centres = (torch.arange(rows.start, rows.stop, dtype=torch.float64) + 0.5) * scale
+    first = max(math.floor(float(centres[0]) - 2 * wide), 0)
+    last = min(math.ceil(float(centres[-1]) + 2 * wide), was)
+    at = torch.arange(first, last, dtype=torch.float64) + 0.5
+    x = ((at - centres[:, None]) / wide).abs()
+    near = (1.5 * x - 2.5) * x * x + 1
+    far = ((-0.5 * x + 2.5) * x - 4) * x + 2
+    weights = torch.where(x < 1, near, torch.where(x < 2, far, 0.0))
+    return slice(first, last), weights / weights.sum(dim=1, keepdim=True)

@@ -15,6 +15,7 @@ from torch import Tensor
 from vangram.errors import OutputError, PictureError, ShapeError
 from vangram.images.colour import srgb_profile
 from vangram.images.files import quoted, reason, replace_file
+from vangram.images.sizes import BAND
 from vangram.images.xmp import packed
 
 FORMATS = {
@@ -182,14 +183,24 @@ def _image(pixels: Tensor, alpha: Tensor | None) -> Image.Image:
 
 
 def _levels(values: Tensor) -> Tensor:
-    """Round half up to 8 bits: (1, C, H, W) in [0, 1] -> (H, W, C) uint8 on the CPU."""
-    values = values.detach()
-    if not values.is_floating_point() or not bool(torch.isfinite(values).all()):
-        raise PictureError("pixels to write are not finite floating-point numbers; check the run")
-    if values.dtype != torch.float64:  # halves have no room for 255 levels and a half
-        values = values.to(torch.float32)
-    levels = values.clamp(0, 1).mul(255).add_(0.5).floor_()
-    return levels[0].permute(1, 2, 0).to("cpu", torch.uint8).contiguous()
+    """Round half up to 8 bits: (1, C, H, W) in [0, 1] -> (H, W, C) uint8 on the CPU.
+
+    Rows by rows, since a large picture may hardly fit into memory once.
+    """
+    values = values.detach()[0]
+    levels = torch.empty((*values.shape[1:], values.shape[0]), dtype=torch.uint8)
+    step = max(BAND // values[:, 0].numel(), 1)
+    for first in range(0, values.shape[1], step):
+        part = values[:, first : first + step]
+        if not part.is_floating_point() or not bool(torch.isfinite(part).all()):
+            raise PictureError(
+                "pixels to write are not finite floating-point numbers; check the run"
+            )
+        if part.dtype != torch.float64:  # halves have no room for 255 levels and a half
+            part = part.to(torch.float32)
+        rounded = part.clamp(0, 1).mul_(255).add_(0.5).floor_()
+        levels[first : first + step] = rounded.permute(1, 2, 0).to("cpu", torch.uint8)
+    return levels
 
 
 def _options(format: str, exif: bytes | None, packet: bytes | None, quality: int) -> dict[str, Any]:

@@ -31,6 +31,7 @@ from vangram.errors import CheckpointError, RecipeError
 from vangram.files import quoted, reason, replacing
 from vangram.optimize.position import Position
 from vangram.record import Record
+from vangram.storage import IN_MEMORY, SpilledStorage, Storage, release_mapped
 
 FORMAT = 1
 """Of the metadata; raised when an older vangram could no longer read them."""
@@ -47,8 +48,10 @@ START = b'{"__metadata__":{"sha256":"'
 """Of every header, so that the digest has a fixed place."""
 DIGEST = slice(LENGTH + len(START), LENGTH + len(START) + 64)
 BLANK = "0" * 64
-CHUNK = 1 << 20
-"""Bytes read at a time for the digest."""
+CHUNK = 1 << 24
+"""Bytes read or written at a time."""
+LARGE = 8
+"""A part of the run's memory of which tensors that are read are spilled."""
 
 
 @dataclass(frozen=True)
@@ -76,8 +79,11 @@ def write_checkpoint(path: str | os.PathLike[str], checkpoint: Checkpoint) -> No
         handle.write(head)
         for tensor in tensors:
             data = _bytes(_as_it_lies(tensor.detach().cpu()))
-            handle.write(data)
-            digest.update(data)
+            for first in range(0, len(data), CHUNK):
+                part = data[first : first + CHUNK]
+                handle.write(part)
+                digest.update(part)
+                release_mapped()
         handle.seek(DIGEST.start)
         handle.write(digest.hexdigest().encode())
 
@@ -121,12 +127,15 @@ def _read(handle: BinaryIO) -> Checkpoint:
     if not _is_whole(handle):
         raise ValueError("the digest is another one")
     handle.seek(LENGTH + length)
+    record = Record.from_json(values["record"])
+    memory, size = record.recipe.memory, os.fstat(handle.fileno()).st_size
+    storage = SpilledStorage() if memory and size > memory / LARGE else IN_MEMORY
     tensors = [
-        _tensor(handle, DTYPES[header[str(index)]["dtype"]], *layout)
+        _tensor(handle, storage, DTYPES[header[str(index)]["dtype"]], *layout)
         for index, layout in enumerate(values["layouts"])
     ]
     position = values["position"] and Position.of_parts(values["position"], tensors)
-    return Checkpoint(Record.from_json(values["record"]), position)
+    return Checkpoint(record, position)
 
 
 def _is_whole(handle: BinaryIO) -> bool:
@@ -175,9 +184,15 @@ def _bytes(tensor: Tensor) -> memoryview:
     return tensor.view(-1).view(torch.uint8).numpy().data
 
 
-def _tensor(handle: BinaryIO, dtype: torch.dtype, shape: list[int], strides: list[int]) -> Tensor:
-    flat = torch.empty(math.prod(shape), dtype=dtype)
+def _tensor(
+    handle: BinaryIO, storage: Storage, dtype: torch.dtype, shape: list[int], strides: list[int]
+) -> Tensor:
     # Into memory of torch's own, aligned as any other tensor's.
-    if handle.readinto(_bytes(flat)) != flat.numel() * flat.element_size():  # type: ignore[attr-defined]
-        raise ValueError("the file ends too early")
+    flat = storage.empty((math.prod(shape),), torch.empty(0, dtype=dtype))
+    data = _bytes(flat)
+    for first in range(0, len(data), CHUNK):
+        part = data[first : first + CHUNK]
+        if handle.readinto(part) != len(part):  # type: ignore[attr-defined]
+            raise ValueError("the file ends too early")
+        storage.release()
     return flat.as_strided(shape, strides)

@@ -1,0 +1,117 @@
+"""Peak memory of whole processes beside what they were given, and how it grows with the picture.
+
+    python -m benchmarks.memory [--networks vgg19] [--sides 512 2048 4096] [--memory 1GB 2GB 4GB]
+    python -m benchmarks.memory --networks vgg19-lite --sides 8192 --memory 8GB --evaluation
+
+Each row is a process of its own that takes one step at the full size, square, as the command line
+would: pictures, targets, evaluations, the optimiser, a checkpoint and the picture itself. With
+`--evaluation` it is one evaluation alone, and its time. VGG-19 has random parameters.
+"""
+
+from __future__ import annotations
+
+import argparse
+import multiprocessing
+import resource
+import tempfile
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import torch
+
+from benchmarks.evaluation import CONTENT_LAYER, made
+from vangram.cli.allocator import keep_freed_memory
+from vangram.engines import engine_for
+from vangram.objective import Objective
+from vangram.optimize import Checkpoint, Level, write_checkpoint
+from vangram.plan import Means, has_room_for_winograd
+from vangram.recipe import Recipe, parse_memory
+from vangram.storage import IN_MEMORY, SpilledStorage
+from vangram.stylize import StyleTransfer
+
+PICTURE = 512
+"""Pixels a side of the pictures given."""
+EVALUATIONS = 2
+"""In the first step of any optimiser."""
+KILO = 1024
+"""What Linux counts a process's memory in, in bytes."""
+
+
+def main() -> None:
+    """The command line."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.memory", description=__doc__)
+    parser.add_argument("--networks", nargs="+", choices=CONTENT_LAYER, default=["vgg19"])
+    parser.add_argument("--sides", nargs="+", type=int, default=[512, 2048, 4096])
+    parser.add_argument("--memory", nargs="+", default=["1GB", "2GB", "4GB"])
+    parser.add_argument("--evaluation", action="store_true")
+    options = parser.parse_args()
+    print("| network | side | given | means | peak | of what was given | time |")
+    print("|---|---|---|---|---|---|---|", flush=True)
+    for name in options.networks:
+        for memory in options.memory:
+            before: tuple[int, float] | None = None
+            for side in options.sides:
+                with multiprocessing.get_context("spawn").Pool(1) as pool:
+                    given = (name, side, parse_memory(memory), options.evaluation)
+                    means, peak, seconds = pool.apply(run, given)
+                share = f"{peak / 1e9:.2f} GB | {peak / parse_memory(memory):.2f}"
+                print(f"| {name} | {side} | {memory} | {means} | {share} | {seconds:.0f} s |")
+                if before:
+                    growth = (peak - before[1]) / (side**2 - before[0] ** 2)
+                    print(f"<!-- {growth:.0f} bytes per pixel more -->", flush=True)
+                before = side, peak
+
+
+def run(name: str, side: int, memory: int, evaluation: bool) -> tuple[str, int, float]:
+    """In a fresh process: what it used, its peak in bytes, and the seconds of what is timed."""
+    keep_freed_memory()
+    generator = torch.Generator().manual_seed(0)
+    photograph, painting = (torch.rand(3, PICTURE, PICTURE, generator=generator) for _ in range(2))
+    layers = {CONTENT_LAYER[name]: 1.0}
+    transfer = StyleTransfer.prepare(photograph, painting, size=side, steps=1)
+    recipe = replace(transfer.record.recipe, memory=memory, content_layers=layers)
+    level = Level(1, 1, (side, side), 1, 0.0, 1.0)
+    network = made(name)
+    network.fast = has_room_for_winograd(network, memory)
+    record = replace(transfer.record, recipe=recipe)
+    transfer = replace(transfer, record=record, network=network, levels=(level,))
+    seconds = evaluate(transfer, recipe) if evaluation else take_a_step(transfer)
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * KILO
+    return words(transfer.means(level)), peak, seconds
+
+
+def take_a_step(transfer: StyleTransfer) -> float:
+    """One step, a checkpoint and the picture; seconds of all."""
+    began = time.perf_counter()
+    with tempfile.TemporaryDirectory(dir=".") as folder:
+        for step in transfer:
+            checkpoint = Checkpoint(transfer.record, step.position)
+            write_checkpoint(Path(folder) / "checkpoint", checkpoint)
+        transfer.painting(step.image).save(Path(folder) / "picture.png")
+    return time.perf_counter() - began
+
+
+def evaluate(transfer: StyleTransfer, recipe: Recipe) -> float:
+    """One evaluation with the picture it begins with; its seconds."""
+    (level,) = transfer.levels
+    means = transfer.means(level)
+    storage = SpilledStorage() if means.spilled else IN_MEMORY
+    content = transfer._at(level.size, transfer.content, storage)
+    style = transfer.style.pixels
+    objective = Objective.of(recipe, transfer.network, content, style, means.tile, storage)
+    engine = engine_for(level.size, means.tile, transfer.network, objective)
+    began = time.perf_counter()
+    engine(content)
+    return time.perf_counter() - began
+
+
+def words(means: Means) -> str:
+    """Short, for a table."""
+    tile = "whole" if means.tile is None else f"{means.tile} px"
+    how = f"{means.history} pairs" if means.optimizer == "lbfgs" else "Adam"
+    return f"{tile}, {how}{', spilled' if means.spilled else ''}"
+
+
+if __name__ == "__main__":
+    main()
