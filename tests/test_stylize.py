@@ -153,6 +153,20 @@ def test_next_level_begins_with_the_last_image_and_the_photographs_own_detail(
     assert float((steps[1].image - wanted).abs().max()) < 0.02 + 1e-6
 
 
+def test_expected_time_is_in_proportion_to_what_is_left(
+    photo: Path, painting: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ticks = iter(range(100))
+    monkeypatch.setattr("vangram.stylize.time.perf_counter", lambda: float(next(ticks)))
+    expected = {
+        (size, done): StyleTransfer.prepare(photo, painting, size=size).expected_seconds(done)
+        for size, done in ((128, 0.0), (128, 0.75), (256, 0.0))
+    }
+    assert expected[128, 0.75] == pytest.approx(expected[128, 0.0] / 4)
+    # One evaluation of a picture as large as the level took a second: 200 steps, and a few more.
+    assert 200 < expected[128, 0.0] == expected[256, 0.0] < 300
+
+
 def test_steps_are_pictures_of_their_own(photo: Path, painting: Path) -> None:
     transfer = StyleTransfer.prepare(photo, painting, **SMALL)
     seen = [(step.image, step.image.clone()) for step in transfer]

@@ -188,33 +188,42 @@ def test_run_that_diverges_keeps_the_picture_and_has_exit_code_1(
     assert not checkpoint_path(output).exists()
 
 
-def steps(of: int, each: int) -> Iterator[Step]:
+def levels(*steps: int) -> list[Level]:
+    share = 1 / len(steps)
+    return [
+        Level(number, len(steps), (8, 8), count, (number - 1) * share, share)
+        for number, count in enumerate(steps, start=1)
+    ]
+
+
+def steps(plan: list[Level]) -> Iterator[Step]:
     import torch
 
     image: Tensor = torch.zeros(1, 3, 8, 8)
-    for number in range(1, of + 1):
-        level = Level(number, of, (8, 8), each, (number - 1) / of, 1 / of)
-        for step in range(1, each + 1):
-            position = Position(number, Descent(image, image, step), None)
+    for level in plan:
+        for step in range(1, level.steps + 1):
+            position = Position(level.number, Descent(image, image, step), None)
             yield Step(level, step, 1.0, (), image, position)
 
 
-@pytest.mark.parametrize(("levels", "each"), [(1, 1), (1, 7), (3, 100), (2, 1000)])
+@pytest.mark.parametrize("counts", [(1,), (7,), (25, 25, 100), (250, 1000)])
 def test_timelapse_takes_evenly_no_more_frames_than_it_should(
-    tmp_path: Path, levels: int, each: int
+    tmp_path: Path, counts: tuple[int, ...]
 ) -> None:
-    keepsakes = Keepsakes(Watching(timelapse=tmp_path / "t.webp"), (8, 8))
-    for step in steps(levels, each):
+    plan = levels(*counts)
+    keepsakes = Keepsakes(Watching(timelapse=tmp_path / "t.webp"), plan)
+    for step in steps(plan):
         keepsakes.add(step)
-    assert len(keepsakes.frames) == min(FRAMES, levels * each)
+    assert len(keepsakes.frames) == min(FRAMES, sum(counts))
 
 
 def test_preview_that_cannot_be_written_costs_one_warning(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("vangram.cli.run.SECONDS_BETWEEN_PREVIEWS", -1.0)
-    keepsakes = Keepsakes(Watching(preview=tmp_path / "gone" / "preview.png"), (8, 8))
-    for step in steps(1, 3):
+    plan = levels(3)
+    keepsakes = Keepsakes(Watching(preview=tmp_path / "gone" / "preview.png"), plan)
+    for step in steps(plan):
         keepsakes.add(step)
     (line,) = capsys.readouterr().err.splitlines()
     assert line.startswith("vangram: warning: ")

@@ -68,7 +68,7 @@ def carry_out(
     check_output(output, size=transfer.levels[-1].size)
     keep_freed_memory()
     stopped: BaseException | None = None
-    keepsakes = Keepsakes(watching, transfer.levels[-1].size)
+    keepsakes = Keepsakes(watching, transfer.levels)
     with closing(checkpoints or Checkpoints(output)) as kept:
         position = kept.begin(transfer.record)
         if not watching.quiet:
@@ -131,8 +131,7 @@ class Keepsakes:
     """The preview, rewritten now and then, and the frames of the timelapse."""
 
     watching: Watching
-    size: tuple[int, int]
-    """Of the finished picture."""
+    levels: Sequence[Level]
     frames: list[Tensor] = field(default_factory=list)
     written: float = field(default_factory=time.monotonic)
     attempt: Attempts = field(default_factory=Attempts)
@@ -156,18 +155,23 @@ class Keepsakes:
             self.attempt(lambda: write_animation(path, frames))
 
     @property
+    def _size(self) -> tuple[int, int]:
+        """Of the finished picture."""
+        return self.levels[-1].size
+
+    @property
     def _frame_size(self) -> tuple[int, int]:
-        return fit(self.size, min(LARGEST_FRAME, max(self.size)))
+        return fit(self._size, min(LARGEST_FRAME, max(self._size)))
 
     def _is_frame(self, step: Step) -> bool:
-        steps, level = step.level.steps, step.level
-        taken = (level.number - 1) * steps + step.number
-        share = FRAMES / (level.of * steps)
+        steps = [level.steps for level in self.levels]
+        taken = sum(steps[: step.level.number - 1]) + step.number
+        share = FRAMES / sum(steps)
         return int(taken * share) > int((taken - 1) * share)
 
     def _write_preview(self, image: Tensor) -> None:
         assert self.watching.preview is not None
-        write_picture(self.watching.preview, resize(image.clamp(0, 1).cpu(), self.size))
+        write_picture(self.watching.preview, resize(image.clamp(0, 1).cpu(), self._size))
 
 
 @contextmanager

@@ -11,7 +11,7 @@ import numpy.typing as npt
 from PIL import Image, TiffImagePlugin
 
 from vangram.errors import PictureError
-from vangram.images.files import reason
+from vangram.files import reason
 
 WIDTH, HEIGHT = 256, 257
 BITS, PHOTOMETRIC, SAMPLES, PLANAR, EXTRA, FORMAT = 258, 262, 277, 284, 338, 339

@@ -1,28 +1,17 @@
-"""Files on disk: opened with words a person can act on, replaced whole or not at all."""
+"""Pictures on disk: opened with words a person can act on."""
 
 import hashlib
 import os
-import secrets
 import stat
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from typing import BinaryIO
 
-from vangram.errors import OutputError, PictureError
+from vangram.errors import PictureError
+from vangram.files import quoted, reason
 
 CHUNK = 1 << 20
 """Bytes read at a time for a checksum."""
-
-
-def quoted(path: str | os.PathLike[str]) -> str:
-    """Quote a path for a message: one line, whatever its characters."""
-    return repr(os.fspath(path))
-
-
-def reason(error: BaseException) -> str:
-    """Say what went wrong on one line, without the path that the message already quotes."""
-    text = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
-    return " ".join(text.split()) or type(error).__name__
 
 
 @contextmanager
@@ -61,31 +50,3 @@ def sha256_of(handle: BinaryIO) -> str:
     while chunk := handle.read(CHUNK):
         digest.update(chunk)
     return digest.hexdigest()
-
-
-def replace_file(path: str | os.PathLike[str], data: bytes) -> None:
-    """Write a file so that its path holds the old bytes or all the new ones, never a part.
-
-    Raises:
-        OutputError: it cannot be written; the old file, if any, is untouched.
-    """
-    # A link stays a link: the file it points to is replaced.
-    target = os.path.realpath(path)
-    temporary = os.path.join(os.path.dirname(target), f".vangram-{secrets.token_hex(8)}.part")
-    try:
-        try:
-            # Not `tempfile`, whose files only their owner may read.
-            with open(temporary, "xb") as handle:
-                handle.write(data)
-                handle.flush()
-                os.fsync(handle.fileno())
-            os.replace(temporary, target)
-        except BaseException:
-            with suppress(OSError):
-                os.unlink(temporary)
-            raise
-    except OSError as error:
-        raise OutputError(
-            f"{quoted(path)} cannot be written ({reason(error)});"
-            " free some space or choose another place"
-        ) from error

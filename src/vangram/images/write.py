@@ -13,8 +13,8 @@ from PIL import Image, PngImagePlugin
 from torch import Tensor
 
 from vangram.errors import OutputError, PictureError, ShapeError
+from vangram.files import quoted, reason, replacing
 from vangram.images.colour import srgb_profile
-from vangram.images.files import quoted, reason, replace_file
 from vangram.images.sizes import BAND
 from vangram.images.xmp import packed
 
@@ -114,7 +114,9 @@ def write_picture(
         raise OutputError(
             f"{quoted(path)} cannot carry a recipe of {len(packet)} bytes; leave the recipe out"
         )
-    replace_file(path, _encoded(path, image, format, _options(format, exif, packet, quality)))
+    data = _encoded(path, image, format, _options(format, exif, packet, quality))
+    with replacing(path) as handle:
+        handle.write(data)
 
 
 def write_animation(
@@ -147,7 +149,9 @@ def write_animation(
         "duration": [milliseconds] * len(others) + [milliseconds * LAST_FRAME_TIMES],
         "loop": 0,
     }
-    replace_file(path, _encoded(path, first, format, options))
+    data = _encoded(path, first, format, options)
+    with replacing(path) as handle:
+        handle.write(data)
 
 
 def _format_of(path: str | os.PathLike[str]) -> str:

@@ -212,15 +212,18 @@ class FeatureNetwork(nn.Module):
         """A layer's features (B, C, h, w) from the trunk's activation there."""
         if layer not in self.topology.heads:
             return x
-        return F.relu(self.get_submodule(_head_name(layer))(x))
+        return F.relu_(self.get_submodule(_head_name(layer))(x))
 
     def head_gradient(self, layer: str, slope: Tensor, features: Tensor) -> Tensor:
-        """Gradient with respect to the trunk's activation, from that to `features`, its `head`."""
+        """Gradient with respect to the trunk's activation, from that to `features`, its `head`.
+
+        `slope` is overwritten.
+        """
         if layer not in self.topology.heads:
             return slope
         head = self.get_submodule(_head_name(layer))
         assert isinstance(head, nn.Conv2d)
-        return F.conv2d(relu_gradient(slope, features), head.weight.transpose(0, 1))
+        return F.conv2d(relu_gradient(slope, features, slope), head.weight.transpose(0, 1))
 
     def check(self, image: Tensor, layers: Collection[str]) -> None:
         """Raise LayerError or SizeError where `forward` would."""

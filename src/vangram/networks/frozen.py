@@ -94,16 +94,14 @@ def _size(x: Tensor) -> tuple[int, int]:
     return x.shape[2], x.shape[3]
 
 
-def relu_gradient(slope: Tensor, y: Tensor, into: Tensor | None = None) -> Tensor:
+def relu_gradient(slope: Tensor, y: Tensor, into: Tensor) -> Tensor:
     """Gradient with respect to x, from that with respect to y = ReLU(x): zero where it is closed.
 
     Args:
         slope: any shape.
         y: of the same shape.
-        into: where to write it; None: a new tensor.
+        into: where to write it; may be `slope`.
     """
-    if into is None:
-        into = torch.empty_like(slope)
     masked: Tensor = torch.ops.aten.threshold_backward.grad_input(slope, y, 0, grad_input=into)
     return masked
 

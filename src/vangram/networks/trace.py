@@ -80,7 +80,8 @@ class Trace:
         """The loss's gradient with respect to the image, (1, 3, H, W); it can be had once.
 
         Args:
-            slope: the loss's gradient with respect to a layer's features, its window alone.
+            slope: the loss's gradient with respect to a layer's features, its window alone; what
+                it gives is overwritten.
         """
         with convolving(tf32=self.network.tf32):
             return self._go_back(slope)
@@ -113,9 +114,11 @@ class Trace:
                 features = self.features.pop(layer)
                 part = self.network.head_gradient(layer, slope(layer, features), features)
                 del features
-                if gradient is None:
-                    gradient = torch.zeros_like(stop.activation)
-                self._window(layer, gradient).add_(part)
+                if gradient is None and layer not in self.windows:
+                    gradient = part
+                else:
+                    gradient = torch.zeros_like(stop.activation) if gradient is None else gradient
+                    self._window(layer, gradient).add_(part)
             assert gradient is not None
             gradient = self.network.frozen(stop.name).backward(gradient, stop.activation, stop.fast)
             if stop.origin is not None:
