@@ -80,10 +80,16 @@ class Topology:
         stride = self.stride(layer)
         return -(-size[0] // stride), -(-size[1] // stride)
 
-    def reach(self, layer: str) -> int:
-        """Pixels that a feature sees beyond its own position's: sum of radius times stride."""
+    def reach(self, layer: str, block: int = 1) -> int:
+        """Pixels that a feature sees beyond its own position's: sum of radius times stride.
+
+        Args:
+            layer: of the feature.
+            block: the first whose convolutions count, for what is seen of its input.
+        """
         self.check(layer)
-        return sum(1 << (_block(name) - 1) for name in self._up_to(layer))
+        blocks = [_block(name) for name in self._up_to(layer)]
+        return sum(1 << (each - 1) for each in blocks if each >= block)
 
     def halo(self, layers: Collection[str]) -> int:
         """Margin in pixels that makes a tile's features exact: the reach, aligned to the stride."""
