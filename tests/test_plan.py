@@ -52,6 +52,13 @@ def test_less_memory_gives_tiles_then_fewer_pairs_then_adam(lite: FeatureNetwork
     assert not means(lite, 2048, GB, optimizer="adam").instead
 
 
+def test_small_picture_keeps_its_lbfgs_where_only_tiles_are_large(lite: FeatureNetwork) -> None:
+    found = means(lite, 512, GB)
+    assert found.tile is not None
+    assert found.optimizer == "lbfgs"
+    assert not found.spilled
+
+
 def test_tile_that_is_asked_for_is_taken(lite: FeatureNetwork) -> None:
     assert means(lite, 512, GB, tile=128).tile == 128
     assert means(lite, 96, GB, tile=128).tile is None

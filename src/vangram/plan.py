@@ -46,9 +46,9 @@ BESIDE = 1.15
 """What a step costs beside its evaluation: the optimiser, and steps that are tried in vain."""
 TARGETS = 2
 """Evaluations whose time goes into a level's targets."""
-WRITING = 9
-"""Bytes of a pixel while a picture is written: in 8 bits, as Pillow's and as a file in the making,
-when nothing is left of the last evaluation."""
+WRITING = 6
+"""Bytes of a pixel while a picture is written, when nothing is left of the last evaluation: Pillow
+takes four, and JPEG's and WebP's encoders some."""
 
 
 @dataclass(frozen=True)
@@ -123,8 +123,12 @@ def means_for(level: Level, recipe: Recipe, network: FeatureNetwork, given: int)
                 less = pairs < histories[0]
                 return Means(core, name, pairs, False, expected, instead=less)
     for core in TILES:
-        expected = math.ceil(fixed + max(tiled(core), WRITING * pixels) + BANDS)
+        expected = math.ceil(fixed + max(tiled(core) + BANDS, WRITING * pixels))
         if expected <= memory:
+            for pairs in histories:  # a small picture's vectors are no matter
+                enough = needs(core, vectors[pairs])
+                if enough <= memory:
+                    return Means(core, name, pairs, False, enough, instead=pairs < histories[0])
             return Means(core, "adam", 0, True, expected, instead=name != "adam")
     raise SizeError(
         f"{memory / 1e9:.2g} GB do not suffice for {width} x {height} px: give at least "

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -114,9 +113,7 @@ def write_picture(
         raise OutputError(
             f"{quoted(path)} cannot carry a recipe of {len(packet)} bytes; leave the recipe out"
         )
-    data = _encoded(path, image, format, _options(format, exif, packet, quality))
-    with replacing(path) as handle:
-        handle.write(data)
+    _write(path, image, format, _options(format, exif, packet, quality))
 
 
 def write_animation(
@@ -149,9 +146,7 @@ def write_animation(
         "duration": [milliseconds] * len(others) + [milliseconds * LAST_FRAME_TIMES],
         "loop": 0,
     }
-    data = _encoded(path, first, format, options)
-    with replacing(path) as handle:
-        handle.write(data)
+    _write(path, first, format, options)
 
 
 def _format_of(path: str | os.PathLike[str]) -> str:
@@ -175,36 +170,37 @@ def _check_side(size: tuple[int, int], format: str, path: str | os.PathLike[str]
 
 
 def _image(pixels: Tensor, alpha: Tensor | None) -> Image.Image:
-    """Turn pixels, and alpha where there is one, into an 8-bit Pillow image."""
-    if pixels.ndim != 4 or pixels.shape[:2] != (1, 3) or pixels.numel() == 0:
-        raise ShapeError(f"pixels to write are (1, 3, H, W), not {tuple(pixels.shape)}")
-    if alpha is None:
-        return Image.fromarray(_levels(pixels).numpy())
-    expected = (1, 1, *pixels.shape[-2:])
-    if tuple(alpha.shape) != expected:
-        raise ShapeError(f"alpha to write is {tuple(alpha.shape)}, its pixels want {expected}")
-    return Image.fromarray(torch.cat([_levels(pixels), _levels(alpha)], dim=-1).numpy())
-
-
-def _levels(values: Tensor) -> Tensor:
-    """Round half up to 8 bits: (1, C, H, W) in [0, 1] -> (H, W, C) uint8 on the CPU.
+    """Turn pixels, and alpha where there is one, into an 8-bit Pillow image.
 
     Rows by rows, since a large picture may hardly fit into memory once.
     """
-    values = values.detach()[0]
-    levels = torch.empty((*values.shape[1:], values.shape[0]), dtype=torch.uint8)
-    step = max(BAND // values[:, 0].numel(), 1)
-    for first in range(0, values.shape[1], step):
-        part = values[:, first : first + step]
-        if not part.is_floating_point() or not bool(torch.isfinite(part).all()):
-            raise PictureError(
-                "pixels to write are not finite floating-point numbers; check the run"
+    if pixels.ndim != 4 or pixels.shape[:2] != (1, 3) or pixels.numel() == 0:
+        raise ShapeError(f"pixels to write are (1, 3, H, W), not {tuple(pixels.shape)}")
+    height, width = pixels.shape[-2:]
+    layers = [pixels]
+    if alpha is not None:
+        if tuple(alpha.shape) != (1, 1, height, width):
+            raise ShapeError(
+                f"alpha to write is {tuple(alpha.shape)}, its pixels want {(1, 1, height, width)}"
             )
-        if part.dtype != torch.float64:  # halves have no room for 255 levels and a half
-            part = part.to(torch.float32)
-        rounded = part.clamp(0, 1).mul_(255).add_(0.5).floor_()
-        levels[first : first + step] = rounded.permute(1, 2, 0).to("cpu", torch.uint8)
-    return levels
+        layers.append(alpha)
+    image = Image.new("RGB" if alpha is None else "RGBA", (width, height))
+    step = max(BAND // (3 * width), 1)
+    for first in range(0, height, step):
+        rows = [_levels(layer[..., first : first + step, :]) for layer in layers]
+        image.paste(Image.fromarray(torch.cat(rows, dim=-1).numpy()), (0, first))
+    return image
+
+
+def _levels(values: Tensor) -> Tensor:
+    """Round half up to 8 bits: (1, C, H, W) in [0, 1] -> (H, W, C) uint8 on the CPU."""
+    values = values.detach()
+    if not values.is_floating_point() or not bool(torch.isfinite(values).all()):
+        raise PictureError("pixels to write are not finite floating-point numbers; check the run")
+    if values.dtype != torch.float64:  # halves have no room for 255 levels and a half
+        values = values.to(torch.float32)
+    levels = values.clamp(0, 1).mul_(255).add_(0.5).floor_()
+    return levels[0].permute(1, 2, 0).to("cpu", torch.uint8).contiguous()
 
 
 def _options(format: str, exif: bytes | None, packet: bytes | None, quality: int) -> dict[str, Any]:
@@ -235,16 +231,17 @@ def _options(format: str, exif: bytes | None, packet: bytes | None, quality: int
     return options
 
 
-def _encoded(
+def _write(
     path: str | os.PathLike[str], image: Image.Image, format: str, options: dict[str, Any]
-) -> bytes:
-    """Encode in memory, so that nothing on disk is touched before the picture is complete."""
-    buffer = BytesIO()
-    try:
-        image.save(buffer, format, **options)
-    except Exception as error:  # encoders raise nearly anything
-        raise OutputError(
-            f"{quoted(path)} cannot be encoded as {format} ({reason(error)});"
-            " choose another format or leave the metadata out"
-        ) from error
-    return buffer.getvalue()
+) -> None:
+    """Encode into a file that takes the path's place when it is complete."""
+    with replacing(path) as handle:
+        try:
+            image.save(handle, format, **options)
+        except Exception as error:  # encoders raise nearly anything
+            if isinstance(error, OSError) and error.errno is not None:
+                raise  # the disk's, not the encoder's
+            raise OutputError(
+                f"{quoted(path)} cannot be encoded as {format} ({reason(error)});"
+                " choose another format or leave the metadata out"
+            ) from error
