@@ -198,9 +198,9 @@ def test_run_goes_on_bit_for_bit_from_every_step(
     photo: Path, painting: Path, tmp_path: Path, optimizer: str, tile: int | None
 ) -> None:
     settings: dict[str, Any] = {"optimizer": optimizer, "tile": tile, "init": "noise"} | SHALLOW
-    transfer = StyleTransfer.prepare(photo, painting, size=64, steps=3, levels=3, **settings)
+    transfer = StyleTransfer.prepare(photo, painting, size=64, steps=8, levels=3, **settings)
     whole, path = list(transfer), tmp_path / "checkpoint"
-    assert len(whole) == 9
+    assert len(whole) == 12
     for index, step in enumerate(whole):
         write_checkpoint(path, Checkpoint(transfer.record, step.position))
         rest = list(transfer.steps(read_checkpoint(path).position))

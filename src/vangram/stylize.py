@@ -42,7 +42,14 @@ from vangram.optimize import (
 from vangram.plan import Means, free_memory, has_room_for_winograd, means_for, work_of
 from vangram.recipe import Recipe
 from vangram.record import Input, Record
-from vangram.storage import IN_MEMORY, SpilledStorage, Storage, bands, return_freed_memory
+from vangram.storage import (
+    IN_MEMORY,
+    SpilledStorage,
+    Storage,
+    bands,
+    release_mapped,
+    return_freed_memory,
+)
 
 PROBE = 256
 """Pixels of the longer side of a picture that is evaluated to see how fast this machine is."""
@@ -273,7 +280,12 @@ class Painting:
             OutputError: the file cannot be written.
         """
         write_picture(
-            path, self.pixels, alpha=self.alpha, exif=self.exif, recipe=self.record.to_json()
+            path,
+            self.pixels,
+            alpha=self.alpha,
+            exif=self.exif,
+            recipe=self.record.to_json(),
+            release=release_mapped,
         )
         return Path(path)
 

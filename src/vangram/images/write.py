@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -82,6 +82,7 @@ def write_picture(
     exif: bytes | None = None,
     recipe: str | None = None,
     quality: int = 95,
+    release: Callable[[], object] | None = None,
 ) -> None:
     """Write a picture in the format that the suffix names, with an sRGB profile.
 
@@ -95,6 +96,7 @@ def write_picture(
         exif: as `Picture.exif`.
         recipe: text that `read_recipe` gives back.
         quality: of JPEG and WebP, 1 to 100.
+        release: called after each band of rows, for tensors that live in files.
 
     Raises:
         OutputError: it cannot be written; an older file at that path is untouched.
@@ -102,7 +104,7 @@ def write_picture(
         PictureError: a value is not finite.
     """
     format = _format_of(path)
-    image = _image(pixels, alpha)
+    image = _image(pixels, alpha, release)
     _check_side((image.height, image.width), format, path)
     if format == "JPEG" and image.mode == "RGBA":
         white = Image.new("RGB", image.size, "white")
@@ -169,7 +171,9 @@ def _check_side(size: tuple[int, int], format: str, path: str | os.PathLike[str]
         )
 
 
-def _image(pixels: Tensor, alpha: Tensor | None) -> Image.Image:
+def _image(
+    pixels: Tensor, alpha: Tensor | None, release: Callable[[], object] | None = None
+) -> Image.Image:
     """Turn pixels, and alpha where there is one, into an 8-bit Pillow image.
 
     Rows by rows, since a large picture may hardly fit into memory once.
@@ -189,6 +193,8 @@ def _image(pixels: Tensor, alpha: Tensor | None) -> Image.Image:
     for first in range(0, height, step):
         rows = [_levels(layer[..., first : first + step, :]) for layer in layers]
         image.paste(Image.fromarray(torch.cat(rows, dim=-1).numpy()), (0, first))
+        if release:
+            release()
     return image
 
 
