@@ -84,6 +84,7 @@ def test_every_option_reaches_the_recipe(
         "tile": 32,
         "memory": 2_000_000_000,
         "device": "cpu",
+        "precision": "tf32",
         "init": "noise",
     }
     assert set(given) == {setting.name for setting in fields(Recipe)}

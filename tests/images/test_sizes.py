@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 from torch.nn import functional
@@ -141,6 +141,7 @@ def test_resize_refuses_what_is_no_size() -> None:
 def test_resize_is_torchs_bicubic_in_bands_of_any_size(
     height: int, width: int, new_height: int, new_width: int, band: int
 ) -> None:
+    assume(new_width > 1)  # for one column torch 2.13 gives the first row again and again
     pixels = torch.rand(1, 3, height, width, dtype=torch.float64)
     size = (new_height, new_width)
     wanted = functional.interpolate(pixels, size=size, mode="bicubic", antialias=True)
@@ -160,3 +161,13 @@ def test_resize_writes_where_it_is_told_and_lets_go_after_each_band(
     assert resized is into
     assert len(calls) == 8  # four rows at a time
     assert torch.equal(into, resize(pixels, (30, 20)))
+
+
+@given(SIDE, SIDE, SIDE, SIDE)
+@settings(max_examples=60)
+def test_resize_of_a_turned_picture_is_the_turned_result(
+    height: int, width: int, new_height: int, new_width: int
+) -> None:
+    pixels = torch.rand(1, 3, height, width, dtype=torch.float64)
+    turned = resize(pixels.mT.contiguous(), (new_width, new_height)).mT
+    assert (resize(pixels, (new_height, new_width)) - turned).abs().max() < 1e-12  # float64

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
 import torch
 from torch import Tensor
@@ -20,9 +22,9 @@ def seen(monkeypatch: pytest.MonkeyPatch) -> set[tuple[bool, bool]]:
     """(rounding, fixed order) as each convolution found it."""
     found: set[tuple[bool, bool]] = set()
     for name in ("forward", "backward"):
-        plain = getattr(FrozenConvolution, name)
+        plain: Callable[..., Tensor] = getattr(FrozenConvolution, name)
 
-        def spied(*given: object, plain=plain) -> Tensor:  # type: ignore[no-untyped-def]
+        def spied(*given: object, plain: Callable[..., Tensor] = plain) -> Tensor:
             found.add((cudnn.allow_tf32, cudnn.deterministic))
             return plain(*given)
 

@@ -78,15 +78,20 @@ def resize(
     for first in range(0, height, step):
         rows = range(first, min(first + step, height))
         seen, weights = _vertical(rows, pixels.shape[-2], height)
-        part = pixels[..., seen, :]
-        wide = functional.interpolate(
-            part, size=(part.shape[-2], width), mode="bicubic", align_corners=False, antialias=True
-        )
-        band = torch.matmul(weights.to(pixels), wide)
+        band = torch.matmul(weights.to(pixels), _widened(pixels[..., seen, :], width))
         out[..., rows.start : rows.stop, :] = band.clamp_(lowest, highest)
         if release:
             release()
     return out
+
+
+def _widened(pixels: Tensor, width: int) -> Tensor:
+    if pixels.shape[-1] == width:  # torch 2.13 gets a width of 1 wrong that stays 1
+        return pixels
+    size = (pixels.shape[-2], width)
+    return functional.interpolate(
+        pixels, size=size, mode="bicubic", align_corners=False, antialias=True
+    )
 
 
 def _vertical(rows: range, was: int, height: int) -> tuple[slice, Tensor]:

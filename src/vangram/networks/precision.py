@@ -19,5 +19,5 @@ def convolving(*, tf32: bool) -> Iterator[None]:
     Args:
         tf32: let it round.
     """
-    with cudnn.flags(enabled=cudnn.enabled, deterministic=True, allow_tf32=tf32):  # type: ignore[no-untyped-call]
+    with cudnn.flags(enabled=cudnn.enabled, deterministic=True, allow_tf32=tf32):
         yield

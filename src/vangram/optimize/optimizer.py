@@ -67,5 +67,5 @@ def evaluation_of(state: State | None) -> Evaluation | None:
 
 def dot(a: Tensor, b: Tensor) -> float:
     """Inner product; parts of `PART` values are summed in float64."""
-    parts = zip(a.flatten().split(PART), b.flatten().split(PART), strict=True)
+    parts = zip(torch.split(a.flatten(), PART), torch.split(b.flatten(), PART), strict=True)
     return float(torch.stack([x.dot(y) for x, y in parts]).sum(dtype=torch.float64))
