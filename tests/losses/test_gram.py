@@ -166,3 +166,12 @@ def test_gram_loss_shape_error_quotes_the_shape() -> None:
 def test_gram_grad_shape_error_quotes_both_channel_counts() -> None:
     with pytest.raises(ShapeError, match="5 channels of features, 4 of residual"):
         gram_loss_grad(features(0), torch.zeros(4, 4), 24)
+
+
+def test_pictures_may_have_so_many_positions_that_their_square_is_no_int64() -> None:
+    positions = 8192**2
+    assert 4 * 64**2 * positions**2 > 2**63
+    residual = torch.full((64, 64), 2.0 * positions, dtype=torch.float64)
+    assert float(gram_loss(residual, positions)) == pytest.approx(1.0)
+    gradient = gram_loss_grad(torch.ones(64, 2, 2, dtype=torch.float64), residual, positions)
+    assert gradient.flatten().tolist() == pytest.approx([2.0 / 64 / positions] * 256)

@@ -51,7 +51,7 @@ def gram_loss(residual: Tensor, positions: int) -> Tensor:
         ShapeError: `residual` is not square.
     """
     channels = _channels(residual)
-    return residual.square().sum(dtype=torch.float64) / (4 * channels**2 * positions**2)
+    return residual.square().sum(dtype=torch.float64) / float(4 * channels**2 * positions**2)
 
 
 def gram_loss_grad(features: Tensor, residual: Tensor, positions: int) -> Tensor:
@@ -75,7 +75,7 @@ def gram_loss_grad(features: Tensor, residual: Tensor, positions: int) -> Tensor
     channels = _channels(residual)
     if len(flat) != channels:
         raise ShapeError(f"style: {len(flat)} channels of features, {channels} of residual")
-    scaled = residual / (channels**2 * positions**2)
+    scaled = residual / float(channels**2 * positions**2)
     if _convolution_is_faster(features):
         return F.conv2d(_batched(features), scaled[:, :, None, None])[0]
     return (flat.mT @ scaled).mT.view(features.shape)  # symmetric, so it may stand on the right
