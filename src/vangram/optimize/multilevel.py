@@ -16,10 +16,9 @@ LEVELS = 4
 FIRST, GAIN = 4.0, 8.0
 """Weight of the first coarser grid, and of each next one beside the one above it.
 
-A quarter of it makes up for the restriction, which averages; the rest is the gain at the grid's
-frequencies: in all about 15 at the lowest, as 1 over the frequency. Measured on `vgg19-lite` and
-VGG-19's first blocks the loss's curvature for luminance falls so towards large forms; other powers,
-weights measured on the way and weights for each colour gained nothing more.
+RᵀR leaves a quarter of a large form, for which 4 makes up; the other 2 of each further grid let the
+gain grow as 1 over the frequency, to about 15. On `vgg19-lite` and on VGG-19's first blocks the
+loss's curvature for luminance falls about so towards large forms (`benchmarks/README.md`).
 """
 BINOMIAL = (1 / 8, 3 / 8, 3 / 8, 1 / 8)
 """Restriction along an axis, to every other pixel."""
