@@ -11,6 +11,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from vangram.networks.precision import convolving
+
 LEVELS = 4
 """Grids, each half as fine as the one above it; a pixel of the last is 16 wide."""
 FIRST, GAIN = 4.0, 8.0
@@ -37,7 +39,8 @@ def multilevel(gradient: Tensor) -> Tensor:
     """
     axis = torch.tensor(BINOMIAL, dtype=gradient.dtype, device=gradient.device)
     planes = gradient.reshape(-1, 1, *gradient.shape[-2:])
-    return _with_coarser(planes, axis.outer(axis)[None, None], 0).view_as(gradient)
+    with convolving(tf32=False):
+        return _with_coarser(planes, axis.outer(axis)[None, None], 0).view_as(gradient)
 
 
 def _with_coarser(x: Tensor, kernel: Tensor, level: int) -> Tensor:
