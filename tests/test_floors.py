@@ -18,6 +18,7 @@ PACKAGE = Path(vangram.__file__).parent
 FLOORS = {
     "errors": 0,
     "files": 0,
+    "precision": 0,
     "recipe": 0,
     "record": 0,
     "storage": 1,

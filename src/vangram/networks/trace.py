@@ -10,8 +10,8 @@ from torch import Tensor
 
 from vangram.networks.feature_network import FeatureNetwork
 from vangram.networks.frozen import winograd_has_room
-from vangram.networks.precision import convolving
 from vangram.networks.winograd import OUTPUTS
+from vangram.precision import convolving
 
 Windows = Mapping[str, tuple[slice, slice]]
 """Layer -> rows and columns of its positions."""

@@ -11,7 +11,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from vangram.networks.precision import convolving
+from vangram.precision import convolving
 
 LEVELS = 4
 """Grids, each half as fine as the one above it; a pixel of the last is 16 wide."""

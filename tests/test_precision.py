@@ -12,7 +12,7 @@ from torch.backends import cudnn
 from tests.support import NARROW_VGG19, he_initialised
 from vangram.networks import Trace
 from vangram.networks.frozen import FrozenConvolution
-from vangram.networks.precision import convolving
+from vangram.precision import convolving
 
 LAYERS = ["relu2_1"]
 
