@@ -10,7 +10,7 @@ from torch import Tensor
 from torch.backends import cudnn
 
 from tests.support import NARROW_VGG19, he_initialised
-from vangram.networks import Trace
+from vangram.networks import FeatureNetwork, Trace
 from vangram.networks.frozen import FrozenConvolution
 from vangram.precision import convolving
 
@@ -41,6 +41,21 @@ def test_trace_rounds_only_where_its_network_may(tf32: bool, seen: set[tuple[boo
     trace.pull_back(lambda layer, features: features)
     assert seen == {(tf32, True)}
     assert (cudnn.allow_tf32, cudnn.deterministic) == before
+
+
+@pytest.mark.parametrize("tf32", [False, True])
+def test_plain_way_rounds_as_the_trace_does(tf32: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    network, found = he_initialised(NARROW_VGG19).float(), set()
+    network.tf32 = tf32
+    plain = FeatureNetwork._convolve
+
+    def spied(self: FeatureNetwork, name: str, x: Tensor) -> Tensor:
+        found.add((cudnn.allow_tf32, cudnn.deterministic))
+        return plain(self, name, x)
+
+    monkeypatch.setattr(FeatureNetwork, "_convolve", spied)
+    network(torch.rand(1, 3, 16, 16), LAYERS)
+    assert found == {(tf32, True)}
 
 
 def test_an_error_leaves_the_setting_as_it_was() -> None:

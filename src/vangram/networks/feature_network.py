@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from vangram.errors import LayerError, SizeError
 from vangram.networks.frozen import FrozenConvolution, relu_gradient
 from vangram.networks.winograd import Workspace
+from vangram.precision import convolving
 
 BGR = (2, 1, 0)
 RGB = (0, 1, 2)
@@ -182,11 +183,12 @@ class FeatureNetwork(nn.Module):
         """
         self.check(image, layers)
         features: dict[str, Tensor] = {}
-        for layer, activation in self.activations(image):
-            if layer in layers:
-                features[layer] = self.head(layer, activation)
-            if len(features) == len(set(layers)):
-                break
+        with convolving(tf32=self.tf32):
+            for layer, activation in self.activations(image):
+                if layer in layers:
+                    features[layer] = self.head(layer, activation)
+                if len(features) == len(set(layers)):
+                    break
         return features
 
     def normalised(self, image: Tensor) -> Tensor:
