@@ -39,6 +39,7 @@ from vangram.optimize.checkpoint import DIGEST, FORMAT, LENGTH
 from vangram.optimize.position import TENSOR
 from vangram.recipe import Recipe
 from vangram.record import Input, Record
+from vangram.storage import SpilledStorage
 
 RECORD = Record(
     recipe=Recipe(size=64, tv_weight=0.1),
@@ -391,3 +392,15 @@ def test_writing_copies_nothing(path: Path) -> None:
         tracemalloc.stop()
     assert path.stat().st_size > 8 * 3 * 512 * 512 * 4
     assert peak < 500_000
+
+
+def test_tensors_that_are_large_beside_the_runs_memory_are_read_into_files(path: Path) -> None:
+    position = position_of(gradient=noise(5))
+    for memory, spilled in ((10**9, False), (1000, True)):
+        recipe = replace(RECORD.recipe, memory=memory)
+        write_checkpoint(path, Checkpoint(replace(RECORD, recipe=recipe), position))
+        before = len(SpilledStorage.maps)
+        read = read_checkpoint(path).position
+        assert read is not None
+        assert (len(SpilledStorage.maps) > before) == spilled
+        assert_same(read.optimizer, position.optimizer)
