@@ -27,13 +27,10 @@ from vangram.objective import Objective
 from vangram.optimize import Checkpoint, Level, write_checkpoint
 from vangram.plan import Means, has_room_for_winograd
 from vangram.recipe import Recipe, parse_memory
-from vangram.storage import IN_MEMORY, SpilledStorage
 from vangram.stylize import StyleTransfer
 
 PICTURE = 512
 """Pixels a side of the pictures given."""
-EVALUATIONS = 2
-"""In the first step of any optimiser."""
 KILO = 1024
 """What Linux counts a process's memory in, in bytes."""
 
@@ -96,7 +93,7 @@ def evaluate(transfer: StyleTransfer, recipe: Recipe) -> float:
     """One evaluation with the picture it begins with; its seconds."""
     (level,) = transfer.levels
     means = transfer.means(level)
-    storage = SpilledStorage() if means.spilled else IN_MEMORY
+    storage = transfer._storage(level)
     content = transfer._at(level.size, transfer.content, storage)
     style = transfer.style.pixels
     objective = Objective.of(recipe, transfer.network, content, style, means.tile, storage)

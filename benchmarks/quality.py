@@ -23,11 +23,11 @@ import torch.nn.functional as F
 from safetensors.torch import load_file
 from torch import Tensor
 
+from training.teachers import EXACT
 from vangram.cli.allocator import keep_freed_memory
 from vangram.images import fit, read_picture, resize
 from vangram.losses.total_variation import EPSILON
 from vangram.networks import FeatureNetwork, Topology, load_network
-from vangram.networks.registry import VGG19
 from vangram.recipe import Recipe
 from vangram.stylize import StyleTransfer
 
@@ -42,13 +42,7 @@ PAIRS = {
 SIZE = 512
 SAME = 1e-3
 """Relative: two ways in float32 to one loss, whose terms are differences of large sums."""
-HEAD = replace(
-    VGG19,
-    widths=VGG19.widths[:3],
-    depths=VGG19.depths[:3],
-    mean=(123.68 / 255, 116.779 / 255, 103.939 / 255),
-    std=(1 / 255,) * 3,
-)
+HEAD = replace(EXACT, padding="zeros")
 """VGG-19 up to relu3_4, as the original Oxford parameters want their input."""
 HEAD_LAYERS = {
     "content_layers": {"relu3_2": 1.0},
@@ -206,7 +200,7 @@ class PlainLoss:
 
     def __call__(self, image: Tensor) -> Tensor:
         """The loss, a scalar."""
-        features, recipe = self.network(image, recipe_layers(self.recipe)), self.recipe
+        features, recipe = self.network(image, self.recipe.layers), self.recipe
         loss = image.new_zeros(())
         for layer, weight in recipe.content_layers.items():
             target = self.content[layer]
@@ -220,11 +214,6 @@ class PlainLoss:
         dy = F.pad(image[..., 1:, :] - image[..., :-1, :], (0, 0, 0, 1))
         variation = ((dx**2 + dy**2 + EPSILON**2).sqrt() - EPSILON).mean()
         return loss + recipe.tv_weight * variation
-
-
-def recipe_layers(recipe: Recipe) -> set[str]:
-    """Content's and style's."""
-    return {*recipe.content_layers, *recipe.style_layers}
 
 
 def gram(features: Tensor) -> Tensor:

@@ -71,9 +71,10 @@ def carry_out(
     keepsakes = Keepsakes(watching, transfer.levels)
     with closing(checkpoints or Checkpoints(output)) as kept:
         position = kept.begin(transfer.record)
+        done = _done(position, transfer.levels)
         if not watching.quiet:
-            _foretell(transfer, _done(position, transfer.levels))
-        progress = Progress(watching.quiet, _done(position, transfer.levels))
+            _foretell(transfer, done)
+        progress = Progress(watching.quiet, done)
         with _termination_as_interrupt(), progress:
             try:
                 for step in transfer.steps(position):
