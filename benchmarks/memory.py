@@ -23,11 +23,10 @@ import torch
 from benchmarks.evaluation import CONTENT_LAYER, made
 from vangram.cli.allocator import keep_freed_memory
 from vangram.engines import engine_for
-from vangram.objective import Objective
 from vangram.optimize import Checkpoint, Level, write_checkpoint
 from vangram.plan import Means, has_room_for_winograd
-from vangram.recipe import Recipe, parse_memory
-from vangram.stylize import StyleTransfer
+from vangram.recipe import parse_memory
+from vangram.stylize import Run
 
 PICTURE = 512
 """Pixels a side of the pictures given."""
@@ -66,40 +65,36 @@ def run(name: str, side: int, memory: int, evaluation: bool) -> tuple[str, int, 
     generator = torch.Generator().manual_seed(0)
     photograph, painting = (torch.rand(3, PICTURE, PICTURE, generator=generator) for _ in range(2))
     layers = {CONTENT_LAYER[name]: 1.0}
-    transfer = StyleTransfer.prepare(photograph, painting, size=side, steps=1)
-    recipe = replace(transfer.record.recipe, memory=memory, content_layers=layers)
+    run = Run.prepare(photograph, painting, size=side, steps=1)
+    recipe = replace(run.record.recipe, memory=memory, content_layers=layers)
     level = Level(1, 1, (side, side), 1, 0.0, 1.0)
     network = made(name)
     network.fast = has_room_for_winograd(network, memory)
-    record = replace(transfer.record, recipe=recipe)
-    transfer = replace(transfer, record=record, network=network, levels=(level,))
-    seconds = evaluate(transfer, recipe) if evaluation else take_a_step(transfer)
+    record = replace(run.record, recipe=recipe)
+    run = replace(run, record=record, network=network, levels=(level,))
+    seconds = evaluate(run) if evaluation else take_a_step(run)
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * KILO
-    return words(transfer.means(level)), peak, seconds
+    return words(run.means(level)), peak, seconds
 
 
-def take_a_step(transfer: StyleTransfer) -> float:
+def take_a_step(run: Run) -> float:
     """One step, a checkpoint and the picture; seconds of all."""
     began = time.perf_counter()
     with tempfile.TemporaryDirectory(dir=".") as folder:
-        for step in transfer:
-            checkpoint = Checkpoint(transfer.record, step.position)
+        for step in run:
+            checkpoint = Checkpoint(run.record, step.position)
             write_checkpoint(Path(folder) / "checkpoint", checkpoint)
-        transfer.painting(step.image).save(Path(folder) / "picture.png")
+        run.painting(step.image).save(Path(folder) / "picture.png")
     return time.perf_counter() - began
 
 
-def evaluate(transfer: StyleTransfer, recipe: Recipe) -> float:
+def evaluate(run: Run) -> float:
     """One evaluation with the picture it begins with; its seconds."""
-    (level,) = transfer.levels
-    means = transfer.means(level)
-    storage = transfer._storage(level)
-    content = transfer._at(level.size, transfer.content, storage)
-    style = transfer.style.pixels
-    objective = Objective.of(recipe, transfer.network, content, style, means.tile, storage)
-    engine = engine_for(level.size, means.tile, transfer.network, objective)
+    (level,) = run.levels
+    engine = engine_for(level.size, run.means(level).tile, run.network, run.objective(level))
+    image = run.first(level)
     began = time.perf_counter()
-    engine(content)
+    engine(image)
     return time.perf_counter() - began
 
 

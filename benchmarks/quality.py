@@ -29,7 +29,7 @@ from vangram.images import fit, read_picture, resize
 from vangram.losses.total_variation import EPSILON
 from vangram.networks import FeatureNetwork, Topology, load_network
 from vangram.recipe import Recipe
-from vangram.stylize import StyleTransfer
+from vangram.stylize import Run
 
 HERE = Path(__file__).parent
 EXAMPLES = HERE.parent / "examples"
@@ -146,12 +146,12 @@ def by_plan(problem: Problem) -> tuple[Curve, float]:
     """The default plan."""
     keep_freed_memory()
     recipe, curve, lowest = problem.recipe(), Curve(), float("inf")
-    transfer = StyleTransfer.prepare(*problem.paths(), size=SIZE)
+    run = Run.prepare(*problem.paths(), size=SIZE)
     if problem.head:
-        record = replace(transfer.record, recipe=recipe)
-        transfer = replace(transfer, record=record, network=problem.network())
+        record = replace(run.record, recipe=recipe)
+        run = replace(run, record=record, network=problem.network())
     began = time.perf_counter()
-    for step in transfer:
+    for step in run:
         if step.level.number == step.level.of:
             lowest = min(lowest, step.loss)
             curve.append((time.perf_counter() - began, lowest))

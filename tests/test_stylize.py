@@ -19,7 +19,7 @@ from vangram.images import read_recipe, resize
 from vangram.optimize import Checkpoint, Step, read_checkpoint, write_checkpoint
 from vangram.optimize.adam import Adam
 from vangram.record import Record
-from vangram.stylize import StyleTransfer
+from vangram.stylize import Run
 
 SMALL: dict[str, Any] = {"size": 64, "steps": 4}
 SHALLOW: dict[str, Any] = {
@@ -28,7 +28,7 @@ SHALLOW: dict[str, Any] = {
 }
 
 
-def run(transfer: StyleTransfer) -> tuple[list[Step], vangram.Painting]:
+def run(transfer: Run) -> tuple[list[Step], vangram.Painting]:
     steps = list(transfer)
     return steps, transfer.painting(steps[-1].image)
 
@@ -36,7 +36,7 @@ def run(transfer: StyleTransfer) -> tuple[list[Step], vangram.Painting]:
 @pytest.mark.parametrize("optimizer", ["lbfgs", "adam"])
 @pytest.mark.parametrize("units", ["relative", "paper"])
 def test_run_from_noise_lowers_every_term(optimizer: str, units: str) -> None:
-    transfer = StyleTransfer.prepare(
+    transfer = Run.prepare(
         drawn(48, 64, seed=1),
         drawn(56, 48, seed=2),
         init="noise",
@@ -75,7 +75,7 @@ def test_another_seed_gives_another_picture(photo: Path, painting: Path) -> None
 def first_image(*sources: Path, **settings: Any) -> torch.Tensor:
     """After one step of Adam, which moves a pixel by no more than its rate."""
     start = sources[2] if len(sources) > 2 else None
-    transfer = StyleTransfer.prepare(
+    transfer = Run.prepare(
         sources[0], sources[1], start=start, size=64, steps=1, optimizer="adam", **settings
     )
     (step,) = transfer
@@ -105,7 +105,7 @@ def test_start_picture_is_where_the_run_starts(
 
 def test_start_picture_is_recorded(photo: Path, painting: Path, saved: Callable[..., Path]) -> None:
     start = saved("start.png", 40, 40, seed=9)
-    record = StyleTransfer.prepare(photo, painting, start=start, **SMALL).record
+    record = Run.prepare(photo, painting, start=start, **SMALL).record
     assert record.recipe.init == "picture"
     assert record.start is not None
     assert record.start.path == str(start)
@@ -114,12 +114,12 @@ def test_start_picture_is_recorded(photo: Path, painting: Path, saved: Callable[
 
 def test_start_picture_with_another_init_is_refused(photo: Path, painting: Path) -> None:
     with pytest.raises(SettingError, match="go together"):
-        StyleTransfer.prepare(photo, painting, start=photo, init="noise", **SMALL)
+        Run.prepare(photo, painting, start=photo, init="noise", **SMALL)
 
 
 def test_init_picture_without_a_start_picture_is_refused(photo: Path, painting: Path) -> None:
     with pytest.raises(SettingError, match="go together"):
-        StyleTransfer.prepare(photo, painting, init="picture", **SMALL)
+        Run.prepare(photo, painting, init="picture", **SMALL)
 
 
 @pytest.mark.parametrize("side", [48, 64, 70])
@@ -130,7 +130,7 @@ def test_result_has_the_size_asked_for(photo: Path, painting: Path, side: int) -
 
 
 def test_levels_double_and_each_goes_on_from_the_last(photo: Path, painting: Path) -> None:
-    transfer = StyleTransfer.prepare(photo, painting, size=64, steps=5, levels=2, **SHALLOW)
+    transfer = Run.prepare(photo, painting, size=64, steps=5, levels=2, **SHALLOW)
     steps = list(transfer)
     assert [step.level.size for step in steps] == [(24, 32)] * 2 + [(48, 64)] * 5
     assert [tuple(step.image.shape[-2:]) for step in steps] == [(24, 32)] * 2 + [(48, 64)] * 5
@@ -141,13 +141,13 @@ def test_levels_double_and_each_goes_on_from_the_last(photo: Path, painting: Pat
 def test_next_level_begins_with_the_last_image_and_the_photographs_own_detail(
     photo: Path, painting: Path, init: str
 ) -> None:
-    transfer = StyleTransfer.prepare(
+    transfer = Run.prepare(
         photo, painting, size=64, steps=4, levels=2, init=init, optimizer="adam", **SHALLOW
     )
     steps = list(transfer)
     wanted = resize(steps[0].image, (48, 64))
     if init == "content":
-        pixels = transfer.content.pixels
+        pixels = drawn(48, 64, seed=1)[None]
         wanted = wanted + resize(pixels, (48, 64)) - resize(resize(pixels, (24, 32)), (48, 64))
     # Adam's first step is 0.02 for every pixel.
     assert float((steps[1].image - wanted).abs().max()) < 0.02 + 1e-6
@@ -159,7 +159,7 @@ def test_expected_time_is_in_proportion_to_what_is_left(
     ticks = iter(range(100))
     monkeypatch.setattr("vangram.stylize.time.perf_counter", lambda: float(next(ticks)))
     expected = {
-        (size, done): StyleTransfer.prepare(photo, painting, size=size).expected_seconds(done)
+        (size, done): Run.prepare(photo, painting, size=size).expected_seconds(done)
         for size, done in ((128, 0.0), (128, 0.75), (256, 0.0))
     }
     assert expected[128, 0.75] == pytest.approx(expected[128, 0.0] / 4)
@@ -168,7 +168,7 @@ def test_expected_time_is_in_proportion_to_what_is_left(
 
 
 def test_steps_are_pictures_of_their_own(photo: Path, painting: Path) -> None:
-    transfer = StyleTransfer.prepare(photo, painting, **SMALL)
+    transfer = Run.prepare(photo, painting, **SMALL)
     seen = [(step.image, step.image.clone()) for step in transfer]
     assert len(seen) == 4
     for image, as_it_was in seen:
@@ -178,15 +178,16 @@ def test_steps_are_pictures_of_their_own(photo: Path, painting: Path) -> None:
 
 def test_run_leaves_the_given_pictures_as_they_are() -> None:
     photograph, painting = drawn(48, 64, seed=1), drawn(56, 48, seed=2)
-    transfer = StyleTransfer.prepare(photograph, painting, **SMALL)
+    transfer = Run.prepare(photograph, painting, **SMALL)
     list(transfer)
     assert torch.equal(photograph, drawn(48, 64, seed=1))
     assert torch.equal(painting, drawn(56, 48, seed=2))
-    assert torch.equal(transfer.content.pixels[0], photograph)
+    assert transfer.given.content is not None
+    assert torch.equal(transfer.given.content.pixels[0], photograph)
 
 
 def test_iterating_again_gives_the_same_steps(photo: Path, painting: Path) -> None:
-    transfer = StyleTransfer.prepare(photo, painting, init="noise", **SMALL)
+    transfer = Run.prepare(photo, painting, init="noise", **SMALL)
     first, second = list(transfer), list(transfer)
     assert [step.loss for step in first] == [step.loss for step in second]
     assert torch.equal(first[-1].image, second[-1].image)
@@ -198,7 +199,7 @@ def test_run_goes_on_bit_for_bit_from_every_step(
     photo: Path, painting: Path, tmp_path: Path, optimizer: str, tile: int | None
 ) -> None:
     settings: dict[str, Any] = {"optimizer": optimizer, "tile": tile, "init": "noise"} | SHALLOW
-    transfer = StyleTransfer.prepare(photo, painting, size=64, steps=8, levels=3, **settings)
+    transfer = Run.prepare(photo, painting, size=64, steps=8, levels=3, **settings)
     whole, path = list(transfer), tmp_path / "checkpoint"
     assert len(whole) == 12
     for index, step in enumerate(whole):
@@ -212,9 +213,7 @@ def test_run_goes_on_bit_for_bit_from_every_step(
 
 def test_run_goes_on_past_a_level_that_ended_early(photo: Path) -> None:
     # At its goal from the start.
-    transfer = StyleTransfer.prepare(
-        photo, photo, size=64, steps=5, levels=2, tv_weight=0, **SHALLOW
-    )
+    transfer = Run.prepare(photo, photo, size=64, steps=5, levels=2, tv_weight=0, **SHALLOW)
     whole = list(transfer)
     assert whole[0].level.number == 1
     first = [step for step in whole if step.level.number == 1]
@@ -224,9 +223,7 @@ def test_run_goes_on_past_a_level_that_ended_early(photo: Path) -> None:
 
 
 def test_run_that_goes_on_lets_go_of_where_it_was(photo: Path, painting: Path) -> None:
-    transfer = StyleTransfer.prepare(
-        photo, painting, optimizer="adam", size=64, steps=4, levels=1, **SHALLOW
-    )
+    transfer = Run.prepare(photo, painting, optimizer="adam", size=64, steps=4, levels=1, **SHALLOW)
     position = next(iter(transfer)).position
     assert position.optimizer is not None
     kept = [weakref.ref(position.optimizer[name]) for name in ("mean", "square")]
@@ -271,9 +268,9 @@ def test_path_image_and_tensor_give_the_same_picture(photo: Path, painting: Path
 
 
 def test_record_of_pictures_from_memory_has_no_checksum(painting: Path) -> None:
-    record = StyleTransfer.prepare(drawn(48, 64, seed=1), painting, **SMALL).record
-    assert record.content.sha256 is None
-    assert record.style.sha256 is not None
+    record = Run.prepare(drawn(48, 64, seed=1), painting, **SMALL).record
+    assert record.inputs["content"].sha256 is None
+    assert record.inputs["style"].sha256 is not None
 
 
 def test_record_travels_in_the_picture(photo: Path, painting: Path, tmp_path: Path) -> None:
@@ -284,13 +281,13 @@ def test_record_travels_in_the_picture(photo: Path, painting: Path, tmp_path: Pa
     assert record == result.record
     assert record.finished
     assert record.recipe.tv_weight == 0.25
-    assert record.content.path == str(photo)
+    assert record.inputs["content"].path == str(photo)
 
 
 def test_painting_of_any_step_has_the_full_size_and_says_unfinished(
     photo: Path, painting: Path
 ) -> None:
-    transfer = StyleTransfer.prepare(photo, painting, size=64, steps=2, levels=2, **SHALLOW)
+    transfer = Run.prepare(photo, painting, size=64, steps=2, levels=2, **SHALLOW)
     first = next(iter(transfer))
     assert tuple(first.image.shape[-2:]) == (24, 32)
     result = transfer.painting(first.image, finished=False)
@@ -301,9 +298,7 @@ def test_painting_of_any_step_has_the_full_size_and_says_unfinished(
 def test_style_weight_brings_the_result_nearer_to_the_painting(photo: Path, painting: Path) -> None:
     styles = []
     for weight in (0.01, 100.0):
-        transfer = StyleTransfer.prepare(
-            photo, painting, style_weight=weight, size=64, steps=10, **SHALLOW
-        )
+        transfer = Run.prepare(photo, painting, style_weight=weight, size=64, steps=10, **SHALLOW)
         last = run(transfer)[0][-1]
         styles.append(sum(term.value for term in last.terms if term.kind == "style"))
     assert styles[1] < 0.5 * styles[0]
@@ -325,18 +320,18 @@ def test_prepare_refuses_what_cannot_be_run(
     photo: Path, painting: Path, settings: dict[str, Any], error: type[Exception]
 ) -> None:
     with pytest.raises(error) as caught:
-        StyleTransfer.prepare(photo, painting, **{"size": 64} | settings)
+        Run.prepare(photo, painting, **{"size": 64} | settings)
     assert "\n" not in str(caught.value)
 
 
 def test_prepare_refuses_a_painting_too_narrow_for_the_layers(photo: Path) -> None:
     with pytest.raises(SizeError):
-        StyleTransfer.prepare(photo, drawn(2, 300, seed=1), size=64)
+        Run.prepare(photo, drawn(2, 300, seed=1), size=64)
 
 
 def test_prepare_refuses_pictures_that_are_none(photo: Path, tmp_path: Path) -> None:
     with pytest.raises(PictureError):
-        StyleTransfer.prepare(photo, tmp_path / "missing.png")
+        Run.prepare(photo, tmp_path / "missing.png")
 
 
 def test_prepare_takes_settings_beside_a_recipe_or_refuses_them(
@@ -344,7 +339,7 @@ def test_prepare_takes_settings_beside_a_recipe_or_refuses_them(
 ) -> None:
     recipe = vangram.Recipe(size=48, steps=1)
     try:
-        transfer = StyleTransfer.prepare(photo, painting, recipe=recipe, steps=7)
+        transfer = Run.prepare(photo, painting, recipe=recipe, steps=7)
     except (TypeError, SettingError):
         return
     assert transfer.record.recipe.steps == 7

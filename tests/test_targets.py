@@ -8,7 +8,7 @@ import torch
 from tests.support import batched, relative_error
 from vangram.losses import gram
 from vangram.networks import FeatureNetwork
-from vangram.stylize import StyleTransfer
+from vangram.stylize import Run
 from vangram.targets import content_targets, style_targets
 
 LAYERS = ("relu1_1", "relu4_1", "relu5_1")
@@ -45,7 +45,7 @@ def test_run_in_tiles_takes_the_same_steps() -> None:
     content, style = (batched(64, 100, seed)[0].float() for seed in (1, 2))
     steps = {}
     for tile in (None, 48):
-        transfer = StyleTransfer.prepare(content, style, size=100, steps=4, tile=tile)
+        transfer = Run.prepare(content, style, size=100, steps=4, tile=tile)
         steps[tile] = list(transfer)
     for whole, tiled in zip(steps[None], steps[48], strict=True):
         assert tiled.loss == pytest.approx(whole.loss, rel=1e-3)  # float32, over four steps

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from vangram import Recipe, StyleTransfer
+from vangram import Recipe, Run
 from vangram.networks import FeatureNetwork
 
 SIZES = (128, 160, 192, 224)
@@ -54,7 +54,7 @@ def make(
         style = choose.choice(paintings if choose.random() < 0.6 else photographs)
         paths.append(folder / f"halfway-{number:04d}.png")
         if not paths[-1].exists():
-            transfer = StyleTransfer.prepare(content, style, recipe=recipe)
-            *_, last = replace(transfer, network=network)
-            transfer.painting(last.image, finished=False).save(paths[-1])
+            run = Run.prepare(content, style, recipe=recipe)
+            *_, last = replace(run, network=network)
+            run.painting(last.image, finished=False).save(paths[-1])
     return paths

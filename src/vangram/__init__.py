@@ -20,24 +20,28 @@ if TYPE_CHECKING:
     from vangram.optimize import Step as Step
     from vangram.optimize import read_checkpoint as read_checkpoint
     from vangram.optimize import write_checkpoint as write_checkpoint
+    from vangram.painting import Painting as Painting
     from vangram.recipe import Recipe as Recipe
     from vangram.record import Record as Record
-    from vangram.stylize import Painting as Painting
-    from vangram.stylize import StyleTransfer as StyleTransfer
+    from vangram.stylize import Run as Run
+    from vangram.stylize import reconstruct as reconstruct
     from vangram.stylize import stylize as stylize
+    from vangram.stylize import texture as texture
 
 _HOMES = {
     "Checkpoint": "vangram.optimize",
     "DivergedError": "vangram.errors",
     "InputError": "vangram.errors",
-    "Painting": "vangram.stylize",
+    "Painting": "vangram.painting",
     "Recipe": "vangram.recipe",
     "Record": "vangram.record",
     "Step": "vangram.optimize",
-    "StyleTransfer": "vangram.stylize",
+    "Run": "vangram.stylize",
     "VangramError": "vangram.errors",
     "read_checkpoint": "vangram.optimize",
+    "reconstruct": "vangram.stylize",
     "stylize": "vangram.stylize",
+    "texture": "vangram.stylize",
     "write_checkpoint": "vangram.optimize",
 }
 

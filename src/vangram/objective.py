@@ -115,30 +115,40 @@ class Objective:
         cls,
         recipe: Recipe,
         network: FeatureNetwork,
-        content: Tensor,
-        style: Tensor,
+        content: Tensor | None,
+        style: Tensor | None,
         tile: int | None = None,
         storage: Storage = IN_MEMORY,
+        size: tuple[int, int] | None = None,
     ) -> Objective:
         """The objective for an image of the size of `content`.
 
         Args:
             recipe: weights, layers and units.
             network: whose features are compared.
-            content: (1, 3, H, W), the photograph.
-            style: (1, 3, H', W'), the painting, of any size.
+            content: (1, 3, H, W), the photograph; None where no content term counts.
+            style: (1, 3, H', W'), the painting, of any size; None where no style term counts.
             tile: pixels of a tile's core along either axis; None: all at once.
             storage: where tensors of the picture's size shall live.
+            size: (height, width) of the image where there is no `content`.
 
         Raises:
+            ShapeError: a picture that a term needs, or the size, is missing.
             LayerError: the network lacks a layer.
             SizeError: a picture is too small for a layer.
         """
-        content_layers = recipe.content_layers if recipe.content_weight else ()
-        style_layers = recipe.style_layers if recipe.style_weight else ()
-        found = content_targets(network, content, content_layers, tile, storage)
-        grams = style_targets(network, style, style_layers, tile)
-        size = (content.shape[2], content.shape[3])
+        if content is not None:
+            size = (content.shape[2], content.shape[3])
+        if size is None:
+            raise ShapeError("an objective needs a content picture or the image's size")
+        found: dict[str, Tensor] = {}
+        if recipe.wants_content:
+            found = content_targets(
+                network, _given(content, "content"), recipe.content_layers, tile, storage
+            )
+        grams: dict[str, Tensor] = {}
+        if recipe.wants_style:
+            grams = style_targets(network, _given(style, "style"), recipe.style_layers, tile)
         positions = {layer: network.topology.positions(size, layer) for layer in grams}
         weighs = {}
         for layer, features in found.items():
@@ -239,6 +249,12 @@ class Objective:
     def _slope(self, kind: str, layer: str) -> float:
         """What the loss gains per unit of a literal term."""
         return self._weight(kind, layer) / self.weighs[f"{kind} {layer}"]
+
+
+def _given(picture: Tensor | None, kind: str) -> Tensor:
+    if picture is None:
+        raise ShapeError(f"{kind} terms count, and no {kind} picture is given")
+    return picture
 
 
 def _weight(target: Tensor, storage: Storage) -> float:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
+from types import MappingProxyType
 from typing import Any, Literal, get_args
 
 from vangram.errors import RecipeError, SettingError
@@ -13,6 +14,7 @@ Units = Literal["relative", "paper"]
 OptimizerName = Literal["lbfgs", "adam"]
 Precision = Literal["float32", "tf32"]
 Init = Literal["content", "noise", "picture"]
+Pooling = Literal["max", "average"]
 
 LARGEST_SIZE = 32_768
 """Pixels of the longer side; beyond it, a mistyped number is likelier than a wish."""
@@ -34,8 +36,14 @@ class Recipe:
 
     size: int = 512
     """Longer side of the result in pixels."""
+    proportions: tuple[int, int] | None = None
+    """Height to width of a result without a photograph; None: the painting's."""
     network: str = "vgg19-lite"
     """Name of the network whose features are compared."""
+    pooling: Pooling = "max"
+    """How the network goes from block to block; the authors found averages more pleasing."""
+    normalise: bool = False
+    """Rescale the network's filters so that each channel's mean activation is one."""
     content_layers: Mapping[str, float] = field(default_factory=lambda: {"relu4_1": 1.0})
     """Layer -> its weight among the content terms."""
     style_layers: Mapping[str, float] = field(
@@ -73,6 +81,8 @@ class Recipe:
         object.__setattr__(self, "content_layers", _layers("content_layers", self.content_layers))
         object.__setattr__(self, "style_layers", _layers("style_layers", self.style_layers))
         _whole("size", self.size, 2, LARGEST_SIZE)
+        if self.proportions is not None:
+            object.__setattr__(self, "proportions", _proportions(self.proportions))
         _whole("steps", self.steps, 1, 1_000_000)
         _whole("seed", self.seed, 0, 2**63 - 1)
         if self.levels is not None:
@@ -85,12 +95,15 @@ class Recipe:
             object.__setattr__(self, name, _weight(name, getattr(self, name)))
         _one_of("units", self.units, get_args(Units))
         _one_of("init", self.init, get_args(Init))
+        _one_of("pooling", self.pooling, get_args(Pooling))
         _one_of("precision", self.precision, get_args(Precision))
         _one_of("optimizer", self.optimizer, get_args(OptimizerName))
         for name in ("network", "device"):
             if not isinstance(getattr(self, name), str) or not getattr(self, name):
                 raise SettingError(f"{name} needs a name, not {getattr(self, name)!r}")
-        if not (self._has_content or self._has_style):
+        if not isinstance(self.normalise, bool):
+            raise SettingError(f"normalise is true or false, not {self.normalise!r}")
+        if not (self.wants_content or self.wants_style):
             raise SettingError(
                 "content_weight and style_weight (or all of their layers) are zero: "
                 "nothing is asked for; raise one of them"
@@ -99,16 +112,18 @@ class Recipe:
     @property
     def layers(self) -> tuple[str, ...]:
         """Every layer that a term with weight needs, sorted, so shallow to deep."""
-        content = self.content_layers if self._has_content else {}
-        style = self.style_layers if self._has_style else {}
+        content = self.content_layers if self.wants_content else {}
+        style = self.style_layers if self.wants_style else {}
         return tuple(sorted({layer for layers in (content, style) for layer in layers}))
 
     @property
-    def _has_content(self) -> bool:
+    def wants_content(self) -> bool:
+        """Whether any content term counts."""
         return self.content_weight > 0 and bool(self.content_layers)
 
     @property
-    def _has_style(self) -> bool:
+    def wants_style(self) -> bool:
+        """Whether any style term counts."""
         return self.style_weight > 0 and bool(self.style_layers)
 
     def to_dict(self) -> dict[str, Any]:
@@ -131,6 +146,49 @@ class Recipe:
                 f"known are {', '.join(sorted(known))}"
             )
         return cls(**settings)
+
+
+RECONSTRUCTION: Mapping[str, Any] = MappingProxyType(
+    {"style_weight": 0.0, "tv_weight": 0.0, "init": "noise", "levels": 1}
+)
+"""What content reconstruction changes of the defaults: a layer's features and nothing else, so no
+smoothness and no coarser sizes, whose features would tell more than the layer knows."""
+
+TEXTURE: Mapping[str, Any] = MappingProxyType({"content_weight": 0.0, "init": "noise"})
+"""What texture synthesis changes of the defaults."""
+
+
+def up_to(deepest: str) -> dict[str, float]:
+    """The first layer of each block up to that of `deepest`: the paper's cumulative layer sets.
+
+    Gatys et al. 2016, figure 1: conv1_1; conv1_1 and conv2_1; ... Their weights sum to one.
+
+    Raises:
+        SettingError: it is no first layer of a block.
+    """
+    found = re.fullmatch(r"relu([1-5])_1", deepest)
+    if not found:
+        raise SettingError(f"{deepest!r} ends no such set; they end in relu1_1, ... relu5_1")
+    blocks = range(1, int(found[1]) + 1)
+    return {f"relu{block}_1": 1 / len(blocks) for block in blocks}
+
+
+def parse_size(text: str) -> tuple[int, tuple[int, int] | None]:
+    """A size as people write it: "1024", the longer side, or "1024x768", width and height.
+
+    Returns:
+        The longer side, and the proportions (height, width) where both sides are given.
+
+    Raises:
+        SettingError: it is no such size.
+    """
+    found = re.fullmatch(r"\s*(\d{1,9})\s*(?:[x×]\s*(\d{1,9}))?\s*", text, re.IGNORECASE)
+    if not found:
+        raise SettingError(f"{text!r} is no size; write it as 1024 or 1024x768")
+    if found[2] is None:
+        return int(found[1]), None
+    width, height = int(found[1]), int(found[2])
+    return max(width, height), (height, width)
 
 
 def parse_memory(text: str) -> int:
@@ -177,6 +235,14 @@ def _layers(name: str, layers: object) -> dict[str, float]:
         raise SettingError(f"{name} needs a mapping of layer to weight, not {layers!r}")
     checked = {str(layer): _weight(f"{name}: {layer}", weight) for layer, weight in layers.items()}
     return {layer: weight for layer, weight in sorted(checked.items()) if weight > 0}
+
+
+def _proportions(value: object) -> tuple[int, int]:
+    if not isinstance(value, tuple | list) or len(value) != 2:
+        raise SettingError(f"proportions needs a height and a width, not {value!r}")
+    for side in value:
+        _whole("proportions", side, 1, LARGEST_SIZE)
+    return value[0], value[1]
 
 
 def _weight(name: str, value: object) -> float:

@@ -12,13 +12,15 @@ from vangram.recipe import Recipe
 
 FORMAT = 1
 """Of the text; raised when an older vangram could no longer read it."""
+INPUTS = ("content", "style", "start", "parameters")
+"""Names of the files that a run may be given."""
 THEN = ", then "
 """Between the versions that a run was begun and finished with."""
 
 
 @dataclass(frozen=True)
 class Input:
-    """One of the pictures given: where it was, and the SHA-256 of its file."""
+    """One of the files given: where it was, and its SHA-256."""
 
     path: str
     sha256: str | None
@@ -35,15 +37,27 @@ class Record:
     """Everything needed to make a picture again, and to know whether that can succeed."""
 
     recipe: Recipe
-    content: Input
-    style: Input
+    content: Input | None = None
+    """The photograph; a texture has none."""
+    style: Input | None = None
+    """The painting; a content reconstruction has none."""
     start: Input | None = None
     """The picture to start from, where the recipe's `init` is "picture"."""
+    parameters: Input | None = None
+    """The network's parameters, where they are not the published ones."""
     network_sha256: str
     versions: Mapping[str, str]
     """What the arithmetic depends on: vangram, torch, python, threads, device."""
     finished: bool = True
     """False for the picture so far of a run that was stopped early."""
+
+    def __post_init__(self) -> None:
+        """Check what may have come from a damaged file."""
+        recipe = self.recipe
+        if recipe.wants_content and self.content is None:
+            raise TypeError("content terms, and no photograph")
+        if recipe.wants_style and self.style is None:
+            raise TypeError("style terms, and no painting")
 
     def to_json(self) -> str:
         """The record as compact JSON."""
@@ -65,10 +79,9 @@ class Record:
                     "use the version that made it"
                 )
             values["recipe"] = Recipe.from_dict(values["recipe"])
-            values["content"] = Input(**values["content"])
-            values["style"] = Input(**values["style"])
-            if values.get("start") is not None:
-                values["start"] = Input(**values["start"])
+            for name in INPUTS:
+                if values.get(name) is not None:
+                    values[name] = Input(**values[name])
             values["versions"] = {str(k): str(v) for k, v in values["versions"].items()}
             return cls(**values)
         except RecipeError:
@@ -81,8 +94,8 @@ class Record:
 
     @property
     def inputs(self) -> dict[str, Input]:
-        """What was given, by name: content, style, and start where there is one."""
-        given = {"content": self.content, "style": self.style, "start": self.start}
+        """What was given, by name: those of `INPUTS` that there are."""
+        given = {name: getattr(self, name) for name in INPUTS}
         return {name: value for name, value in given.items() if value is not None}
 
     def with_paths_of(self, other: Record) -> Record:

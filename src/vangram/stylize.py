@@ -1,31 +1,26 @@
-"""Style transfer: the whole story, top to bottom.
+"""Style transfer, content reconstruction, texture synthesis: one story, top to bottom.
 
 Gatys, Ecker and Bethge, "A Neural Algorithm of Artistic Style" (2015; CVPR 2016): find the picture
 whose features are the photograph's and whose features' Gram matrices are the painting's, by
-gradient descent on its pixels, from coarse to fine.
+gradient descent on its pixels, from coarse to fine. With the photograph alone it shows what a layer
+knows of it; with the painting alone it is a texture.
 """
 
 from __future__ import annotations
 
-import math
-import os
-import platform
 import sys
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from importlib import metadata
-from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 import torch
-from PIL.Image import Image
 from torch import Tensor
 
 from vangram.engines import engine_for
-from vangram.errors import SettingError, SizeError
-from vangram.images import Picture, fit, read_picture, resize, write_picture
+from vangram.given import Given, Source, device_for, read, versions_on
+from vangram.images import Picture, fit, resize
 from vangram.networks import FeatureNetwork, load_network, network_sha256
 from vangram.objective import Objective
 from vangram.optimize import (
@@ -39,23 +34,14 @@ from vangram.optimize import (
     coarse_to_fine,
     descend,
 )
+from vangram.painting import Painting
 from vangram.plan import Means, free_memory, has_room_for_winograd, means_for, work_of
-from vangram.recipe import Recipe
-from vangram.record import Input, Record
-from vangram.storage import (
-    IN_MEMORY,
-    SpilledStorage,
-    Storage,
-    bands,
-    release_mapped,
-    return_freed_memory,
-)
+from vangram.recipe import RECONSTRUCTION, TEXTURE, Recipe
+from vangram.record import Record
+from vangram.storage import IN_MEMORY, SpilledStorage, Storage, bands, return_freed_memory
 
 PROBE = 256
 """Pixels of the longer side of a picture that is evaluated to see how fast this machine is."""
-
-Source = str | os.PathLike[str] | Image | Tensor
-"""A picture: a file, a Pillow image, or a tensor (3, H, W) in [0, 1]."""
 
 
 def stylize(
@@ -73,20 +59,52 @@ def stylize(
         InputError: something given cannot be used; nothing has been computed then.
         DivergedError: the optimisation failed.
     """
-    transfer = StyleTransfer.prepare(content, style, start=start, **settings)
-    for step in transfer:
+    return _painted(Run.prepare(content, style, start=start, **settings))
+
+
+def reconstruct(content: Source, **settings: Any) -> Painting:
+    """Find a picture, from white noise, that some layers cannot tell from a photograph.
+
+    Gatys et al. 2016, section 2.1: low layers give back nearly the pixels, high ones what is where.
+
+    Args:
+        content: the photograph.
+        settings: those of `Recipe`, above all `content_layers`; `RECONSTRUCTION` where it differs.
+
+    Raises:
+        As `stylize`.
+    """
+    return _painted(Run.prepare(content, **{**RECONSTRUCTION, **settings}))
+
+
+def texture(style: Source, **settings: Any) -> Painting:
+    """Find a picture, from white noise, with a painting's Gram matrices and nothing else of it.
+
+    Gatys, Ecker and Bethge, "Texture Synthesis Using Convolutional Neural Networks" (2015).
+
+    Args:
+        style: the painting.
+        settings: those of `Recipe`, above all `size`, `proportions` and `style_layers`; `TEXTURE`
+            where it differs.
+
+    Raises:
+        As `stylize`.
+    """
+    return _painted(Run.prepare(None, style, **{**TEXTURE, **settings}))
+
+
+def _painted(run: Run) -> Painting:
+    for step in run:
         image = step.image
-    return transfer.painting(image)
+    return run.painting(image)
 
 
 @dataclass(frozen=True)
-class StyleTransfer:
+class Run:
     """A run that is prepared and checked; iterating over it runs it, step by step."""
 
     record: Record
-    content: Picture
-    style: Picture
-    start: Picture | None
+    given: Given
     network: FeatureNetwork
     levels: tuple[Level, ...]
     device: torch.device
@@ -110,63 +128,65 @@ class StyleTransfer:
                 yield step
 
     def _steps_at(self, level: Level, since: Position | None) -> Iterator[Step]:
-        recipe, means = self.record.recipe, self.means(level)
-        storage = self._storage(level)
-        content = self._at(level.size, self.content, storage)
-        style = self._at(fit(self.style.size, max(level.size)), self.style, storage)
-        objective = Objective.of(recipe, self.network, content, style, means.tile, storage)
-        engine = engine_for(level.size, means.tile, self.network, objective)
-        optimizer = _optimizer(means, storage)
+        engine = engine_for(level.size, self.means(level).tile, self.network, self.objective(level))
+        optimizer = _optimizer(self.means(level), self._storage(level))
         # Where the level begins is held by the descent alone, which lets go of it when it moves on.
-        steps = descend(
-            self._begin(level, content, optimizer, since, storage), engine, optimizer, level
-        )
-        del content, style, since
+        steps = descend(self._begin(level, optimizer, since), engine, optimizer, level)
+        del since
         yield from steps
+
+    def objective(self, level: Level) -> Objective:
+        """What is minimised at a level."""
+        means, storage = self.means(level), self._storage(level)
+        content = self._at(level.size, self.given.content, storage)
+        style = self._at(self._style_size(level), self.given.style, storage)
+        return Objective.of(
+            self.recipe, self.network, content, style, means.tile, storage, level.size
+        )
 
     @classmethod
     def prepare(
-        cls, content: Source, style: Source, *, start: Source | None = None, **settings: Any
-    ) -> StyleTransfer:
+        cls,
+        content: Source | None = None,
+        style: Source | None = None,
+        *,
+        start: Source | None = None,
+        **settings: Any,
+    ) -> Run:
         """Read and check everything that is needed, and compute nothing yet.
 
-        Args and errors as `stylize`; a whole `recipe` may be given, which settings then change.
+        Args and errors as `stylize`; a picture that no term needs may be left out, and a whole
+        `recipe` may be given, which settings then change.
         """
         recipe = replace(settings.pop("recipe", None) or Recipe(), **settings)
         if start is not None and "init" not in settings:
             recipe = replace(recipe, init="picture")
-        if (recipe.init == "picture") != (start is not None):
-            raise SettingError('init "picture" and a picture to start from go together')
-        photograph, painting = read_picture(content), read_picture(style)
-        first = None if start is None else read_picture(start)
-        device = _device(recipe.device)
+        given = read(content, style, start, recipe)
+        device = device_for(recipe.device)
         network = load_network(recipe.network, device)
         network.tf32 = recipe.precision == "tf32"
         record = Record(
             recipe=recipe,
-            content=Input(photograph.name, photograph.sha256),
-            style=Input(painting.name, painting.sha256),
-            start=None if first is None else Input(first.name, first.sha256),
+            **given.inputs,  # type: ignore[arg-type]
             network_sha256=network_sha256(recipe.network),
-            versions=_versions(device),
+            versions=versions_on(device),
         )
-        smallest = network.topology.smallest_size(recipe.layers)
-        least = max(_least_size(picture, smallest) for picture in (photograph, painting))
-        if recipe.size < least:
-            raise SizeError(
-                f"size {recipe.size} is too small: {recipe.layers[-1]} needs {smallest} px along a "
-                f"picture's shorter side; use --size {least}, or shallower layers"
-            )
-        levels = coarse_to_fine(fit(photograph.size, recipe.size), least, recipe)
-        transfer = cls(record, photograph, painting, first, network, levels, device)
-        return transfer._within(recipe.memory or free_memory(device))
+        least = given.least_size(recipe, network)
+        size = fit(given.proportions(recipe), recipe.size)
+        run = cls(record, given, network, coarse_to_fine(size, least, recipe), device)
+        return run._within(recipe.memory or free_memory(device))
 
-    def _within(self, memory: int) -> StyleTransfer:
+    @property
+    def recipe(self) -> Recipe:
+        """Its settings."""
+        return self.record.recipe
+
+    def _within(self, memory: int) -> Run:
         """This run within so many bytes; one that does not come near them is left as it is.
 
         So pictures of a usual size do not depend on what else the machine is doing.
         """
-        record = replace(self.record, recipe=replace(self.record.recipe, memory=memory))
+        record = replace(self.record, recipe=replace(self.recipe, memory=memory))
         bounded = replace(self, record=record)
         self.network.fast = has_room_for_winograd(self.network, memory)
         same = all(bounded.means(level) == self.means(level) for level in self.levels)
@@ -174,9 +194,8 @@ class StyleTransfer:
 
     def means(self, level: Level) -> Means:
         """What a level is computed with, for the memory that the recipe allows."""
-        given = [p for p in (self.content, self.style, self.start) if p is not None]
-        pixels = sum(picture.size[0] * picture.size[1] for picture in given)
-        return means_for(level, self.record.recipe, self.network, pixels)
+        pixels = sum(picture.size[0] * picture.size[1] for picture in self.given)
+        return means_for(level, self.recipe, self.network, pixels)
 
     def expected_seconds(self, done: float = 0.0) -> float:
         """How long the run will take, from one evaluation of a small picture, timed here and now.
@@ -184,14 +203,14 @@ class StyleTransfer:
         Args:
             done: share of the work that lies behind.
         """
-        recipe = self.record.recipe
-        size = fit(self.content.size, min(PROBE, max(self.levels[0].size)))
-        content = self._at(size, self.content, IN_MEMORY)
-        objective = Objective.of(recipe, self.network, content, content)
+        recipe, picture = self.recipe, next(iter(self.given))
+        size = fit(self.levels[-1].size, min(PROBE, max(self.levels[0].size)))
+        image = _resized(picture.pixels, size, IN_MEMORY).to(self.device)
+        objective = Objective.of(recipe, self.network, image, image)
         engine = engine_for(size, None, self.network, objective)
-        engine(content)  # which transforms filters, and wakes a device up
+        engine(image)  # which transforms filters, and wakes a device up
         began = time.perf_counter()
-        engine(content)
+        engine(image)
         pixel = (time.perf_counter() - began) / (size[0] * size[1])
         return (1 - done) * sum(
             work_of(level, self.means(level), recipe, self.network) * pixel for level in self.levels
@@ -206,88 +225,71 @@ class StyleTransfer:
         for rows in bands(image):
             torch.clamp(image[..., rows, :], 0, 1, out=pixels[..., rows, :])
             storage.release()
-        alpha = self.content.alpha
+        photograph = self.given.content
+        alpha = None if photograph is None else photograph.alpha
         return Painting(
             pixels=pixels,
             alpha=None if alpha is None else resize(alpha, size),
-            exif=self.content.exif,
+            exif=None if photograph is None else photograph.exif,
             record=replace(self.record, finished=finished),
         )
 
-    def _begin(
-        self,
-        level: Level,
-        content: Tensor,
-        optimizer: Optimizer,
-        since: Position | None,
-        storage: Storage,
-    ) -> Descent:
+    def _begin(self, level: Level, optimizer: Optimizer, since: Position | None) -> Descent:
         """Where a level begins: from the first picture, from the last level's, or amid itself."""
         if since is None:
-            return Descent.start(self._first(content, storage))
+            return Descent.start(self.first(level))
         if since.level < level.number:
-            return Descent.start(self._enlarged(since.image, content, storage))
+            return Descent.start(self._enlarged(since.image, level))
         assert since.optimizer is not None  # as the level is not done
         optimizer.restore(since.optimizer)
         return since.descent
 
-    def _enlarged(self, image: Tensor, content: Tensor, storage: Storage) -> Tensor:
-        """The last level's image at the size of `content`, with the detail that it could not have.
+    def first(self, level: Level) -> Tensor:
+        """The first image of all, (1, 3, H, W), were this the first level."""
+        given, recipe = self.given, self.recipe
+        chosen = given.content if recipe.init == "content" else given.start
+        image = self._at(level.size, chosen, self._storage(level))
+        if image is not None:
+            return image
+        generator = torch.Generator().manual_seed(recipe.seed)
+        return torch.rand(1, 3, *level.size, generator=generator).to(self.device)
+
+    def _enlarged(self, image: Tensor, level: Level) -> Tensor:
+        """The last level's image at this one's size, with the detail that it could not have.
 
         Without the photograph's, the first steps would go into finding it.
         """
-        size = (content.shape[2], content.shape[3])
-        enlarged = _resized(image, size, storage)
-        if self.record.recipe.init != "content":
+        storage, was = self._storage(level), (image.shape[2], image.shape[3])
+        enlarged = _resized(image, level.size, storage)
+        if self.recipe.init != "content":
             return enlarged
-        coarse = self._at((image.shape[2], image.shape[3]), self.content, storage)
-        coarse = _resized(coarse, size, storage)
+        content = self._at(level.size, self.given.content, storage)
+        coarse = self._at(was, self.given.content, storage)
+        assert content is not None  # as `read` has seen to
+        assert coarse is not None
+        coarse = _resized(coarse, level.size, storage)
         for rows in bands(content):
             at = (..., rows, slice(None))
             enlarged[at] += content[at] - coarse[at]
             storage.release()
         return enlarged
 
-    def _first(self, content: Tensor, storage: Storage) -> Tensor:
-        recipe = self.record.recipe
-        if self.start is not None:
-            return self._at((content.shape[2], content.shape[3]), self.start, storage)
-        if recipe.init == "content":
-            return content
-        generator = torch.Generator().manual_seed(recipe.seed)
-        return torch.rand(content.shape, generator=generator).to(content.device)
+    def _style_size(self, level: Level) -> tuple[int, int]:
+        """Of the painting at a level, (height, width)."""
+        if self.given.style is None:
+            return level.size
+        scale = self.given.style_scale(self.recipe)
+        return fit(self.given.style.size, round(scale * max(level.size)))
 
-    def _at(self, size: tuple[int, int], picture: Picture, storage: Storage) -> Tensor:
+    def _at(
+        self, size: tuple[int, int], picture: Picture | None, storage: Storage
+    ) -> Tensor | None:
+        if picture is None:
+            return None
         return _resized(picture.pixels, size, storage).to(self.device)
 
     def _storage(self, level: Level) -> Storage:
         return SpilledStorage() if self.means(level).spilled else IN_MEMORY
-
-
-@dataclass(frozen=True)
-class Painting:
-    """A result: pixels (1, 3, H, W) in [0, 1] and how they were made."""
-
-    pixels: Tensor
-    alpha: Tensor | None
-    exif: bytes | None
-    record: Record
-
-    def save(self, path: str | os.PathLike[str]) -> Path:
-        """Write PNG, JPEG, WebP or TIFF by suffix, with the record inside; overwrites.
-
-        Raises:
-            OutputError: the file cannot be written.
-        """
-        write_picture(
-            path,
-            self.pixels,
-            alpha=self.alpha,
-            exif=self.exif,
-            recipe=self.record.to_json(),
-            release=release_mapped,
-        )
-        return Path(path)
 
 
 def _resized(image: Tensor, size: tuple[int, int], storage: Storage) -> Tensor:
@@ -299,32 +301,6 @@ def _resized(image: Tensor, size: tuple[int, int], storage: Storage) -> Tensor:
 
 def _optimizer(means: Means, storage: Storage) -> Optimizer:
     return LBFGS(means.history) if means.optimizer == "lbfgs" else Adam(storage=storage)
-
-
-def _device(name: str) -> torch.device:
-    if name == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    try:
-        device = torch.device(name)
-        float(torch.zeros(1, device=device))
-    except (RuntimeError, AssertionError, NotImplementedError) as error:
-        raise SettingError(f"there is no device {name!r} here; try --device cpu") from error
-    return device
-
-
-def _least_size(picture: Picture, smallest: int) -> int:
-    """Longer side at which a picture's shorter side is `smallest`, rounding included."""
-    return math.ceil((smallest - 0.5) * max(picture.size) / min(picture.size))
-
-
-def _versions(device: torch.device) -> dict[str, str]:
-    return {
-        "vangram": metadata.version("vangram"),
-        "torch": torch.__version__,
-        "python": platform.python_version(),
-        "threads": str(torch.get_num_threads()),
-        "device": device.type,
-    }
 
 
 class _CallableModule(ModuleType):

@@ -22,7 +22,7 @@ from vangram.cli import commands
 from vangram.images import read_picture, read_recipe, write_picture
 from vangram.recipe import Recipe, parse_layers
 from vangram.record import Record
-from vangram.stylize import StyleTransfer, stylize
+from vangram.stylize import Run, stylize
 
 Command = Callable[..., Outcome]
 QUICK = ("--size", 48, "--steps", 2)
@@ -534,7 +534,7 @@ def test_failure_nobody_expected_is_one_line_and_exit_code_1(
     def fail(*arguments: object, **settings: object) -> None:
         raise RuntimeError("two\nlines")
 
-    monkeypatch.setattr(StyleTransfer, "prepare", fail)
+    monkeypatch.setattr(Run, "prepare", fail)
     outcome = command("stylize", photo, painting, "-o", output, *QUICK)
     assert outcome.code == 1
     (line,) = outcome.err.splitlines()
@@ -555,7 +555,7 @@ def test_lack_of_memory_is_told_as_such(
     def fail(*arguments: object, **settings: object) -> None:
         raise error
 
-    monkeypatch.setattr(StyleTransfer, "prepare", fail)
+    monkeypatch.setattr(Run, "prepare", fail)
     outcome = command("stylize", photo, painting, "-o", output, *QUICK)
     assert outcome.code == 1
     assert "smaller --size" in outcome.err
@@ -567,7 +567,7 @@ def test_interrupt_before_any_work_has_exit_code_130(
     def interrupt(*arguments: object, **settings: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(StyleTransfer, "prepare", interrupt)
+    monkeypatch.setattr(Run, "prepare", interrupt)
     outcome = command("stylize", photo, painting, "-o", output, *QUICK)
     assert outcome.code == 130
     assert "Traceback" not in outcome.err

@@ -22,7 +22,7 @@ from vangram.cli.checkpoints import Checkpoints, checkpoint_path
 from vangram.errors import CheckpointError
 from vangram.images import read_picture
 from vangram.optimize import Checkpoint, Position, read_checkpoint, write_checkpoint
-from vangram.stylize import StyleTransfer
+from vangram.stylize import Run
 
 Command = Callable[..., Outcome]
 SHALLOW = ("--content-layers", "relu2_1", "--style-layers", "relu1_1")
@@ -193,7 +193,7 @@ def test_changed_network_is_refused_by_name(
 
 @pytest.mark.usefixtures("no_work")
 def test_input_from_memory_is_refused(command: Command, output: Path, photo: Path) -> None:
-    transfer = StyleTransfer.prepare(drawn(48, 64, seed=1), photo, size=48)
+    transfer = Run.prepare(drawn(48, 64, seed=1), photo, size=48)
     write_checkpoint(checkpoint_path(output), Checkpoint(transfer.record))
     assert_refused(command("resume", output, "--content", photo), "content", "from memory")
 

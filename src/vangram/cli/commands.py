@@ -173,10 +173,10 @@ def stylize(
     _check_outputs(output, preview, timelapse, inputs=(photo, painting, start), force=force)
 
     from vangram.cli.run import Watching, carry_out
-    from vangram.stylize import StyleTransfer
+    from vangram.stylize import Run
 
-    transfer = StyleTransfer.prepare(photo, painting, start=start, recipe=recipe)
-    carry_out(transfer, output, Watching(preview, timelapse, quiet))
+    run = Run.prepare(photo, painting, start=start, recipe=recipe)
+    carry_out(run, output, Watching(preview, timelapse, quiet))
 
 
 @app.command()
@@ -199,18 +199,18 @@ def rerun(
     from vangram.cli.again import find_inputs, recorded, report
     from vangram.cli.rerun import compare
     from vangram.cli.run import Watching, carry_out
-    from vangram.stylize import StyleTransfer
+    from vangram.stylize import Run
 
     record = recorded(picture)
     target = output or Path(picture).with_stem(f"{Path(picture).stem}-rerun")
     inputs = find_inputs(record, picture, {"content": content, "style": style, "start": start})
     _check_unfinished(target, force)
     _check_outputs(target, inputs=(picture, *inputs.values()), force=force)
-    transfer = StyleTransfer.prepare(**inputs, recipe=record.recipe)
-    differences = record.differences(transfer.record)
+    run = Run.prepare(**inputs, recipe=record.recipe)
+    differences = record.differences(run.record)
     report(differences)
-    transfer = replace(transfer, record=transfer.record.with_paths_of(record))
-    carry_out(transfer, target, Watching(None, None, quiet))
+    run = replace(run, record=run.record.with_paths_of(record))
+    carry_out(run, target, Watching(None, None, quiet))
     compare(picture, target, differences)
 
 
@@ -240,7 +240,7 @@ def resume(
     from vangram.cli.checkpoints import Checkpoints
     from vangram.cli.resume import continued, tell, unfinished
     from vangram.cli.run import Watching, carry_out
-    from vangram.stylize import StyleTransfer
+    from vangram.stylize import Run
 
     _check_timelapse(timelapse)
     with closing(Checkpoints(output)) as checkpoints:
@@ -249,11 +249,11 @@ def resume(
         inputs = find_inputs(record, str(output), given)
         _check_outputs(output, inputs=tuple(inputs.values()), force=True)
         _check_outputs(preview, timelapse, inputs=(str(output), *inputs.values()), force=force)
-        transfer = StyleTransfer.prepare(**inputs, recipe=record.recipe)
-        transfer = replace(transfer, record=continued(record, transfer.record))
+        run = Run.prepare(**inputs, recipe=record.recipe)
+        run = replace(run, record=continued(record, run.record))
         if not quiet:
-            tell(checkpoints.position, transfer.levels)
-        carry_out(transfer, output, Watching(preview, timelapse, quiet), checkpoints)
+            tell(checkpoints.position, run.levels)
+        carry_out(run, output, Watching(preview, timelapse, quiet), checkpoints)
 
 
 def _check_timelapse(path: Path | None) -> None:

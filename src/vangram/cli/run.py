@@ -23,7 +23,8 @@ from vangram.cli.progress import Progress, duration
 from vangram.errors import DivergedError, OutputError
 from vangram.images import check_output, fit, resize, write_animation, write_picture
 from vangram.optimize import Level, Position, Step
-from vangram.stylize import Painting, StyleTransfer
+from vangram.painting import Painting
+from vangram.stylize import Run
 
 SECONDS_BETWEEN_PREVIEWS = 3.0
 FRAMES = 60
@@ -46,7 +47,7 @@ class Terminated(KeyboardInterrupt):
 
 
 def carry_out(
-    transfer: StyleTransfer,
+    run: Run,
     output: Path,
     watching: Watching,
     checkpoints: Checkpoints | None = None,
@@ -56,7 +57,7 @@ def carry_out(
     Whatever stops a run that has taken a step, the picture so far is written first.
 
     Args:
-        transfer: the run.
+        run: the run.
         output: where the picture goes.
         watching: how it is followed.
         checkpoints: of an earlier process that the run goes on from.
@@ -65,19 +66,19 @@ def carry_out(
         OutputError: the picture cannot be written where it was to go.
         typer.Exit: 130 or 143, when stopped by somebody.
     """
-    check_output(output, size=transfer.levels[-1].size)
+    check_output(output, size=run.levels[-1].size)
     keep_freed_memory()
     stopped: BaseException | None = None
-    keepsakes = Keepsakes(watching, transfer.levels)
+    keepsakes = Keepsakes(watching, run.levels)
     with closing(checkpoints or Checkpoints(output)) as kept:
-        position = kept.begin(transfer.record)
-        done = _done(position, transfer.levels)
+        position = kept.begin(run.record)
+        done = _done(position, run.levels)
         if not watching.quiet:
-            _foretell(transfer, done)
+            _foretell(run, done)
         progress = Progress(watching.quiet, done)
         with _termination_as_interrupt(), progress:
             try:
-                for step in transfer.steps(position):
+                for step in run.steps(position):
                     position = step.position
                     progress.show(step)
                     keepsakes.add(step)
@@ -85,7 +86,7 @@ def carry_out(
             except (KeyboardInterrupt, Exception) as reason:
                 stopped = reason
         if position is not None:
-            painting = transfer.painting(position.image, finished=stopped is None)
+            painting = run.painting(position.image, finished=stopped is None)
             _save(painting, output)
             keepsakes.finish(painting.pixels)
         # After the picture, so that one of the two is always there. A run that has diverged would
@@ -105,10 +106,10 @@ def carry_out(
         raise stopped
 
 
-def _foretell(transfer: StyleTransfer, done: float) -> None:
+def _foretell(run: Run, done: float) -> None:
     """Say what the run will use, and how long it will take."""
-    level, seconds = transfer.levels[-1], transfer.expected_seconds(done)
-    words = f"{level.size[1]} x {level.size[0]} px {transfer.means(level)}"
+    level, seconds = run.levels[-1], run.expected_seconds(done)
+    words = f"{level.size[1]} x {level.size[0]} px {run.means(level)}"
     print(f"vangram: {words}, about {duration(seconds)}", file=sys.stderr, flush=True)
 
 

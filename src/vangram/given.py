@@ -1,0 +1,142 @@
+"""What a run is given: pictures read and checked against its recipe, and what it runs on."""
+
+from __future__ import annotations
+
+import math
+import os
+import platform
+from collections.abc import Iterator
+from dataclasses import dataclass
+from importlib import metadata
+
+import torch
+from PIL.Image import Image
+from torch import Tensor
+
+from vangram.errors import SettingError, SizeError
+from vangram.images import Picture, read_picture
+from vangram.networks import FeatureNetwork
+from vangram.recipe import Recipe
+from vangram.record import Input
+
+Source = str | os.PathLike[str] | Image | Tensor
+"""A picture: a file, a Pillow image, or a tensor (3, H, W) in [0, 1]."""
+
+
+@dataclass(frozen=True)
+class Given:
+    """The pictures of a run."""
+
+    content: Picture | None
+    """The photograph; a texture has none."""
+    style: Picture | None
+    """The painting; a content reconstruction has none."""
+    start: Picture | None
+    """What the first image is, where it is neither the photograph nor noise."""
+
+    def __iter__(self) -> Iterator[Picture]:
+        """Those that there are."""
+        return (p for p in (self.content, self.style, self.start) if p is not None)
+
+    @property
+    def inputs(self) -> dict[str, Input]:
+        """What a record says of them, by name."""
+        return {name: Input(p.name, p.sha256) for name, p in vars(self).items() if p is not None}
+
+    def proportions(self, recipe: Recipe) -> tuple[int, int]:
+        """Height to width of the result: the photograph's, as asked for, or the painting's."""
+        if self.content is not None:
+            return self.content.size
+        assert self.style is not None  # as `read` has seen to
+        return recipe.proportions or self.style.size
+
+    def style_scale(self, recipe: Recipe) -> float:
+        """Longer side of the painting over the result's.
+
+        With a photograph they are the same. A texture keeps the painting's own strokes: it is never
+        seen enlarged, and never larger than the result.
+        """
+        if self.style is None or self.content is not None:
+            return 1.0
+        return min(1.0, max(self.style.size) / recipe.size)
+
+    def least_size(self, recipe: Recipe, network: FeatureNetwork) -> int:
+        """Longer side in pixels of the smallest result that has the recipe's layers.
+
+        Raises:
+            SizeError: the recipe asks for less, or the painting itself is too small.
+        """
+        smallest = network.topology.smallest_size(recipe.layers)
+        deepest = recipe.layers[-1]
+        if self.content is None and self.style is not None and min(self.style.size) < smallest:
+            raise SizeError(
+                f"the painting is too small: {deepest} needs {smallest} px along its shorter side;"
+                " use a larger one, or shallower layers"
+            )
+        least = _least_side(self.proportions(recipe), smallest)
+        if self.style is not None:
+            scale = self.style_scale(recipe)
+            least = max(least, math.ceil(_least_side(self.style.size, smallest) / scale))
+        if recipe.size < least:
+            raise SizeError(
+                f"size {recipe.size} is too small: {deepest} needs {smallest} px along a "
+                f"picture's shorter side; use --size {least}, or shallower layers"
+            )
+        return least
+
+
+def read(
+    content: Source | None, style: Source | None, start: Source | None, recipe: Recipe
+) -> Given:
+    """Read the pictures that a recipe needs, and see that they are those.
+
+    Raises:
+        SettingError: one is missing, or contradicts the recipe.
+        PictureError: one cannot be read.
+    """
+    if content is None and (recipe.wants_content or recipe.init == "content"):
+        raise SettingError("content terms, and a start from the content, need a photograph")
+    if style is None and recipe.wants_style:
+        raise SettingError("style terms need a painting; without one, set style_weight to 0")
+    if content is None and style is None:
+        raise SettingError("neither a photograph nor a painting is given")
+    if content is not None and recipe.proportions is not None:
+        raise SettingError("the photograph gives the proportions; leave them out")
+    if (recipe.init == "picture") != (start is not None):
+        raise SettingError('init "picture" and a picture to start from go together')
+    pictures = (
+        None if source is None else read_picture(source) for source in (content, style, start)
+    )
+    return Given(*pictures)
+
+
+def device_for(name: str) -> torch.device:
+    """The device of a name, or the fastest for "auto".
+
+    Raises:
+        SettingError: it is not there.
+    """
+    if name == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        device = torch.device(name)
+        float(torch.zeros(1, device=device))
+    except (RuntimeError, AssertionError, NotImplementedError) as error:
+        raise SettingError(f"there is no device {name!r} here; try --device cpu") from error
+    return device
+
+
+def versions_on(device: torch.device) -> dict[str, str]:
+    """What the arithmetic depends on."""
+    return {
+        "vangram": metadata.version("vangram"),
+        "torch": torch.__version__,
+        "python": platform.python_version(),
+        "threads": str(torch.get_num_threads()),
+        "device": device.type,
+    }
+
+
+def _least_side(size: tuple[int, int], smallest: int) -> int:
+    """Longer side at which a picture's shorter side is `smallest`, rounding included."""
+    return math.ceil((smallest - 0.5) * max(size) / min(size))
