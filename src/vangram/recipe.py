@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
-from types import MappingProxyType
 from typing import Any, Literal, get_args
 
 from vangram.errors import RecipeError, SettingError
@@ -148,17 +147,20 @@ class Recipe:
         return cls(**settings)
 
 
-RECONSTRUCTION: Mapping[str, Any] = MappingProxyType(
-    {"style_weight": 0.0, "tv_weight": 0.0, "init": "noise", "levels": 1}
-)
+RECONSTRUCTION: dict[str, Any] = {
+    "style_weight": 0.0,
+    "tv_weight": 0.0,
+    "init": "noise",
+    "levels": 1,
+}
 """What content reconstruction changes of the defaults: a layer's features and nothing else, so no
 smoothness and no coarser sizes, whose features would tell more than the layer knows."""
 
-TEXTURE: Mapping[str, Any] = MappingProxyType({"content_weight": 0.0, "init": "noise"})
+TEXTURE: dict[str, Any] = {"content_weight": 0.0, "init": "noise"}
 """What texture synthesis changes of the defaults."""
 
 
-def up_to(deepest: str) -> dict[str, float]:
+def layers_up_to(deepest: str) -> dict[str, float]:
     """The first layer of each block up to that of `deepest`: the paper's cumulative layer sets.
 
     Gatys et al. 2016, figure 1: conv1_1; conv1_1 and conv2_1; ... Their weights sum to one.

@@ -2,14 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from vangram.cli import options
 from vangram.errors import OutputError, SettingError
-from vangram.recipe import Recipe, format_layers, parse_layers, parse_memory
+from vangram.recipe import (
+    RECONSTRUCTION,
+    TEXTURE,
+    Recipe,
+    layers_up_to,
+    parse_layers,
+    parse_memory,
+    parse_size,
+)
 
 app = typer.Typer(
     name="vangram",
@@ -19,33 +29,6 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-
-DEFAULT = Recipe()
-
-Output = Annotated[
-    Path, typer.Option("--output", "-o", help="Picture to write: .png, .jpg, .webp or .tif.")
-]
-Force = Annotated[bool, typer.Option("--force", help="Overwrite an existing output.")]
-Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress; errors alone.")]
-Content = Annotated[str | None, typer.Option(help="Where the photograph is now.")]
-Style = Annotated[str | None, typer.Option(help="Where the painting is now.")]
-Start = Annotated[str | None, typer.Option(help="Where the first picture is now.")]
-_WEIGHTS = "Weights"
-_METHOD = "Method"
-_WATCHING = "Watching"
-
-Preview = Annotated[
-    Path | None,
-    typer.Option(
-        help="Write the picture here as it grows, every few seconds.", rich_help_panel=_WATCHING
-    ),
-]
-Timelapse = Annotated[
-    Path | None,
-    typer.Option(
-        help="Write an animated .webp of how the picture came about.", rich_help_panel=_WATCHING
-    ),
-]
 
 
 def _show_version(wanted: bool) -> None:
@@ -67,81 +50,35 @@ def vangram(
 
 @app.command()
 def stylize(
-    photo: Annotated[str, typer.Argument(metavar="PHOTO", help="Picture that gives the content.")],
-    painting: Annotated[
-        str, typer.Argument(metavar="PAINTING", help="Picture that gives the style.")
-    ],
-    output: Output,
-    size: Annotated[int, typer.Option(help="Longer side of the result in pixels.")] = DEFAULT.size,
-    steps: Annotated[
-        int, typer.Option(help="Optimiser steps at full size; a quarter at each coarser one.")
-    ] = DEFAULT.steps,
+    photo: options.Photo,
+    painting: options.Painted,
+    output: options.Output,
+    size: options.Size = options.DEFAULT.size,
+    steps: options.Steps = options.DEFAULT.steps,
     init: Annotated[
         str, typer.Option(help="Start from: content, noise, or a picture's path.")
-    ] = DEFAULT.init,
-    seed: Annotated[int, typer.Option(help="Of the noise to start from.")] = DEFAULT.seed,
-    force: Force = False,
-    content_weight: Annotated[
-        float, typer.Option(help="How much the photograph counts.", rich_help_panel=_WEIGHTS)
-    ] = DEFAULT.content_weight,
-    style_weight: Annotated[
-        float, typer.Option(help="How much the painting counts.", rich_help_panel=_WEIGHTS)
-    ] = DEFAULT.style_weight,
-    tv_weight: Annotated[
-        float, typer.Option(help="How much smoothness counts.", rich_help_panel=_WEIGHTS)
-    ] = DEFAULT.tv_weight,
-    content_layers: Annotated[
-        str, typer.Option(help="Layers, with weights if need be.", rich_help_panel=_WEIGHTS)
-    ] = format_layers(DEFAULT.content_layers),
-    style_layers: Annotated[
-        str, typer.Option(help="Layers, with weights if need be.", rich_help_panel=_WEIGHTS)
-    ] = format_layers(DEFAULT.style_layers),
-    units: Annotated[
-        str,
-        typer.Option(
-            help="relative: each term over what its target weighs; paper: the literal formulas.",
-            rich_help_panel=_WEIGHTS,
-        ),
-    ] = DEFAULT.units,
-    network: Annotated[
-        str, typer.Option(help="Whose features are compared.", rich_help_panel=_METHOD)
-    ] = DEFAULT.network,
-    optimizer: Annotated[
-        str, typer.Option(help="lbfgs or adam.", rich_help_panel=_METHOD)
-    ] = DEFAULT.optimizer,
-    levels: Annotated[
-        int | None,
-        typer.Option(
-            help="Sizes on the way, each twice the last.  [default: as many as make sense]",
-            rich_help_panel=_METHOD,
-        ),
-    ] = DEFAULT.levels,
-    memory: Annotated[
-        str | None,
-        typer.Option(
-            help="What the run may take, as 4GB.  [default: a safe part of what is free]",
-            rich_help_panel=_METHOD,
-        ),
-    ] = None,
-    tile: Annotated[
-        int | None,
-        typer.Option(
-            help="Pixels a side of the tiles to work in.  [default: as the memory suffices]",
-            rich_help_panel=_METHOD,
-        ),
-    ] = DEFAULT.tile,
-    device: Annotated[
-        str, typer.Option(help="auto, cpu, cuda, ...", rich_help_panel=_METHOD)
-    ] = DEFAULT.device,
-    precision: Annotated[
-        str,
-        typer.Option(
-            help="float32; tf32: faster on a GPU, to two digits.", rich_help_panel=_METHOD
-        ),
-    ] = DEFAULT.precision,
-    preview: Preview = None,
-    timelapse: Timelapse = None,
-    quiet: Quiet = False,
+    ] = options.DEFAULT.init,
+    seed: options.Seed = options.DEFAULT.seed,
+    force: options.Force = False,
+    content_weight: options.ContentWeight = options.DEFAULT.content_weight,
+    style_weight: options.StyleWeight = options.DEFAULT.style_weight,
+    tv_weight: options.TvWeight = options.DEFAULT.tv_weight,
+    content_layers: options.Layers = options.CONTENT_LAYERS,
+    style_layers: options.Layers = options.STYLE_LAYERS,
+    units: options.Units = options.DEFAULT.units,
+    network: options.Network = options.DEFAULT.network,
+    parameters: options.Parameters = None,
+    pooling: options.Pooling = options.DEFAULT.pooling,
+    normalise: options.Normalise = options.DEFAULT.normalise,
+    optimizer: options.Optimizer = options.DEFAULT.optimizer,
+    levels: options.Levels = options.DEFAULT.levels,
+    memory: options.Memory = None,
+    tile: options.Tile = options.DEFAULT.tile,
+    device: options.Device = options.DEFAULT.device,
+    precision: options.Precision = options.DEFAULT.precision,
+    preview: options.Preview = None,
+    timelapse: options.Timelapse = None,
+    quiet: options.Quiet = False,
 ) -> None:
     """Repaint PHOTO in the style of PAINTING.
 
@@ -161,6 +98,8 @@ def stylize(
         style_layers=parse_layers(style_layers),
         units=units,  # type: ignore[arg-type]
         network=network,
+        pooling=pooling,  # type: ignore[arg-type]
+        normalise=normalise,
         optimizer=optimizer,  # type: ignore[arg-type]
         levels=levels,
         memory=None if memory is None else parse_memory(memory),
@@ -168,14 +107,142 @@ def stylize(
         device=device,
         precision=precision,  # type: ignore[arg-type]
     )
+    inputs = {"content": photo, "style": painting, "start": start, "parameters": parameters}
+    _make(recipe, inputs, output, force, preview, timelapse, quiet)
+
+
+@app.command()
+def reconstruct(
+    photo: options.Photo,
+    output: options.Output,
+    layer: Annotated[
+        str, typer.Option(help="Layer to go by, or several, with weights if need be.")
+    ] = options.CONTENT_LAYERS,
+    size: options.Size = options.DEFAULT.size,
+    steps: options.Steps = options.DEFAULT.steps,
+    seed: options.Seed = options.DEFAULT.seed,
+    force: options.Force = False,
+    tv_weight: options.TvWeight = RECONSTRUCTION["tv_weight"],
+    units: options.Units = options.DEFAULT.units,
+    network: options.Network = options.DEFAULT.network,
+    parameters: options.Parameters = None,
+    pooling: options.Pooling = options.DEFAULT.pooling,
+    normalise: options.Normalise = options.DEFAULT.normalise,
+    optimizer: options.Optimizer = options.DEFAULT.optimizer,
+    levels: options.Levels = RECONSTRUCTION["levels"],
+    memory: options.Memory = None,
+    tile: options.Tile = options.DEFAULT.tile,
+    device: options.Device = options.DEFAULT.device,
+    precision: options.Precision = options.DEFAULT.precision,
+    preview: options.Preview = None,
+    timelapse: options.Timelapse = None,
+    quiet: options.Quiet = False,
+) -> None:
+    """Show what a layer knows of PHOTO: from noise, a picture with the same features there.
+
+    Low layers give back nearly the pixels, high ones what is where.
+    """
+    settings = RECONSTRUCTION | {
+        "size": size,
+        "steps": steps,
+        "seed": seed,
+        "content_layers": parse_layers(layer),
+        "tv_weight": tv_weight,
+        "units": units,
+        "network": network,
+        "pooling": pooling,
+        "normalise": normalise,
+        "optimizer": optimizer,
+        "levels": levels,
+        "memory": None if memory is None else parse_memory(memory),
+        "tile": tile,
+        "device": device,
+        "precision": precision,
+    }
+    inputs = {"content": photo, "parameters": parameters}
+    _make(Recipe(**settings), inputs, output, force, preview, timelapse, quiet)
+
+
+@app.command()
+def texture(
+    painting: options.Painted,
+    output: options.Output,
+    size: Annotated[
+        str,
+        typer.Option(help="Longer side in pixels, or width and height, as 1024x768."),
+    ] = str(options.DEFAULT.size),
+    steps: options.Steps = options.DEFAULT.steps,
+    seed: options.Seed = options.DEFAULT.seed,
+    force: options.Force = False,
+    layers: Annotated[
+        str | None,
+        typer.Option(help=f"Layers, with weights if need be.  [default: {options.STYLE_LAYERS}]"),
+    ] = None,
+    up_to: Annotated[
+        str | None, typer.Option(help="relu1_1 to this one: relu3_1 is relu1_1,relu2_1,relu3_1.")
+    ] = None,
+    tv_weight: options.TvWeight = options.DEFAULT.tv_weight,
+    units: options.Units = options.DEFAULT.units,
+    network: options.Network = options.DEFAULT.network,
+    parameters: options.Parameters = None,
+    pooling: options.Pooling = options.DEFAULT.pooling,
+    normalise: options.Normalise = options.DEFAULT.normalise,
+    optimizer: options.Optimizer = options.DEFAULT.optimizer,
+    levels: options.Levels = options.DEFAULT.levels,
+    memory: options.Memory = None,
+    tile: options.Tile = options.DEFAULT.tile,
+    device: options.Device = options.DEFAULT.device,
+    precision: options.Precision = options.DEFAULT.precision,
+    preview: options.Preview = None,
+    timelapse: options.Timelapse = None,
+    quiet: options.Quiet = False,
+) -> None:
+    """Make a texture of any size: from noise, a picture with PAINTING's Gram matrices."""
+    if layers is not None and up_to is not None:
+        raise SettingError("--layers and --up-to say the same twice; give one of them")
+    longer, proportions = parse_size(size)
+    settings = TEXTURE | {
+        "size": longer,
+        "proportions": proportions,
+        "steps": steps,
+        "seed": seed,
+        "style_layers": layers_up_to(up_to)
+        if up_to
+        else parse_layers(layers or options.STYLE_LAYERS),
+        "tv_weight": tv_weight,
+        "units": units,
+        "network": network,
+        "pooling": pooling,
+        "normalise": normalise,
+        "optimizer": optimizer,
+        "levels": levels,
+        "memory": None if memory is None else parse_memory(memory),
+        "tile": tile,
+        "device": device,
+        "precision": precision,
+    }
+    inputs = {"style": painting, "parameters": parameters}
+    _make(Recipe(**settings), inputs, output, force, preview, timelapse, quiet)
+
+
+def _make(
+    recipe: Recipe,
+    inputs: Mapping[str, str | None],
+    output: Path,
+    force: bool,
+    preview: Path | None,
+    timelapse: Path | None,
+    quiet: bool,
+) -> None:
+    """Check all that can be checked before anything is read, then run."""
     _check_timelapse(timelapse)
     _check_unfinished(output, force)
-    _check_outputs(output, preview, timelapse, inputs=(photo, painting, start), force=force)
+    _check_outputs(output, preview, timelapse, inputs=tuple(inputs.values()), force=force)
 
     from vangram.cli.run import Watching, carry_out
     from vangram.stylize import Run
 
-    run = Run.prepare(photo, painting, start=start, recipe=recipe)
+    run = Run.prepare(**inputs, recipe=recipe)
     carry_out(run, output, Watching(preview, timelapse, quiet))
 
 
@@ -186,11 +253,12 @@ def rerun(
         Path | None,
         typer.Option("--output", "-o", help="Picture to write.  [default: PICTURE-rerun]"),
     ] = None,
-    content: Content = None,
-    style: Style = None,
-    start: Start = None,
-    force: Force = False,
-    quiet: Quiet = False,
+    content: options.Content = None,
+    style: options.Style = None,
+    start: options.Start = None,
+    parameters: options.ParametersNow = None,
+    force: options.Force = False,
+    quiet: options.Quiet = False,
 ) -> None:
     """Make PICTURE again from the recipe that it carries.
 
@@ -203,7 +271,8 @@ def rerun(
 
     record = recorded(picture)
     target = output or Path(picture).with_stem(f"{Path(picture).stem}-rerun")
-    inputs = find_inputs(record, picture, {"content": content, "style": style, "start": start})
+    given = {"content": content, "style": style, "start": start, "parameters": parameters}
+    inputs = find_inputs(record, picture, given)
     _check_unfinished(target, force)
     _check_outputs(target, inputs=(picture, *inputs.values()), force=force)
     run = Run.prepare(**inputs, recipe=record.recipe)
@@ -219,15 +288,16 @@ def resume(
     output: Annotated[
         Path, typer.Argument(metavar="PICTURE", help="The output of the run that was stopped.")
     ],
-    content: Content = None,
-    style: Style = None,
-    start: Start = None,
+    content: options.Content = None,
+    style: options.Style = None,
+    start: options.Start = None,
+    parameters: options.ParametersNow = None,
     force: Annotated[
         bool, typer.Option("--force", help="Overwrite an existing preview or timelapse.")
     ] = False,
-    preview: Preview = None,
-    timelapse: Timelapse = None,
-    quiet: Quiet = False,
+    preview: options.Preview = None,
+    timelapse: options.Timelapse = None,
+    quiet: options.Quiet = False,
 ) -> None:
     """Go on with a run that was stopped, killed or interrupted, from its last checkpoint.
 
@@ -245,7 +315,7 @@ def resume(
     _check_timelapse(timelapse)
     with closing(Checkpoints(output)) as checkpoints:
         record = unfinished(checkpoints, output)
-        given = {"content": content, "style": style, "start": start}
+        given = {"content": content, "style": style, "start": start, "parameters": parameters}
         inputs = find_inputs(record, str(output), given)
         _check_outputs(output, inputs=tuple(inputs.values()), force=True)
         _check_outputs(preview, timelapse, inputs=(str(output), *inputs.values()), force=force)
@@ -269,10 +339,10 @@ def _check_unfinished(output: Path, force: bool) -> None:
 
 @app.command()
 def verify(
-    network: Annotated[str, typer.Option(help="Whose gradients.")] = DEFAULT.network,
+    network: Annotated[str, typer.Option(help="Whose gradients.")] = options.DEFAULT.network,
     size: Annotated[int, typer.Option(help="Pixels a side of the picture.")] = 320,
     tile: Annotated[int, typer.Option(help="Pixels a side of the tiles.")] = 128,
-    units: Annotated[str, typer.Option(help="relative or paper.")] = DEFAULT.units,
+    units: Annotated[str, typer.Option(help="relative or paper.")] = options.DEFAULT.units,
 ) -> None:
     """Check on this machine that every fast way gives what the slow one gives.
 

@@ -1,0 +1,88 @@
+"""Arguments and options that several commands share, each with its one help text."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from vangram.recipe import Recipe, format_layers
+
+DEFAULT = Recipe()
+CONTENT_LAYERS = format_layers(DEFAULT.content_layers)
+STYLE_LAYERS = format_layers(DEFAULT.style_layers)
+
+
+def _grouped(panel: str) -> Any:
+    """`typer.Option` under a heading of the help."""
+
+    def option(*names: str, help: str) -> Any:
+        return typer.Option(*names, help=help, rich_help_panel=panel)
+
+    return option
+
+
+_weight = _grouped("Weights")
+_method = _grouped("Method")
+_watching = _grouped("Watching")
+
+Photo = Annotated[str, typer.Argument(metavar="PHOTO", help="Picture that gives the content.")]
+Painted = Annotated[str, typer.Argument(metavar="PAINTING", help="Picture that gives the style.")]
+Output = Annotated[
+    Path, typer.Option("--output", "-o", help="Picture to write: .png, .jpg, .webp or .tif.")
+]
+Size = Annotated[int, typer.Option(help="Longer side of the result in pixels.")]
+Steps = Annotated[
+    int, typer.Option(help="Optimiser steps at full size; a quarter at each coarser one.")
+]
+Seed = Annotated[int, typer.Option(help="Of the noise to start from.")]
+Force = Annotated[bool, typer.Option("--force", help="Overwrite an existing output.")]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress; errors alone.")]
+
+ContentWeight = Annotated[float, _weight(help="How much the photograph counts.")]
+StyleWeight = Annotated[float, _weight(help="How much the painting counts.")]
+TvWeight = Annotated[float, _weight(help="How much smoothness counts.")]
+Layers = Annotated[str, _weight(help="Layers, with weights if need be.")]
+Units = Annotated[
+    str,
+    _weight(help="relative: each term over what its target weighs; paper: the literal formulas."),
+]
+
+Network = Annotated[str, _method(help="Whose features are compared: see `vangram networks`.")]
+Parameters = Annotated[
+    str | None, _method(help="A .pth or .safetensors file of the network's parameters.")
+]
+Pooling = Annotated[str, _method(help="max or average, between the network's blocks.")]
+Normalise = Annotated[
+    bool, _method("--normalise", help="Give each of the network's channels a mean activation of 1.")
+]
+Optimizer = Annotated[str, _method(help="lbfgs or adam.")]
+Levels = Annotated[
+    int | None,
+    _method(help="Sizes on the way, each twice the last.  [default: as many as make sense]"),
+]
+Memory = Annotated[
+    str | None,
+    _method(help="What the run may take, as 4GB.  [default: a safe part of what is free]"),
+]
+Tile = Annotated[
+    int | None,
+    _method(help="Pixels a side of the tiles to work in.  [default: as the memory suffices]"),
+]
+Device = Annotated[str, _method(help="auto, cpu, cuda, ...")]
+Precision = Annotated[str, _method(help="float32; tf32: faster on a GPU, to two digits.")]
+
+Preview = Annotated[
+    Path | None, _watching(help="Write the picture here as it grows, every few seconds.")
+]
+Timelapse = Annotated[
+    Path | None, _watching(help="Write an animated .webp of how the picture came about.")
+]
+
+Content = Annotated[str | None, typer.Option(help="Where the photograph is now.")]
+Style = Annotated[str | None, typer.Option(help="Where the painting is now.")]
+Start = Annotated[str | None, typer.Option(help="Where the first picture is now.")]
+ParametersNow = Annotated[
+    str | None, typer.Option("--parameters", help="Where the network's file is now.")
+]
