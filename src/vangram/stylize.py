@@ -26,7 +26,7 @@ from torch import Tensor
 from vangram.engines import engine_for
 from vangram.errors import SettingError, SizeError
 from vangram.images import Picture, fit, read_picture, resize, write_picture
-from vangram.networks import FeatureNetwork, load_network, network_sha256
+from vangram.networks import FeatureNetwork, load_network
 from vangram.objective import Objective
 from vangram.optimize import (
     LBFGS,
@@ -147,7 +147,7 @@ class StyleTransfer:
             content=Input(photograph.name, photograph.sha256),
             style=Input(painting.name, painting.sha256),
             start=None if first is None else Input(first.name, first.sha256),
-            network_sha256=network_sha256(recipe.network),
+            network_sha256=network.sha256,
             versions=_versions(device),
         )
         smallest = network.topology.smallest_size(recipe.layers)
