@@ -18,6 +18,7 @@ from vangram.networks import (
     FeatureNetwork,
     load_network,
     parameters_path,
+    shipped_means,
 )
 
 LARGEST_FILE = 4_000_000
@@ -84,7 +85,7 @@ def test_network_normalises_inside() -> None:
 
 
 def test_unknown_network_is_refused_with_those_there_are() -> None:
-    for function in (load_network, parameters_path):
+    for function in (load_network, parameters_path, shipped_means):
         with pytest.raises(NetworkError) as caught:
             function("vgg20")
         assert str(caught.value) == f"no network 'vgg20'; there are {', '.join(NETWORKS)}"

@@ -3,6 +3,7 @@
 from vangram.networks.cache import known_sha256, parameters_path
 from vangram.networks.feature_network import FeatureNetwork
 from vangram.networks.load import load_network
+from vangram.networks.normalise import channel_means, normalise, shipped_means
 from vangram.networks.registry import NETWORKS, Network
 from vangram.networks.topology import Topology
 from vangram.networks.trace import WHOLE, Trace, Windows
@@ -15,7 +16,10 @@ __all__ = [
     "Topology",
     "Trace",
     "Windows",
+    "channel_means",
     "known_sha256",
     "load_network",
+    "normalise",
     "parameters_path",
+    "shipped_means",
 ]

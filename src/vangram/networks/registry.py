@@ -62,6 +62,8 @@ class Network:
     """Where to download it, tried in order; none: it ships with the package."""
     order: Literal["RGB", "BGR"] = "RGB"
     """Of the first filters' input channels, in a file with torchvision's names."""
+    means: str | None = None
+    """File of this package with the channels' mean activations, for `normalise`."""
 
 
 def _original(topology: Topology, file: str, size: int) -> Network:
@@ -98,6 +100,7 @@ NETWORKS = {
         "vgg19-lite.safetensors",
         licence="Apache-2.0; see its model card",
         size=3_098_360,
+        means="vgg19-lite-means.safetensors",
     ),
     "vgg19": _torchvision(VGG19, "vgg19-dcbb9e9d.pth", 574_673_361),
     "vgg16": _torchvision(VGG16, "vgg16-397923af.pth", 553_433_881),
