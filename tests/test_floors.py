@@ -50,7 +50,7 @@ ABSENT = {
     "vangram.record": HEAVY | SCREEN,
     "vangram.cli.commands": HEAVY,
     "vangram.losses": {"safetensors"} | PICTURES | SCREEN,
-    "vangram.networks": PICTURES | SCREEN,
+    "vangram.networks": {"requests"} | PICTURES | SCREEN,
     "vangram.images": {"safetensors"} | SCREEN,
     "vangram.engines": PICTURES | SCREEN,
     "vangram.optimize": PICTURES | SCREEN,

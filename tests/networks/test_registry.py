@@ -16,6 +16,7 @@ from vangram.errors import NetworkError
 from vangram.networks import (
     NETWORKS,
     FeatureNetwork,
+    fetch_network,
     load_network,
     parameters_path,
     shipped_means,
@@ -85,7 +86,7 @@ def test_network_normalises_inside() -> None:
 
 
 def test_unknown_network_is_refused_with_those_there_are() -> None:
-    for function in (load_network, parameters_path, shipped_means):
+    for function in (load_network, parameters_path, fetch_network, shipped_means):
         with pytest.raises(NetworkError) as caught:
             function("vgg20")
         assert str(caught.value) == f"no network 'vgg20'; there are {', '.join(NETWORKS)}"
@@ -97,6 +98,10 @@ def test_networks_sha256_is_that_of_the_file(lite: FeatureNetwork) -> None:
 
 def test_size_told_is_that_of_the_file() -> None:
     assert NETWORKS["vgg19-lite"].size == len(parameters())
+
+
+def test_lite_is_fetched_from_the_package(lite: FeatureNetwork) -> None:
+    assert fetch_network("vgg19-lite").read_bytes() == parameters()
 
 
 def test_missing_file_is_a_network_error(replaced: Path) -> None:

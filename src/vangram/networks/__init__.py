@@ -1,6 +1,7 @@
 """Networks: pictures to features. The only place that knows what a network wants as input."""
 
 from vangram.networks.cache import known_sha256, parameters_path
+from vangram.networks.download import fetch_network
 from vangram.networks.feature_network import FeatureNetwork
 from vangram.networks.load import load_network
 from vangram.networks.normalise import channel_means, normalise, shipped_means
@@ -17,6 +18,7 @@ __all__ = [
     "Trace",
     "Windows",
     "channel_means",
+    "fetch_network",
     "known_sha256",
     "load_network",
     "normalise",
