@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from vangram.cli.networks import networks
 from vangram.errors import OutputError, SettingError
 from vangram.recipe import Recipe, format_layers, parse_layers, parse_memory
 
@@ -19,6 +20,8 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+
+app.add_typer(networks, name="networks")
 
 DEFAULT = Recipe()
 
