@@ -133,6 +133,19 @@ def test_file_that_is_here_is_not_fetched_again(server: FileServer) -> None:
     assert server.asked == []
 
 
+def test_file_that_is_here_is_found_where_nothing_can_be_written(
+    server: FileServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def denied(path: str) -> None:
+        raise PermissionError(errno.EACCES, "Permission denied")
+
+    path = fetch_network("fake")
+    monkeypatch.setattr("filelock.FileLock", denied)
+    assert fetch_network("fake") == path
+    path.unlink()
+    refused("cannot be written (Permission denied)", "TORCH_HOME")
+
+
 def test_damaged_file_that_is_here_is_fetched_anew(server: FileServer) -> None:
     fetch_network("fake").write_bytes(CONTENT[:-1])
     assert fetch_network("fake").read_bytes() == CONTENT

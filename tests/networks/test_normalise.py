@@ -86,11 +86,14 @@ def test_almost_dead_channel_is_not_blown_up() -> None:
 
 
 def test_trace_after_normalising_is_of_the_new_filters() -> None:
-    network, picture = he_initialised(NARROW_VGG19), PICTURES[0]
-    Trace(network, picture, ["relu2_1"])
+    network, image = he_initialised(NARROW_VGG19), PICTURES[0].clone().requires_grad_()
+    Trace(network, PICTURES[0], ["relu2_1"]).pull_back(lambda layer, f: torch.ones_like(f))
     normalise(network, channel_means(network, PICTURES))
-    got = Trace(network, picture, ["relu2_1"]).features["relu2_1"]
-    assert relative_error(got, network(picture, ["relu2_1"])["relu2_1"]) < EXACT
+    trace, wanted = Trace(network, PICTURES[0], ["relu2_1"]), network(image, ["relu2_1"])["relu2_1"]
+    assert relative_error(trace.features["relu2_1"], wanted.detach()) < EXACT
+    (gradient,) = torch.autograd.grad(wanted.sum(), image)
+    got = trace.pull_back(lambda layer, f: torch.ones_like(f))
+    assert relative_error(got, gradient) < EXACT
 
 
 def test_means_are_over_positions_of_all_pictures(narrow: FeatureNetwork) -> None:

@@ -72,13 +72,20 @@ def fetch_network(name: str, progress: Progress | None = None) -> Path:
     from filelock import FileLock
 
     with _writing(name, path):
+        if _is_here(path):  # perhaps in a place that cannot be written to
+            return path
         path.parent.mkdir(parents=True, exist_ok=True)
         with FileLock(f"{path}.lock"):
-            if path.exists() and is_right(path, found := sha256_of(path)):
-                pin(path, found)
-                return path
-            _fetch(name, network, path, progress or (lambda done, total: None))
+            if not _is_here(path):
+                _fetch(name, network, path, progress or (lambda done, total: None))
     return path
+
+
+def _is_here(path: Path) -> bool:
+    if not path.exists() or not is_right(path, found := sha256_of(path)):
+        return False
+    pin(path, found)
+    return True
 
 
 @contextmanager

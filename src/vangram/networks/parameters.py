@@ -22,6 +22,12 @@ from vangram.errors import LayerError, NetworkError
 from vangram.files import quoted, reason
 from vangram.networks.topology import Topology
 
+DAMAGE = (
+    SafetensorError, RuntimeError, ValueError, EOFError, LookupError, TypeError, AttributeError,
+    AssertionError, zipfile.BadZipFile,
+)  # fmt: skip
+"""What torch and safetensors tell of a damaged file by, in many lines."""
+
 
 @dataclass(frozen=True)
 class _File:
@@ -83,10 +89,7 @@ def _told(path: Path, remedy: str) -> Iterator[None]:
         runs = "GLOBAL" in str(error) or "Unsupported class" in str(error)
         fault = "wants to run code, which was not done" if runs else "is damaged"
         cause = error
-    except (SafetensorError, RuntimeError, ValueError, EOFError, KeyError, TypeError) as error:
-        # torch tells of a damaged file in any of these, and in many lines.
-        fault, cause = f"is damaged ({type(error).__name__})", error
-    except (AttributeError, IndexError, AssertionError, zipfile.BadZipFile) as error:
+    except DAMAGE as error:
         fault, cause = f"is damaged ({type(error).__name__})", error
     raise NetworkError(f"{quoted(path)} {fault}; {remedy}") from cause
 

@@ -25,7 +25,9 @@ VGG19 = Topology(
 
 The average's scales were measured over a hundred photographs of 256 px, in the original network
 with max pooling (`training.figures`), the first three of them; the fourth is the third's, as no
-parameters behind it were at hand.
+parameters behind it were at hand. Smooth pictures excite some filters more, so that averages come
+in stronger behind the next convolutions: 1.06 times as strong as maxima at relu2_1, 1.4 at relu3_1,
+where without scales it would be 0.8 and 0.6.
 """
 
 VGG16 = replace(VGG19, depths=(2, 2, 3, 3, 3))
