@@ -22,7 +22,6 @@ import torch
 
 from benchmarks.evaluation import CONTENT_LAYER, made
 from vangram.cli.allocator import keep_freed_memory
-from vangram.engines import engine_for
 from vangram.optimize import Checkpoint, Level, write_checkpoint
 from vangram.plan import Means, has_room_for_winograd
 from vangram.recipe import parse_memory
@@ -91,7 +90,7 @@ def take_a_step(run: Run) -> float:
 def evaluate(run: Run) -> float:
     """One evaluation with the picture it begins with; its seconds."""
     (level,) = run.levels
-    engine = engine_for(level.size, run.means(level).tile, run.network, run.objective(level))
+    engine = run.engine(level, run.objective(level))
     image = run.first(level)
     began = time.perf_counter()
     engine(image)

@@ -29,6 +29,7 @@ FLOORS = {
     "objective": 2,
     "engines": 2,
     "optimize": 3,
+    "explain": 4,
     "given": 4,
     "painting": 4,
     "plan": 4,
@@ -52,11 +53,12 @@ ABSENT = {
     "vangram.record": HEAVY | SCREEN,
     "vangram.cli.commands": HEAVY,
     "vangram.losses": {"safetensors"} | PICTURES | SCREEN,
-    "vangram.networks": PICTURES | SCREEN,
+    "vangram.networks": {"requests"} | PICTURES | SCREEN,
     "vangram.images": {"safetensors"} | SCREEN,
     "vangram.engines": PICTURES | SCREEN,
     "vangram.optimize": PICTURES | SCREEN,
     "vangram.painting": SCREEN,
+    "vangram.explain": SCREEN,
     "vangram.stylize": SCREEN,
 }
 """What a fresh process has not loaded after importing a module."""

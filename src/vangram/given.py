@@ -14,10 +14,19 @@ from PIL.Image import Image
 from torch import Tensor
 
 from vangram.errors import SettingError, SizeError
-from vangram.images import Picture, read_picture
-from vangram.networks import FeatureNetwork
+from vangram.images import Picture, fit, read_picture, resize
+from vangram.networks import (
+    FeatureNetwork,
+    channel_means,
+    load_network,
+    normalise,
+    shipped_means,
+)
 from vangram.recipe import Recipe
 from vangram.record import Input
+
+NORMALISED_OVER = 512
+"""Pixels of the longer side of pictures that a network is normalised over."""
 
 Source = str | os.PathLike[str] | Image | Tensor
 """A picture: a file, a Pillow image, or a tensor (3, H, W) in [0, 1]."""
@@ -108,6 +117,39 @@ def read(
         None if source is None else read_picture(source) for source in (content, style, start)
     )
     return Given(*pictures)
+
+
+def network_for(
+    recipe: Recipe, given: Given, parameters: str | os.PathLike[str] | None, device: torch.device
+) -> FeatureNetwork:
+    """The recipe's network, as deep as its layers.
+
+    Args:
+        recipe: name, layers, pooling, whether to normalise, precision.
+        given: pictures to normalise over, where no figures are shipped.
+        parameters: a file to read instead of the network's own.
+        device: where it is to be.
+
+    Raises:
+        LayerError: a layer is unknown, or the file ends before it.
+        NetworkError: the network is unknown, or its file is missing or damaged.
+    """
+    network = load_network(
+        recipe.network, device, recipe.layers, parameters=parameters, pooling=recipe.pooling
+    )
+    network.tf32 = recipe.precision == "tf32"
+    if recipe.normalise:
+        measured = parameters is None and recipe.pooling == "max"
+        means = shipped_means(recipe.network) if measured else None
+        if means is None:
+            sizes = (fit(picture.size, min(recipe.size, NORMALISED_OVER)) for picture in given)
+            pictures = (
+                resize(picture.pixels, size).to(device)
+                for picture, size in zip(given, sizes, strict=True)
+            )
+            means = channel_means(network, pictures)
+        normalise(network, means)
+    return network
 
 
 def device_for(name: str) -> torch.device:

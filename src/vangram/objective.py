@@ -10,8 +10,8 @@ of the whole picture, and nothing else of it.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -27,7 +27,7 @@ from vangram.losses import (
     total_variation_grad,
 )
 from vangram.networks import WHOLE, FeatureNetwork, Windows
-from vangram.recipe import Recipe
+from vangram.recipe import Recipe, Units
 from vangram.storage import IN_MEMORY, Storage, bands
 from vangram.targets import content_targets, style_targets
 
@@ -105,7 +105,7 @@ class Objective:
     positions: Mapping[str, int]
     """Layer -> M, the positions of the image's features there."""
     weighs: Mapping[str, float]
-    """"content relu4_1" -> what one unit of that term is in the literal formulas."""
+    """"content relu4_1" -> what the literal formula gives for features of zero."""
     storage: Storage = IN_MEMORY
     """Where tensors of the picture's size live."""
 
@@ -155,8 +155,6 @@ class Objective:
             weighs[f"content {layer}"] = _weight(features, storage)
         for layer, target in grams.items():
             weighs[f"style {layer}"] = float(gram_loss(target * positions[layer], positions[layer]))
-        if recipe.units == "paper":
-            weighs = dict.fromkeys(weighs, 1.0)
         weighs = {name: weight or 1.0 for name, weight in weighs.items()}
         return cls(recipe, found, grams, positions, weighs, storage)
 
@@ -237,8 +235,35 @@ class Objective:
                 gradient[..., rows, :].add_(total_variation_grad(image, rows), alpha=slope)
                 self.storage.release()
 
+    def unit(self, kind: str, layer: str) -> float:
+        """What one unit of a term is in the literal formulas."""
+        return 1.0 if self.recipe.units == "paper" else self.weighs[f"{kind} {layer}"]
+
+    def recipe_in(self, units: Units) -> Recipe:
+        """A recipe in other units with the same loss, at this size and with these pictures.
+
+        A weight in `paper` units is one in `relative` units over what the target weighs. α and β
+        are taken into the layers' weights.
+        """
+
+        def converted(kind: str, layers: Iterable[str]) -> dict[str, float]:
+            return {
+                layer: self._slope(kind, layer)
+                * (self.weighs[f"{kind} {layer}"] if units == "relative" else 1.0)
+                for layer in layers
+            }
+
+        return replace(
+            self.recipe,
+            units=units,
+            content_weight=float(bool(self.content)),
+            style_weight=float(bool(self.style)),
+            content_layers=converted("content", self.content),
+            style_layers=converted("style", self.style),
+        )
+
     def _term(self, kind: str, layer: str, literal: Tensor) -> Term:
-        value = float(literal) / self.weighs[f"{kind} {layer}"]
+        value = float(literal) / self.unit(kind, layer)
         return Term(kind, layer, value, self._weight(kind, layer))
 
     def _weight(self, kind: str, layer: str) -> float:
@@ -248,7 +273,7 @@ class Objective:
 
     def _slope(self, kind: str, layer: str) -> float:
         """What the loss gains per unit of a literal term."""
-        return self._weight(kind, layer) / self.weighs[f"{kind} {layer}"]
+        return self._weight(kind, layer) / self.unit(kind, layer)
 
 
 def _given(picture: Tensor | None, kind: str) -> Tensor:

@@ -160,6 +160,19 @@ TEXTURE: dict[str, Any] = {"content_weight": 0.0, "init": "noise"}
 """What texture synthesis changes of the defaults."""
 
 
+def as_options(recipe: Recipe, *names: str) -> list[str]:
+    """Some settings as the command line wants them: "--units", "paper", ..."""
+    words = []
+    for name in names:
+        value = getattr(recipe, name)
+        if isinstance(value, bool):
+            words += [f"--{name}"] if value else []
+            continue
+        text = format_layers(value) if isinstance(value, Mapping) else f"{value}"
+        words += ["--" + name.replace("_", "-"), text]
+    return words
+
+
 def layers_up_to(deepest: str) -> dict[str, float]:
     """The first layer of each block up to that of `deepest`: the paper's cumulative layer sets.
 

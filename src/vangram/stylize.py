@@ -20,14 +20,15 @@ import torch
 from torch import Tensor
 
 from vangram.engines import engine_for
-from vangram.given import Given, Source, device_for, read, versions_on
+from vangram.given import Given, Source, device_for, network_for, read, versions_on
 from vangram.images import Picture, fit, resize
-from vangram.networks import FeatureNetwork, load_network, network_sha256
+from vangram.networks import FeatureNetwork
 from vangram.objective import Objective
 from vangram.optimize import (
     LBFGS,
     Adam,
     Descent,
+    Evaluate,
     Level,
     Optimizer,
     Position,
@@ -38,7 +39,7 @@ from vangram.optimize import (
 from vangram.painting import Painting
 from vangram.plan import Means, free_memory, has_room_for_winograd, means_for, work_of
 from vangram.recipe import RECONSTRUCTION, TEXTURE, Recipe
-from vangram.record import Record
+from vangram.record import Input, Record
 from vangram.storage import IN_MEMORY, SpilledStorage, Storage, bands, return_freed_memory
 
 NOISE = 0.04
@@ -149,6 +150,10 @@ class Run:
             self.recipe, self.network, content, style, means.tile, storage, level.size
         )
 
+    def engine(self, level: Level, objective: Objective) -> Evaluate:
+        """Value and gradient of a level's objective: whole or in tiles, as the memory allows."""
+        return engine_for(level.size, self.means(level).tile, self.network, objective)
+
     @classmethod
     def prepare(
         cls,
@@ -161,20 +166,22 @@ class Run:
     ) -> Run:
         """Read and check everything that is needed, and compute nothing yet.
 
-        Args and errors as `stylize`; a picture that no term needs may be left out, and a whole
-        `recipe` may be given, which settings then change.
+        Args and errors as `stylize`; a picture that no term needs may be left out, `parameters` may
+        be a file to read the network from, and a whole `recipe` may be given, which settings then
+        change.
         """
         recipe = replace(settings.pop("recipe", None) or Recipe(), **settings)
         if start is not None and "init" not in settings:
             recipe = replace(recipe, init="picture")
         given = read(content, style, start, recipe)
         device = device_for(recipe.device)
-        network = load_network(recipe.network, device)
-        network.tf32 = recipe.precision == "tf32"
+        network = network_for(recipe, given, parameters, device)
+        file = None if parameters is None else Input(os.fspath(parameters), network.sha256)
         record = Record(
             recipe=recipe,
             **given.inputs,  # type: ignore[arg-type]
-            network_sha256=network_sha256(recipe.network),
+            parameters=file,
+            network_sha256=network.sha256,
             versions=versions_on(device),
         )
         least = given.least_size(recipe, network)

@@ -87,13 +87,13 @@ def _by_autograd(objective: Objective, network: FeatureNetwork, image: Tensor) -
         if layer in objective.content:
             literal = content_loss(features, objective.content[layer])
             weight = recipe.content_weight * recipe.content_layers[layer]
-            loss = loss + weight * literal / objective.weighs[f"content {layer}"]
+            loss = loss + weight * literal / objective.unit("content", layer)
         if layer in objective.style:
             positions = objective.positions[layer]
             residual = gram(features[0]) - objective.style[layer] * positions
             weight = recipe.style_weight * recipe.style_layers[layer]
             literal = gram_loss(residual, positions)
-            loss = loss + weight * literal / objective.weighs[f"style {layer}"]
+            loss = loss + weight * literal / objective.unit("style", layer)
     loss = loss + recipe.tv_weight * total_variation(image) / image.numel()
     (gradient,) = torch.autograd.grad(loss, image)
     return gradient

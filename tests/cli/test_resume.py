@@ -11,6 +11,7 @@ from collections.abc import Callable
 from contextlib import closing
 from importlib import import_module
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -21,6 +22,7 @@ from tests.support import drawn
 from vangram.cli.checkpoints import Checkpoints, checkpoint_path
 from vangram.errors import CheckpointError
 from vangram.images import read_picture
+from vangram.networks import FeatureNetwork, load_network
 from vangram.optimize import Checkpoint, Position, read_checkpoint, write_checkpoint
 from vangram.stylize import Run
 
@@ -187,7 +189,12 @@ def test_changed_start_is_refused_by_name(
 def test_changed_network_is_refused_by_name(
     command: Command, output: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(STYLIZE, "network_sha256", lambda name: "another")
+    def changed(*arguments: Any) -> FeatureNetwork:
+        network = load_network(*arguments)
+        network.sha256 = "another"
+        return network
+
+    monkeypatch.setattr(STYLIZE, "load_network", changed)
     assert_refused(command("resume", output), "the network vgg19-lite has other parameters")
 
 

@@ -18,7 +18,9 @@ from torch.nn import functional
 from tests.support import batched, he_initialised, relative_error
 from training.pictures import centre, held_out_photographs
 from training.teachers import EXACT, EXACT_LEVELS, SCALE, Teacher
-from vangram.networks import FeatureNetwork
+from vangram.errors import LayerError
+from vangram.networks import NETWORKS, FeatureNetwork, load_network
+from vangram.networks.pooling import pool
 from vangram.networks.registry import VGG19_LITE
 
 SHARED = Path(__file__).resolve().parents[3] / "shared"
@@ -87,20 +89,46 @@ def independent(parameters: dict[str, Tensor], image: Tensor) -> dict[str, Tenso
 
 
 @needs_teacher
-def test_network_with_vgg19s_parameters_equals_an_independent_computation() -> None:
+def test_original_vgg19_equals_an_independent_computation_at_all_eight_layers() -> None:
     parameters = load_file(EXACT_FILE)
-    network = FeatureNetwork(replace(EXACT, padding="zeros"))
-    network.load_state_dict(parameters)
+    network = load_network("vgg19-caffe", layers=["relu3_4"], parameters=EXACT_FILE)
     picture = batched(32, 36, seed=1)
-    got = network.freeze().double()(picture, EXACT.layers)
+    got = network.double()(picture, EXACT.layers)
     wanted = independent(parameters, picture)
     assert got.keys() == wanted.keys()
+    assert len(got) == 8
     for layer, features in got.items():
         # The mean colour is kept in float32, with an error of 1e-8 of the range.
         assert relative_error(features, wanted[layer]) < 1e-6, layer
     # The companion: turned pictures are not what it was trained on.
     turned = independent(parameters, picture.flip(1))
     assert relative_error(got["relu3_4"], turned["relu3_4"]) > 1e-2
+
+
+@needs_teacher
+def test_layers_behind_vgg19s_exact_head_are_refused() -> None:
+    with pytest.raises(LayerError) as caught:
+        load_network("vgg19-caffe", layers=["relu1_1", "relu4_2"], parameters=EXACT_FILE)
+    assert str(caught.value) == (
+        f"'{EXACT_FILE}' has layers up to relu3_4, and relu4_2 needs conv4_1;"
+        " ask for shallower layers, or give a whole file"
+    )
+
+
+@needs_teacher
+@needs_photos
+def test_scaled_averages_have_the_mean_of_the_maxima_in_vgg19_itself() -> None:
+    network = load_network("vgg19-caffe", layers=["relu3_4"], parameters=EXACT_FILE)
+    averaging = replace(NETWORKS["vgg19-caffe"].topology, pooling="average")
+    before = {"relu1_2": 2, "relu2_2": 3, "relu3_4": 4}  # the block that reads them pooled
+    sums = torch.zeros(len(before), 2)
+    for path in held_out_photographs(PHOTOS)[::5]:
+        features = network(centre(path, SIDE), list(before))
+        for index, (layer, block) in enumerate(before.items()):
+            sums[index, 0] += pool(features[layer], averaging.scale(block)).mean()
+            sums[index, 1] += pool(features[layer], None).mean()
+    # Five pictures of a hundred others.
+    torch.testing.assert_close(sums[:, 0], sums[:, 1], rtol=0.1, atol=0)
 
 
 @needs_teacher

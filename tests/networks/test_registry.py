@@ -13,7 +13,14 @@ from safetensors.torch import load, save
 
 from tests.support import drawn
 from vangram.errors import NetworkError
-from vangram.networks import NETWORKS, FeatureNetwork, load_network, network_sha256
+from vangram.networks import (
+    NETWORKS,
+    FeatureNetwork,
+    fetch_network,
+    load_network,
+    parameters_path,
+    shipped_means,
+)
 
 LARGEST_FILE = 4_000_000
 """Bytes: the package is to stay small enough to install without thinking."""
@@ -79,19 +86,50 @@ def test_network_normalises_inside() -> None:
 
 
 def test_unknown_network_is_refused_with_those_there_are() -> None:
-    for function in (load_network, network_sha256):
+    for function in (load_network, parameters_path, fetch_network, shipped_means):
         with pytest.raises(NetworkError) as caught:
             function("vgg20")
         assert str(caught.value) == f"no network 'vgg20'; there are {', '.join(NETWORKS)}"
 
 
-def test_network_sha256_is_that_of_the_file() -> None:
-    assert network_sha256("vgg19-lite") == hashlib.sha256(parameters()).hexdigest()
+def test_networks_sha256_is_that_of_the_file(lite: FeatureNetwork) -> None:
+    assert lite.sha256 == hashlib.sha256(parameters()).hexdigest()
+
+
+def test_size_told_is_that_of_the_file() -> None:
+    assert NETWORKS["vgg19-lite"].size == len(parameters())
+
+
+def test_lite_is_fetched_from_the_package(lite: FeatureNetwork) -> None:
+    assert fetch_network("vgg19-lite").read_bytes() == parameters()
 
 
 def test_missing_file_is_a_network_error(replaced: Path) -> None:
-    with pytest.raises(NetworkError, match="vgg19-lite are missing"):
+    with pytest.raises(NetworkError) as caught:
         load_network("vgg19-lite")
+    assert str(caught.value) == f"'{replaced}' is not there; reinstall vangram"
+
+
+@pytest.mark.parametrize("name", ["vgg19", "vgg16", "vgg19-caffe", "vgg16-caffe"])
+def test_network_not_downloaded_is_told_with_address_place_and_what_to_do(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path))
+    with pytest.raises(NetworkError) as caught:
+        load_network(name)
+    entry, message = NETWORKS[name], str(caught.value)
+    place = tmp_path / "hub" / "checkpoints" / entry.file
+    for said in (entry.addresses[0], f"'{place}'", f"`vangram networks fetch {name}`"):
+        assert said in message
+    assert message.endswith("--network vgg19-lite works offline")
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_every_network_averages_by_a_measured_scale_at_each_pooling(name: str) -> None:
+    topology = NETWORKS[name].topology
+    assert len(topology.average_scale) == len(topology.depths) - 1
+    # The largest of four is no less than their average, and no more than four times that.
+    assert all(1 < scale < 4 for scale in topology.average_scale)
 
 
 def test_whole_file_is_accepted(replaced: Path) -> None:
@@ -128,5 +166,6 @@ def test_damaged_file_is_a_network_error_on_one_line(replaced: Path, damage: obj
     replaced.write_bytes(damage(parameters()))
     with pytest.raises(NetworkError) as caught:
         load_network("vgg19-lite")
-    assert "vgg19-lite are damaged" in str(caught.value)
+    assert str(caught.value).startswith(f"'{replaced}' ")
+    assert str(caught.value).endswith("; reinstall vangram")
     assert "\n" not in str(caught.value)

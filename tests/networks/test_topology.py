@@ -179,12 +179,33 @@ def test_padding_by_reflection_and_by_zeros_differ_at_the_edge_alone() -> None:
     assert not torch.allclose(one[..., 0, :], other[..., 0, :])
 
 
-def test_channels_are_read_in_the_topologys_order() -> None:
-    rgb = he_initialised(NARROW_VGG19)
-    bgr = he_initialised(replace(NARROW_VGG19, channels=(2, 1, 0), mean=(0.0, 0.0, 0.0)))
-    plain = he_initialised(replace(NARROW_VGG19, mean=(0.0, 0.0, 0.0)))
-    picture = batched(16, 16, seed=1)
-    got = bgr(picture, ["relu1_1"])["relu1_1"]
-    scaled = picture.flip(1)
-    torch.testing.assert_close(got, plain(scaled, ["relu1_1"])["relu1_1"])
-    assert not torch.allclose(got, rgb(picture, ["relu1_1"])["relu1_1"])
+def test_topology_cut_after_a_layer_ends_there_and_is_the_same_before() -> None:
+    for whole, layers in ((NARROW_VGG19, ["relu1_1", "relu3_2"]), (VGG19_LITE, ["relu4_1"])):
+        cut = whole.up_to(layers)
+        assert cut.layers == whole.layers[: whole.layers.index(layers[-1]) + 1]
+        assert cut.convolutions[-1] == layers[-1].removeprefix("relu")
+        assert len(cut.widths) == len(cut.depths) == len(cut.average_scale) + 1
+        for layer in cut.layers:
+            assert cut.width(layer) == whole.width(layer)
+            assert cut.reach(layer) == whole.reach(layer)
+
+
+def test_topology_cut_after_its_last_layer_is_itself() -> None:
+    assert VGG19.up_to(["relu5_4", "relu1_1"]) == VGG19
+    assert VGG19_LITE.up_to(["relu5_1"]) == VGG19_LITE
+
+
+def test_topology_cut_after_an_unknown_layer_or_none_is_refused() -> None:
+    for layers, said in ((["relu1_1", "relu6_1"], "'relu6_1'"), ([], "no layer given")):
+        with pytest.raises(LayerError, match=said):
+            VGG19.up_to(layers)
+
+
+def test_cut_network_gives_the_whole_ones_features(narrow: FeatureNetwork) -> None:
+    cut = FeatureNetwork(NARROW_VGG19.up_to(["relu3_2"])).double().freeze()
+    parameters = narrow.state_dict()
+    cut.load_state_dict({name: parameters[name] for name in cut.state_dict()})
+    picture = batched(24, 24, seed=1)
+    got, wanted = cut(picture, ["relu3_2"]), narrow(picture, ["relu3_2"])
+    assert torch.equal(got["relu3_2"], wanted["relu3_2"])
+    assert not hasattr(cut, "conv3_3")

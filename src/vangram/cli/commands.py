@@ -10,7 +10,8 @@ from typing import Annotated
 import typer
 
 from vangram.cli import options
-from vangram.errors import OutputError, SettingError
+from vangram.cli.networks import ensure_fetched, networks
+from vangram.errors import OutputError, RecipeError, SettingError
 from vangram.recipe import (
     RECONSTRUCTION,
     TEXTURE,
@@ -29,6 +30,8 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+
+app.add_typer(networks, name="networks")
 
 
 def _show_version(wanted: bool) -> None:
@@ -242,6 +245,8 @@ def _make(
     from vangram.cli.run import Watching, carry_out
     from vangram.stylize import Run
 
+    if inputs["parameters"] is None:
+        ensure_fetched(recipe.network)
     run = Run.prepare(**inputs, recipe=recipe)
     carry_out(run, output, Watching(preview, timelapse, quiet))
 
@@ -275,6 +280,8 @@ def rerun(
     inputs = find_inputs(record, picture, given)
     _check_unfinished(target, force)
     _check_outputs(target, inputs=(picture, *inputs.values()), force=force)
+    if record.parameters is None:
+        ensure_fetched(record.recipe.network)
     run = Run.prepare(**inputs, recipe=record.recipe)
     differences = record.differences(run.record)
     report(differences)
@@ -319,6 +326,8 @@ def resume(
         inputs = find_inputs(record, str(output), given)
         _check_outputs(output, inputs=tuple(inputs.values()), force=True)
         _check_outputs(preview, timelapse, inputs=(str(output), *inputs.values()), force=force)
+        if record.parameters is None:
+            ensure_fetched(record.recipe.network)
         run = Run.prepare(**inputs, recipe=record.recipe)
         run = replace(run, record=continued(record, run.record))
         if not quiet:
@@ -338,23 +347,61 @@ def _check_unfinished(output: Path, force: bool) -> None:
 
 
 @app.command()
+def explain(
+    picture: Annotated[str, typer.Argument(metavar="PICTURE", help="One that vangram made.")],
+    content: options.Content = None,
+    style: options.Style = None,
+    start: options.Start = None,
+    parameters: options.ParametersNow = None,
+) -> None:
+    """Take the loss of PICTURE apart: each term, by the paper's formulas and in relative units.
+
+    Prints the options that give the same loss in either units.
+    """
+    from vangram.cli.again import find_inputs, recorded
+    from vangram.cli.explain import report
+    from vangram.explain import explain as taken_apart
+    from vangram.images import read_picture
+    from vangram.stylize import Run
+
+    record = recorded(picture)
+    given = {"content": content, "style": style, "start": start, "parameters": parameters}
+    inputs = find_inputs(record, picture, given)
+    run = Run.prepare(**inputs, recipe=record.recipe)
+    for change in record.changes(run.record):
+        raise RecipeError(f"{change}; the loss would be another one")
+    report(picture, run, taken_apart(run, read_picture(picture).pixels))
+
+
+@app.command()
 def verify(
-    network: Annotated[str, typer.Option(help="Whose gradients.")] = options.DEFAULT.network,
+    network: options.Network = options.DEFAULT.network,
+    parameters: options.Parameters = None,
+    pooling: options.Pooling = options.DEFAULT.pooling,
     size: Annotated[int, typer.Option(help="Pixels a side of the picture.")] = 320,
     tile: Annotated[int, typer.Option(help="Pixels a side of the tiles.")] = 128,
-    units: Annotated[str, typer.Option(help="relative or paper.")] = options.DEFAULT.units,
+    units: options.Units = options.DEFAULT.units,
 ) -> None:
     """Check on this machine that every fast way gives what the slow one gives.
 
     Exit code 1 where an error is too large.
     """
-    recipe = Recipe(network=network, size=size, tile=tile, units=units)  # type: ignore[arg-type]
+    recipe = Recipe(
+        network=network,
+        pooling=pooling,  # type: ignore[arg-type]
+        size=size,
+        tile=tile,
+        units=units,  # type: ignore[arg-type]
+    )
 
     from vangram.cli.verify import report
     from vangram.networks import load_network
     from vangram.verify import verify as checks
 
-    report(checks(load_network(network), recipe, (size, size * 3 // 4), tile))
+    if parameters is None:
+        ensure_fetched(network)
+    loaded = load_network(network, layers=recipe.layers, parameters=parameters, pooling=pooling)
+    report(checks(loaded, recipe, (size, size * 3 // 4), tile))
 
 
 def _check_outputs(*outputs: Path | None, inputs: tuple[str | None, ...], force: bool) -> None:

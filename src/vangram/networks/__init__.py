@@ -1,7 +1,12 @@
 """Networks: pictures to features. The only place that knows what a network wants as input."""
 
-from vangram.networks.feature_network import FeatureNetwork, Topology
-from vangram.networks.registry import NETWORKS, Network, load_network, network_sha256
+from vangram.networks.cache import known_sha256, parameters_path
+from vangram.networks.download import fetch_network
+from vangram.networks.feature_network import FeatureNetwork
+from vangram.networks.load import load_network
+from vangram.networks.normalise import channel_means, normalise, shipped_means
+from vangram.networks.registry import NETWORKS, Network
+from vangram.networks.topology import Topology
 from vangram.networks.trace import WHOLE, Trace, Windows
 
 __all__ = [
@@ -12,6 +17,11 @@ __all__ = [
     "Topology",
     "Trace",
     "Windows",
+    "channel_means",
+    "fetch_network",
+    "known_sha256",
     "load_network",
-    "network_sha256",
+    "normalise",
+    "parameters_path",
+    "shipped_means",
 ]

@@ -1,38 +1,50 @@
-"""The networks there are: name, shape, file and licence."""
+"""The networks there are: name, shape, file, where it comes from and under what terms."""
 
 from __future__ import annotations
 
-import hashlib
-from dataclasses import dataclass
-from importlib import resources
-
-import torch
-from safetensors import SafetensorError
-from safetensors.torch import load
+from dataclasses import dataclass, replace
+from typing import Literal
 
 from vangram.errors import NetworkError
-from vangram.networks.feature_network import FeatureNetwork, Topology
+from vangram.networks.topology import Topology
 
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
+CAFFE_MEAN = (123.68 / 255, 116.779 / 255, 103.939 / 255)
+CAFFE_STD = (1 / 255, 1 / 255, 1 / 255)
+"""The original networks read 0 to 255 minus a mean colour."""
 
 VGG19 = Topology(
     widths=(64, 128, 256, 512, 512),
     depths=(2, 2, 4, 4, 4),
+    average_scale=(1.333, 1.650, 1.309, 1.309),
     mean=IMAGENET_MEAN,
     std=IMAGENET_STD,
 )
-"""Simonyan and Zisserman 2014, table 1, column E, without its classifier."""
+"""Simonyan and Zisserman 2014, table 1, column E, without its classifier.
+
+The averages' scales were measured over a hundred photographs of 256 px, in the original network
+(`training.figures`), the first three of them; the fourth is the third's, as no parameters behind it
+were at hand. They give each pooling the mean activation that it has with maxima, one after the
+other, as averages excite the next filters more than maxima do.
+"""
+
+VGG16 = replace(VGG19, depths=(2, 2, 3, 3, 3))
+"""Column D. The averages' scales are VGG-19's."""
 
 VGG19_LITE = Topology(
     widths=(32, 64, 96, 160, 160),
     depths=(2, 2, 3, 4, 1),
     heads={"relu1_1": 64, "relu2_1": 128, "relu3_1": 256, "relu4_1": 512, "relu5_1": 512},
     padding="reflect",
+    average_scale=(1.448, 1.271, 1.249, 1.801),
     mean=IMAGENET_MEAN,
     std=IMAGENET_STD,
 )
-"""What `training/` distils. Reflection, because zeros draw a dark frame around a picture."""
+"""What `training/` distils. Reflection, because zeros draw a dark frame around a picture.
+
+The averages' scales were measured as VGG-19's, in this network.
+"""
 
 
 @dataclass(frozen=True)
@@ -41,46 +53,70 @@ class Network:
 
     topology: Topology
     file: str
-    """Of the parameters, in this package."""
+    """Of the parameters: in this package, or where downloads go."""
     licence: str
+    source: str = "vangram"
+    """Who made the parameters."""
+    size: int = 0
+    """Bytes of the file."""
+    addresses: tuple[str, ...] = ()
+    """Where to download it, tried in order; none: it ships with the package."""
+    order: Literal["RGB", "BGR"] = "RGB"
+    """Of the first filters' input channels, in a file with torchvision's names."""
+    means: str | None = None
+    """File of this package with the channels' mean activations, for `normalise`."""
+
+
+def _original(topology: Topology, file: str, size: int) -> Network:
+    """The parameters of the paper's authors, as converted from Caffe by J. Johnson."""
+    return Network(
+        replace(topology, mean=CAFFE_MEAN, std=CAFFE_STD),
+        file,
+        licence="CC BY 4.0",
+        source="Oxford VGG, by way of jcjohnson/pytorch-vgg",
+        size=size,
+        addresses=(
+            f"https://web.eecs.umich.edu/~justincj/models/{file}",
+            f"https://s3-us-west-2.amazonaws.com/jcjohns-models/{file}",
+        ),
+        order="BGR",
+    )
+
+
+def _torchvision(topology: Topology, file: str, size: int) -> Network:
+    """Trained anew by torchvision's authors; IMAGENET1K_V1."""
+    return Network(
+        topology,
+        file,
+        licence="BSD-3-Clause; ImageNet's terms",
+        source="torchvision",
+        size=size,
+        addresses=(f"https://download.pytorch.org/models/{file}",),
+    )
 
 
 NETWORKS = {
-    "vgg19-lite": Network(VGG19_LITE, "vgg19-lite.safetensors", "Apache-2.0; see its model card"),
+    "vgg19-lite": Network(
+        VGG19_LITE,
+        "vgg19-lite.safetensors",
+        licence="Apache-2.0; see its model card",
+        size=3_098_360,
+        means="vgg19-lite-means.safetensors",
+    ),
+    "vgg19": _torchvision(VGG19, "vgg19-dcbb9e9d.pth", 574_673_361),
+    "vgg16": _torchvision(VGG16, "vgg16-397923af.pth", 553_433_881),
+    # Of these two, the bytes of the parameters alone.
+    "vgg19-caffe": _original(VGG19, "vgg19-d01eb7cb.pth", 4 * 143_667_240),
+    "vgg16-caffe": _original(VGG16, "vgg16-00b39a1b.pth", 4 * 138_357_544),
 }
 
 
-def load_network(name: str, device: torch.device | str = "cpu") -> FeatureNetwork:
-    """A network with its parameters, frozen, float32, ready to be called.
+def network_named(name: str) -> Network:
+    """An entry of the registry.
 
     Raises:
-        NetworkError: the name is unknown, or the file is damaged.
+        NetworkError: there is none of this name.
     """
-    content = _content(name)
-    network = FeatureNetwork(NETWORKS[name].topology)
-    try:
-        network.load_state_dict(load(content))
-    except (SafetensorError, RuntimeError) as error:
-        raise NetworkError(
-            f"the parameters of {name} are damaged ({type(error).__name__}): reinstall vangram"
-        ) from error
-    return network.freeze().to(device)
-
-
-def network_sha256(name: str) -> str:
-    """SHA-256 of a network's parameter file, in hexadecimal.
-
-    Raises:
-        NetworkError: the name is unknown, or the file is missing.
-    """
-    return hashlib.sha256(_content(name)).hexdigest()
-
-
-def _content(name: str) -> bytes:
     if name not in NETWORKS:
         raise NetworkError(f"no network {name!r}; there are {', '.join(NETWORKS)}")
-    file = resources.files("vangram.networks") / NETWORKS[name].file
-    try:
-        return file.read_bytes()
-    except OSError as error:
-        raise NetworkError(f"the parameters of {name} are missing: reinstall vangram") from error
+    return NETWORKS[name]

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
-from vangram.networks.feature_network import Topology
+from vangram.networks.topology import Topology
 from vangram.networks.winograd import OUTPUTS
 
 ALIGNMENT = OUTPUTS

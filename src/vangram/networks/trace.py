@@ -10,6 +10,8 @@ from torch import Tensor
 
 from vangram.networks.feature_network import FeatureNetwork
 from vangram.networks.frozen import winograd_has_room
+from vangram.networks.pooling import pool_traced, unpool
+from vangram.networks.topology import block_of, pooled
 from vangram.networks.winograd import OUTPUTS
 from vangram.precision import convolving
 
@@ -31,7 +33,7 @@ class _Stop:
     activation: Tensor
     """After the ReLU."""
     origin: Tensor | None
-    """Where its input is a pooling's output: which of each four was the largest."""
+    """Where its input is a pooling's maxima: which of each four was the largest."""
     fast: bool
     """Whether Winograd may be used."""
     frame: Frame
@@ -101,12 +103,12 @@ class Trace:
         x = network.normalised(image).contiguous(memory_format=torch.channels_last)
         for name in network.topology.convolutions:
             layer, origin, cut = f"relu{name}", None, None
-            if name.endswith("_1") and name != "1_1":
-                x, origin = _pool(x)
+            if pooled(name):
+                x, origin = pool_traced(x, network.topology.scale(block_of(name)))
                 height, width = -(-height // 2), -(-width // 2)
                 frame = _halved(frame)
                 if self.windows:
-                    cut = self._seen(int(name[0]), layers, frame)
+                    cut = self._seen(block_of(name), layers, frame)
                     x = _inside(x, frame, cut).contiguous(memory_format=torch.channels_last)
                     frame, cut = cut, frame
             fast = network.fast and winograd_has_room((height, width))
@@ -136,8 +138,9 @@ class Trace:
             gradient = self.network.frozen(stop.name).backward(gradient, stop.activation, stop.fast)
             if stop.cut is not None:
                 gradient = _surrounded(gradient, stop.frame, stop.cut)
-            if stop.origin is not None:
-                gradient = _unpool(gradient, self._stops[-1].activation, stop.origin)
+            if pooled(stop.name):
+                scale = self.network.topology.scale(block_of(stop.name))
+                gradient = unpool(gradient, self._stops[-1].activation, stop.origin, scale)
         assert gradient is not None
         return self.network.normalised_gradient(gradient)
 
@@ -192,16 +195,3 @@ def _surrounded(x: Tensor, frame: Frame, larger: Frame) -> Tensor:
     whole = x.new_zeros((x.shape[0], height, width, x.shape[1])).permute(0, 3, 1, 2)
     _inside(whole, larger, frame).copy_(x)
     return whole
-
-
-def _pool(x: Tensor) -> tuple[Tensor, Tensor]:
-    pooled, origin = torch.ops.aten.max_pool2d_with_indices(x, [2, 2], [2, 2], [0, 0], [1, 1], True)
-    return pooled, origin
-
-
-def _unpool(gradient: Tensor, x: Tensor, origin: Tensor) -> Tensor:
-    """Gradient of `_pool`: all of it goes to where the largest was."""
-    spread: Tensor = torch.ops.aten.max_pool2d_with_indices_backward(
-        gradient, x, [2, 2], [2, 2], [0, 0], [1, 1], True, origin
-    )
-    return spread

@@ -1,0 +1,49 @@
+"""What `vangram explain` prints: a line for each term, and the options for the same loss."""
+
+from __future__ import annotations
+
+import shlex
+from dataclasses import replace
+
+import typer
+
+from vangram.explain import Explanation
+from vangram.recipe import Recipe, as_options
+from vangram.stylize import Run
+
+
+def report(picture: str, run: Run, explanation: Explanation) -> None:
+    """Print it."""
+    recipe, size = run.recipe, run.levels[-1].size
+    typer.echo(
+        f"{picture}: {size[1]} x {size[0]} px, {recipe.network}, {recipe.units} units,"
+        f" loss {explanation.loss:.5g}"
+    )
+    typer.echo()
+    typer.echo(f"{'term':<16}{'paper':>12}{'target':>12}{'relative':>12}{'weight':>12}{'share':>8}")
+    for explained in explanation.terms:
+        term = explained.term
+        at_zero = "" if explained.at_zero is None else f"{explained.at_zero:.4g}"
+        share = term.weighted / explanation.loss if explanation.loss else 0.0
+        typer.echo(
+            f"{term.kind + ' ' + term.layer:<16}{explained.literal:>12.4g}{at_zero:>12}"
+            f"{explained.relative:>12.4g}{term.weight:>12.4g}{share:>7.1%}"
+        )
+    typer.echo()
+    typer.echo("paper: by the literal formula; target: by that formula, for features of zero;")
+    typer.echo("relative: the first over the second; weight: α w or β w, in the run's units.")
+    typer.echo()
+    typer.echo("The same loss at this size, with these pictures, on one level:")
+    for same in (explanation.relative, explanation.paper):
+        typer.echo(f"  {_options(same)}")
+
+
+def _options(recipe: Recipe) -> str:
+    digits = {
+        name: {layer: float(f"{weight:.9g}") for layer, weight in getattr(recipe, name).items()}
+        for name in ("content_layers", "style_layers")
+    }
+    recipe, names = replace(recipe, **digits), ["units"]  # type: ignore[arg-type]
+    names += ["content_weight", "content_layers"] if recipe.wants_content else []
+    names += ["style_weight", "style_layers"] if recipe.wants_style else []
+    return shlex.join([*as_options(recipe, *names), "--levels", "1"])

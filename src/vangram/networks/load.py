@@ -1,0 +1,76 @@
+"""A network by name, with its parameters."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Collection
+from dataclasses import replace
+from pathlib import Path
+
+import torch
+
+from vangram.errors import NetworkError, SettingError
+from vangram.files import quoted, reason
+from vangram.networks.cache import known_sha256, parameters_path, sha256_of
+from vangram.networks.feature_network import FeatureNetwork
+from vangram.networks.parameters import read_parameters
+from vangram.networks.registry import network_named
+
+POOLINGS = ("max", "average")
+
+
+def load_network(
+    name: str,
+    device: torch.device | str = "cpu",
+    layers: Collection[str] | None = None,
+    *,
+    parameters: str | os.PathLike[str] | None = None,
+    pooling: str = "max",
+) -> FeatureNetwork:
+    """A network with its parameters, frozen, float32, ready to be called. Nothing is downloaded.
+
+    Args:
+        name: out of `NETWORKS`.
+        device: where its parameters are to be.
+        layers: those that will be asked for; no deeper convolution is read. None for all.
+        parameters: a file to read instead of the network's own; it may end behind the layers.
+        pooling: "max" or "average".
+
+    Returns:
+        The network; its `sha256` is that of the file.
+
+    Raises:
+        LayerError: a layer is unknown, or the file ends before it.
+        NetworkError: the name is unknown, or the file is missing, damaged or of another network.
+        SettingError: the pooling is unknown.
+    """
+    entry = network_named(name)
+    if pooling not in POOLINGS:
+        raise SettingError(f"no pooling {pooling!r}; there are {', '.join(POOLINGS)}")
+    topology = replace(entry.topology, pooling=pooling)
+    if layers is not None:
+        topology = topology.up_to(layers)
+    if parameters is not None:
+        path, remedy = Path(parameters), f"give a file of {name}'s parameters"
+        sha256 = _sha256_of_given(path, remedy)
+    else:
+        path = parameters_path(name)
+        remedy = f"`vangram networks fetch {name}` brings it anew"
+        remedy = remedy if entry.addresses else "reinstall vangram"
+        sha256 = known_sha256(name)
+    network = FeatureNetwork(topology)
+    shapes = {key: values.shape for key, values in network.state_dict().items()}
+    network.load_state_dict(
+        read_parameters(path, topology, shapes, order=entry.order, remedy=remedy)
+    )
+    network.sha256 = sha256
+    return network.freeze().to(device)
+
+
+def _sha256_of_given(path: Path, remedy: str) -> str:
+    try:
+        return sha256_of(path)
+    except FileNotFoundError as error:
+        raise NetworkError(f"{quoted(path)} is not there; {remedy}") from error
+    except OSError as error:
+        raise NetworkError(f"{quoted(path)} cannot be read ({reason(error)}); {remedy}") from error

@@ -1,0 +1,160 @@
+"""Files of parameters: what a network needs out of them, and nothing else that is in them.
+
+Two kinds of names: ours, as `conv1_1.weight`, whose first filters read RGB; and torchvision's, as
+`features.0.weight`, whose first filters read what the published file's did.
+"""
+
+from __future__ import annotations
+
+import pickle
+import zipfile
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from torch import Tensor
+
+from vangram.errors import LayerError, NetworkError
+from vangram.files import quoted, reason
+from vangram.networks.topology import Topology
+
+DAMAGE = (
+    SafetensorError, RuntimeError, ValueError, EOFError, LookupError, TypeError, AttributeError,
+    AssertionError, zipfile.BadZipFile,
+)  # fmt: skip
+"""What torch and safetensors tell of a damaged file by, in many lines."""
+
+
+@dataclass(frozen=True)
+class _File:
+    """An open file: the names in it, and the tensor of each."""
+
+    names: frozenset[str]
+    get: Callable[[str], Any]
+
+
+def read_parameters(
+    path: Path, topology: Topology, shapes: dict[str, torch.Size], *, order: str, remedy: str
+) -> dict[str, Tensor]:
+    """The parameters of a network out of a .pth or .safetensors file, which is told by its content.
+
+    Nothing in the file is ever executed, and only what is needed is kept.
+
+    Args:
+        path: of the file; it may hold more, or end behind the deepest layer of the topology.
+        topology: what is needed.
+        shapes: our names -> shapes, all that is needed.
+        order: of the input channels of `features.0.weight`: "RGB" or "BGR".
+        remedy: what to do about a file that cannot be used.
+
+    Returns:
+        Our names -> float tensors in RGB order.
+
+    Raises:
+        LayerError: the file ends before the deepest layer.
+        NetworkError: it is missing, damaged, of other shapes, or no file of parameters.
+    """
+    with _told(path, remedy), _opened(path) as file:
+        aliases = _aliases(topology, file.names, shapes)
+        _check_deep_enough(path, topology, file.names, aliases)
+        tensors = {
+            name: _checked(name, aliases[name], file, shape) for name, shape in shapes.items()
+        }
+        if order == "BGR" and aliases["conv1_1.weight"].startswith("features."):
+            tensors["conv1_1.weight"] = tensors["conv1_1.weight"].flip(1)
+        return tensors
+
+
+class _FaultError(Exception):
+    """What is wrong with a file, in words that follow its name."""
+
+
+@contextmanager
+def _told(path: Path, remedy: str) -> Iterator[None]:
+    """Turn whatever reading a file can raise into one line."""
+    try:
+        yield
+        return
+    except _FaultError as error:
+        fault, cause = str(error), error.__cause__
+    except FileNotFoundError as error:
+        fault, cause = "is not there", error
+    except OSError as error:
+        fault, cause = f"cannot be read ({reason(error)})", error
+    except pickle.UnpicklingError as error:
+        runs = "GLOBAL" in str(error) or "Unsupported class" in str(error)
+        fault = "wants to run code, which was not done" if runs else "is damaged"
+        cause = error
+    except DAMAGE as error:
+        fault, cause = f"is damaged ({type(error).__name__})", error
+    raise NetworkError(f"{quoted(path)} {fault}; {remedy}") from cause
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[_File]:
+    with open(path, "rb") as handle:
+        start = handle.read(9)
+    if len(start) == 9 and start[8:] == b"{":  # the length of the header, and the header
+        with safe_open(path, framework="pt") as tensors:
+            yield _File(frozenset(tensors.keys()), tensors.get_tensor)
+    elif start[:2] == b"PK" or start[:1] == b"\x80":
+        # An archive is mapped and only read where it is looked at; files before torch 1.6 are read.
+        found = torch.load(path, map_location="cpu", weights_only=True, mmap=start[:2] == b"PK")
+        if not isinstance(found, dict):
+            raise _FaultError(f"holds a {type(found).__name__} and no parameters by name")
+        yield _File(frozenset(name for name in found if isinstance(name, str)), found.__getitem__)
+    else:
+        raise _FaultError(
+            "is no file of parameters (.pth or .safetensors)" if start else "is empty"
+        )
+
+
+def _aliases(topology: Topology, names: frozenset[str], ours: Iterable[str]) -> dict[str, str]:
+    """Our names -> the file's."""
+    if "conv1_1.weight" in names or topology.heads:
+        return {name: name for name in ours}
+    aliases, index = {}, 0
+    for block, depth in enumerate(topology.depths, start=1):
+        for number in range(1, depth + 1):
+            for kind in ("weight", "bias"):
+                aliases[f"conv{block}_{number}.{kind}"] = f"features.{index}.{kind}"
+            index += 2  # the convolution and its ReLU
+        index += 1  # the pooling
+    return aliases
+
+
+def _check_deep_enough(
+    path: Path, topology: Topology, names: frozenset[str], aliases: dict[str, str]
+) -> None:
+    """Say how far a file goes, where it does not go far enough."""
+    missing = {name.split(".")[0] for name, alias in aliases.items() if alias not in names}
+    if not missing:
+        return
+    modules = [f"conv{name}" for name in topology.convolutions]
+    there = [module not in missing for module in modules]
+    first = there.index(False) if False in there else len(modules)
+    if not any(there):
+        raise _FaultError("has none of the network's parameters, as conv1_1.weight")
+    if not first or any(there[first:]) or topology.heads:
+        raise _FaultError(f"lacks {', '.join(sorted(missing))}")
+    layers = topology.layers
+    raise LayerError(
+        f"{quoted(path)} has layers up to {layers[first - 1]}, and {layers[-1]} needs"
+        f" {modules[first]}; ask for shallower layers, or give a whole file"
+    )
+
+
+def _checked(name: str, alias: str, file: _File, shape: torch.Size) -> Tensor:
+    tensor = file.get(alias)
+    if not isinstance(tensor, Tensor) or not tensor.is_floating_point():
+        raise _FaultError(f"has a {alias} that is no tensor of floating-point numbers")
+    if tensor.shape != shape:
+        found, wanted = (" x ".join(map(str, each)) for each in (tensor.shape, shape))
+        raise _FaultError(f"is of another network: its {alias} is {found}, {name} is {wanted}")
+    if not torch.isfinite(tensor).all():
+        raise _FaultError(f"is damaged: its {alias} is not finite")
+    return tensor

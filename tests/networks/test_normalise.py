@@ -1,0 +1,152 @@
+"""Gatys' normalised network: every mean is one, and the function is the same up to scale."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+from PIL import Image
+from torch import Tensor
+from torch.nn import functional
+
+from tests.support import NARROW_VGG19, batched, he_initialised, relative_error
+from vangram.errors import ShapeError
+from vangram.networks import (
+    FeatureNetwork,
+    Topology,
+    Trace,
+    channel_means,
+    load_network,
+    normalise,
+    shipped_means,
+)
+from vangram.networks.registry import VGG19_LITE
+
+EXACT = 1e-11
+"""Float64, a dozen layers deep, and in channels that are hardly ever on."""
+PICTURES = [batched(48, 64, seed=1), batched(37, 51, seed=2)]
+TOPOLOGIES = {
+    "max": NARROW_VGG19,
+    "average": replace(NARROW_VGG19, pooling="average"),
+    "heads": replace(VGG19_LITE, widths=(8, 8, 12, 16, 16)),
+}
+EXAMPLES = Path(__file__).resolve().parents[2] / "examples" / "photos"
+every_topology = pytest.mark.parametrize("topology", TOPOLOGIES.values(), ids=list(TOPOLOGIES))
+
+
+def normalised(topology: Topology, dead_from: float = 1.0) -> FeatureNetwork:
+    network = he_initialised(topology, dead_from=dead_from)
+    normalise(network, channel_means(network, PICTURES))
+    return network
+
+
+@every_topology
+def test_every_living_channel_of_a_normalised_network_has_mean_one(topology: Topology) -> None:
+    before = channel_means(he_initialised(topology), PICTURES)
+    after = channel_means(normalised(topology), PICTURES)
+    assert len(after) == len(topology.convolutions) + len(topology.heads)
+    lived = 0
+    for name, means in after.items():
+        alive = before[name] > 0
+        assert (means[alive] - 1).abs().max() < EXACT, name
+        lived += int(alive.sum())
+    assert lived > 100
+
+
+@every_topology
+def test_normalised_features_are_the_old_ones_over_their_means(topology: Topology) -> None:
+    network = he_initialised(topology)
+    means, picture = channel_means(network, PICTURES), batched(40, 40, seed=5)
+    wanted = network(picture, topology.layers)
+    normalise(network, means)
+    for layer, got in network(picture, topology.layers).items():
+        factors = means[layer.replace("relu", "head" if topology.heads else "conv")]
+        factors = torch.where(factors > 0, factors, 1.0)
+        assert relative_error(got, wanted[layer] / factors.view(1, -1, 1, 1)) < EXACT, layer
+
+
+def test_dead_channels_are_left_as_they_are_and_finite() -> None:
+    before = he_initialised(NARROW_VGG19, dead_from=0.75)
+    network = normalised(NARROW_VGG19, dead_from=0.75)
+    for values in network.parameters():
+        assert torch.isfinite(values).all()
+    bias, old = network.get_parameter("conv3_1.bias"), before.get_parameter("conv3_1.bias")
+    assert torch.equal(bias[18:], old[18:])
+    assert not torch.equal(bias[:18], old[:18])
+
+
+def test_almost_dead_channel_is_not_blown_up() -> None:
+    network = he_initialised(NARROW_VGG19)
+    means = channel_means(network, PICTURES)
+    means["conv1_1"][0] = 1e-30
+    normalise(network, means)
+    assert network.get_parameter("conv1_1.weight").abs().max() < 1e3
+
+
+def test_trace_after_normalising_is_of_the_new_filters() -> None:
+    network, image = he_initialised(NARROW_VGG19), PICTURES[0].clone().requires_grad_()
+    Trace(network, PICTURES[0], ["relu2_1"]).pull_back(lambda layer, f: torch.ones_like(f))
+    normalise(network, channel_means(network, PICTURES))
+    trace, wanted = Trace(network, PICTURES[0], ["relu2_1"]), network(image, ["relu2_1"])["relu2_1"]
+    assert relative_error(trace.features["relu2_1"], wanted.detach()) < EXACT
+    (gradient,) = torch.autograd.grad(wanted.sum(), image)
+    got = trace.pull_back(lambda layer, f: torch.ones_like(f))
+    assert relative_error(got, gradient) < EXACT
+
+
+def test_means_are_over_positions_of_all_pictures(narrow: FeatureNetwork) -> None:
+    features = [narrow(picture, ["relu2_1"])["relu2_1"] for picture in PICTURES]
+    wanted = torch.cat([f.flatten(2) for f in features], dim=2).mean((0, 2))
+    assert relative_error(channel_means(narrow, PICTURES)["conv2_1"], wanted) < EXACT
+
+
+def test_cut_network_is_normalised_by_the_whole_ones_means(narrow: FeatureNetwork) -> None:
+    means = channel_means(narrow, PICTURES)
+    cut = he_initialised(NARROW_VGG19.up_to(["relu2_1"]))
+    normalise(cut, means)
+    assert set(channel_means(cut, PICTURES)) == {"conv1_1", "conv1_2", "conv2_1"}
+
+
+@pytest.mark.parametrize(
+    ("change", "said"), [({"conv2_1": None}, "none"), ({"conv2_1": torch.ones(3)}, r"\(3,\)")]
+)
+def test_means_that_do_not_fit_are_refused(change: dict[str, Tensor | None], said: str) -> None:
+    network = he_initialised(NARROW_VGG19)
+    means = {**channel_means(network, PICTURES), **change}
+    fitting = {name: values for name, values in means.items() if values is not None}
+    with pytest.raises(ShapeError, match=f"conv2_1 has 16 channels, and means of shape {said}"):
+        normalise(network, fitting)
+
+
+def example(path: Path) -> Tensor:
+    """A photograph (1, 3, h, w) of 256 px on its longer side."""
+    with Image.open(path) as picture:
+        rgb = picture.convert("RGB")
+    rgb.thumbnail((256, 256))
+    pixels = torch.frombuffer(bytearray(rgb.tobytes()), dtype=torch.uint8)
+    return pixels.view(1, rgb.height, rgb.width, 3).permute(0, 3, 1, 2) / 255
+
+
+def test_shipped_means_bring_the_layers_of_photographs_near_one() -> None:
+    network, means = load_network("vgg19-lite"), shipped_means("vgg19-lite")
+    assert means is not None
+    normalise(network, means)
+    found = channel_means(network, [example(path) for path in sorted(EXAMPLES.iterdir())])
+    for layer in network.topology.layers:
+        mean = found[layer.replace("relu", "head")]
+        # Three photographs are no hundred: a layer's mean may be off by a half, and a channel that
+        # is for something in particular may hardly be there.
+        assert 2 / 3 < float(mean.mean()) < 3 / 2, layer
+        assert 1 / 2 < float(mean.median()) < 3 / 2, layer
+
+
+def test_unnormalised_means_are_not_near_one(lite: FeatureNetwork) -> None:
+    pictures = [functional.interpolate(example(p), 64) for p in sorted(EXAMPLES.iterdir())]
+    spread = channel_means(lite, pictures)["head1_1"]
+    assert not 2 / 3 < float(spread.mean()) < 3 / 2
+
+
+def test_no_means_ship_for_networks_that_are_downloaded() -> None:
+    assert shipped_means("vgg19") is None
