@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 import pytest
 import torch
@@ -12,7 +13,7 @@ from tests.support import batched
 from vangram.errors import LayerError, ShapeError, SizeError
 from vangram.networks import FeatureNetwork
 from vangram.objective import Objective, Statistics, Term
-from vangram.recipe import Recipe
+from vangram.recipe import Recipe, Units
 
 # Rounding of sums in float64.
 ROUNDING = 1e-12
@@ -56,6 +57,41 @@ def test_relative_terms_are_literal_terms_over_literal_terms_at_zero(
     for name, term in judged(relative, features).items():
         assert term.value == pytest.approx(literal[name].value / at_zero[name].value, rel=ROUNDING)
     assert max(term.value for term in at_zero.values()) > 10  # so the division is seen
+
+
+@pytest.mark.parametrize("units", ["relative", "paper"])
+@pytest.mark.parametrize("to", ["relative", "paper"])
+def test_recipe_in_other_units_has_the_same_loss_and_residuals(
+    lite64: FeatureNetwork, pictures: tuple[Tensor, Tensor], units: Units, to: Units
+) -> None:
+    first = Objective.of(replace(BOTH, units=units), lite64, *pictures)
+    other = Objective.of(first.recipe_in(to), lite64, *pictures)
+    assert other.recipe.units == to
+    image = batched(32, 48, seed=3)
+    features = lite64(image, first.layers)
+    ours, theirs = (o.judge(o.measure(features), image) for o in (first, other))
+    assert ours.loss == pytest.approx(theirs.loss, rel=ROUNDING)
+    for layer in first.layers:
+        slopes = [
+            o.feature_gradient(layer, features[layer], judgement)
+            for o, judgement in ((first, ours), (other, theirs))
+        ]
+        torch.testing.assert_close(slopes[0], slopes[1], rtol=ROUNDING, atol=0)
+
+
+@pytest.mark.parametrize("missing", ["content", "style", "size"])
+def test_objective_without_what_its_terms_need_is_refused(
+    lite64: FeatureNetwork, pictures: tuple[Tensor, Tensor], missing: str
+) -> None:
+    content, style = pictures
+    with pytest.raises(ShapeError, match=missing):
+        Objective.of(
+            replace(BOTH, content_weight=0.0) if missing == "size" else BOTH,
+            lite64,
+            None if missing in ("content", "size") else content,
+            None if missing == "style" else style,
+            size=None if missing == "size" else (32, 48),
+        )
 
 
 def test_terms_are_zero_at_their_targets(lite64: FeatureNetwork) -> None:

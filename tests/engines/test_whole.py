@@ -102,6 +102,18 @@ def test_whole_gradient_of_lite_equals_the_literal_formulas(
     assert_equal(found, true)
 
 
+@pytest.mark.parametrize("layer", NARROW_VGG19.layers)
+def test_paper_gradient_at_every_layer_equals_the_literal_formulas_dead_channels_included(
+    layer: str,
+) -> None:
+    network = he_initialised(NARROW_VGG19, seed=5, dead_from=0.5)
+    recipe = Recipe(
+        content_layers={layer: 1.0}, style_layers={layer: 1.0}, style_weight=3.0, tv_weight=0
+    )
+    found, true = both(Case(recipe), network, "paper")
+    assert_equal(found, true)
+
+
 @pytest.mark.parametrize("units", ["relative", "paper"])
 @pytest.mark.parametrize("topology", [NARROW_VGG19, VGG19_LITE], ids=["vgg19", "lite"])
 def test_whole_gradient_with_dead_channels_equals_the_literal_formulas(
