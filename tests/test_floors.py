@@ -33,8 +33,10 @@ FLOORS = {
     "given": 4,
     "painting": 4,
     "plan": 4,
+    "study": 4,
     "stylize": 4,
     "verify": 4,
+    "command": 4,
     "vangram": 4,
     "cli": 5,
 }

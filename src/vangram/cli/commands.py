@@ -335,6 +335,50 @@ def resume(
         carry_out(run, output, Watching(preview, timelapse, quiet), checkpoints)
 
 
+@app.command()
+def study(
+    photo: options.Photo,
+    paintings: Annotated[
+        list[str], typer.Argument(metavar="PAINTING...", help="Pictures that give the styles.")
+    ],
+    output: Annotated[Path, typer.Option("--output", "-o", help="Page to write: .html.")],
+    size: options.Size = 192,
+    steps: options.Steps = 100,
+    seed: options.Seed = options.DEFAULT.seed,
+    force: options.Force = False,
+    network: options.Network = options.DEFAULT.network,
+    parameters: options.Parameters = None,
+    pooling: options.Pooling = options.DEFAULT.pooling,
+    normalise: options.Normalise = options.DEFAULT.normalise,
+    device: options.Device = options.DEFAULT.device,
+    quiet: options.Quiet = False,
+) -> None:
+    """Make the paper's figures anew with PHOTO and PAINTINGs, as one page to read offline.
+
+    Stopped, the same command goes on where it was.
+    """
+    recipe = Recipe(
+        size=size,
+        steps=steps,
+        seed=seed,
+        network=network,
+        pooling=pooling,  # type: ignore[arg-type]
+        normalise=normalise,
+        device=device,
+    )
+    if output.suffix.lower() not in (".html", ".htm"):
+        raise SettingError(f"{str(output)!r} is no page; end its name in .html")
+    if output.exists() and not force:
+        raise OutputError(f"{str(output)!r} exists already; add --force to overwrite it")
+
+    from vangram.cli.study import carry_out
+    from vangram.study import Study
+
+    if parameters is None:
+        ensure_fetched(network)
+    carry_out(Study.prepare(photo, paintings, recipe, parameters), output, quiet=quiet)
+
+
 def _check_timelapse(path: Path | None) -> None:
     if path is not None and path.suffix.lower() != ".webp":
         raise SettingError(f"{str(path)!r} cannot be a timelapse; end its name in .webp")
