@@ -16,6 +16,7 @@ language = "en_GB"
 
 extensions = [
     "docs.extensions.commands",
+    "docs.extensions.docstrings",
     "docs.extensions.mathml",
     "myst_parser",
     "sphinx.ext.autodoc",
