@@ -187,6 +187,18 @@ def test_python_shown_parses_and_imports_what_there_is(page: Path) -> None:
             assert node.attr in vangram.__all__, node.attr
 
 
+def test_defaults_told_are_the_recipes() -> None:
+    rows = re.findall(r"^\| `--([\w-]+)` \| ([^|,]+)", (DOCS / "defaults.md").read_text(), re.M)
+    told = {name.replace("-", "_"): value.strip() for name, value in rows}
+    recipe = Recipe()
+    plain = {name for name in told if isinstance(getattr(recipe, name), str | int | float)}
+    assert len(plain) > 7
+    for name in plain:
+        value = getattr(recipe, name)
+        assert told[name] == (f"{value:g}" if isinstance(value, float) else str(value)), name
+    assert told["content_layers"] in recipe.content_layers
+
+
 def test_every_page_is_in_the_contents() -> None:
     listed = {DOCS / "index.md"}
     for page in DOCS.rglob("*.md"):
