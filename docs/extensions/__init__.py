@@ -1,0 +1,1 @@
+"""What Sphinx needs beside its own: formulas without scripts, and the commands' options."""

@@ -1,0 +1,233 @@
+"""The documentation, where it can rot: names, commands, pictures, links, and that it builds."""
+
+from __future__ import annotations
+
+import ast
+import re
+import shlex
+import subprocess
+import sys
+from collections.abc import Iterator
+from functools import cache
+from importlib import import_module
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import pytest
+from markdown_it import MarkdownIt
+from markdown_it.token import Token
+from typer.main import get_command
+
+import vangram
+from vangram.cli import commands
+from vangram.images import read_recipe
+from vangram.recipe import Recipe
+from vangram.record import Record
+
+ROOT = Path(__file__).parent.parent
+DOCS = ROOT / "docs"
+PACKAGE = ROOT / "src" / "vangram"
+PAGES = sorted([*DOCS.rglob("*.md"), ROOT / "README.md"])
+GIVEN = {"chelsea.jpg", "curl-field.jpg", "espresso.jpg", "stained-glass.jpg"}
+"""Pictures that go in, small."""
+IN_THE_README = {"chelsea-curl-field.jpg", "espresso-stained-glass.jpg"}
+"""Made with the defaults, and saved without their recipes."""
+MAKES = ("stylize", "reconstruct", "texture")
+LARGEST = 60_000
+"""Bytes of a picture that the documentation adds."""
+
+pytestmark = pytest.mark.skipif(not DOCS.is_dir(), reason="no documentation beside the tests")
+
+
+@cache
+def tokens(page: Path) -> list[Token]:
+    """All of a page's Markdown, blocks and what is in them."""
+    parsed = MarkdownIt("commonmark").enable("table").parse(page.read_text(encoding="utf-8"))
+    return [inner for token in parsed for inner in (token, *(token.children or ()))]
+
+
+def codes(page: Path) -> list[str]:
+    return [token.content for token in tokens(page) if token.type == "code_inline"]
+
+
+def command_lines(page: Path) -> Iterator[list[str]]:
+    """Words of each `vangram ...`: in blocks, continued lines joined, and between backticks."""
+    for token in tokens(page):
+        if token.type not in ("fence", "code_block", "code_inline"):
+            continue
+        lines = re.sub(r"\\\n\s*", "", token.content).splitlines()
+        for line in lines:
+            if line.startswith("vangram ") and not line.endswith("..."):
+                yield shlex.split(line, comments=True)[1:]
+
+
+def targets(page: Path) -> list[str]:
+    """Where links lead and pictures lie, those outside aside."""
+    found = [str(token.attrGet("href") or token.attrGet("src") or "") for token in tokens(page)]
+    return [target for target in found if target and "://" not in target]
+
+
+def anchors(page: Path) -> set[str]:
+    """The headings of a page, as links name them."""
+    page_tokens = tokens(page)
+    titles = [
+        after.content for token, after in pairwise(page_tokens) if token.type == "heading_open"
+    ]
+    return {re.sub(r"[^\w\- ]", "", title.lower()).replace(" ", "-") for title in titles}
+
+
+def parsed(words: list[str], monkeypatch: pytest.MonkeyPatch) -> Recipe | None:
+    """Parse a command line without running it; the recipe, where one would be run.
+
+    Raises:
+        Exception: it is no command line of the program.
+    """
+    recipes: list[Recipe] = []
+    monkeypatch.setattr(commands, "_make", lambda recipe, *others: recipes.append(recipe))
+    command: Any = get_command(commands.app)
+    rest = list(words)
+    while rest and rest[0] in getattr(command, "commands", {}):
+        command = command.commands[rest.pop(0)]
+    if not rest and len(words) > 0:
+        return None  # named, not called
+    if {"-h", "--help", "--version"} & set(rest):
+        return None
+    with command.make_context("vangram", rest) as context:
+        if command.name in MAKES:
+            command.invoke(context)
+        elif getattr(command, "commands", None):
+            raise AssertionError(f"no command {rest[0]!r}")
+    return recipes[0] if recipes else None
+
+
+@cache
+def names_of_tests() -> set[str]:
+    trees = (ast.parse(path.read_text()) for path in (ROOT / "tests").rglob("test_*.py"))
+    return {
+        node.name
+        for tree in trees
+        for node in ast.walk(tree)
+        if isinstance(node, ast.FunctionDef) and node.name.startswith("test_")
+    }
+
+
+def cases() -> list[Any]:
+    found = [(page, words) for page in PAGES for words in command_lines(page)]
+    return [pytest.param(words, id=f"{page.name}: {' '.join(words)}"[:90]) for page, words in found]
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+def test_every_file_that_a_page_names_exists(page: Path) -> None:
+    named = [code for code in codes(page) if re.fullmatch(r"[\w./-]+\.py|[A-Z\w/]+\.md", code)]
+    missing = [name for name in named if not ((PACKAGE / name).exists() or (ROOT / name).exists())]
+    assert not missing
+    assert len(named) > 20 or page.stem != "method"
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+def test_every_test_that_a_page_names_exists(page: Path) -> None:
+    named = {code for text in codes(page) for code in re.findall(r"\btest_\w+\b(?!\.py)", text)}
+    assert not named - names_of_tests()
+    assert len(named) > 40 or page.stem != "method"
+
+
+@pytest.mark.parametrize("words", cases())
+def test_every_command_line_is_one_of_the_program(
+    words: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    parsed(words, monkeypatch)
+
+
+@pytest.mark.parametrize(
+    "words",
+    [["stylise", "a", "b"], ["stylize", "a", "b", "-o", "c.png", "--colour"], ["stylize", "a"]],
+)
+def test_command_line_that_is_none_is_found(
+    words: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with pytest.raises(Exception, match=r"(?i)no such option|missing|no such command|no command"):
+        parsed(words, monkeypatch)
+
+
+def test_every_picture_shown_was_made_by_a_command_shown(monkeypatch: pytest.MonkeyPatch) -> None:
+    made: dict[str, list[Recipe]] = {}
+    for page in DOCS.rglob("*.md"):
+        for words in command_lines(page):
+            recipe = parsed(words, monkeypatch) if words[0] in MAKES else None
+            if recipe is not None:
+                made.setdefault(words[words.index("-o") + 1], []).append(recipe)
+    shown = {Path(t).name for page in DOCS.rglob("*.md") for t in targets(page) if "pictures/" in t}
+    assert len(shown) > 10
+    for name in shown - GIVEN - IN_THE_README:
+        text = read_recipe(DOCS / "pictures" / name)
+        assert text is not None, name
+        assert made[name] == [Record.from_json(text).recipe] * len(made[name]), name
+        assert (DOCS / "pictures" / name).stat().st_size <= LARGEST, name
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+def test_every_link_inside_leads_somewhere(page: Path) -> None:
+    for target in targets(page):
+        path, _, anchor = target.partition("#")
+        there = (page.parent / path).resolve() if path else page
+        assert there.exists(), target
+        assert not anchor or anchor in anchors(there), target
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+def test_python_shown_parses_and_imports_what_there_is(page: Path) -> None:
+    blocks = [token for token in tokens(page) if token.type == "fence" and token.info == "python"]
+    for node in (node for block in blocks for node in ast.walk(ast.parse(block.content))):
+        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("vangram"):
+            module = import_module(node.module or "")
+            missing = [alias.name for alias in node.names if not hasattr(module, alias.name)]
+            assert not missing, node.module
+        elif isinstance(node, ast.Attribute) and ast.unparse(node.value) == "vangram":
+            assert node.attr in vangram.__all__, node.attr
+
+
+def test_defaults_told_are_the_recipes() -> None:
+    rows = re.findall(r"^\| `--([\w-]+)` \| ([^|,]+)", (DOCS / "defaults.md").read_text(), re.M)
+    told = {name.replace("-", "_"): value.strip() for name, value in rows}
+    recipe = Recipe()
+    plain = {name for name in told if isinstance(getattr(recipe, name), str | int | float)}
+    assert len(plain) > 7
+    for name in plain:
+        value = getattr(recipe, name)
+        assert told[name] == (f"{value:g}" if isinstance(value, float) else str(value)), name
+    assert told["content_layers"] in recipe.content_layers
+
+
+def test_every_page_is_in_the_contents() -> None:
+    listed = {DOCS / "index.md"}
+    for page in DOCS.rglob("*.md"):
+        for token in tokens(page):
+            if token.type == "fence" and token.info == "{toctree}":
+                names = [line for line in token.content.split() if not line.startswith(":")]
+                listed |= {(page.parent / f"{name}.md").resolve() for name in names}
+    assert {page.resolve() for page in DOCS.rglob("*.md")} <= listed
+
+
+def test_documentation_builds_without_a_warning_and_asks_nobody_for_anything(
+    tmp_path: Path,
+) -> None:
+    pytest.importorskip("sphinx")
+    html = tmp_path / "html"
+    words = [sys.executable, "-m", "sphinx", "-W", "--keep-going", "--quiet"]
+    places = ["-d", str(tmp_path / "trees"), str(DOCS), str(html)]
+    done = subprocess.run(
+        [*words, *places], capture_output=True, text=True, check=False, timeout=300
+    )
+    assert done.returncode == 0, done.stderr
+    pages = sorted(html.rglob("*.html"))
+    assert len(pages) > 15
+    for page in pages:
+        text = page.read_text(encoding="utf-8")
+        loads = re.findall(
+            r"<(?:script|img|iframe|source|audio|video)\b[^>]*\bsrc=\"([^\"]*)", text
+        )
+        loads += re.findall(r"<link\b[^>]*\bhref=\"([^\"]*)", text)
+        assert not [load for load in loads if re.match(r"(?:https?:)?//", load)], page.name
+    for style in (html / "_static").rglob("*.css"):
+        assert not re.search(r"(?:url\(|@import)\s*[\"']?(?:https?:)?//", style.read_text()), style
