@@ -3,6 +3,7 @@
     content  ½ Σ (F − P)²                      Gatys et al. 2016, equation 1
     style    Σ (G − A)² / (4 C² M²)            equation 4, A scaled to the image's positions
     tv       mean of √(dx² + dy² + ε²) − ε     not part of the paper
+    range    mean of (x − clip(x, 0, 1))²      likewise
 
 Nothing here calls the package's losses, its objective or its engines.
 """
@@ -54,6 +55,9 @@ def truth(
     if recipe.tv_weight:
         terms["tv", ""] = _variation(image)
         weights["tv", ""] = recipe.tv_weight
+    if recipe.range_weight:
+        terms["range", ""] = (torch.relu(-image) ** 2 + torch.relu(image - 1) ** 2).mean()
+        weights["range", ""] = recipe.range_weight
     loss = sum((weights[name] * term for name, term in terms.items()), image.new_zeros(()))
     (gradient,) = torch.autograd.grad(loss, image)
     return Truth(

@@ -65,6 +65,7 @@ def test_explained_terms_are_the_literal_formulas(run: Run) -> None:
     relative = {(e.term.kind, e.term.layer): e.relative for e in explanation.terms}
     at_zero = {(e.term.kind, e.term.layer): e.at_zero for e in explanation.terms}
     assert at_zero.pop(("tv", "")) is None
+    assert at_zero.pop(("range", "")) is None
     for name, zero in at_zero.items():
         assert zero is not None
         assert relative[name] * zero == pytest.approx(found[name])

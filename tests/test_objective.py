@@ -18,7 +18,9 @@ from vangram.recipe import Recipe, Units
 # Rounding of sums in float64.
 ROUNDING = 1e-12
 
-BOTH = Recipe(content_layers={"relu3_1": 0.4, "relu4_1": 1.0}, style_weight=3.0, tv_weight=0)
+BOTH = Recipe(
+    content_layers={"relu3_1": 0.4, "relu4_1": 1.0}, style_weight=3.0, tv_weight=0, range_weight=0
+)
 
 
 @pytest.fixture

@@ -19,7 +19,7 @@ from vangram.images import read_recipe, resize
 from vangram.optimize import Checkpoint, Step, read_checkpoint, write_checkpoint
 from vangram.optimize.adam import Adam
 from vangram.record import Record
-from vangram.stylize import NOISE, Run
+from vangram.stylize import Run
 
 SMALL: dict[str, Any] = {"size": 64, "steps": 4}
 SHALLOW: dict[str, Any] = {
@@ -53,7 +53,9 @@ def test_run_from_noise_lowers_every_term(optimizer: str, units: str) -> None:
     assert steps[-1].loss < 0.5 * steps[0].loss
     first = {(term.kind, term.layer): term.value for term in steps[0].terms}
     last = {(term.kind, term.layer): term.value for term in steps[-1].terms}
-    assert len(first) == 4  # content, two of style, total variation
+    assert len(first) == 5  # content, two of style, total variation, range
+    # Over a pixel: mostly within a fortieth of the range.
+    assert last.pop(("range", "")) < 0.025**2
     for name, value in last.items():
         assert value < first[name], name
 
@@ -92,7 +94,9 @@ def test_init_noise_starts_from_uniform_noise(photo: Path, painting: Path) -> No
     image = first_image(photo, painting, init="noise", seed=5)
     noise = torch.rand(1, 3, 48, 64, generator=torch.Generator().manual_seed(5))
     # One step of Adam, and rounding.
-    assert float((image - (0.5 + NOISE * (noise - 0.5))).abs().max()) < Adam().rate * 1.001
+    assert float((image - noise).abs().max()) < Adam().rate * 1.001
+    image = first_image(photo, painting, init="noise", seed=5, noise_range=0.1)
+    assert float((image - (0.5 + 0.1 * (noise - 0.5))).abs().max()) < Adam().rate * 1.001
 
 
 def test_start_picture_is_where_the_run_starts(

@@ -45,7 +45,7 @@ def test_reconstruction_from_low_layers_gives_back_the_pixels() -> None:
 def test_reconstruction_goes_by_the_content_alone(photo: Path) -> None:
     run = Run.prepare(photo, **RECONSTRUCTION, size=64, steps=3)
     steps = list(run)
-    assert {term.kind for step in steps for term in step.terms} == {"content"}
+    assert {term.kind for step in steps for term in step.terms} == {"content", "range"}
     assert len({step.level.size for step in steps}) == 1
     assert steps[-1].loss < steps[0].loss
 
@@ -57,7 +57,7 @@ def test_texture_has_any_size_and_the_paintings_gram_matrices() -> None:
     steps = list(run)
     result = run.painting(steps[-1].image)
     assert tuple(result.pixels.shape) == (1, 3, 40, 80)
-    assert {term.kind for term in steps[-1].terms} == {"style", "tv"}
+    assert {term.kind for term in steps[-1].terms} == {"style", "tv", "range"}
     for layer in LAYERS:
         (value,) = (term.value for term in steps[-1].terms if term.layer == layer)
         assert value < 0.02  # of what grey has, nearly

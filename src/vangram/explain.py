@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from torch import Tensor
 
 from vangram.errors import SizeError
-from vangram.objective import Term
+from vangram.objective import PIXEL_TERMS, Term
 from vangram.recipe import Recipe
 from vangram.stylize import Run
 
@@ -19,9 +19,9 @@ class Explained:
     term: Term
     """In the recipe's units."""
     literal: float
-    """Its value by the paper's formula; for the total variation, by ours."""
+    """Its value by the paper's formula; for a term on the pixels, by ours."""
     at_zero: float | None
-    """What the formula would give for features of zero; None for the total variation."""
+    """What the formula would give for features of zero; None for a term on the pixels."""
 
     @property
     def relative(self) -> float:
@@ -60,7 +60,7 @@ def explain(run: Run, image: Tensor) -> Explanation:
     found = run.engine(level, objective)(image.to(run.device))
     terms = []
     for term in found.terms:
-        if term.kind == "tv":
+        if term.kind in PIXEL_TERMS:
             terms.append(Explained(term, term.value, None))
             continue
         literal = term.value * objective.unit(term.kind, term.layer)

@@ -23,6 +23,8 @@ from vangram.losses import (
     gram,
     gram_loss,
     gram_loss_grad,
+    out_of_range,
+    out_of_range_grad,
     total_variation,
     total_variation_grad,
 )
@@ -31,15 +33,21 @@ from vangram.recipe import Recipe, Units
 from vangram.storage import IN_MEMORY, Storage, bands
 from vangram.targets import content_targets, style_targets
 
+PIXEL_TERMS = {
+    "tv": (total_variation, total_variation_grad),
+    "range": (out_of_range, out_of_range_grad),
+}
+"""Terms taken on the pixels themselves, as sums over them: value and gradient."""
+
 
 @dataclass(frozen=True)
 class Term:
     """One summand of a loss: `value` in the recipe's units, and the weight it counts with."""
 
     kind: str
-    """"content", "style" or "tv"."""
+    """"content", "style", or one of `PIXEL_TERMS`."""
     layer: str
-    """Empty for the total variation."""
+    """Empty for terms that are taken on the pixels."""
     value: float
     weight: float
 
@@ -90,11 +98,11 @@ class Judgement:
 
 @dataclass(frozen=True)
 class Objective:
-    """L_total = α Σ w L_content + β Σ w_l E_l (Gatys et al. 2016, equation 7) + γ TV.
+    """L_total = α Σ w L_content + β Σ w_l E_l (Gatys et al. 2016, equation 7), and pixel terms.
 
     In `paper` units the terms are the literal formulas. In `relative` units each is divided by what
-    it would be for features of zero, so by what the target weighs. The total variation is a mean
-    over pixels and channels in both.
+    it would be for features of zero, so by what the target weighs. Pixel terms are means over
+    pixels and channels in both.
     """
 
     recipe: Recipe
@@ -195,12 +203,13 @@ class Objective:
             residuals[layer] = summed - target * self.positions[layer]
             literal = gram_loss(residuals[layer], self.positions[layer])
             terms.append(self._term("style", layer, literal))
-        if self.recipe.tv_weight:
-            variation = 0.0
-            for rows in bands(image):
-                variation += float(total_variation(image, rows))
-                self.storage.release()
-            terms.append(Term("tv", "", variation / image.numel(), self.recipe.tv_weight))
+        for kind, (value, _) in PIXEL_TERMS.items():
+            if weight := self._pixel_weight(kind):
+                summed_up = 0.0
+                for rows in bands(image):
+                    summed_up += float(value(image, rows))
+                    self.storage.release()
+                terms.append(Term(kind, "", summed_up / image.numel(), weight))
         return Judgement(tuple(terms), residuals)
 
     def feature_gradient(
@@ -229,11 +238,16 @@ class Objective:
 
     def add_image_gradient(self, image: Tensor, gradient: Tensor) -> None:
         """Add the gradient of the terms that are taken on the pixels themselves."""
-        if self.recipe.tv_weight:
-            slope = self.recipe.tv_weight / image.numel()
-            for rows in bands(image):
-                gradient[..., rows, :].add_(total_variation_grad(image, rows), alpha=slope)
-                self.storage.release()
+        for kind, (_, slope) in PIXEL_TERMS.items():
+            if weight := self._pixel_weight(kind):
+                for rows in bands(image):
+                    part = slope(image, rows)
+                    gradient[..., rows, :].add_(part, alpha=weight / image.numel())
+                    self.storage.release()
+
+    def _pixel_weight(self, kind: str) -> float:
+        weight: float = getattr(self.recipe, f"{kind}_weight")
+        return weight
 
     def unit(self, kind: str, layer: str) -> float:
         """What one unit of a term is in the literal formulas."""

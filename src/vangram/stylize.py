@@ -42,10 +42,6 @@ from vangram.recipe import RECONSTRUCTION, TEXTURE, Recipe
 from vangram.record import Input, Record
 from vangram.storage import IN_MEMORY, SpilledStorage, Storage, bands, return_freed_memory
 
-NOISE = 0.04
-"""Range of the white noise around grey. What no layer sees of it stays in the picture: starting
-from the full range, a reconstruction from relu1_1 keeps a checkerboard (24 dB instead of 50). The
-authors' own code starts from as little."""
 PROBE = 256
 """Pixels of the longer side of a picture that is evaluated to see how fast this machine is."""
 
@@ -266,7 +262,7 @@ class Run:
             return image
         generator = torch.Generator().manual_seed(recipe.seed)
         noise = torch.rand(1, 3, *level.size, generator=generator).to(self.device)
-        return noise.sub_(0.5).mul_(NOISE).add_(0.5)
+        return noise.sub_(0.5).mul_(recipe.noise_range).add_(0.5)
 
     def _enlarged(self, image: Tensor, level: Level) -> Tensor:
         """The last level's image at this one's size, with the detail that it could not have.

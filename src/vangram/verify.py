@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from vangram.engines import TiledEngine, WholeEngine
-from vangram.losses import content_loss, gram, gram_loss, total_variation
+from vangram.losses import content_loss, gram, gram_loss, out_of_range, total_variation
 from vangram.networks import FeatureNetwork, Trace
 from vangram.objective import Objective
 from vangram.optimize import LBFGS, Descent, Level, descend
@@ -95,6 +95,7 @@ def _by_autograd(objective: Objective, network: FeatureNetwork, image: Tensor) -
             literal = gram_loss(residual, positions)
             loss = loss + weight * literal / objective.unit("style", layer)
     loss = loss + recipe.tv_weight * total_variation(image) / image.numel()
+    loss = loss + recipe.range_weight * out_of_range(image) / image.numel()
     (gradient,) = torch.autograd.grad(loss, image)
     return gradient
 

@@ -90,6 +90,8 @@ def test_every_option_reaches_the_recipe(
         "init": "noise",
         "pooling": "average",
         "normalise": True,
+        "noise_range": 0.5,
+        "range_weight": 20.0,
     }
     assert set(given) == {setting.name for setting in fields(Recipe)} - {"proportions"}
     words: list[object] = []

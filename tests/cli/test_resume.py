@@ -21,8 +21,9 @@ from tests.conftest import Outcome
 from tests.support import drawn
 from vangram.cli.checkpoints import Checkpoints, checkpoint_path
 from vangram.errors import CheckpointError
+from vangram.given import network_for
 from vangram.images import read_picture
-from vangram.networks import FeatureNetwork, load_network
+from vangram.networks import FeatureNetwork
 from vangram.optimize import Checkpoint, Position, read_checkpoint, write_checkpoint
 from vangram.stylize import Run
 
@@ -190,11 +191,11 @@ def test_changed_network_is_refused_by_name(
     command: Command, output: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def changed(*arguments: Any) -> FeatureNetwork:
-        network = load_network(*arguments)
+        network = network_for(*arguments)
         network.sha256 = "another"
         return network
 
-    monkeypatch.setattr(STYLIZE, "load_network", changed)
+    monkeypatch.setattr(STYLIZE, "network_for", changed)
     assert_refused(command("resume", output), "the network vgg19-lite has other parameters")
 
 
@@ -218,7 +219,7 @@ def test_other_versions_are_noted_and_recorded(
     command: Command, stopped: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     versions = recorded(stopped).versions
-    monkeypatch.setattr(STYLIZE, "_versions", lambda device: {**versions, "threads": "64"})
+    monkeypatch.setattr(STYLIZE, "versions_on", lambda device: {**versions, "threads": "64"})
     outcome = command("resume", stopped)
     assert outcome.code == 0
     was = versions["threads"]

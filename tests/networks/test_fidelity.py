@@ -119,14 +119,17 @@ def test_layers_behind_vgg19s_exact_head_are_refused() -> None:
 @needs_photos
 def test_scaled_averages_have_the_mean_of_the_maxima_in_vgg19_itself() -> None:
     network = load_network("vgg19-caffe", layers=["relu3_4"], parameters=EXACT_FILE)
-    averaging = replace(NETWORKS["vgg19-caffe"].topology, pooling="average")
+    averaging = load_network(
+        "vgg19-caffe", layers=["relu3_4"], parameters=EXACT_FILE, pooling="average"
+    )
+    scales = replace(NETWORKS["vgg19-caffe"].topology, pooling="average")
     before = {"relu1_2": 2, "relu2_2": 3, "relu3_4": 4}  # the block that reads them pooled
     sums = torch.zeros(len(before), 2)
     for path in held_out_photographs(PHOTOS)[::5]:
-        features = network(centre(path, SIDE), list(before))
+        averaged, largest = (net(centre(path, SIDE), list(before)) for net in (averaging, network))
         for index, (layer, block) in enumerate(before.items()):
-            sums[index, 0] += pool(features[layer], averaging.scale(block)).mean()
-            sums[index, 1] += pool(features[layer], None).mean()
+            sums[index, 0] += pool(averaged[layer], scales.scale(block)).mean()
+            sums[index, 1] += pool(largest[layer], None).mean()
     # Five pictures of a hundred others.
     torch.testing.assert_close(sums[:, 0], sums[:, 1], rtol=0.1, atol=0)
 

@@ -36,6 +36,9 @@ Size = Annotated[int, typer.Option(help="Longer side of the result in pixels.")]
 Steps = Annotated[
     int, typer.Option(help="Optimiser steps at full size; a quarter at each coarser one.")
 ]
+NoiseRange = Annotated[
+    float, _method(help="Range of the noise to start from, around grey: 0 to 1.")
+]
 Seed = Annotated[int, typer.Option(help="Of the noise to start from.")]
 Force = Annotated[bool, typer.Option("--force", help="Overwrite an existing output.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress; errors alone.")]
@@ -43,6 +46,7 @@ Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress; errors 
 ContentWeight = Annotated[float, _weight(help="How much the photograph counts.")]
 StyleWeight = Annotated[float, _weight(help="How much the painting counts.")]
 TvWeight = Annotated[float, _weight(help="How much smoothness counts.")]
+RangeWeight = Annotated[float, _weight(help="How much it counts to stay within black and white.")]
 Layers = Annotated[str, _weight(help="Layers, with weights if need be.")]
 Units = Annotated[
     str,

@@ -93,7 +93,7 @@ def where(level: Level, number: int) -> str:
 
 
 def _losses(step: Step) -> str:
-    kinds = [kind for kind in ("content", "style", "tv") if any(t.kind == kind for t in step.terms)]
+    kinds = dict.fromkeys(term.kind for term in step.terms if term.kind != "range")
     return "  ".join(
         [f"loss {step.loss:.4g}"] + [f"{kind} {step.total(kind):.4g}" for kind in kinds]
     )

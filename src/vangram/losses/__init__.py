@@ -7,6 +7,7 @@ digits in float32. Every gradient has the dtype and device of what it is taken w
 
 from vangram.losses.content import content_loss, content_loss_grad
 from vangram.losses.gram import gram, gram_loss, gram_loss_grad
+from vangram.losses.range import out_of_range, out_of_range_grad
 from vangram.losses.total_variation import total_variation, total_variation_grad
 
 __all__ = [
@@ -15,6 +16,8 @@ __all__ = [
     "gram",
     "gram_loss",
     "gram_loss_grad",
+    "out_of_range",
+    "out_of_range_grad",
     "total_variation",
     "total_variation_grad",
 ]

@@ -43,7 +43,7 @@ class Step:
         return self.level.done(self.number)
 
     def total(self, kind: str) -> float:
-        """What the terms of a kind ("content", "style", "tv") add to the loss."""
+        """What the terms of a kind ("content", "style", "tv", "range") add to the loss."""
         return sum(term.weighted for term in self.terms if term.kind == kind)
 
 
