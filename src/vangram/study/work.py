@@ -14,7 +14,8 @@ from vangram.errors import LayerError, SettingError
 from vangram.files import replacing
 from vangram.given import device_for, versions_on
 from vangram.images import Picture, fit, read_picture, resize, write_picture
-from vangram.networks import NETWORKS, load_network
+from vangram.networks import load_network
+from vangram.networks.registry import network_named
 from vangram.recipe import Recipe
 from vangram.study.figures import Figure, Section, sections
 from vangram.stylize import Run
@@ -145,7 +146,7 @@ class Study:
 
 def _layers(recipe: Recipe, parameters: str | None) -> tuple[tuple[str, ...], str]:
     """The first layer of each block that the network has, and the SHA-256 of its parameters."""
-    topology = NETWORKS[recipe.network].topology
+    topology = network_named(recipe.network).topology
     layers = tuple(layer for layer in topology.layers if layer.endswith("_1"))
     while True:
         try:
