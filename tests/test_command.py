@@ -26,6 +26,12 @@ BOTH: dict[str, Any] = {"content": PHOTO, "style": PAINTING}
         (BOTH | {"start": Input("first.png", "cc")}, Recipe(init="picture")),
         (BOTH | {"parameters": Input("net.pth", "dd")}, Recipe(network="vgg19", units="paper")),
         (BOTH, Recipe(normalise=True, pooling="average", memory=2_000_000_000, tile=64)),
+        (BOTH | {"others": {"style-2": Input("third.jpg", "ee")}}, Recipe(blend=(0.7, 0.3))),
+        (
+            BOTH | {"others": {"style-2": Input("third.jpg", "ee")}},
+            Recipe(each_style_layers=({"relu1_1": 1.0}, {"relu4_1": 0.5, "relu5_1": 0.5})),
+        ),
+        (BOTH, Recipe(style_size=0.5)),
         ({"content": PHOTO}, Recipe(**RECONSTRUCTION)),
         (
             {"content": PHOTO},
@@ -49,7 +55,7 @@ def test_command_parsed_again_is_the_same_run(
     ((again, given),) = found
     assert again == recipe
     assert {name: path for name, path in given.items() if path} == {
-        name: each.path for name, each in inputs.items()
+        name: each.path for name, each in record.inputs.items()
     }
 
 

@@ -17,7 +17,6 @@ from tests.oracle import truth
 from tests.support import drawn
 from vangram.errors import SizeError
 from vangram.explain import explain
-from vangram.images import read_picture
 from vangram.recipe import Recipe, Units
 from vangram.stylize import Run
 
@@ -47,10 +46,9 @@ def run(request: pytest.FixtureRequest, photo: Path, painting: Path) -> Run:
 
 def test_explained_terms_are_the_literal_formulas(run: Run) -> None:
     assert run.given.content is not None
-    assert run.given.style is not None
-    style = read_picture(run.given.style.name).pixels
+    style = run.given.styles[0].pixels
     style = torch.nn.functional.interpolate(
-        style, run._style_size(run.levels[-1]), mode="bicubic", antialias=True
+        style, run._style_size(run.levels[-1], run.given.styles[0]), mode="bicubic", antialias=True
     )
     content = run.given.content.pixels.double()
     paper = replace(run.recipe, units="paper")

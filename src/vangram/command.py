@@ -9,6 +9,9 @@ from typing import Any
 from vangram.recipe import RECONSTRUCTION, TEXTURE, Recipe, format_layers
 from vangram.record import Record
 
+PICTURES = ("content", "style")
+"""Inputs that are arguments, and no options."""
+
 
 def command_of(record: Record, output: str) -> list[str]:
     """The words of the command that makes a picture; what is left to its default is left out.
@@ -18,15 +21,19 @@ def command_of(record: Record, output: str) -> list[str]:
         output: where it is to go.
     """
     if record.content is None:
-        kind, fixed, renamed = "texture", TEXTURE, {"style_layers": "layers"}
+        kind, fixed = "texture", TEXTURE
+        renamed = {"style_layers": "layers", "each_style_layers": "layers"}
     elif record.style is None:
         kind, fixed, renamed = "reconstruct", RECONSTRUCTION, {"content_layers": "layer"}
     else:
-        kind, fixed, renamed = "stylize", {}, {}
-    pictures = [given.path for given in (record.content, record.style) if given is not None]
+        kind, fixed, renamed = "stylize", {}, {"each_style_layers": "style_layers"}
+    given = record.inputs
+    pictures = [given[name].path for name in given if name.partition("-")[0] in PICTURES]
     words = ["vangram", kind, *pictures, "--output", output]
     for name, value in _changed(record.recipe, Recipe(**fixed)).items():
-        words += _option(renamed.get(name, name), _said(name, value, record))
+        option = "--" + renamed.get(name, name).replace("_", "-")
+        for said in _said(name, value, record):
+            words += [option, *said]
     if record.parameters is not None:
         words += ["--parameters", record.parameters.path]
     return words
@@ -37,20 +44,21 @@ def _changed(recipe: Recipe, base: Recipe) -> dict[str, Any]:
     if recipe.proportions is not None:
         height, width = values.pop("proportions")
         values["size"] = f"{width}x{height}"
+    if recipe.each_style_layers:
+        del values["style_layers"]  # which follows
     return {name: value for name, value in values.items() if value != getattr(base, name)}
 
 
-def _said(name: str, value: Any, record: Record) -> str | None:
-    """A value as the command line wants it; None for a switch."""
+def _said(name: str, value: Any, record: Record) -> list[list[str]]:
+    """What follows an option, for each time that it is given; nothing follows a switch."""
     if isinstance(value, bool):
-        return None
+        return [[]]
     if isinstance(value, Mapping):
-        return format_layers(value)
+        return [[format_layers(value)]]
+    if name == "each_style_layers":
+        return [[format_layers(layers)] for layers in value]
+    if name == "blend":
+        return [[",".join(map(repr, value))]]
     if name == "init" and record.start is not None:
-        return record.start.path
-    return str(value)
-
-
-def _option(name: str, value: str | None) -> list[str]:
-    option = "--" + name.replace("_", "-")
-    return [option] if value is None else [option, value]
+        return [[record.start.path]]
+    return [[str(value)]]

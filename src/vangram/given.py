@@ -5,9 +5,10 @@ from __future__ import annotations
 import math
 import os
 import platform
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from importlib import metadata
+from typing import Any
 
 import torch
 from PIL.Image import Image
@@ -23,7 +24,7 @@ from vangram.networks import (
     shipped_means,
 )
 from vangram.recipe import Recipe
-from vangram.record import Input
+from vangram.record import Input, numbered
 
 NORMALISED_OVER = 512
 """Pixels of the longer side of pictures that a network is normalised over."""
@@ -38,36 +39,37 @@ class Given:
 
     content: Picture | None
     """The photograph; a texture has none."""
-    style: Picture | None
-    """The painting; a content reconstruction has none."""
+    styles: tuple[Picture, ...]
+    """The paintings; a content reconstruction has none."""
     start: Picture | None
     """What the first image is, where it is neither the photograph nor noise."""
 
     def __iter__(self) -> Iterator[Picture]:
         """Those that there are."""
-        return (p for p in (self.content, self.style, self.start) if p is not None)
+        return (p for p in (self.content, *self.styles, self.start) if p is not None)
 
     @property
-    def inputs(self) -> dict[str, Input]:
-        """What a record says of them, by name."""
-        return {name: Input(p.name, p.sha256) for name, p in vars(self).items() if p is not None}
+    def inputs(self) -> dict[str, Any]:
+        """What a record says of them, by its fields."""
+        named = {"content": self.content, "start": self.start, **numbered("style", self.styles)}
+        found = {name: Input(p.name, p.sha256) for name, p in named.items() if p is not None}
+        others = {name: found.pop(name) for name in list(found) if name[-1].isdigit()}
+        return found | {"others": others}
 
     def proportions(self, recipe: Recipe) -> tuple[int, int]:
         """Height to width of the result: the photograph's, as asked for, or the painting's."""
         if self.content is not None:
             return self.content.size
-        assert self.style is not None  # as `read` has seen to
-        return recipe.proportions or self.style.size
+        return recipe.proportions or self.styles[0].size
 
-    def style_scale(self, recipe: Recipe) -> float:
-        """Longer side of the painting over the result's.
+    def style_scale(self, style: Picture, recipe: Recipe) -> float:
+        """Longer side of a painting over the result's, before `style_size`.
 
         With a photograph they are the same. A texture keeps the painting's own strokes: it is never
-        seen enlarged, and never larger than the result.
+        seen enlarged, and never larger than the result, unless asked for.
         """
-        if self.style is None or self.content is not None:
-            return 1.0
-        return min(1.0, max(self.style.size) / recipe.size)
+        own = 1.0 if self.content is not None else min(1.0, max(style.size) / recipe.size)
+        return own * recipe.style_size
 
     def least_size(self, recipe: Recipe, network: FeatureNetwork) -> int:
         """Longer side in pixels of the smallest result that has the recipe's layers.
@@ -77,15 +79,15 @@ class Given:
         """
         smallest = network.topology.smallest_size(recipe.layers)
         deepest = recipe.layers[-1]
-        if self.content is None and self.style is not None and min(self.style.size) < smallest:
-            raise SizeError(
-                f"the painting is too small: {deepest} needs {smallest} px along its shorter side;"
-                " use a larger one, or shallower layers"
-            )
         least = _least_side(self.proportions(recipe), smallest)
-        if self.style is not None:
-            scale = self.style_scale(recipe)
-            least = max(least, math.ceil(_least_side(self.style.size, smallest) / scale))
+        for style in self.styles:
+            if self.content is None and min(style.size) * recipe.style_size < smallest:
+                raise SizeError(
+                    f"the painting is too small: {deepest} needs {smallest} px along its shorter"
+                    " side; use a larger one, or shallower layers"
+                )
+            scale = self.style_scale(style, recipe)
+            least = max(least, math.ceil(_least_side(style.size, smallest) / scale))
         if recipe.size < least:
             raise SizeError(
                 f"size {recipe.size} is too small: {deepest} needs {smallest} px along a "
@@ -95,7 +97,7 @@ class Given:
 
 
 def read(
-    content: Source | None, style: Source | None, start: Source | None, recipe: Recipe
+    content: Source | None, styles: Sequence[Source], start: Source | None, recipe: Recipe
 ) -> Given:
     """Read the pictures that a recipe needs, and see that they are those.
 
@@ -105,18 +107,17 @@ def read(
     """
     if content is None and (recipe.wants_content or recipe.init == "content"):
         raise SettingError("content terms, and a start from the content, need a photograph")
-    if style is None and recipe.wants_style:
+    if not styles and recipe.wants_style:
         raise SettingError("style terms need a painting; without one, set style_weight to 0")
-    if content is None and style is None:
+    if content is None and not styles:
         raise SettingError("neither a photograph nor a painting is given")
     if content is not None and recipe.proportions is not None:
         raise SettingError("the photograph gives the proportions; leave them out")
     if (recipe.init == "picture") != (start is not None):
         raise SettingError('init "picture" and a picture to start from go together')
-    pictures = (
-        None if source is None else read_picture(source) for source in (content, style, start)
-    )
-    return Given(*pictures)
+    recipe.shares(len(styles))  # as many as there are
+    photograph, first = (None if s is None else read_picture(s) for s in (content, start))
+    return Given(photograph, tuple(read_picture(style) for style in styles), first)
 
 
 def network_for(

@@ -10,8 +10,9 @@ of the whole picture, and nothing else of it.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import TypeVar
 
 import torch
 from torch import Tensor
@@ -31,7 +32,9 @@ from vangram.losses import (
 from vangram.networks import WHOLE, FeatureNetwork, Windows
 from vangram.recipe import Recipe, Units
 from vangram.storage import IN_MEMORY, Storage, bands
-from vangram.targets import content_targets, style_targets
+from vangram.targets import blended, content_targets
+
+T = TypeVar("T")
 
 PIXEL_TERMS = {
     "tv": (total_variation, total_variation_grad),
@@ -124,7 +127,7 @@ class Objective:
         recipe: Recipe,
         network: FeatureNetwork,
         content: Tensor | None,
-        style: Tensor | None,
+        styles: Tensor | Sequence[Tensor] | None,
         tile: int | None = None,
         storage: Storage = IN_MEMORY,
         size: tuple[int, int] | None = None,
@@ -135,7 +138,8 @@ class Objective:
             recipe: weights, layers and units.
             network: whose features are compared.
             content: (1, 3, H, W), the photograph; None where no content term counts.
-            style: (1, 3, H', W'), the painting, of any size; None where no style term counts.
+            styles: (1, 3, H', W'), the painting, of any size, or several that are blended; none
+                where no style term counts.
             tile: pixels of a tile's core along either axis; None: all at once.
             storage: where tensors of the picture's size shall live.
             size: (height, width) of the image where there is no `content`.
@@ -156,7 +160,8 @@ class Objective:
             )
         grams: dict[str, Tensor] = {}
         if recipe.wants_style:
-            grams = style_targets(network, _given(style, "style"), recipe.style_layers, tile)
+            paintings = [styles] if isinstance(styles, Tensor) else _given(styles, "style")
+            grams = blended(network, paintings, recipe.shares(len(paintings)), tile)
         positions = {layer: network.topology.positions(size, layer) for layer in grams}
         weighs = {}
         for layer, features in found.items():
@@ -290,10 +295,10 @@ class Objective:
         return self._weight(kind, layer) / self.unit(kind, layer)
 
 
-def _given(picture: Tensor | None, kind: str) -> Tensor:
-    if picture is None:
+def _given(pictures: T | None, kind: str) -> T:
+    if pictures is None:
         raise ShapeError(f"{kind} terms count, and no {kind} picture is given")
-    return picture
+    return pictures
 
 
 def _weight(target: Tensor, storage: Storage) -> float:

@@ -21,6 +21,8 @@ SMALLEST_TILE = 32
 """Below it a tile is nearly all halo."""
 UNITS_OF_MEMORY = {"": 1, "K": 1e3, "M": 1e6, "G": 1e9, "T": 1e12}
 """Bytes."""
+LARGEST_SCALE = 8.0
+"""Of a painting beside the result; its time grows with the square."""
 LARGEST_WEIGHT = 1e30
 """Beyond it, float32 ends."""
 
@@ -49,6 +51,12 @@ class Recipe:
         default_factory=lambda: {f"relu{block}_1": 0.2 for block in range(1, 6)}
     )
     """Layer -> its weight w_l among the style terms."""
+    each_style_layers: tuple[Mapping[str, float], ...] = ()
+    """By painting, the layers that it gives, with weights; `style_layers` follows from them."""
+    blend: tuple[float, ...] = ()
+    """Share of each painting; none: equal ones."""
+    style_size: float = 1.0
+    """Longer side of the paintings over the result's: twice is strokes of twice the size."""
     content_weight: float = 1.0
     """α of the paper, in `units`."""
     style_weight: float = 40.0
@@ -82,7 +90,12 @@ class Recipe:
     def __post_init__(self) -> None:
         """Check every setting, and the few that depend on each other."""
         object.__setattr__(self, "content_layers", _layers("content_layers", self.content_layers))
+        object.__setattr__(self, "blend", _blend(self.blend))
+        object.__setattr__(self, "each_style_layers", _each(self.each_style_layers))
+        if self.each_style_layers:
+            object.__setattr__(self, "style_layers", self._layers_together())
         object.__setattr__(self, "style_layers", _layers("style_layers", self.style_layers))
+        _from_to("style_size", self.style_size, 1 / LARGEST_SCALE, LARGEST_SCALE)
         _whole("size", self.size, 2, LARGEST_SIZE)
         if self.proportions is not None:
             object.__setattr__(self, "proportions", _proportions(self.proportions))
@@ -94,7 +107,7 @@ class Recipe:
             _whole("memory", self.memory, 1, 2**50)
         if self.tile is not None:
             _whole("tile", self.tile, SMALLEST_TILE, LARGEST_SIZE)
-        object.__setattr__(self, "noise_range", _share("noise_range", self.noise_range))
+        _from_to("noise_range", self.noise_range, 0, 1)
         for name in ("content_weight", "style_weight", "tv_weight", "range_weight"):
             object.__setattr__(self, name, _weight(name, getattr(self, name)))
         _one_of("units", self.units, get_args(Units))
@@ -129,6 +142,47 @@ class Recipe:
     def wants_style(self) -> bool:
         """Whether any style term counts."""
         return self.style_weight > 0 and bool(self.style_layers)
+
+    def shares(self, paintings: int) -> tuple[Mapping[str, float], ...]:
+        """By painting, its share in the target of each layer that it gives.
+
+        Args:
+            paintings: how many there are.
+
+        Raises:
+            SettingError: there are not as many shares, or sets of layers.
+        """
+        for name in ("blend", "each_style_layers"):
+            given = len(getattr(self, name))
+            if given not in (0, paintings):
+                raise SettingError(
+                    f"{name} has {given} parts, and there are {paintings} paintings: give each one"
+                )
+        parts = self.blend or (1.0,) * paintings
+        sets = self.each_style_layers or (self.style_layers,) * paintings
+        whole = {
+            layer: sum(part for part, layers in zip(parts, sets, strict=True) if layer in layers)
+            for layer in self.style_layers
+        }
+        return tuple(
+            {layer: part / whole[layer] for layer in layers if part and whole.get(layer)}
+            for part, layers in zip(parts, sets, strict=True)
+        )
+
+    def _layers_together(self) -> dict[str, float]:
+        """Each layer's weight: the mean of its weights, by the shares of who gives it."""
+        sets = self.each_style_layers
+        if len(self.blend) not in (0, len(sets)):
+            raise SettingError(
+                f"blend has {len(self.blend)} parts, each_style_layers {len(sets)}: give as many"
+            )
+        parts = self.blend or (1.0,) * len(sets)
+        together: dict[str, float] = {}
+        for layer in {layer for layers in sets for layer in layers}:
+            pairs = [(p, s[layer]) for p, s in zip(parts, sets, strict=True) if layer in s]
+            if whole := sum(part for part, _ in pairs):
+                together[layer] = sum(part * weight for part, weight in pairs) / whole
+        return together
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values, fit for JSON; `from_dict` gives an equal recipe back."""
@@ -218,6 +272,20 @@ def parse_size(text: str) -> tuple[int, tuple[int, int] | None]:
     return max(width, height), (height, width)
 
 
+def parse_blend(text: str) -> tuple[float, ...]:
+    """Shares as people write them: "0.7,0.3".
+
+    Raises:
+        SettingError: one is no number.
+    """
+    try:
+        return tuple(float(part) for part in text.split(","))
+    except ValueError:
+        raise SettingError(
+            f"{text!r} are no shares; write one for each painting, as 0.7,0.3"
+        ) from None
+
+
 def parse_memory(text: str) -> int:
     """Bytes as people write them: "4GB", "1.5 GB", "800MB".
 
@@ -264,10 +332,24 @@ def _layers(name: str, layers: object) -> dict[str, float]:
     return {layer: weight for layer, weight in sorted(checked.items()) if weight > 0}
 
 
-def _share(name: str, value: object) -> float:
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 <= value <= 1:
-        raise SettingError(f"{name} needs a number from 0 to 1, not {value!r}")
-    return float(value)
+def _blend(parts: object) -> tuple[float, ...]:
+    if not isinstance(parts, tuple | list):
+        raise SettingError(f"blend needs a share for each painting, not {parts!r}")
+    shares = tuple(_weight("blend", part) for part in parts)
+    if shares and not sum(shares):
+        raise SettingError("blend gives every painting a share of zero; raise one of them")
+    return shares
+
+
+def _each(sets: object) -> tuple[dict[str, float], ...]:
+    if not isinstance(sets, tuple | list):
+        raise SettingError(f"each_style_layers needs a mapping for each painting, not {sets!r}")
+    return tuple(_layers("each_style_layers", layers) for layers in sets)
+
+
+def _from_to(name: str, value: object, least: float, most: float) -> None:
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not least <= value <= most:
+        raise SettingError(f"{name} needs a number from {least:g} to {most:g}, not {value!r}")
 
 
 def _proportions(value: object) -> tuple[int, int]:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, replace
-from typing import Any
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from typing import Any, TypeVar
 
 from vangram.errors import RecipeError, SettingError
 from vangram.recipe import Recipe
+
+T = TypeVar("T")
 
 FORMAT = 1
 """Of the text; raised when an older vangram could no longer read it."""
@@ -16,6 +18,11 @@ INPUTS = ("content", "style", "start", "parameters")
 """Names of the files that a run may be given."""
 THEN = ", then "
 """Between the versions that a run was begun and finished with."""
+
+
+def numbered(name: str, values: Sequence[T]) -> dict[str, T]:
+    """Values by name: "style", "style-2", ..."""
+    return {f"{name}-{index + 1}" if index else name: value for index, value in enumerate(values)}
 
 
 @dataclass(frozen=True)
@@ -40,7 +47,9 @@ class Record:
     content: Input | None = None
     """The photograph; a texture has none."""
     style: Input | None = None
-    """The painting; a content reconstruction has none."""
+    """The painting, or the first of several; a content reconstruction has none."""
+    others: Mapping[str, Input] = field(default_factory=dict)
+    """By name: further paintings, "style-2", ..."""
     start: Input | None = None
     """The picture to start from, where the recipe's `init` is "picture"."""
     parameters: Input | None = None
@@ -82,6 +91,9 @@ class Record:
             for name in INPUTS:
                 if values.get(name) is not None:
                     values[name] = Input(**values[name])
+            values["others"] = {
+                str(name): Input(**given) for name, given in values.get("others", {}).items()
+            }
             values["versions"] = {str(k): str(v) for k, v in values["versions"].items()}
             return cls(**values)
         except RecipeError:
@@ -94,8 +106,8 @@ class Record:
 
     @property
     def inputs(self) -> dict[str, Input]:
-        """What was given, by name: those of `INPUTS` that there are."""
-        given = {name: getattr(self, name) for name in INPUTS}
+        """What was given, by name: those of `INPUTS` that there are, and the others."""
+        given = {name: getattr(self, name) for name in INPUTS} | dict(self.others)
         return {name: value for name, value in given.items() if value is not None}
 
     def with_paths_of(self, other: Record) -> Record:
@@ -106,7 +118,8 @@ class Record:
             for name, ours in self.inputs.items()
             if name in theirs and ours.sha256 == theirs[name].sha256
         }
-        return replace(self, **same)  # type: ignore[arg-type]
+        others = {name: same.pop(name, ours) for name, ours in self.others.items()}
+        return replace(self, **same, others=others)  # type: ignore[arg-type]
 
     def continued(self, now: Record) -> Record:
         """This record, of a run that goes on with the versions of `now`."""

@@ -11,10 +11,10 @@ from __future__ import annotations
 import os
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from types import ModuleType
-from typing import Any
+from typing import Any, overload
 
 import torch
 from torch import Tensor
@@ -47,13 +47,13 @@ PROBE = 256
 
 
 def stylize(
-    content: Source, style: Source, *, start: Source | None = None, **settings: Any
+    content: Source, *styles: Source, start: Source | None = None, **settings: Any
 ) -> Painting:
-    """Repaint a photograph in the style of a painting.
+    """Repaint a photograph in the style of a painting, or of several.
 
     Args:
         content: the photograph.
-        style: the painting.
+        styles: the painting or paintings; `blend` has their shares.
         start: a picture to start from; implies `init="picture"`.
         settings: those of `Recipe`.
 
@@ -61,7 +61,7 @@ def stylize(
         InputError: something given cannot be used; nothing has been computed then.
         DivergedError: the optimisation failed.
     """
-    return _painted(Run.prepare(content, style, start=start, **settings))
+    return _painted(Run.prepare(content, *styles, start=start, **settings))
 
 
 def reconstruct(content: Source, **settings: Any) -> Painting:
@@ -79,20 +79,20 @@ def reconstruct(content: Source, **settings: Any) -> Painting:
     return _painted(Run.prepare(content, **{**RECONSTRUCTION, **settings}))
 
 
-def texture(style: Source, **settings: Any) -> Painting:
+def texture(*styles: Source, **settings: Any) -> Painting:
     """Find a picture, from white noise, with a painting's Gram matrices and nothing else of it.
 
     Gatys, Ecker and Bethge, "Texture Synthesis Using Convolutional Neural Networks" (2015).
 
     Args:
-        style: the painting.
+        styles: the painting, or several.
         settings: those of `Recipe`, above all `size`, `proportions` and `style_layers`; `TEXTURE`
             where it differs.
 
     Raises:
         As `stylize`.
     """
-    return _painted(Run.prepare(None, style, **{**TEXTURE, **settings}))
+    return _painted(Run.prepare(None, *styles, **{**TEXTURE, **settings}))
 
 
 def _painted(run: Run) -> Painting:
@@ -141,9 +141,10 @@ class Run:
         """What is minimised at a level."""
         means, storage = self.means(level), self._storage(level)
         content = self._at(level.size, self.given.content, storage)
-        style = self._at(self._style_size(level), self.given.style, storage)
+        paintings = self.given.styles
+        styles = [self._at(self._style_size(level, p), p, storage) for p in paintings]
         return Objective.of(
-            self.recipe, self.network, content, style, means.tile, storage, level.size
+            self.recipe, self.network, content, styles, means.tile, storage, level.size
         )
 
     def engine(self, level: Level, objective: Objective) -> Evaluate:
@@ -154,8 +155,7 @@ class Run:
     def prepare(
         cls,
         content: Source | None = None,
-        style: Source | None = None,
-        *,
+        *styles: Source,
         start: Source | None = None,
         parameters: str | os.PathLike[str] | None = None,
         **settings: Any,
@@ -169,13 +169,13 @@ class Run:
         recipe = replace(settings.pop("recipe", None) or Recipe(), **settings)
         if start is not None and "init" not in settings:
             recipe = replace(recipe, init="picture")
-        given = read(content, style, start, recipe)
+        given = read(content, styles, start, recipe)
         device = device_for(recipe.device)
         network = network_for(recipe, given, parameters, device)
         file = None if parameters is None else Input(os.fspath(parameters), network.sha256)
         record = Record(
             recipe=recipe,
-            **given.inputs,  # type: ignore[arg-type]
+            **given.inputs,
             parameters=file,
             network_sha256=network.sha256,
             versions=versions_on(device),
@@ -184,6 +184,14 @@ class Run:
         size = fit(given.proportions(recipe), recipe.size)
         run = cls(record, given, network, coarse_to_fine(size, least, recipe), device)
         return run._within(recipe.memory or free_memory(device))
+
+    @classmethod
+    def of(cls, inputs: Mapping[str, str | None], recipe: Recipe) -> Run:
+        """Prepare a run from files, by the names that a record has for them; errors as above."""
+        styles = [path for name, path in inputs.items() if name.partition("-")[0] == "style"]
+        others = {name: inputs.get(name) for name in ("content", "start", "parameters")}
+        content = others.pop("content")
+        return cls.prepare(content, *filter(None, styles), **others, recipe=recipe)
 
     @property
     def recipe(self) -> Recipe:
@@ -215,7 +223,9 @@ class Run:
         recipe, picture = self.recipe, next(iter(self.given))
         size = fit(self.levels[-1].size, min(PROBE, max(self.levels[0].size)))
         image = _resized(picture.pixels, size, IN_MEMORY).to(self.device)
-        objective = Objective.of(recipe, self.network, image, image)
+        objective = Objective.of(
+            replace(recipe, blend=(), each_style_layers=()), self.network, image, [image]
+        )
         engine = engine_for(size, None, self.network, objective)
         engine(image)  # which transforms filters, and wakes a device up
         began = time.perf_counter()
@@ -284,13 +294,17 @@ class Run:
             storage.release()
         return enlarged
 
-    def _style_size(self, level: Level) -> tuple[int, int]:
-        """Of the painting at a level, (height, width)."""
-        if self.given.style is None:
-            return level.size
-        scale = self.given.style_scale(self.recipe)
-        return fit(self.given.style.size, round(scale * max(level.size)))
+    def _style_size(self, level: Level, painting: Picture) -> tuple[int, int]:
+        """Of a painting at a level, (height, width)."""
+        scale = self.given.style_scale(painting, self.recipe)
+        return fit(painting.size, round(scale * max(level.size)))
 
+    @overload
+    def _at(self, size: tuple[int, int], picture: Picture, storage: Storage) -> Tensor: ...
+    @overload
+    def _at(
+        self, size: tuple[int, int], picture: Picture | None, storage: Storage
+    ) -> Tensor | None: ...
     def _at(
         self, size: tuple[int, int], picture: Picture | None, storage: Storage
     ) -> Tensor | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping, Sequence
 
 from torch import Tensor
 
@@ -51,6 +51,28 @@ def style_targets(
             product = gram(part[0])
             summed[layer] = summed[layer] + product if layer in summed else product
     return {layer: total / topology.positions(size, layer) for layer, total in summed.items()}
+
+
+def blended(
+    network: FeatureNetwork,
+    paintings: Sequence[Tensor],
+    shares: Sequence[Mapping[str, float]],
+    tile: int | None,
+) -> dict[str, Tensor]:
+    """Gram matrices per position of several paintings, mixed layer by layer.
+
+    Args:
+        network: whose features.
+        paintings: (1, 3, H, W) each, of any size.
+        shares: by painting, layer -> its share there; those of a layer add up to one.
+        tile: as above.
+    """
+    mixed: dict[str, Tensor] = {}
+    for painting, parts in zip(paintings, shares, strict=True):
+        for layer, target in style_targets(network, painting, parts, tile).items():
+            part = target * parts[layer] if parts[layer] != 1 else target
+            mixed[layer] = mixed[layer] + part if layer in mixed else part
+    return dict(sorted(mixed.items()))
 
 
 def _parts(

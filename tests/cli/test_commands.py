@@ -26,6 +26,8 @@ from vangram.stylize import Run, stylize
 
 Command = Callable[..., Outcome]
 QUICK = ("--size", 48, "--steps", 2)
+NO_OPTIONS = {"proportions", "each_style_layers"}
+"""Settings that follow from the photograph, and from an option given several times."""
 
 
 @pytest.fixture
@@ -57,11 +59,13 @@ def test_every_setting_of_the_recipe_is_an_option_with_its_default() -> None:
     options = inspect.signature(commands.stylize).parameters
     default = Recipe()
     for setting in fields(Recipe):
-        if setting.name == "proportions":  # the photograph's
+        if setting.name in NO_OPTIONS:
             continue
         given = options[setting.name].default
         wanted = getattr(default, setting.name)
-        if setting.name.endswith("_layers"):
+        if given is None:  # and so not given
+            assert setting.name in ("style_layers", "blend", "levels", "memory", "tile")
+        elif setting.name.endswith("_layers"):
             assert parse_layers(given) == wanted
         else:
             assert given == wanted, setting.name
@@ -92,13 +96,17 @@ def test_every_option_reaches_the_recipe(
         "normalise": True,
         "noise_range": 0.5,
         "range_weight": 20.0,
+        "blend": (2.0,),
+        "style_size": 0.5,
     }
-    assert set(given) == {setting.name for setting in fields(Recipe)} - {"proportions"}
+    assert set(given) == {setting.name for setting in fields(Recipe)} - NO_OPTIONS
     words: list[object] = []
     for name, value in given.items():
         if value is True:
             words.append("--" + name)
             continue
+        if isinstance(value, tuple):
+            value = ",".join(map(str, value))
         if isinstance(value, dict):
             value = ",".join(f"{layer}={weight}" for layer, weight in value.items())
         words += ["--" + name.replace("_", "-"), value]
@@ -587,7 +595,7 @@ def test_interrupt_before_any_work_has_exit_code_130(
 def test_help_names_every_option(command: Command) -> None:
     outcome = command("stylize", "--help")
     assert outcome.code == 0
-    for name in {setting.name for setting in fields(Recipe)} - {"proportions"}:
+    for name in {setting.name for setting in fields(Recipe)} - NO_OPTIONS:
         assert "--" + name.replace("_", "-") in outcome.out
 
 

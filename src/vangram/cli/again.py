@@ -33,7 +33,7 @@ def find_inputs(record: Record, picture: str, given: Mapping[str, str | None]) -
         RecipeError: one is in none of these places.
     """
     return {
-        name: given[name] or _found(recorded, picture, f"--{name}")
+        name: given.get(name) or _found(recorded, picture, f"--{name.partition('-')[0]}")
         for name, recorded in record.inputs.items()
     }
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -17,10 +17,12 @@ from vangram.recipe import (
     TEXTURE,
     Recipe,
     layers_up_to,
+    parse_blend,
     parse_layers,
     parse_memory,
     parse_size,
 )
+from vangram.record import numbered
 
 app = typer.Typer(
     name="vangram",
@@ -54,7 +56,7 @@ def vangram(
 @app.command()
 def stylize(
     photo: options.Photo,
-    painting: options.Painted,
+    paintings: options.Paintings,
     output: options.Output,
     size: options.Size = options.DEFAULT.size,
     steps: options.Steps = options.DEFAULT.steps,
@@ -68,13 +70,15 @@ def stylize(
     tv_weight: options.TvWeight = options.DEFAULT.tv_weight,
     range_weight: options.RangeWeight = options.DEFAULT.range_weight,
     content_layers: options.Layers = options.CONTENT_LAYERS,
-    style_layers: options.Layers = options.STYLE_LAYERS,
+    style_layers: options.StyleLayers = None,
+    blend: options.Blend = None,
     units: options.Units = options.DEFAULT.units,
     network: options.Network = options.DEFAULT.network,
     parameters: options.Parameters = None,
     pooling: options.Pooling = options.DEFAULT.pooling,
     normalise: options.Normalise = options.DEFAULT.normalise,
     noise_range: options.NoiseRange = options.DEFAULT.noise_range,
+    style_size: options.StyleSize = options.DEFAULT.style_size,
     optimizer: options.Optimizer = options.DEFAULT.optimizer,
     levels: options.Levels = options.DEFAULT.levels,
     memory: options.Memory = None,
@@ -85,7 +89,7 @@ def stylize(
     timelapse: options.Timelapse = None,
     quiet: options.Quiet = False,
 ) -> None:
-    """Repaint PHOTO in the style of PAINTING.
+    """Repaint PHOTO in the style of a PAINTING, or of several at once.
 
     Ctrl-C keeps the best picture so far, and `vangram resume` goes on with a run that was stopped,
     however it was. The picture carries its recipe: `vangram rerun` makes it again.
@@ -102,7 +106,9 @@ def stylize(
         tv_weight=tv_weight,
         range_weight=range_weight,
         content_layers=parse_layers(content_layers),
-        style_layers=parse_layers(style_layers),
+        **_style_layers(style_layers),
+        blend=() if blend is None else parse_blend(blend),
+        style_size=style_size,
         units=units,  # type: ignore[arg-type]
         network=network,
         pooling=pooling,  # type: ignore[arg-type]
@@ -114,7 +120,8 @@ def stylize(
         device=device,
         precision=precision,  # type: ignore[arg-type]
     )
-    inputs = {"content": photo, "style": painting, "start": start, "parameters": parameters}
+    inputs = {"content": photo, "start": start, "parameters": parameters}
+    inputs |= numbered("style", paintings)
     _make(recipe, inputs, output, force, preview, timelapse, quiet)
 
 
@@ -176,7 +183,7 @@ def reconstruct(
 
 @app.command()
 def texture(
-    painting: options.Painted,
+    paintings: options.Paintings,
     output: options.Output,
     size: Annotated[
         str,
@@ -185,13 +192,11 @@ def texture(
     steps: options.Steps = options.DEFAULT.steps,
     seed: options.Seed = options.DEFAULT.seed,
     force: options.Force = False,
-    layers: Annotated[
-        str | None,
-        typer.Option(help=f"Layers, with weights if need be.  [default: {options.STYLE_LAYERS}]"),
-    ] = None,
+    layers: options.StyleLayers = None,
     up_to: Annotated[
         str | None, typer.Option(help="relu1_1 to this one: relu3_1 is relu1_1,relu2_1,relu3_1.")
     ] = None,
+    blend: options.Blend = None,
     tv_weight: options.TvWeight = options.DEFAULT.tv_weight,
     range_weight: options.RangeWeight = options.DEFAULT.range_weight,
     units: options.Units = options.DEFAULT.units,
@@ -200,6 +205,7 @@ def texture(
     pooling: options.Pooling = options.DEFAULT.pooling,
     normalise: options.Normalise = options.DEFAULT.normalise,
     noise_range: options.NoiseRange = options.DEFAULT.noise_range,
+    style_size: options.StyleSize = options.DEFAULT.style_size,
     optimizer: options.Optimizer = options.DEFAULT.optimizer,
     levels: options.Levels = options.DEFAULT.levels,
     memory: options.Memory = None,
@@ -210,7 +216,7 @@ def texture(
     timelapse: options.Timelapse = None,
     quiet: options.Quiet = False,
 ) -> None:
-    """Make a texture of any size: from noise, a picture with PAINTING's Gram matrices."""
+    """Make a texture of any size: from noise, a picture with a PAINTING's Gram matrices."""
     if layers is not None and up_to is not None:
         raise SettingError("--layers and --up-to say the same twice; give one of them")
     longer, proportions = parse_size(size)
@@ -220,9 +226,9 @@ def texture(
         "steps": steps,
         "noise_range": noise_range,
         "seed": seed,
-        "style_layers": layers_up_to(up_to)
-        if up_to
-        else parse_layers(layers or options.STYLE_LAYERS),
+        **({"style_layers": layers_up_to(up_to)} if up_to else _style_layers(layers)),
+        "blend": () if blend is None else parse_blend(blend),
+        "style_size": style_size,
         "tv_weight": tv_weight,
         "range_weight": range_weight,
         "units": units,
@@ -236,8 +242,17 @@ def texture(
         "device": device,
         "precision": precision,
     }
-    inputs = {"style": painting, "parameters": parameters}
+    inputs = {"parameters": parameters} | numbered("style", paintings)
     _make(Recipe(**settings), inputs, output, force, preview, timelapse, quiet)
+
+
+def _style_layers(given: list[str] | None) -> dict[str, Any]:
+    """The recipe's settings for layers given once, or once for each painting."""
+    if not given:
+        return {}
+    if len(given) == 1:
+        return {"style_layers": parse_layers(given[0])}
+    return {"each_style_layers": tuple(map(parse_layers, given))}
 
 
 def _make(
@@ -259,7 +274,7 @@ def _make(
 
     if inputs["parameters"] is None:
         ensure_fetched(recipe.network)
-    run = Run.prepare(**inputs, recipe=recipe)
+    run = Run.of(inputs, recipe)
     carry_out(run, output, Watching(preview, timelapse, quiet))
 
 
@@ -288,13 +303,14 @@ def rerun(
 
     record = recorded(picture)
     target = output or Path(picture).with_stem(f"{Path(picture).stem}-rerun")
-    given = {"content": content, "style": style, "start": start, "parameters": parameters}
+    given = {"content": content, "start": start, "parameters": parameters}
+    given |= numbered("style", style or ())
     inputs = find_inputs(record, picture, given)
     _check_unfinished(target, force)
     _check_outputs(target, inputs=(picture, *inputs.values()), force=force)
     if record.parameters is None:
         ensure_fetched(record.recipe.network)
-    run = Run.prepare(**inputs, recipe=record.recipe)
+    run = Run.of(inputs, record.recipe)
     differences = record.differences(run.record)
     report(differences)
     run = replace(run, record=run.record.with_paths_of(record))
@@ -334,13 +350,14 @@ def resume(
     _check_timelapse(timelapse)
     with closing(Checkpoints(output)) as checkpoints:
         record = unfinished(checkpoints, output)
-        given = {"content": content, "style": style, "start": start, "parameters": parameters}
+        given = {"content": content, "start": start, "parameters": parameters}
+        given |= numbered("style", style or ())
         inputs = find_inputs(record, str(output), given)
         _check_outputs(output, inputs=tuple(inputs.values()), force=True)
         _check_outputs(preview, timelapse, inputs=(str(output), *inputs.values()), force=force)
         if record.parameters is None:
             ensure_fetched(record.recipe.network)
-        run = Run.prepare(**inputs, recipe=record.recipe)
+        run = Run.of(inputs, record.recipe)
         run = replace(run, record=continued(record, run.record))
         if not quiet:
             tell(checkpoints.position, run.levels)
@@ -421,9 +438,10 @@ def explain(
     from vangram.stylize import Run
 
     record = recorded(picture)
-    given = {"content": content, "style": style, "start": start, "parameters": parameters}
+    given = {"content": content, "start": start, "parameters": parameters}
+    given |= numbered("style", style or ())
     inputs = find_inputs(record, picture, given)
-    run = Run.prepare(**inputs, recipe=record.recipe)
+    run = Run.of(inputs, record.recipe)
     for change in record.changes(run.record):
         raise RecipeError(f"{change}; the loss would be another one")
     report(picture, run, taken_apart(run, read_picture(picture).pixels))

@@ -29,6 +29,9 @@ _watching = _grouped("Watching")
 
 Photo = Annotated[str, typer.Argument(metavar="PHOTO", help="Picture that gives the content.")]
 Painted = Annotated[str, typer.Argument(metavar="PAINTING", help="Picture that gives the style.")]
+Paintings = Annotated[
+    list[str], typer.Argument(metavar="PAINTING...", help="Pictures that give the style.")
+]
 Output = Annotated[
     Path, typer.Option("--output", "-o", help="Picture to write: .png, .jpg, .webp or .tif.")
 ]
@@ -48,6 +51,19 @@ StyleWeight = Annotated[float, _weight(help="How much the painting counts.")]
 TvWeight = Annotated[float, _weight(help="How much smoothness counts.")]
 RangeWeight = Annotated[float, _weight(help="How much it counts to stay within black and white.")]
 Layers = Annotated[str, _weight(help="Layers, with weights if need be.")]
+StyleLayers = Annotated[
+    list[str] | None,
+    _weight(
+        help="Layers, with weights if need be; several times: once for each painting."
+        f"  [default: {STYLE_LAYERS}]"
+    ),
+]
+Blend = Annotated[
+    str | None, _weight(help="Share of each painting, as 0.7,0.3.  [default: equal ones]")
+]
+StyleSize = Annotated[
+    float, _method(help="Size of the paintings over the result's: 2 for strokes of twice the size.")
+]
 Units = Annotated[
     str,
     _weight(help="relative: each term over what its target weighs; paper: the literal formulas."),
@@ -85,7 +101,10 @@ Timelapse = Annotated[
 ]
 
 Content = Annotated[str | None, typer.Option(help="Where the photograph is now.")]
-Style = Annotated[str | None, typer.Option(help="Where the painting is now.")]
+Style = Annotated[
+    list[str] | None,
+    typer.Option(help="Where the painting is now; several times for several paintings."),
+]
 Start = Annotated[str | None, typer.Option(help="Where the first picture is now.")]
 ParametersNow = Annotated[
     str | None, typer.Option("--parameters", help="Where the network's file is now.")

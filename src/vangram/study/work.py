@@ -125,7 +125,7 @@ class Study:
         return folder / f"original-{list(self.originals).index(path)}.png"
 
     def _run(self, figure: Figure) -> Run:
-        return Run.prepare(**figure.inputs, parameters=self.parameters, recipe=figure.recipe)
+        return Run.of(figure.inputs | {"parameters": self.parameters}, figure.recipe)
 
     def _make(self, figure: Figure, folder: Path, number: int, of: int) -> Iterator[Progress]:
         yield Progress(number, of, figure.caption, 0.0)
