@@ -34,10 +34,8 @@ def third(saved: Callable[..., Path]) -> Path:
 
 def test_shares_of_a_layer_add_up_to_one() -> None:
     recipe = Recipe(style_layers=LAYERS, blend=(3, 1))
-    assert recipe.shares(2) == (
-        {"relu1_1": 0.75, "relu3_1": 0.75},
-        {"relu1_1": 0.25, "relu3_1": 0.25},
-    )
+    first, second = {"relu1_1": 0.75, "relu3_1": 0.75}, {"relu1_1": 0.25, "relu3_1": 0.25}
+    assert recipe.shares(2) == (first, second)
     assert Recipe(style_layers=LAYERS).shares(4)[2] == {"relu1_1": 0.25, "relu3_1": 0.25}
 
 
