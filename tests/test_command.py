@@ -26,6 +26,7 @@ BOTH: dict[str, Any] = {"content": PHOTO, "style": PAINTING}
         (BOTH | {"start": Input("first.png", "cc")}, Recipe(init="picture")),
         (BOTH | {"parameters": Input("net.pth", "dd")}, Recipe(network="vgg19", units="paper")),
         (BOTH, Recipe(normalise=True, pooling="average", memory=2_000_000_000, tile=64)),
+        (BOTH, Recipe(colour="luminance")),
         ({"content": PHOTO}, Recipe(**RECONSTRUCTION)),
         (
             {"content": PHOTO},

@@ -75,6 +75,7 @@ def stylize(
     pooling: options.Pooling = options.DEFAULT.pooling,
     normalise: options.Normalise = options.DEFAULT.normalise,
     noise_range: options.NoiseRange = options.DEFAULT.noise_range,
+    colour: options.Colour = options.DEFAULT.colour,
     optimizer: options.Optimizer = options.DEFAULT.optimizer,
     levels: options.Levels = options.DEFAULT.levels,
     memory: options.Memory = None,
@@ -107,6 +108,7 @@ def stylize(
         network=network,
         pooling=pooling,  # type: ignore[arg-type]
         normalise=normalise,
+        colour=colour,  # type: ignore[arg-type]
         optimizer=optimizer,  # type: ignore[arg-type]
         levels=levels,
         memory=None if memory is None else parse_memory(memory),
