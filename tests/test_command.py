@@ -32,6 +32,7 @@ BOTH: dict[str, Any] = {"content": PHOTO, "style": PAINTING}
             Recipe(each_style_layers=({"relu1_1": 1.0}, {"relu4_1": 0.5, "relu5_1": 0.5})),
         ),
         (BOTH, Recipe(style_size=0.5)),
+        (BOTH, Recipe(colour="luminance")),
         ({"content": PHOTO}, Recipe(**RECONSTRUCTION)),
         (
             {"content": PHOTO},

@@ -141,7 +141,7 @@ def test_every_command_line_is_one_of_the_program(
 
 @pytest.mark.parametrize(
     "words",
-    [["stylise", "a", "b"], ["stylize", "a", "b", "-o", "c.png", "--colour"], ["stylize", "a"]],
+    [["stylise", "a", "b"], ["stylize", "a", "b", "-o", "c.png", "--hue"], ["stylize", "a"]],
 )
 def test_command_line_that_is_none_is_found(
     words: list[str], monkeypatch: pytest.MonkeyPatch

@@ -29,6 +29,7 @@ FLOORS = {
     "objective": 2,
     "engines": 2,
     "optimize": 3,
+    "colours": 4,
     "explain": 4,
     "given": 4,
     "painting": 4,

@@ -113,6 +113,11 @@ def read(
         raise SettingError("neither a photograph nor a painting is given")
     if content is not None and recipe.proportions is not None:
         raise SettingError("the photograph gives the proportions; leave them out")
+    if recipe.colour != "style" and (content is None or not styles):
+        raise SettingError(
+            f'colour "{recipe.colour}" needs a photograph and a painting; with one of them alone,'
+            ' leave it at "style"'
+        )
     if (recipe.init == "picture") != (start is not None):
         raise SettingError('init "picture" and a picture to start from go together')
     recipe.shares(len(styles))  # as many as there are

@@ -109,7 +109,9 @@ def means_for(level: Level, recipe: Recipe, network: FeatureNetwork, given: int)
 
     memory, name = recipe.memory, recipe.optimizer
     histories = HISTORIES if name == "lbfgs" else (0,)
-    vectors = {pairs: LBFGS.VECTORS + 2 * pairs for pairs in HISTORIES} | {0: ADAM_VECTORS}
+    grey = 1 if recipe.colour == "luminance" else 0  # the picture as the network sees it
+    vectors = {pairs: LBFGS.VECTORS + 2 * pairs + grey for pairs in HISTORIES}
+    vectors[0] = ADAM_VECTORS + grey
     if recipe.tile is not None or memory is None:
         core = recipe.tile if recipe.tile and max(level.size) > recipe.tile else None
         return Means(core, name, histories[0], False, needs(core, vectors[histories[0]]))

@@ -14,6 +14,7 @@ OptimizerName = Literal["lbfgs", "adam"]
 Precision = Literal["float32", "tf32"]
 Init = Literal["content", "noise", "picture"]
 Pooling = Literal["max", "average"]
+Colour = Literal["style", "luminance", "match", "histogram"]
 
 LARGEST_SIZE = 32_768
 """Pixels of the longer side; beyond it, a mistyped number is likelier than a wish."""
@@ -74,6 +75,8 @@ class Recipe:
     seed: int = 0
     """Of the white noise."""
     optimizer: OptimizerName = "lbfgs"
+    colour: Colour = "style"
+    """Whose colours: the painting's, or the photograph's by luminance, match or histogram."""
     steps: int = 200
     """Optimiser steps at the full size; the coarser levels before it take a quarter as many."""
     levels: int | None = None
@@ -112,6 +115,7 @@ class Recipe:
             object.__setattr__(self, name, _weight(name, getattr(self, name)))
         _one_of("units", self.units, get_args(Units))
         _one_of("init", self.init, get_args(Init))
+        _one_of("colour", self.colour, get_args(Colour))
         _one_of("pooling", self.pooling, get_args(Pooling))
         _one_of("precision", self.precision, get_args(Precision))
         _one_of("optimizer", self.optimizer, get_args(OptimizerName))

@@ -13,15 +13,17 @@ import sys
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
+from functools import cached_property
 from types import ModuleType
-from typing import Any, overload
+from typing import Any
 
 import torch
 from torch import Tensor
 
+from vangram.colours import OnLuminance, Seen, seen, show
 from vangram.engines import engine_for
 from vangram.given import Given, Source, device_for, network_for, read, versions_on
-from vangram.images import Picture, fit, resize
+from vangram.images import ColourMap, Picture, fit, resize
 from vangram.networks import FeatureNetwork
 from vangram.objective import Objective
 from vangram.optimize import (
@@ -130,7 +132,7 @@ class Run:
                 yield step
 
     def _steps_at(self, level: Level, since: Position | None) -> Iterator[Step]:
-        engine = engine_for(level.size, self.means(level).tile, self.network, self.objective(level))
+        engine = self.engine(level, self.objective(level))
         optimizer = _optimizer(self.means(level), self._storage(level))
         # Where the level begins is held by the descent alone, which lets go of it when it moves on.
         steps = descend(self._begin(level, optimizer, since), engine, optimizer, level)
@@ -140,16 +142,21 @@ class Run:
     def objective(self, level: Level) -> Objective:
         """What is minimised at a level."""
         means, storage = self.means(level), self._storage(level)
-        content = self._at(level.size, self.given.content, storage)
-        paintings = self.given.styles
-        styles = [self._at(self._style_size(level, p), p, storage) for p in paintings]
+        content = self._at(level.size, self.given.content, storage, self._seen.content)
+        styles = [
+            self._at(self._style_size(level, painting), painting, storage, colours)
+            for painting, colours in zip(self.given.styles, self._seen.styles, strict=True)
+        ]
+        paintings = [style for style in styles if style is not None]
         return Objective.of(
-            self.recipe, self.network, content, styles, means.tile, storage, level.size
+            self.recipe, self.network, content, paintings, means.tile, storage, level.size
         )
 
     def engine(self, level: Level, objective: Objective) -> Evaluate:
         """Value and gradient of a level's objective: whole or in tiles, as the memory allows."""
-        return engine_for(level.size, self.means(level).tile, self.network, objective)
+        engine = engine_for(level.size, self.means(level).tile, self.network, objective)
+        luminance = self.recipe.colour == "luminance"
+        return OnLuminance(engine, self._storage(level)) if luminance else engine
 
     @classmethod
     def prepare(
@@ -238,20 +245,40 @@ class Run:
     def painting(self, image: Tensor, *, finished: bool = True) -> Painting:
         """The result, from the image of any step: at its full size, in range, with its alpha."""
         return_freed_memory()  # the last evaluation's; writing a picture takes some
-        size, storage = self.levels[-1].size, self._storage(self.levels[-1])
+        size, photograph = self.levels[-1].size, self.given.content
+        alpha = None if photograph is None else photograph.alpha
+        return Painting(
+            pixels=self.shown(image, size),
+            alpha=None if alpha is None else resize(alpha, size),
+            exif=None if photograph is None else photograph.exif,
+            record=replace(self.record, finished=finished),
+        )
+
+    def shown(self, image: Tensor, size: tuple[int, int]) -> Tensor:
+        """What is to be seen of the image of any step, at a size: in range, in the right colours.
+
+        Args:
+            image: (1, 3, H, W), of any level.
+            size: (height, width) to arrive at.
+
+        Returns:
+            (1, 3, height, width) in [0, 1], on the CPU.
+        """
+        storage, photograph = self._storage(self.levels[-1]), self.given.content
         image = _resized(image.cpu(), size, storage)
         pixels = storage.empty((1, 3, *size), image)
         for rows in bands(image):
             torch.clamp(image[..., rows, :], 0, 1, out=pixels[..., rows, :])
             storage.release()
-        photograph = self.given.content
-        alpha = None if photograph is None else photograph.alpha
-        return Painting(
-            pixels=pixels,
-            alpha=None if alpha is None else resize(alpha, size),
-            exif=None if photograph is None else photograph.exif,
-            record=replace(self.record, finished=finished),
-        )
+        if photograph is not None and self.recipe.colour in ("luminance", "histogram"):
+            own = _resized(photograph.pixels.cpu(), size, storage)
+            alpha = None if photograph.alpha is None else resize(photograph.alpha, size)
+            show(pixels, own, alpha, self.recipe.colour, storage.release)
+        return pixels
+
+    @cached_property
+    def _seen(self) -> Seen:
+        return seen(self.given.content, self.given.styles, self.recipe.colour)
 
     def _begin(self, level: Level, optimizer: Optimizer, since: Position | None) -> Descent:
         """Where a level begins: from the first picture, from the last level's, or amid itself."""
@@ -267,7 +294,7 @@ class Run:
         """The first image of all, (1, 3, H, W), were this the first level."""
         given, recipe = self.given, self.recipe
         chosen = given.content if recipe.init == "content" else given.start
-        image = self._at(level.size, chosen, self._storage(level))
+        image = self._at(level.size, chosen, self._storage(level), self._seen.content)
         if image is not None:
             return image
         generator = torch.Generator().manual_seed(recipe.seed)
@@ -283,8 +310,8 @@ class Run:
         enlarged = _resized(image, level.size, storage)
         if self.recipe.init != "content":
             return enlarged
-        content = self._at(level.size, self.given.content, storage)
-        coarse = self._at(was, self.given.content, storage)
+        content = self._at(level.size, self.given.content, storage, self._seen.content)
+        coarse = self._at(was, self.given.content, storage, self._seen.content)
         assert content is not None  # as `read` has seen to
         assert coarse is not None
         coarse = _resized(coarse, level.size, storage)
@@ -299,18 +326,21 @@ class Run:
         scale = self.given.style_scale(painting, self.recipe)
         return fit(painting.size, round(scale * max(level.size)))
 
-    @overload
-    def _at(self, size: tuple[int, int], picture: Picture, storage: Storage) -> Tensor: ...
-    @overload
     def _at(
-        self, size: tuple[int, int], picture: Picture | None, storage: Storage
-    ) -> Tensor | None: ...
-    def _at(
-        self, size: tuple[int, int], picture: Picture | None, storage: Storage
+        self,
+        size: tuple[int, int],
+        picture: Picture | None,
+        storage: Storage,
+        colours: ColourMap | None,
     ) -> Tensor | None:
+        """A picture that is given, at a size and in the colours that the network sees it in."""
         if picture is None:
             return None
-        return _resized(picture.pixels, size, storage).to(self.device)
+        pixels = _resized(picture.pixels, size, storage)
+        if colours is not None:
+            into = storage.empty(tuple(pixels.shape), pixels)
+            pixels = colours(pixels, into=into, release=storage.release)
+        return pixels.to(self.device)
 
     def _storage(self, level: Level) -> Storage:
         return SpilledStorage() if self.means(level).spilled else IN_MEMORY

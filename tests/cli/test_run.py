@@ -206,12 +206,16 @@ def steps(plan: list[Level]) -> Iterator[Step]:
             yield Step(level, step, 1.0, (), image, position)
 
 
+def as_it_is(image: Tensor, size: tuple[int, int]) -> Tensor:
+    return image
+
+
 @pytest.mark.parametrize("counts", [(1,), (7,), (25, 25, 100), (250, 1000)])
 def test_timelapse_takes_evenly_no_more_frames_than_it_should(
     tmp_path: Path, counts: tuple[int, ...]
 ) -> None:
     plan = levels(*counts)
-    keepsakes = Keepsakes(Watching(timelapse=tmp_path / "t.webp"), plan)
+    keepsakes = Keepsakes(Watching(timelapse=tmp_path / "t.webp"), plan, as_it_is)
     for step in steps(plan):
         keepsakes.add(step)
     assert len(keepsakes.frames) == min(FRAMES, sum(counts))
@@ -222,7 +226,7 @@ def test_preview_that_cannot_be_written_costs_one_warning(
 ) -> None:
     monkeypatch.setattr("vangram.cli.run.SECONDS_BETWEEN_PREVIEWS", -1.0)
     plan = levels(3)
-    keepsakes = Keepsakes(Watching(preview=tmp_path / "gone" / "preview.png"), plan)
+    keepsakes = Keepsakes(Watching(preview=tmp_path / "gone" / "preview.png"), plan, as_it_is)
     for step in steps(plan):
         keepsakes.add(step)
     (line,) = capsys.readouterr().err.splitlines()

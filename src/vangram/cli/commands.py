@@ -79,6 +79,7 @@ def stylize(
     normalise: options.Normalise = options.DEFAULT.normalise,
     noise_range: options.NoiseRange = options.DEFAULT.noise_range,
     style_size: options.StyleSize = options.DEFAULT.style_size,
+    colour: options.Colour = options.DEFAULT.colour,
     optimizer: options.Optimizer = options.DEFAULT.optimizer,
     levels: options.Levels = options.DEFAULT.levels,
     memory: options.Memory = None,
@@ -113,6 +114,7 @@ def stylize(
         network=network,
         pooling=pooling,  # type: ignore[arg-type]
         normalise=normalise,
+        colour=colour,  # type: ignore[arg-type]
         optimizer=optimizer,  # type: ignore[arg-type]
         levels=levels,
         memory=None if memory is None else parse_memory(memory),

@@ -77,6 +77,10 @@ Pooling = Annotated[str, _method(help="max or average, between the network's blo
 Normalise = Annotated[
     bool, _method("--normalise", help="Give each of the network's channels a mean activation of 1.")
 ]
+Colour = Annotated[
+    str,
+    _method(help="style: the painting's; the photograph's by luminance, match or histogram."),
+]
 Optimizer = Annotated[str, _method(help="lbfgs or adam.")]
 Levels = Annotated[
     int | None,

@@ -6,7 +6,7 @@ import signal
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -69,7 +69,7 @@ def carry_out(
     check_output(output, size=run.levels[-1].size)
     keep_freed_memory()
     stopped: BaseException | None = None
-    keepsakes = Keepsakes(watching, run.levels)
+    keepsakes = Keepsakes(watching, run.levels, run.shown)
     with closing(checkpoints or Checkpoints(output)) as kept:
         position = kept.begin(run.record)
         done = _done(position, run.levels)
@@ -134,6 +134,8 @@ class Keepsakes:
 
     watching: Watching
     levels: Sequence[Level]
+    shown: Callable[[Tensor, tuple[int, int]], Tensor]
+    """As `Run.shown`."""
     frames: list[Tensor] = field(default_factory=list)
     written: float = field(default_factory=time.monotonic)
     attempt: Attempts = field(default_factory=Attempts)
@@ -141,10 +143,10 @@ class Keepsakes:
     def add(self, step: Step) -> None:
         """Take what is wanted of a step; a preview that cannot be written costs a warning."""
         if self.watching.timelapse and self._is_frame(step):
-            self.frames.append(resize(step.image.clamp(0, 1).cpu(), self._frame_size))
+            self.frames.append(self.shown(step.image, self._frame_size))
         now = time.monotonic()
         if self.watching.preview and now - self.written > SECONDS_BETWEEN_PREVIEWS:
-            self.attempt(lambda: self._write_preview(step.image))
+            self.attempt(lambda: self._write_preview(self.shown(step.image, self._size)))
             self.written = now
 
     def finish(self, pixels: Tensor) -> None:
@@ -171,9 +173,9 @@ class Keepsakes:
         share = FRAMES / sum(steps)
         return int(taken * share) > int((taken - 1) * share)
 
-    def _write_preview(self, image: Tensor) -> None:
+    def _write_preview(self, pixels: Tensor) -> None:
         assert self.watching.preview is not None
-        write_picture(self.watching.preview, resize(image.clamp(0, 1).cpu(), self._size))
+        write_picture(self.watching.preview, pixels)
 
 
 @contextmanager

@@ -1,21 +1,39 @@
-"""Pictures: file -> (1, 3, H, W) float32 sRGB in [0, 1], and back; sizes.
+"""Pictures: file -> (1, 3, H, W) float32 sRGB in [0, 1], and back; sizes; colours.
 
 The only place that knows Pillow and its (width, height).
 """
 
+from vangram.images.histogram import Histogram, match_histogram
 from vangram.images.picture import MAX_PIXELS, Picture
 from vangram.images.read import read_picture, read_recipe
-from vangram.images.sizes import fit, resize
+from vangram.images.sizes import bands, fit, resize
+from vangram.images.transfer import (
+    ColourMap,
+    Spread,
+    grey,
+    grey_matching,
+    matching,
+    with_chroma,
+)
 from vangram.images.write import check_output, write_animation, write_picture
 
 __all__ = [
     "MAX_PIXELS",
+    "ColourMap",
+    "Histogram",
     "Picture",
+    "Spread",
+    "bands",
     "check_output",
     "fit",
+    "grey",
+    "grey_matching",
+    "match_histogram",
+    "matching",
     "read_picture",
     "read_recipe",
     "resize",
+    "with_chroma",
     "write_animation",
     "write_picture",
 ]

@@ -1,7 +1,7 @@
 """Sizes, (height, width) everywhere, and resampling to them."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import torch
 from torch import Tensor
@@ -10,7 +10,15 @@ from torch.nn import functional
 from vangram.errors import ShapeError, SizeError
 
 BAND = 2**20
-"""Values of a picture that are resampled at a time."""
+"""Values of a picture that are worked on at a time."""
+
+
+def bands(pixels: Tensor) -> Iterator[slice]:
+    """Rows of about `BAND` values at a time, of a picture (B, C, H, W)."""
+    height = pixels.shape[-2]
+    step = max(BAND * height // max(pixels.numel(), 1), 1)
+    for first in range(0, height, step):
+        yield slice(first, min(first + step, height))
 
 
 def fit(size: tuple[int, int], longer_side: int, *, enlarge: bool = True) -> tuple[int, int]:

@@ -1,0 +1,123 @@
+"""Histograms: one picture's values made as frequent as another's, channel by channel."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from vangram.images.sizes import bands
+
+BINS = 4096
+"""Of a channel, from its least value to its largest: at least 16 to a level of 8 bits."""
+
+
+@dataclass(frozen=True, eq=False)
+class Histogram:
+    """How the values of a picture's three channels are distributed."""
+
+    least: Tensor
+    """(3, 1), float64: where the first bin begins."""
+    width: Tensor
+    """(3, 1), float64: of a bin; zero for a channel of one value."""
+    shares: Tensor
+    """(3, BINS + 1), float64: of the pixels below each edge, from 0 to 1."""
+
+    @classmethod
+    def of(
+        cls,
+        pixels: Tensor,
+        alpha: Tensor | None = None,
+        release: Callable[[], object] | None = None,
+    ) -> Histogram:
+        """Of a picture, each pixel counted by its alpha.
+
+        Args:
+            pixels: (1, 3, H, W).
+            alpha: (1, 1, H, W); None, or zero throughout: all pixels count alike.
+            release: called after each band, for tensors that live in files.
+        """
+        if alpha is not None and not bool(alpha.any()):
+            alpha = None
+        least, largest = _range(pixels, alpha)
+        counts = torch.zeros(3, BINS).to(least)
+        found = cls(least, (largest - least) / BINS, counts)
+        for rows in bands(pixels):
+            weights = None if alpha is None else alpha[0, 0, rows].flatten().to(counts)
+            bins, _ = found._places(pixels[0, :, rows].flatten(1))
+            for channel in range(3):
+                counts[channel] += torch.bincount(bins[channel], weights, BINS)
+            if release:
+                release()
+        shares = torch.nn.functional.pad(counts.cumsum(dim=1), (1, 0))
+        return cls(found.least, found.width, shares / shares[:, -1:])
+
+    def share_below(self, values: Tensor) -> Tensor:
+        """Share of the pixels below some values, (3, M) both; linear within a bin."""
+        bins, within = self._places(values)
+        below, above = self.shares.gather(1, bins), self.shares.gather(1, bins + 1)
+        return below + within * (above - below)
+
+    def quantile(self, shares: Tensor) -> Tensor:
+        """The values that some shares of the pixels lie below, (3, M) both: the inverse.
+
+        Where it has several answers, as no value is in between, the largest.
+        """
+        bins = (torch.searchsorted(self.shares, shares, right=True) - 1).clamp_(0, BINS - 1)
+        below, above = self.shares.gather(1, bins), self.shares.gather(1, bins + 1)
+        within = ((shares - below) / (above - below).clamp_min(1e-300)).clamp_(0, 1)
+        return self.least + self.width * (bins + within)
+
+    def _places(self, values: Tensor) -> tuple[Tensor, Tensor]:
+        """The bin of each value, and how far into it; the middle of a bin without width."""
+        places = (values.double() - self.least) / torch.where(self.width > 0, self.width, 1.0)
+        places = torch.where(self.width > 0, places, 0.5).clamp_(0, BINS)
+        bins = places.long().clamp_(max=BINS - 1)
+        return bins, places - bins
+
+
+def _range(pixels: Tensor, alpha: Tensor | None) -> tuple[Tensor, Tensor]:
+    """Least and largest value of each channel where it can be seen, (3, 1) float64 each."""
+    least, largest = [], []
+    for rows in bands(pixels):
+        band = pixels[0, :, rows].flatten(1)
+        if alpha is not None:
+            band = band[:, alpha[0, 0, rows].flatten() > 0]
+        if band.numel():
+            least.append(band.amin(dim=1, keepdim=True))
+            largest.append(band.amax(dim=1, keepdim=True))
+    return torch.stack(least).amin(dim=0).double(), torch.stack(largest).amax(dim=0).double()
+
+
+def match_histogram(
+    pixels: Tensor,
+    given: Histogram,
+    wanted: Histogram,
+    *,
+    into: Tensor | None = None,
+    release: Callable[[], object] | None = None,
+) -> Tensor:
+    """Put each value where as large a share of the other picture's lies below.
+
+    Equal values stay equal, larger ones larger: no grain is added to even parts.
+
+    Args:
+        pixels: (1, 3, H, W).
+        given: theirs.
+        wanted: of the other picture.
+        into: as large, where to write it, perhaps `pixels` itself; None: a new tensor.
+        release: called after each band, for tensors that live in files.
+
+    Returns:
+        (1, 3, H, W), within the other picture's values; dtype and device of `pixels`.
+    """
+    out = torch.empty_like(pixels) if into is None else into
+    for rows in bands(pixels):
+        band = pixels[0, :, rows]
+        matched = wanted.quantile(given.share_below(band.flatten(1)))
+        out[0, :, rows] = matched.view(band.shape).to(out)
+        if release:
+            release()
+    return out
