@@ -32,6 +32,7 @@ FLOORS = {
     "colours": 4,
     "explain": 4,
     "given": 4,
+    "guides": 4,
     "painting": 4,
     "plan": 4,
     "study": 4,

@@ -4,6 +4,7 @@ The only place that knows Pillow and its (width, height).
 """
 
 from vangram.images.histogram import Histogram, match_histogram
+from vangram.images.masks import Regions, regions
 from vangram.images.picture import MAX_PIXELS, Picture
 from vangram.images.read import read_picture, read_recipe
 from vangram.images.sizes import bands, fit, resize
@@ -22,6 +23,7 @@ __all__ = [
     "ColourMap",
     "Histogram",
     "Picture",
+    "Regions",
     "Spread",
     "bands",
     "check_output",
@@ -32,6 +34,7 @@ __all__ = [
     "matching",
     "read_picture",
     "read_recipe",
+    "regions",
     "resize",
     "with_chroma",
     "write_animation",
