@@ -1,11 +1,12 @@
 """What is minimised: targets and weights that turn a picture's statistics into a loss.
 
     statistics = objective.measure(features)          sums over positions: add them up over tiles
-    judgement = objective.judge(statistics, image)    the loss, its terms, each layer's residual
+    judgement = objective.judge(statistics, image)    the loss, its terms, each layer's slope
     gradient = objective.feature_gradient(layer, features, judgement)
 
-Two passes instead of one, because the style term's gradient at any position needs the Gram matrix
-of the whole picture, and nothing else of it.
+Two passes instead of one, because the style term's gradient at any position needs the moments of
+the whole picture, its Gram matrices and where a style loss asks for them its sums, and nothing else
+of it.
 """
 
 from __future__ import annotations
@@ -18,11 +19,14 @@ from torch import Tensor
 
 from vangram.errors import ShapeError
 from vangram.losses import (
+    STYLE_LOSSES,
+    Moments,
+    Slope,
+    StyleLoss,
     content_loss,
     content_loss_grad,
-    gram,
-    gram_loss,
-    gram_loss_grad,
+    moments,
+    moments_grad,
     out_of_range,
     out_of_range_grad,
     total_variation,
@@ -70,25 +74,25 @@ class Evaluation:
 class Statistics:
     """All that a loss needs to know of features: sums over positions, by layer."""
 
-    grams: Mapping[str, Tensor]
-    """(C, C) each."""
+    style: Mapping[str, Moments]
+    """G (C, C) each, and s (C,) where the style loss takes them."""
     content: Mapping[str, Tensor]
     """½ Σ (F − P)², float64 scalars."""
 
     def __add__(self, other: Statistics) -> Statistics:
         """Of two parts of a picture together."""
         return Statistics(
-            {layer: summed + other.grams[layer] for layer, summed in self.grams.items()},
+            {layer: summed + other.style[layer] for layer, summed in self.style.items()},
             {layer: summed + other.content[layer] for layer, summed in self.content.items()},
         )
 
 
 @dataclass(frozen=True)
 class Judgement:
-    """A loss, and the residuals G − A (C, C) by layer that its gradient needs."""
+    """A loss, and what it gains with each layer's moments, which its gradient needs."""
 
     terms: tuple[Term, ...]
-    residuals: Mapping[str, Tensor]
+    slopes: Mapping[str, Slope]
 
     @property
     def loss(self) -> float:
@@ -108,8 +112,10 @@ class Objective:
     recipe: Recipe
     content: Mapping[str, Tensor]
     """Layer -> target P, (1, C, h, w)."""
-    style: Mapping[str, Tensor]
-    """Layer -> target Gram matrix per position, A / M_style, (C, C)."""
+    style: Mapping[str, Moments]
+    """Layer -> target moments per position: A / M_style, (C, C), and what else is needed."""
+    distances: Mapping[str, StyleLoss]
+    """Layer -> how far an image is from them."""
     positions: Mapping[str, int]
     """Layer -> M, the positions of the image's features there."""
     weighs: Mapping[str, float]
@@ -154,17 +160,26 @@ class Objective:
             found = content_targets(
                 network, _given(content, "content"), recipe.content_layers, tile, storage
             )
-        grams: dict[str, Tensor] = {}
+        kind = STYLE_LOSSES[recipe.style_loss]
+        painted: dict[str, Moments] = {}
         if recipe.wants_style:
-            grams = style_targets(network, _given(style, "style"), recipe.style_layers, tile)
-        positions = {layer: network.topology.positions(size, layer) for layer in grams}
+            painted = style_targets(
+                network,
+                _given(style, "style"),
+                recipe.style_layers,
+                tile,
+                sums=kind.takes_sums,
+            )
+        distances = {layer: kind(target) for layer, target in painted.items()}
+        positions = {layer: network.topology.positions(size, layer) for layer in painted}
         weighs = {}
         for layer, features in found.items():
             weighs[f"content {layer}"] = _weight(features, storage)
-        for layer, target in grams.items():
-            weighs[f"style {layer}"] = float(gram_loss(target * positions[layer], positions[layer]))
+        for layer, distance in distances.items():
+            nothing = distance.value(painted[layer].at_zero, positions[layer])
+            weighs[f"style {layer}"] = float(nothing)
         weighs = {name: weight or 1.0 for name, weight in weighs.items()}
-        return cls(recipe, found, grams, positions, weighs, storage)
+        return cls(recipe, found, painted, distances, positions, weighs, storage)
 
     @property
     def layers(self) -> tuple[str, ...]:
@@ -178,8 +193,9 @@ class Objective:
             features: of the part.
             windows: by layer, the rows and columns that the part takes of the whole; all, if none.
         """
+        sums = STYLE_LOSSES[self.recipe.style_loss].takes_sums
         return Statistics(
-            grams={layer: gram(features[layer][0]) for layer in self.style},
+            style={layer: moments(features[layer][0], sums=sums) for layer in self.style},
             content={
                 layer: content_loss(features[layer], _part(target, windows.get(layer)))
                 for layer, target in self.content.items()
@@ -187,21 +203,22 @@ class Objective:
         )
 
     def judge(self, statistics: Statistics, image: Tensor) -> Judgement:
-        """The terms and residuals that follow from the whole picture's statistics.
+        """The terms and slopes that follow from the whole picture's statistics.
 
         Args:
             statistics: of the whole picture.
             image: (1, 3, H, W), for the total variation.
         """
-        terms, residuals = [], {}
+        terms, slopes = [], {}
         for layer, literal in statistics.content.items():
             terms.append(self._term("content", layer, literal))
-        for layer, summed in statistics.grams.items():
-            target = self.style[layer]
-            if summed.shape != target.shape:
-                raise ShapeError(f"{layer}: Gram {tuple(summed.shape)}, not {tuple(target.shape)}")
-            residuals[layer] = summed - target * self.positions[layer]
-            literal = gram_loss(residuals[layer], self.positions[layer])
+        for layer, found in statistics.style.items():
+            shape, wanted = found.products.shape, self.style[layer].products.shape
+            if shape != wanted:
+                raise ShapeError(f"{layer}: Gram {tuple(shape)}, not {tuple(wanted)}")
+            literal, slopes[layer] = self.distances[layer].value_and_slope(
+                found, self.positions[layer], self._slope("style", layer)
+            )
             terms.append(self._term("style", layer, literal))
         for kind, (value, _) in PIXEL_TERMS.items():
             if weight := self._pixel_weight(kind):
@@ -210,7 +227,7 @@ class Objective:
                     summed_up += float(value(image, rows))
                     self.storage.release()
                 terms.append(Term(kind, "", summed_up / image.numel(), weight))
-        return Judgement(tuple(terms), residuals)
+        return Judgement(tuple(terms), slopes)
 
     def feature_gradient(
         self, layer: str, features: Tensor, judgement: Judgement, windows: Windows = WHOLE
@@ -224,9 +241,8 @@ class Objective:
             windows: as in `measure`.
         """
         gradient: Tensor | None = None
-        if layer in judgement.residuals:
-            residual = judgement.residuals[layer] * self._slope("style", layer)
-            style = gram_loss_grad(features[0], residual, self.positions[layer])
+        if layer in judgement.slopes:
+            style = moments_grad(features[0], judgement.slopes[layer])
             # Not `style[None]`, whose strides oneDNN does not recognise.
             gradient = style.as_strided(features.shape, (style.numel(), *style.stride()))
         if layer in self.content:

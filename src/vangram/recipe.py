@@ -14,6 +14,7 @@ OptimizerName = Literal["lbfgs", "adam"]
 Precision = Literal["float32", "tf32"]
 Init = Literal["content", "noise", "picture"]
 Pooling = Literal["max", "average"]
+StyleLossName = Literal["gram", "gram+moments", "wasserstein"]
 
 LARGEST_SIZE = 32_768
 """Pixels of the longer side; beyond it, a mistyped number is likelier than a wish."""
@@ -49,6 +50,9 @@ class Recipe:
         default_factory=lambda: {f"relu{block}_1": 0.2 for block in range(1, 6)}
     )
     """Layer -> its weight w_l among the style terms."""
+    style_loss: StyleLossName = "gram"
+    """What of the features is style: "gram", the paper's; "gram+moments", which keeps contrast; or
+    "wasserstein", how far features are from the painting's as normal distributions."""
     content_weight: float = 1.0
     """α of the paper, in `units`."""
     style_weight: float = 40.0
@@ -100,6 +104,7 @@ class Recipe:
         _one_of("units", self.units, get_args(Units))
         _one_of("init", self.init, get_args(Init))
         _one_of("pooling", self.pooling, get_args(Pooling))
+        _one_of("style_loss", self.style_loss, get_args(StyleLossName))
         _one_of("precision", self.precision, get_args(Precision))
         _one_of("optimizer", self.optimizer, get_args(OptimizerName))
         for name in ("network", "device"):

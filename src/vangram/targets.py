@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterator
 
 from torch import Tensor
 
-from vangram.losses import gram
+from vangram.losses import Moments, moments
 from vangram.networks import FeatureNetwork, Trace
 from vangram.networks.tiles import Tile, grid
 from vangram.storage import IN_MEMORY, Storage
@@ -41,15 +41,23 @@ def content_targets(
 
 
 def style_targets(
-    network: FeatureNetwork, picture: Tensor, layers: Collection[str], tile: int | None
-) -> dict[str, Tensor]:
-    """A picture's Gram matrices per position by layer, A / M, (C, C) each; args as above."""
+    network: FeatureNetwork,
+    picture: Tensor,
+    layers: Collection[str],
+    tile: int | None,
+    *,
+    sums: bool = False,
+) -> dict[str, Moments]:
+    """A picture's moments per position by layer: A / M (C, C) each, with `sums` s / M (C,) as well.
+
+    The other args are as above.
+    """
     topology, size = network.topology, (picture.shape[2], picture.shape[3])
-    summed: dict[str, Tensor] = {}
+    summed: dict[str, Moments] = {}
     for _, features in _parts(network, picture, layers, tile):
         for layer, part in features.items():
-            product = gram(part[0])
-            summed[layer] = summed[layer] + product if layer in summed else product
+            found = moments(part[0], sums=sums)
+            summed[layer] = summed[layer] + found if layer in summed else found
     return {layer: total / topology.positions(size, layer) for layer, total in summed.items()}
 
 

@@ -69,6 +69,7 @@ def stylize(
     range_weight: options.RangeWeight = options.DEFAULT.range_weight,
     content_layers: options.Layers = options.CONTENT_LAYERS,
     style_layers: options.Layers = options.STYLE_LAYERS,
+    style_loss: options.StyleLoss = options.DEFAULT.style_loss,
     units: options.Units = options.DEFAULT.units,
     network: options.Network = options.DEFAULT.network,
     parameters: options.Parameters = None,
@@ -103,6 +104,7 @@ def stylize(
         range_weight=range_weight,
         content_layers=parse_layers(content_layers),
         style_layers=parse_layers(style_layers),
+        style_loss=style_loss,  # type: ignore[arg-type]
         units=units,  # type: ignore[arg-type]
         network=network,
         pooling=pooling,  # type: ignore[arg-type]
@@ -192,6 +194,7 @@ def texture(
     up_to: Annotated[
         str | None, typer.Option(help="relu1_1 to this one: relu3_1 is relu1_1,relu2_1,relu3_1.")
     ] = None,
+    style_loss: options.StyleLoss = options.DEFAULT.style_loss,
     tv_weight: options.TvWeight = options.DEFAULT.tv_weight,
     range_weight: options.RangeWeight = options.DEFAULT.range_weight,
     units: options.Units = options.DEFAULT.units,
@@ -223,6 +226,7 @@ def texture(
         "style_layers": layers_up_to(up_to)
         if up_to
         else parse_layers(layers or options.STYLE_LAYERS),
+        "style_loss": style_loss,
         "tv_weight": tv_weight,
         "range_weight": range_weight,
         "units": units,
@@ -437,6 +441,7 @@ def verify(
     size: Annotated[int, typer.Option(help="Pixels a side of the picture.")] = 320,
     tile: Annotated[int, typer.Option(help="Pixels a side of the tiles.")] = 128,
     units: options.Units = options.DEFAULT.units,
+    style_loss: options.StyleLoss = options.DEFAULT.style_loss,
 ) -> None:
     """Check on this machine that every fast way gives what the slow one gives.
 
@@ -448,6 +453,7 @@ def verify(
         size=size,
         tile=tile,
         units=units,  # type: ignore[arg-type]
+        style_loss=style_loss,  # type: ignore[arg-type]
     )
 
     from vangram.cli.verify import report

@@ -46,4 +46,5 @@ def _options(recipe: Recipe) -> str:
     recipe, names = replace(recipe, **digits), ["units"]  # type: ignore[arg-type]
     names += ["content_weight", "content_layers"] if recipe.wants_content else []
     names += ["style_weight", "style_layers"] if recipe.wants_style else []
+    names += ["style_loss"] if recipe.wants_style and recipe.style_loss != Recipe.style_loss else []
     return shlex.join([*as_options(recipe, *names), "--levels", "1"])

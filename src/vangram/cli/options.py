@@ -48,6 +48,10 @@ StyleWeight = Annotated[float, _weight(help="How much the painting counts.")]
 TvWeight = Annotated[float, _weight(help="How much smoothness counts.")]
 RangeWeight = Annotated[float, _weight(help="How much it counts to stay within black and white.")]
 Layers = Annotated[str, _weight(help="Layers, with weights if need be.")]
+StyleLoss = Annotated[
+    str,
+    _weight(help="What is style: gram, the paper's; gram+moments: keeps contrast; wasserstein."),
+]
 Units = Annotated[
     str,
     _weight(help="relative: each term over what its target weighs; paper: the literal formulas."),
