@@ -2,6 +2,9 @@
 
     content  ½ Σ (F − P)²                      Gatys et al. 2016, equation 1
     style    Σ (G − A)² / (4 C² M²)            equation 4, A scaled to the image's positions
+             with style_loss "gram+moments" half of it, and half of |μ − μ'|² + |σ − σ'|², scaled
+             to the same value for features of zero; with "wasserstein"
+             |μ − μ'|² + tr Σ + tr Σ' − 2 ‖Lᵀ L'‖_*, Σ = L Lᵀ, the norm a sum of singular values
     tv       mean of √(dx² + dy² + ε²) − ε     not part of the paper
     range    mean of (x − clip(x, 0, 1))²      likewise
 
@@ -46,10 +49,9 @@ def truth(
         terms["content", layer] = literal / at_zero if relative else literal
         weights["content", layer] = recipe.content_weight * weight
     for layer, weight in recipe.style_layers.items():
-        positions = features[layer][0, 0].numel()
-        target = _gram(painted[layer]) * (positions / painted[layer][0, 0].numel())
-        literal = _style(_gram(features[layer]), target, positions)
-        at_zero = _style(torch.zeros_like(target), target, positions)
+        distance = STYLES[recipe.style_loss]
+        literal = distance(features[layer], painted[layer])
+        at_zero = distance(torch.zeros_like(features[layer]), painted[layer])
         terms["style", layer] = literal / at_zero if relative else literal
         weights["style", layer] = recipe.style_weight * weight
     if recipe.tv_weight:
@@ -69,9 +71,47 @@ def _gram(features: Tensor) -> Tensor:
     return torch.einsum("bihw,bjhw->ij", features, features)
 
 
-def _style(gram: Tensor, target: Tensor, positions: int) -> Tensor:
-    channels = gram.shape[0]
-    return ((gram - target) ** 2).sum() / (4 * channels**2 * positions**2)
+def _style(features: Tensor, painted: Tensor) -> Tensor:
+    channels, positions = features.shape[1], features[0, 0].numel()
+    target = _gram(painted) * (positions / painted[0, 0].numel())
+    return ((_gram(features) - target) ** 2).sum() / (4 * channels**2 * positions**2)
+
+
+def _with_moments(features: Tensor, painted: Tensor) -> Tensor:
+    blur = _blur(painted)
+
+    def channels(values: Tensor) -> tuple[Tensor, Tensor]:
+        flat = values[0].flatten(1)
+        return flat.mean(1), (flat.var(1, correction=0) + blur).sqrt()
+
+    def distance(values: Tensor) -> Tensor:
+        pairs = zip(channels(values), channels(painted), strict=True)
+        return sum((((ours - theirs) ** 2).sum() for ours, theirs in pairs), values.new_zeros(()))
+
+    nothing = torch.zeros_like(features)
+    scale = _style(nothing, painted) / distance(nothing)
+    return 0.5 * _style(features, painted) + 0.5 * scale * distance(features)
+
+
+def _wasserstein(features: Tensor, painted: Tensor) -> Tensor:
+    means, covariances = [], []
+    for values in (features[0].flatten(1), painted[0].flatten(1)):
+        blur = _blur(painted) * torch.eye(len(values), dtype=values.dtype)
+        means.append(values.mean(1))
+        covariances.append(torch.cov(values, correction=0) + blur)
+    ours, theirs = (torch.linalg.cholesky(covariance) for covariance in covariances)
+    shared = torch.linalg.svdvals(ours.mT @ theirs).sum()
+    apart = (means[0] - means[1]).square().sum()
+    distance: Tensor = apart + covariances[0].trace() + covariances[1].trace() - 2 * shared
+    return distance
+
+
+def _blur(painted: Tensor) -> float:
+    """A thousandth of the painting's mean square; of nothing, a thousandth."""
+    return 1e-3 * float(painted.square().mean()) or 1e-3
+
+
+STYLES = {"gram": _style, "gram+moments": _with_moments, "wasserstein": _wasserstein}
 
 
 def _variation(image: Tensor) -> Tensor:

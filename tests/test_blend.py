@@ -54,11 +54,13 @@ def test_blended_targets_are_the_mixed_gram_matrices(lite64: FeatureNetwork) -> 
     found = blended(lite64, [one, other], shares, None)
     first, second = (style_targets(lite64, picture, LAYERS, None) for picture in (one, other))
     for layer, target in found.items():
-        wanted = 0.7 * first[layer] + 0.3 * second[layer]
-        torch.testing.assert_close(target, wanted, rtol=ROUNDING, atol=0)
+        wanted = 0.7 * first[layer].products + 0.3 * second[layer].products
+        torch.testing.assert_close(target.products, wanted, rtol=ROUNDING, atol=0)
     tiled = blended(lite64, [one, other], shares, 32)
     for layer, target in found.items():
-        torch.testing.assert_close(tiled[layer], target, rtol=ROUNDING, atol=ROUNDING)
+        torch.testing.assert_close(
+            tiled[layer].products, target.products, rtol=ROUNDING, atol=ROUNDING
+        )
 
 
 def test_blend_of_one_and_nothing_is_the_first_alone(
@@ -80,8 +82,8 @@ def test_layers_of_one_painting_do_not_depend_on_the_other(
         for second in (third, other)
     )
     first, second = (run.objective(run.levels[-1]).style for run in (one, two))
-    assert torch.equal(first["relu1_1"], second["relu1_1"])
-    assert not torch.equal(first["relu3_1"], second["relu3_1"])
+    assert torch.equal(first["relu1_1"].products, second["relu1_1"].products)
+    assert not torch.equal(first["relu3_1"].products, second["relu3_1"].products)
 
 
 def test_style_size_is_the_paintings_beside_the_pictures(photo: Path) -> None:

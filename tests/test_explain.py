@@ -79,7 +79,7 @@ def test_runs_with_converted_weights_take_the_same_path(
     run: Run, photo: Path, painting: Path, units: Units
 ) -> None:
     explanation = explain(run, image())
-    recipe = explanation.relative if units == "relative" else explanation.paper
+    (recipe,) = (same for same in explanation.same if same.units == units)
     assert recipe.units == units
     other = Run.prepare(photo, painting, recipe=recipe)
     ours, theirs = list(run), list(other)

@@ -33,6 +33,7 @@ FLOORS = {
     "explain": 4,
     "given": 4,
     "guides": 4,
+    "keeping": 4,
     "painting": 4,
     "plan": 4,
     "study": 4,

@@ -32,7 +32,20 @@ def test_style_targets_are_gram_matrices_per_position(
     targets = style_targets(lite64, picture, LAYERS, tile)
     for layer, features in lite64(picture, LAYERS).items():
         wanted = gram(features[0]) / features[0, 0].numel()
-        assert relative_error(targets[layer], wanted) < ROUNDING
+        assert relative_error(targets[layer].products, wanted) < ROUNDING
+        assert targets[layer].sums is None
+
+
+@pytest.mark.parametrize("tile", [None, 32, 64])
+def test_style_targets_have_means_where_they_are_asked_for(
+    lite64: FeatureNetwork, tile: int | None
+) -> None:
+    picture = batched(101, 170, seed=1)
+    targets = style_targets(lite64, picture, LAYERS, tile, sums=True)
+    for layer, features in lite64(picture, LAYERS).items():
+        mean = targets[layer].sums
+        assert mean is not None
+        assert relative_error(mean, features[0].mean((1, 2))) < ROUNDING
 
 
 def test_no_layers_give_no_targets(lite64: FeatureNetwork) -> None:

@@ -7,10 +7,11 @@ from dataclasses import fields
 from typing import Any
 
 from vangram.recipe import RECONSTRUCTION, TEXTURE, Recipe, format_layers
-from vangram.record import Record
+from vangram.record import Record, kind_of
 
 PICTURES = ("content", "style")
 """Inputs that are arguments, and no options."""
+MASKS = ("mask", "style-mask", "keep")
 
 
 def command_of(record: Record, output: str) -> list[str]:
@@ -28,12 +29,15 @@ def command_of(record: Record, output: str) -> list[str]:
     else:
         kind, fixed, renamed = "stylize", {}, {"each_style_layers": "style_layers"}
     given = record.inputs
-    pictures = [given[name].path for name in given if name.partition("-")[0] in PICTURES]
+    pictures = [given[name].path for name in given if kind_of(name) in PICTURES]
     words = ["vangram", kind, *pictures, "--output", output]
     for name, value in _changed(record.recipe, Recipe(**fixed)).items():
         option = "--" + renamed.get(name, name).replace("_", "-")
         for said in _said(name, value, record):
             words += [option, *said]
+    for name in given:
+        if kind_of(name) in MASKS:
+            words += [f"--{kind_of(name)}", given[name].path]
     if record.parameters is not None:
         words += ["--parameters", record.parameters.path]
     return words

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from vangram.errors import SizeError
 from vangram.objective import PIXEL_TERMS, Term
-from vangram.recipe import Recipe
+from vangram.recipe import Recipe, Units
 from vangram.stylize import Run
 
 
@@ -35,8 +35,8 @@ class Explanation:
 
     loss: float
     terms: tuple[Explained, ...]
-    relative: Recipe
-    paper: Recipe
+    same: tuple[Recipe, ...]
+    """The same loss in relative and in paper units; none where there are regions."""
 
 
 def explain(run: Run, image: Tensor) -> Explanation:
@@ -65,5 +65,6 @@ def explain(run: Run, image: Tensor) -> Explanation:
             continue
         literal = term.value * objective.unit(term.kind, term.layer)
         terms.append(Explained(term, literal, objective.weighs[f"{term.kind} {term.layer}"]))
-    relative, paper = objective.recipe_in("relative"), objective.recipe_in("paper")
-    return Explanation(found.loss, tuple(terms), relative, paper)
+    units: tuple[Units, ...] = () if objective.guides else ("relative", "paper")
+    same = tuple(objective.recipe_in(each) for each in units)
+    return Explanation(found.loss, tuple(terms), same)

@@ -15,6 +15,7 @@ from PIL.Image import Image
 from torch import Tensor
 
 from vangram.errors import SettingError, SizeError
+from vangram.guides import Guide, check_shape, guides_of
 from vangram.images import Picture, fit, read_picture, resize
 from vangram.networks import (
     FeatureNetwork,
@@ -24,7 +25,7 @@ from vangram.networks import (
     shipped_means,
 )
 from vangram.recipe import Recipe
-from vangram.record import Input, numbered
+from vangram.record import INPUTS, Input, numbered
 
 NORMALISED_OVER = 512
 """Pixels of the longer side of pictures that a network is normalised over."""
@@ -43,6 +44,16 @@ class Given:
     """The paintings; a content reconstruction has none."""
     start: Picture | None
     """What the first image is, where it is neither the photograph nor noise."""
+    mask: Picture | None = None
+    """Regions of the photograph."""
+    style_masks: tuple[Picture, ...] = ()
+    """Regions of each painting."""
+    keep: Picture | None = None
+    """What stays of the photograph: all where it is white, nothing where it is black."""
+    guides: tuple[Guide, ...] = ()
+    """What the masks say."""
+    notes: tuple[str, ...] = ()
+    """What there is to say of them."""
 
     def __iter__(self) -> Iterator[Picture]:
         """Those that there are."""
@@ -52,9 +63,11 @@ class Given:
     def inputs(self) -> dict[str, Any]:
         """What a record says of them, by its fields."""
         named = {"content": self.content, "start": self.start, **numbered("style", self.styles)}
+        named |= {"mask": self.mask, **numbered("style-mask", self.style_masks)}
+        named["keep"] = self.keep
         found = {name: Input(p.name, p.sha256) for name, p in named.items() if p is not None}
-        others = {name: found.pop(name) for name in list(found) if name[-1].isdigit()}
-        return found | {"others": others}
+        fields = {name: found.pop(name) for name in INPUTS if name in found}
+        return fields | {"others": found}
 
     def proportions(self, recipe: Recipe) -> tuple[int, int]:
         """Height to width of the result: the photograph's, as asked for, or the painting's."""
@@ -97,7 +110,14 @@ class Given:
 
 
 def read(
-    content: Source | None, styles: Sequence[Source], start: Source | None, recipe: Recipe
+    content: Source | None,
+    styles: Sequence[Source],
+    start: Source | None,
+    recipe: Recipe,
+    *,
+    mask: Source | None = None,
+    style_masks: Sequence[Source] = (),
+    keep: Source | None = None,
 ) -> Given:
     """Read the pictures that a recipe needs, and see that they are those.
 
@@ -121,8 +141,28 @@ def read(
     if (recipe.init == "picture") != (start is not None):
         raise SettingError('init "picture" and a picture to start from go together')
     recipe.shares(len(styles))  # as many as there are
-    photograph, first = (None if s is None else read_picture(s) for s in (content, start))
-    return Given(photograph, tuple(read_picture(style) for style in styles), first)
+    if content is None and (mask is not None or keep is not None):
+        raise SettingError("a mask is one of a photograph, and none is given")
+    photograph, first, regions, kept = (
+        None if source is None else read_picture(source) for source in (content, start, mask, keep)
+    )
+    paintings = tuple(read_picture(style) for style in styles)
+    theirs = tuple(read_picture(each) for each in style_masks)
+    notes = [
+        check_shape(each, photograph)
+        for each in (regions, kept)
+        if each is not None and photograph is not None
+    ]
+    return Given(
+        photograph,
+        paintings,
+        first,
+        regions,
+        theirs,
+        kept,
+        guides_of(regions, theirs, paintings),
+        tuple(note for note in notes if note is not None),
+    )
 
 
 def network_for(

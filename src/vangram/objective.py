@@ -1,29 +1,33 @@
 """What is minimised: targets and weights that turn a picture's statistics into a loss.
 
     statistics = objective.measure(features)          sums over positions: add them up over tiles
-    judgement = objective.judge(statistics, image)    the loss, its terms, each layer's residual
+    judgement = objective.judge(statistics, image)    the loss, its terms, each layer's slope
     gradient = objective.feature_gradient(layer, features, judgement)
 
-Two passes instead of one, because the style term's gradient at any position needs the Gram matrix
-of the whole picture, and nothing else of it.
+Two passes instead of one, because the style term's gradient at any position needs the moments of
+the whole picture, its Gram matrices and where a style loss asks for them its sums, and nothing else
+of it.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
 import torch
 from torch import Tensor
 
-from vangram.errors import ShapeError
+from vangram.errors import SettingError, ShapeError
 from vangram.losses import (
+    STYLE_LOSSES,
+    Moments,
+    Slope,
+    StyleLoss,
     content_loss,
     content_loss_grad,
-    gram,
-    gram_loss,
-    gram_loss_grad,
+    moments,
+    moments_grad,
     out_of_range,
     out_of_range_grad,
     total_variation,
@@ -32,7 +36,13 @@ from vangram.losses import (
 from vangram.networks import WHOLE, FeatureNetwork, Windows
 from vangram.recipe import Recipe, Units
 from vangram.storage import IN_MEMORY, Storage, bands
-from vangram.targets import blended, content_targets
+from vangram.targets import (
+    LEAST_POSITIONS,
+    Region,
+    blended,
+    content_targets,
+    layer_weights,
+)
 
 T = TypeVar("T")
 
@@ -73,25 +83,25 @@ class Evaluation:
 class Statistics:
     """All that a loss needs to know of features: sums over positions, by layer."""
 
-    grams: Mapping[str, Tensor]
-    """(C, C) each."""
+    style: Mapping[str, Moments]
+    """G (C, C) each, and s (C,) where the style loss takes them."""
     content: Mapping[str, Tensor]
     """½ Σ (F − P)², float64 scalars."""
 
     def __add__(self, other: Statistics) -> Statistics:
         """Of two parts of a picture together."""
         return Statistics(
-            {layer: summed + other.grams[layer] for layer, summed in self.grams.items()},
+            {layer: summed + other.style[layer] for layer, summed in self.style.items()},
             {layer: summed + other.content[layer] for layer, summed in self.content.items()},
         )
 
 
 @dataclass(frozen=True)
 class Judgement:
-    """A loss, and the residuals G − A (C, C) by layer that its gradient needs."""
+    """A loss, and what it gains with each layer's moments, which its gradient needs."""
 
     terms: tuple[Term, ...]
-    residuals: Mapping[str, Tensor]
+    slopes: Mapping[str, Slope]
 
     @property
     def loss(self) -> float:
@@ -111,14 +121,18 @@ class Objective:
     recipe: Recipe
     content: Mapping[str, Tensor]
     """Layer -> target P, (1, C, h, w)."""
-    style: Mapping[str, Tensor]
-    """Layer -> target Gram matrix per position, A / M_style, (C, C)."""
-    positions: Mapping[str, int]
-    """Layer -> M, the positions of the image's features there."""
+    style: Mapping[str, Moments]
+    """Layer -> target moments per position: A / M_style, (C, C), and what else is needed."""
+    distances: Mapping[str, StyleLoss]
+    """Layer -> how far an image is from them."""
+    positions: Mapping[str, float]
+    """Layer -> M, the positions of the image's features there, of a region the sum of weights."""
     weighs: Mapping[str, float]
     """"content relu4_1" -> what the literal formula gives for features of zero."""
     storage: Storage = IN_MEMORY
     """Where tensors of the picture's size live."""
+    guides: Mapping[str, Tensor] = field(default_factory=dict)
+    """By name of a style term, how much each position (h, w) counts; all alike where none is."""
 
     @classmethod
     @torch.no_grad()
@@ -131,6 +145,7 @@ class Objective:
         tile: int | None = None,
         storage: Storage = IN_MEMORY,
         size: tuple[int, int] | None = None,
+        regions: Sequence[Region] = (),
     ) -> Objective:
         """The objective for an image of the size of `content`.
 
@@ -143,6 +158,7 @@ class Objective:
             tile: pixels of a tile's core along either axis; None: all at once.
             storage: where tensors of the picture's size shall live.
             size: (height, width) of the image where there is no `content`.
+            regions: parts of the picture with a style of their own; all of it, if none.
 
         Raises:
             ShapeError: a picture that a term needs, or the size, is missing.
@@ -158,23 +174,39 @@ class Objective:
             found = content_targets(
                 network, _given(content, "content"), recipe.content_layers, tile, storage
             )
-        grams: dict[str, Tensor] = {}
+        kind, guides = STYLE_LOSSES[recipe.style_loss], dict[str, Tensor]()
+        painted: dict[str, Moments] = {}
         if recipe.wants_style:
             paintings = [styles] if isinstance(styles, Tensor) else _given(styles, "style")
-            grams = blended(network, paintings, recipe.shares(len(paintings)), tile)
-        positions = {layer: network.topology.positions(size, layer) for layer in grams}
+            shares, sums = recipe.shares(len(paintings)), kind.takes_sums
+            if not regions:
+                painted = blended(network, paintings, shares, tile, sums=sums)
+            for region in regions:
+                here = blended(network, paintings, shares, tile, sums=sums, parts=region.parts)
+                counts = layer_weights(region.weights, network.topology, here)
+                for layer in (layer for layer in here if counts[layer].sum() >= LEAST_POSITIONS):
+                    painted[f"{layer} {region.name}"] = here[layer]
+                    guides[f"{layer} {region.name}"] = counts[layer]
+        distances = {name: kind(target) for name, target in painted.items()}
+        positions = {
+            name: float(guides[name].sum())
+            if name in guides
+            else network.topology.positions(size, name)
+            for name in painted
+        }
         weighs = {}
         for layer, features in found.items():
             weighs[f"content {layer}"] = _weight(features, storage)
-        for layer, target in grams.items():
-            weighs[f"style {layer}"] = float(gram_loss(target * positions[layer], positions[layer]))
+        for layer, distance in distances.items():
+            nothing = distance.value(painted[layer].at_zero, positions[layer])
+            weighs[f"style {layer}"] = float(nothing)
         weighs = {name: weight or 1.0 for name, weight in weighs.items()}
-        return cls(recipe, found, grams, positions, weighs, storage)
+        return cls(recipe, found, painted, distances, positions, weighs, storage, guides)
 
     @property
     def layers(self) -> tuple[str, ...]:
         """The layers whose features are needed, shallow to deep."""
-        return tuple(sorted(self.content.keys() | self.style.keys()))
+        return tuple(sorted(self.content.keys() | set(map(_layer, self.style))))
 
     def measure(self, features: Mapping[str, Tensor], windows: Windows = WHOLE) -> Statistics:
         """Statistics of an image's features (1, C, h, w), by layer, or of a part of them.
@@ -183,8 +215,14 @@ class Objective:
             features: of the part.
             windows: by layer, the rows and columns that the part takes of the whole; all, if none.
         """
+        sums = STYLE_LOSSES[self.recipe.style_loss].takes_sums
         return Statistics(
-            grams={layer: gram(features[layer][0]) for layer in self.style},
+            style={
+                name: moments(
+                    features[_layer(name)][0], sums=sums, weights=self._guide(name, windows)
+                )
+                for name in self.style
+            },
             content={
                 layer: content_loss(features[layer], _part(target, windows.get(layer)))
                 for layer, target in self.content.items()
@@ -192,21 +230,22 @@ class Objective:
         )
 
     def judge(self, statistics: Statistics, image: Tensor) -> Judgement:
-        """The terms and residuals that follow from the whole picture's statistics.
+        """The terms and slopes that follow from the whole picture's statistics.
 
         Args:
             statistics: of the whole picture.
             image: (1, 3, H, W), for the total variation.
         """
-        terms, residuals = [], {}
+        terms, slopes = [], {}
         for layer, literal in statistics.content.items():
             terms.append(self._term("content", layer, literal))
-        for layer, summed in statistics.grams.items():
-            target = self.style[layer]
-            if summed.shape != target.shape:
-                raise ShapeError(f"{layer}: Gram {tuple(summed.shape)}, not {tuple(target.shape)}")
-            residuals[layer] = summed - target * self.positions[layer]
-            literal = gram_loss(residuals[layer], self.positions[layer])
+        for layer, found in statistics.style.items():
+            shape, wanted = found.products.shape, self.style[layer].products.shape
+            if shape != wanted:
+                raise ShapeError(f"{layer}: Gram {tuple(shape)}, not {tuple(wanted)}")
+            literal, slopes[layer] = self.distances[layer].value_and_slope(
+                found, self.positions[layer], self._slope("style", layer)
+            )
             terms.append(self._term("style", layer, literal))
         for kind, (value, _) in PIXEL_TERMS.items():
             if weight := self._pixel_weight(kind):
@@ -215,7 +254,7 @@ class Objective:
                     summed_up += float(value(image, rows))
                     self.storage.release()
                 terms.append(Term(kind, "", summed_up / image.numel(), weight))
-        return Judgement(tuple(terms), residuals)
+        return Judgement(tuple(terms), slopes)
 
     def feature_gradient(
         self, layer: str, features: Tensor, judgement: Judgement, windows: Windows = WHOLE
@@ -229,11 +268,12 @@ class Objective:
             windows: as in `measure`.
         """
         gradient: Tensor | None = None
-        if layer in judgement.residuals:
-            residual = judgement.residuals[layer] * self._slope("style", layer)
-            style = gram_loss_grad(features[0], residual, self.positions[layer])
+        for name in (name for name in judgement.slopes if _layer(name) == layer):
+            guide = self._guide(name, windows)
+            style = moments_grad(features[0], judgement.slopes[name], guide)
             # Not `style[None]`, whose strides oneDNN does not recognise.
-            gradient = style.as_strided(features.shape, (style.numel(), *style.stride()))
+            style = style.as_strided(features.shape, (style.numel(), *style.stride()))
+            gradient = style if gradient is None else gradient.add_(style)
         if layer in self.content:
             content = content_loss_grad(features, _part(self.content[layer], windows.get(layer)))
             content *= self._slope("content", layer)
@@ -263,7 +303,12 @@ class Objective:
 
         A weight in `paper` units is one in `relative` units over what the target weighs. α and β
         are taken into the layers' weights.
+
+        Raises:
+            SettingError: there are regions, each of which would need weights of its own.
         """
+        if self.guides:
+            raise SettingError("weights of regions differ, and no recipe in other units has them")
 
         def converted(kind: str, layers: Iterable[str]) -> dict[str, float]:
             return {
@@ -288,11 +333,23 @@ class Objective:
     def _weight(self, kind: str, layer: str) -> float:
         if kind == "content":
             return self.recipe.content_weight * self.recipe.content_layers[layer]
-        return self.recipe.style_weight * self.recipe.style_layers[layer]
+        weight = self.recipe.style_weight * self.recipe.style_layers[_layer(layer)]
+        if layer in self.guides:  # so that pixels weigh alike, whichever region they belong to
+            weight *= self.positions[layer] / self.guides[layer].numel()
+        return weight
+
+    def _guide(self, name: str, windows: Windows) -> Tensor | None:
+        guide, window = self.guides.get(name), windows.get(_layer(name))
+        return guide if guide is None or window is None else guide[window]
 
     def _slope(self, kind: str, layer: str) -> float:
         """What the loss gains per unit of a literal term."""
         return self._weight(kind, layer) / self.unit(kind, layer)
+
+
+def _layer(name: str) -> str:
+    """The layer of a style term, which is named by it, and by its region where there is one."""
+    return name.partition(" ")[0]
 
 
 def _given(pictures: T | None, kind: str) -> T:

@@ -15,6 +15,7 @@ Precision = Literal["float32", "tf32"]
 Init = Literal["content", "noise", "picture"]
 Pooling = Literal["max", "average"]
 Colour = Literal["style", "luminance", "match", "histogram"]
+StyleLossName = Literal["gram", "gram+moments", "wasserstein"]
 
 LARGEST_SIZE = 32_768
 """Pixels of the longer side; beyond it, a mistyped number is likelier than a wish."""
@@ -58,6 +59,9 @@ class Recipe:
     """Share of each painting; none: equal ones."""
     style_size: float = 1.0
     """Longer side of the paintings over the result's: twice is strokes of twice the size."""
+    style_loss: StyleLossName = "gram"
+    """What of the features is style: "gram", the paper's; "gram+moments", which keeps contrast; or
+    "wasserstein", how far features are from the painting's as normal distributions."""
     content_weight: float = 1.0
     """α of the paper, in `units`."""
     style_weight: float = 40.0
@@ -117,6 +121,7 @@ class Recipe:
         _one_of("init", self.init, get_args(Init))
         _one_of("colour", self.colour, get_args(Colour))
         _one_of("pooling", self.pooling, get_args(Pooling))
+        _one_of("style_loss", self.style_loss, get_args(StyleLossName))
         _one_of("precision", self.precision, get_args(Precision))
         _one_of("optimizer", self.optimizer, get_args(OptimizerName))
         for name in ("network", "device"):

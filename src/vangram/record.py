@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any, TypeVar
@@ -23,6 +24,11 @@ THEN = ", then "
 def numbered(name: str, values: Sequence[T]) -> dict[str, T]:
     """Values by name: "style", "style-2", ..."""
     return {f"{name}-{index + 1}" if index else name: value for index, value in enumerate(values)}
+
+
+def kind_of(name: str) -> str:
+    """The name without its number: "style" of "style-2"."""
+    return re.sub(r"-\d+$", "", name)
 
 
 @dataclass(frozen=True)
@@ -49,7 +55,7 @@ class Record:
     style: Input | None = None
     """The painting, or the first of several; a content reconstruction has none."""
     others: Mapping[str, Input] = field(default_factory=dict)
-    """By name: further paintings, "style-2", ..."""
+    """By name: further paintings, "style-2", ..., and masks: "mask", "style-mask", ..., "keep"."""
     start: Input | None = None
     """The picture to start from, where the recipe's `init` is "picture"."""
     parameters: Input | None = None

@@ -11,7 +11,7 @@ from __future__ import annotations
 import os
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from types import ModuleType
@@ -24,6 +24,7 @@ from vangram.colours import OnLuminance, Seen, seen, show
 from vangram.engines import engine_for
 from vangram.given import Given, Source, device_for, network_for, read, versions_on
 from vangram.images import ColourMap, Picture, fit, resize
+from vangram.keeping import Keeping, put_back
 from vangram.networks import FeatureNetwork
 from vangram.objective import Objective
 from vangram.optimize import (
@@ -41,8 +42,9 @@ from vangram.optimize import (
 from vangram.painting import Painting
 from vangram.plan import Means, free_memory, has_room_for_winograd, means_for, work_of
 from vangram.recipe import RECONSTRUCTION, TEXTURE, Recipe
-from vangram.record import Input, Record
+from vangram.record import Input, Record, kind_of
 from vangram.storage import IN_MEMORY, SpilledStorage, Storage, bands, return_freed_memory
+from vangram.targets import Region
 
 PROBE = 256
 """Pixels of the longer side of a picture that is evaluated to see how fast this machine is."""
@@ -149,14 +151,42 @@ class Run:
         ]
         paintings = [style for style in styles if style is not None]
         return Objective.of(
-            self.recipe, self.network, content, paintings, means.tile, storage, level.size
+            self.recipe,
+            self.network,
+            content,
+            paintings,
+            means.tile,
+            storage,
+            level.size,
+            self._regions(level),
         )
 
     def engine(self, level: Level, objective: Objective) -> Evaluate:
         """Value and gradient of a level's objective: whole or in tiles, as the memory allows."""
-        engine = engine_for(level.size, self.means(level).tile, self.network, objective)
-        luminance = self.recipe.colour == "luminance"
-        return OnLuminance(engine, self._storage(level)) if luminance else engine
+        tile = self.means(level).tile
+        engine: Evaluate = engine_for(level.size, tile, self.network, objective)
+        storage = self._storage(level)
+        if self.given.keep is not None and self.given.content is not None:
+            kept = _weights(self.given.keep.pixels.mean(1, keepdim=True), level.size)
+            seen = self._at(level.size, self.given.content, storage, self._seen.content)
+            assert seen is not None
+            engine = Keeping(engine, seen, kept.to(self.device), storage)
+        return OnLuminance(engine, storage) if self.recipe.colour == "luminance" else engine
+
+    def _regions(self, level: Level) -> list[Region]:
+        """The regions at a level's size, their paintings' at theirs."""
+        sizes = [self._style_size(level, painting) for painting in self.given.styles]
+        return [
+            Region(
+                guide.name,
+                _weights(guide.weights, level.size).to(self.device),
+                tuple(
+                    None if part is None else _weights(part, size).to(self.device)
+                    for part, size in zip(guide.parts, sizes, strict=True)
+                ),
+            )
+            for guide in self.given.guides
+        ]
 
     @classmethod
     def prepare(
@@ -165,18 +195,23 @@ class Run:
         *styles: Source,
         start: Source | None = None,
         parameters: str | os.PathLike[str] | None = None,
+        mask: Source | None = None,
+        style_masks: Sequence[Source] = (),
+        keep: Source | None = None,
         **settings: Any,
     ) -> Run:
         """Read and check everything that is needed, and compute nothing yet.
 
         Args and errors as `stylize`; a picture that no term needs may be left out, `parameters` may
         be a file to read the network from, and a whole `recipe` may be given, which settings then
-        change.
+        change. The colours of `mask` name regions of the photograph, each with the style of a
+        painting, or of what has its colour in the `style_masks`; where `keep` is white, the
+        photograph stays.
         """
         recipe = replace(settings.pop("recipe", None) or Recipe(), **settings)
         if start is not None and "init" not in settings:
             recipe = replace(recipe, init="picture")
-        given = read(content, styles, start, recipe)
+        given = read(content, styles, start, recipe, mask=mask, style_masks=style_masks, keep=keep)
         device = device_for(recipe.device)
         network = network_for(recipe, given, parameters, device)
         file = None if parameters is None else Input(os.fspath(parameters), network.sha256)
@@ -195,10 +230,14 @@ class Run:
     @classmethod
     def of(cls, inputs: Mapping[str, str | None], recipe: Recipe) -> Run:
         """Prepare a run from files, by the names that a record has for them; errors as above."""
-        styles = [path for name, path in inputs.items() if name.partition("-")[0] == "style"]
-        others = {name: inputs.get(name) for name in ("content", "start", "parameters")}
-        content = others.pop("content")
-        return cls.prepare(content, *filter(None, styles), **others, recipe=recipe)
+        given: dict[str, list[str]] = {}
+        for name, path in inputs.items():
+            if path is not None:
+                given.setdefault(kind_of(name), []).append(path)
+        styles, masks = given.pop("style", []), given.pop("style-mask", [])
+        single: dict[str, Any] = {name: path for name, (path,) in given.items()}
+        content = single.pop("content", None)
+        return cls.prepare(content, *styles, style_masks=masks, **single, recipe=recipe)
 
     @property
     def recipe(self) -> Recipe:
@@ -274,6 +313,9 @@ class Run:
             own = _resized(photograph.pixels.cpu(), size, storage)
             alpha = None if photograph.alpha is None else resize(photograph.alpha, size)
             show(pixels, own, alpha, self.recipe.colour, storage.release)
+        if self.given.keep is not None and photograph is not None:
+            kept = _weights(self.given.keep.pixels.mean(1, keepdim=True), size)
+            put_back(pixels, _resized(photograph.pixels.cpu(), size, storage), kept, storage)
         return pixels
 
     @cached_property
@@ -351,6 +393,13 @@ def _resized(image: Tensor, size: tuple[int, int], storage: Storage) -> Tensor:
         return image
     into = storage.empty((1, 3, *size), image)
     return resize(image, size, into=into, release=storage.release)
+
+
+def _weights(weights: Tensor, size: tuple[int, int]) -> Tensor:
+    """A mask's weights (1, 1, H, W) at another size, in [0, 1]."""
+    if tuple(weights.shape[2:]) == size:
+        return weights
+    return resize(weights, size).clamp_(0, 1)
 
 
 def _optimizer(means: Means, storage: Storage) -> Optimizer:

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from vangram.engines import TiledEngine, WholeEngine
-from vangram.losses import content_loss, gram, gram_loss, out_of_range, total_variation
+from vangram.losses import Moments, content_loss, out_of_range, total_variation
 from vangram.networks import FeatureNetwork, Trace
 from vangram.objective import Objective
 from vangram.optimize import LBFGS, Descent, Level, descend
@@ -18,6 +18,9 @@ from vangram.recipe import Recipe
 
 EXACT = 1e-12
 """Float64: sums of a million terms in another order."""
+ROOTED = 1e-11
+"""The same where roots of covariances are taken, which are steep where these are small: there the
+order of sums counts a hundred times as much."""
 SINGLE = 1e-5
 """Float32: seven digits, of which a dozen layers and the residuals cost two."""
 FLIPS = 2.0
@@ -60,9 +63,10 @@ def verify(
     exact = Objective.of(recipe, doubled, content.double(), style.double())
     whole = WholeEngine(doubled, exact)(image.double())
     true = _by_autograd(exact, doubled, image.double())
-    yield Check("closed form against autograd, float64", _error(whole.gradient, true), EXACT)
+    allowed = ROOTED if recipe.style_loss == "wasserstein" else EXACT
+    yield Check("closed form against autograd, float64", _error(whole.gradient, true), allowed)
     tiled = TiledEngine(doubled, exact, tile)(image.double())
-    yield Check("tiled against whole, float64", _error(tiled.gradient, whole.gradient), EXACT)
+    yield Check("tiled against whole, float64", _error(tiled.gradient, whole.gradient), allowed)
 
     device = network.mean.device
     content, style, image = content.to(device), style.to(device), image.to(device)
@@ -89,10 +93,10 @@ def _by_autograd(objective: Objective, network: FeatureNetwork, image: Tensor) -
             weight = recipe.content_weight * recipe.content_layers[layer]
             loss = loss + weight * literal / objective.unit("content", layer)
         if layer in objective.style:
-            positions = objective.positions[layer]
-            residual = gram(features[0]) - objective.style[layer] * positions
+            flat = features[0].flatten(1)
+            found = Moments(flat @ flat.mT, flat.sum(1))
             weight = recipe.style_weight * recipe.style_layers[layer]
-            literal = gram_loss(residual, positions)
+            literal = objective.distances[layer].value(found, objective.positions[layer])
             loss = loss + weight * literal / objective.unit("style", layer)
     loss = loss + recipe.tv_weight * total_variation(image) / image.numel()
     loss = loss + recipe.range_weight * out_of_range(image) / image.numel()

@@ -13,6 +13,8 @@ from vangram.recipe import Recipe
 
 ROUNDING = 1e-12
 """Float64 sums of a few thousand terms in another order, through about twenty layers."""
+ROOTED = 1e-11
+"""The same where roots of covariances are taken, which are steep where these are small."""
 SIZES = [(96, 96), (101, 170), (64, 163)]
 """Multiples of the deepest stride, 16, and not."""
 
@@ -22,12 +24,12 @@ def objective(network: FeatureNetwork, size: tuple[int, int], **settings: object
     return Objective.of(recipe, network, batched(*size, seed=1), batched(70, 90, seed=2))
 
 
-def assert_same(tiled: Evaluation, whole: Evaluation) -> None:
-    assert tiled.loss == pytest.approx(whole.loss, rel=ROUNDING)
+def assert_same(tiled: Evaluation, whole: Evaluation, allowed: float = ROUNDING) -> None:
+    assert tiled.loss == pytest.approx(whole.loss, rel=allowed)
     for ours, theirs in zip(tiled.terms, whole.terms, strict=True):
         assert ours.layer == theirs.layer
-        assert ours.value == pytest.approx(theirs.value, rel=ROUNDING)
-    assert relative_error(tiled.gradient, whole.gradient) < ROUNDING
+        assert ours.value == pytest.approx(theirs.value, rel=allowed)
+    assert relative_error(tiled.gradient, whole.gradient) < allowed
 
 
 @pytest.mark.parametrize("units", ["relative", "paper"])
@@ -48,6 +50,20 @@ def test_tiled_gradient_equals_whole_with_reflected_edges(
     image = batched(*size, seed=3)
     goal = objective(lite64, size)
     assert_same(TiledEngine(lite64, goal, 48)(image), WholeEngine(lite64, goal)(image))
+
+
+@pytest.mark.parametrize("style_loss", ["gram+moments", "wasserstein"])
+@pytest.mark.parametrize("size", SIZES)
+@pytest.mark.parametrize("name", ["narrow", "lite64"])
+def test_tiled_gradient_equals_whole_with_every_style_loss(
+    name: str, size: tuple[int, int], style_loss: str, request: pytest.FixtureRequest
+) -> None:
+    network: FeatureNetwork = request.getfixturevalue(name)
+    image = batched(*size, seed=3)
+    goal = objective(network, size, style_loss=style_loss)
+    tiled, whole = TiledEngine(network, goal, 48)(image), WholeEngine(network, goal)(image)
+    # Measured at 7e-13 for lite's 512 channels, of which 36 positions know next to nothing.
+    assert_same(tiled, whole, ROOTED if style_loss == "wasserstein" else ROUNDING)
 
 
 def test_tiled_gradient_in_float32_is_close(lite: FeatureNetwork) -> None:

@@ -44,6 +44,8 @@ CASES = {
     "sizes no multiple of 16": Case(Recipe(style_layers=UNEVEN), (37, 51), (43, 34)),
     "content alone": Case(Recipe(style_weight=0, style_layers={})),
     "style alone": Case(Recipe(content_weight=0, content_layers={}, style_layers=UNEVEN)),
+    "gram+moments": Case(Recipe(style_loss="gram+moments", style_layers=UNEVEN)),
+    "wasserstein": Case(Recipe(style_loss="wasserstein", style_layers=UNEVEN)),
 }
 
 
@@ -139,6 +141,8 @@ def test_whole_gradient_with_dead_channels_equals_the_literal_formulas(
         {"content_layers": {"relu4_1": 1.01}},
         {"style_layers": UNEVEN | {"relu1_1": 0.7 * 1.01}},
         {"style_layers": UNEVEN | {"relu5_1": 2.0 * 1.01}},
+        {"style_loss": "gram+moments"},
+        {"style_loss": "wasserstein"},
     ],
     ids=lambda change: "-".join(change),
 )

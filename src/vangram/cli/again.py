@@ -8,7 +8,7 @@ from pathlib import Path
 
 from vangram.errors import RecipeError
 from vangram.images import read_recipe
-from vangram.record import Input, Record
+from vangram.record import Input, Record, kind_of
 
 
 def recorded(picture: str) -> Record:
@@ -33,7 +33,7 @@ def find_inputs(record: Record, picture: str, given: Mapping[str, str | None]) -
         RecipeError: one is in none of these places.
     """
     return {
-        name: given.get(name) or _found(recorded, picture, f"--{name.partition('-')[0]}")
+        name: given.get(name) or _found(recorded, picture, f"--{kind_of(name)}")
         for name, recorded in record.inputs.items()
     }
 

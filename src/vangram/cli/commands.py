@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -72,6 +73,7 @@ def stylize(
     content_layers: options.Layers = options.CONTENT_LAYERS,
     style_layers: options.StyleLayers = None,
     blend: options.Blend = None,
+    style_loss: options.StyleLoss = options.DEFAULT.style_loss,
     units: options.Units = options.DEFAULT.units,
     network: options.Network = options.DEFAULT.network,
     parameters: options.Parameters = None,
@@ -86,6 +88,9 @@ def stylize(
     tile: options.Tile = options.DEFAULT.tile,
     device: options.Device = options.DEFAULT.device,
     precision: options.Precision = options.DEFAULT.precision,
+    mask: options.Mask = None,
+    style_mask: options.StyleMask = None,
+    keep: options.Keep = None,
     preview: options.Preview = None,
     timelapse: options.Timelapse = None,
     quiet: options.Quiet = False,
@@ -110,6 +115,7 @@ def stylize(
         **_style_layers(style_layers),
         blend=() if blend is None else parse_blend(blend),
         style_size=style_size,
+        style_loss=style_loss,  # type: ignore[arg-type]
         units=units,  # type: ignore[arg-type]
         network=network,
         pooling=pooling,  # type: ignore[arg-type]
@@ -124,6 +130,7 @@ def stylize(
     )
     inputs = {"content": photo, "start": start, "parameters": parameters}
     inputs |= numbered("style", paintings)
+    inputs |= {"mask": mask, **numbered("style-mask", style_mask or ()), "keep": keep}
     _make(recipe, inputs, output, force, preview, timelapse, quiet)
 
 
@@ -199,6 +206,7 @@ def texture(
         str | None, typer.Option(help="relu1_1 to this one: relu3_1 is relu1_1,relu2_1,relu3_1.")
     ] = None,
     blend: options.Blend = None,
+    style_loss: options.StyleLoss = options.DEFAULT.style_loss,
     tv_weight: options.TvWeight = options.DEFAULT.tv_weight,
     range_weight: options.RangeWeight = options.DEFAULT.range_weight,
     units: options.Units = options.DEFAULT.units,
@@ -231,6 +239,7 @@ def texture(
         **({"style_layers": layers_up_to(up_to)} if up_to else _style_layers(layers)),
         "blend": () if blend is None else parse_blend(blend),
         "style_size": style_size,
+        "style_loss": style_loss,
         "tv_weight": tv_weight,
         "range_weight": range_weight,
         "units": units,
@@ -277,6 +286,8 @@ def _make(
     if inputs["parameters"] is None:
         ensure_fetched(recipe.network)
     run = Run.of(inputs, recipe)
+    for note in run.given.notes:
+        print(f"vangram: note: {note}", file=sys.stderr)
     carry_out(run, output, Watching(preview, timelapse, quiet))
 
 
@@ -291,6 +302,9 @@ def rerun(
     style: options.Style = None,
     start: options.Start = None,
     parameters: options.ParametersNow = None,
+    mask: options.MaskNow = None,
+    style_mask: options.StyleMaskNow = None,
+    keep: options.KeepNow = None,
     force: options.Force = False,
     quiet: options.Quiet = False,
 ) -> None:
@@ -306,7 +320,8 @@ def rerun(
     record = recorded(picture)
     target = output or Path(picture).with_stem(f"{Path(picture).stem}-rerun")
     given = {"content": content, "start": start, "parameters": parameters}
-    given |= numbered("style", style or ())
+    given |= {"mask": mask, "keep": keep, **numbered("style", style or ())}
+    given |= numbered("style-mask", style_mask or ())
     inputs = find_inputs(record, picture, given)
     _check_unfinished(target, force)
     _check_outputs(target, inputs=(picture, *inputs.values()), force=force)
@@ -329,6 +344,9 @@ def resume(
     style: options.Style = None,
     start: options.Start = None,
     parameters: options.ParametersNow = None,
+    mask: options.MaskNow = None,
+    style_mask: options.StyleMaskNow = None,
+    keep: options.KeepNow = None,
     force: Annotated[
         bool, typer.Option("--force", help="Overwrite an existing preview or timelapse.")
     ] = False,
@@ -353,7 +371,8 @@ def resume(
     with closing(Checkpoints(output)) as checkpoints:
         record = unfinished(checkpoints, output)
         given = {"content": content, "start": start, "parameters": parameters}
-        given |= numbered("style", style or ())
+        given |= {"mask": mask, "keep": keep, **numbered("style", style or ())}
+        given |= numbered("style-mask", style_mask or ())
         inputs = find_inputs(record, str(output), given)
         _check_outputs(output, inputs=tuple(inputs.values()), force=True)
         _check_outputs(preview, timelapse, inputs=(str(output), *inputs.values()), force=force)
@@ -428,6 +447,9 @@ def explain(
     style: options.Style = None,
     start: options.Start = None,
     parameters: options.ParametersNow = None,
+    mask: options.MaskNow = None,
+    style_mask: options.StyleMaskNow = None,
+    keep: options.KeepNow = None,
 ) -> None:
     """Take the loss of PICTURE apart: each term, by the paper's formulas and in relative units.
 
@@ -441,7 +463,8 @@ def explain(
 
     record = recorded(picture)
     given = {"content": content, "start": start, "parameters": parameters}
-    given |= numbered("style", style or ())
+    given |= {"mask": mask, "keep": keep, **numbered("style", style or ())}
+    given |= numbered("style-mask", style_mask or ())
     inputs = find_inputs(record, picture, given)
     run = Run.of(inputs, record.recipe)
     for change in record.changes(run.record):
@@ -457,6 +480,7 @@ def verify(
     size: Annotated[int, typer.Option(help="Pixels a side of the picture.")] = 320,
     tile: Annotated[int, typer.Option(help="Pixels a side of the tiles.")] = 128,
     units: options.Units = options.DEFAULT.units,
+    style_loss: options.StyleLoss = options.DEFAULT.style_loss,
 ) -> None:
     """Check on this machine that every fast way gives what the slow one gives.
 
@@ -468,6 +492,7 @@ def verify(
         size=size,
         tile=tile,
         units=units,  # type: ignore[arg-type]
+        style_loss=style_loss,  # type: ignore[arg-type]
     )
 
     from vangram.cli.verify import report

@@ -32,9 +32,11 @@ def report(picture: str, run: Run, explanation: Explanation) -> None:
     typer.echo()
     typer.echo("paper: by the literal formula; target: by that formula, for features of zero;")
     typer.echo("relative: the first over the second; weight: α w or β w, in the run's units.")
+    if not explanation.same:
+        return
     typer.echo()
     typer.echo("The same loss at this size, with these pictures, on one level:")
-    for same in (explanation.relative, explanation.paper):
+    for same in explanation.same:
         typer.echo(f"  {_options(same)}")
 
 
@@ -46,4 +48,5 @@ def _options(recipe: Recipe) -> str:
     recipe, names = replace(recipe, **digits), ["units"]  # type: ignore[arg-type]
     names += ["content_weight", "content_layers"] if recipe.wants_content else []
     names += ["style_weight", "style_layers"] if recipe.wants_style else []
+    names += ["style_loss"] if recipe.wants_style and recipe.style_loss != Recipe.style_loss else []
     return shlex.join([*as_options(recipe, *names), "--levels", "1"])

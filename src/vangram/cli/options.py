@@ -25,6 +25,7 @@ def _grouped(panel: str) -> Any:
 
 _weight = _grouped("Weights")
 _method = _grouped("Method")
+_region = _grouped("Regions")
 _watching = _grouped("Watching")
 
 Photo = Annotated[str, typer.Argument(metavar="PHOTO", help="Picture that gives the content.")]
@@ -63,6 +64,21 @@ Blend = Annotated[
 ]
 StyleSize = Annotated[
     float, _method(help="Size of the paintings over the result's: 2 for strokes of twice the size.")
+]
+StyleLoss = Annotated[
+    str,
+    _weight(help="What is style: gram, the paper's; gram+moments: keeps contrast; wasserstein."),
+]
+Mask = Annotated[
+    str | None,
+    _region(help="Picture whose colours name regions of the photograph, each with its painting."),
+]
+StyleMask = Annotated[
+    list[str] | None,
+    _region(help="Picture that names the same regions in a painting; once for each painting."),
+]
+Keep = Annotated[
+    str | None, _region(help="Picture that is white where the photograph is to stay as it is.")
 ]
 Units = Annotated[
     str,
@@ -110,6 +126,11 @@ Style = Annotated[
     typer.Option(help="Where the painting is now; several times for several paintings."),
 ]
 Start = Annotated[str | None, typer.Option(help="Where the first picture is now.")]
+MaskNow = Annotated[str | None, typer.Option("--mask", help="Where the mask is now.")]
+StyleMaskNow = Annotated[
+    list[str] | None, typer.Option("--style-mask", help="Where a painting's mask is now.")
+]
+KeepNow = Annotated[str | None, typer.Option("--keep", help="Where the mask to keep is now.")]
 ParametersNow = Annotated[
     str | None, typer.Option("--parameters", help="Where the network's file is now.")
 ]

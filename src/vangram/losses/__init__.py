@@ -7,15 +7,23 @@ digits in float32. Every gradient has the dtype and device of what it is taken w
 
 from vangram.losses.content import content_loss, content_loss_grad
 from vangram.losses.gram import gram, gram_loss, gram_loss_grad
+from vangram.losses.moments import Moments, Slope, moments, moments_grad
 from vangram.losses.range import out_of_range, out_of_range_grad
+from vangram.losses.style import STYLE_LOSSES, StyleLoss
 from vangram.losses.total_variation import total_variation, total_variation_grad
 
 __all__ = [
+    "STYLE_LOSSES",
+    "Moments",
+    "Slope",
+    "StyleLoss",
     "content_loss",
     "content_loss_grad",
     "gram",
     "gram_loss",
     "gram_loss_grad",
+    "moments",
+    "moments_grad",
     "out_of_range",
     "out_of_range_grad",
     "total_variation",

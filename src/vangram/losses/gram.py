@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from vangram.errors import ShapeError
+from vangram.losses.moments import Moments, Slope, moments, moments_grad
 
 
 def gram(features: Tensor) -> Tensor:
@@ -24,18 +24,10 @@ def gram(features: Tensor) -> Tensor:
     Raises:
         ShapeError: `features` has not three dimensions.
     """
-    flat = _flat(features)
-    if not _convolution_is_faster(features):
-        return flat @ flat.mT
-    x, channels = _batched(features), len(flat)
-    filters = x.new_empty(channels, channels, 1, 1)
-    product: Tensor = torch.ops.aten.convolution_backward(
-        x, x, filters, None, [1, 1], [0, 0], [1, 1], False, [0, 0], 1, (False, True, False)
-    )[1]
-    return product.view(channels, channels)
+    return moments(features, sums=False).products
 
 
-def gram_loss(residual: Tensor, positions: int) -> Tensor:
+def gram_loss(residual: Tensor, positions: float) -> Tensor:
     """One layer's style term: E = Σ (G − A)² / (4 C² M²).
 
     Gatys et al. 2016, equation 4 (there N is C).
@@ -54,7 +46,7 @@ def gram_loss(residual: Tensor, positions: int) -> Tensor:
     return residual.square().sum(dtype=torch.float64) / float(4 * channels**2 * positions**2)
 
 
-def gram_loss_grad(features: Tensor, residual: Tensor, positions: int) -> Tensor:
+def gram_loss_grad(features: Tensor, residual: Tensor, positions: float) -> Tensor:
     """Gradient of `gram_loss` with respect to features: (G − A) F / (C² M²).
 
     Gatys et al. 2016, equation 6. The ReLU's mask is left to autograd below the layer. The features
@@ -66,40 +58,44 @@ def gram_loss_grad(features: Tensor, residual: Tensor, positions: int) -> Tensor
         positions: M = H * W of the whole layer, not of the tile.
 
     Returns:
-        (C, h, w), channels innermost in memory, as the convolutions below like it best.
+        (C, h, w), channels innermost in memory.
 
     Raises:
         ShapeError: the channel counts differ, or `residual` is not square.
     """
-    flat = _flat(features)
-    channels = _channels(residual)
-    if len(flat) != channels:
-        raise ShapeError(f"style: {len(flat)} channels of features, {channels} of residual")
-    scaled = residual / float(channels**2 * positions**2)
-    if _convolution_is_faster(features):
-        return F.conv2d(_batched(features), scaled[:, :, None, None])[0]
-    return (flat.mT @ scaled).mT.view(features.shape)  # symmetric, so it may stand on the right
+    return moments_grad(features, gram_slope(residual, positions))
 
 
-def _convolution_is_faster(features: Tensor) -> bool:
-    """Whether oneDNN, where torch has it, multiplies these faster than BLAS does.
+def gram_slope(residual: Tensor, positions: float) -> Slope:
+    """What `gram_loss` gains with G: (G − A) / (C² M²); args as there."""
+    return Slope(residual / float(_channels(residual) ** 2 * positions**2))
 
-    G is the gradient of a 1×1 convolution's filters, of F with itself, and (G − A) F such a
-    convolution; on wide, short products like these oneDNN took less than half of BLAS's time.
+
+class GramStyle:
+    """A layer's style as the paper has it: the distance of Gram matrices, `gram_loss`.
+
+    Args:
+        target: the painting's moments per position.
     """
-    usable: bool = torch.backends.mkldnn.is_available()  # type: ignore[no-untyped-call]
-    return usable and features.device.type == "cpu" and features.dtype == torch.float32
 
+    takes_sums = False
 
-def _batched(features: Tensor) -> Tensor:
-    """(1, C, h, w), channels innermost; strides that oneDNN recognises, unlike `[None]`'s."""
-    return features.movedim(0, 2).contiguous()[None].movedim(3, 1)
+    def __init__(self, target: Moments) -> None:
+        self.target = target
 
+    def value(self, image: Moments, positions: float) -> Tensor:
+        """E, float64; see `StyleLoss`."""
+        return gram_loss(self._residual(image, positions), positions)
 
-def _flat(features: Tensor) -> Tensor:
-    if features.dim() != 3:
-        raise ShapeError(f"style: features need (C, h, w), not {tuple(features.shape)}")
-    return features.flatten(1)
+    def value_and_slope(
+        self, image: Moments, positions: float, weight: float
+    ) -> tuple[Tensor, Slope]:
+        """E, and the slope of E times a weight; see `StyleLoss`."""
+        residual = self._residual(image, positions)
+        return gram_loss(residual, positions), gram_slope(residual * weight, positions)
+
+    def _residual(self, image: Moments, positions: float) -> Tensor:
+        return image.products - self.target.products * positions
 
 
 def _channels(residual: Tensor) -> int:
