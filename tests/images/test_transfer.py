@@ -29,6 +29,11 @@ def even_picture() -> Tensor:
     return torch.tensor([0.2, 0.5, 0.9]).double().view(1, 3, 1, 1).repeat(1, 1, 6, 7)
 
 
+def nearly_grey_picture() -> Tensor:
+    """With colour of less than a level."""
+    return grey_picture() + 1e-3 * (batched(12, 10, seed=6) - 0.5)
+
+
 def error(got: Spread, wanted: Spread) -> float:
     return float(
         max((got.mean - wanted.mean).abs().max(), (got.covariance - wanted.covariance).abs().max())
@@ -64,7 +69,9 @@ def test_match_gives_mean_and_covariance() -> None:
     assert error(Spread.of(matched.clamp(0.3, 0.7)), wanted) > 1e-3
 
 
-@pytest.mark.parametrize("picture", [batched(9, 8, seed=4), grey_picture(), even_picture()])
+@pytest.mark.parametrize(
+    "picture", [batched(9, 8, seed=4), grey_picture(), nearly_grey_picture(), even_picture()]
+)
 def test_picture_matched_to_itself_is_unchanged(picture: Tensor) -> None:
     spread = Spread.of(picture)
     assert (matching(spread, spread)(picture) - picture).abs().max() < EXACT
@@ -86,7 +93,7 @@ def test_maps_of_pictures_without_spread_are_finite(given: Tensor, wanted: Tenso
 
 
 def test_noise_below_a_level_becomes_no_colour() -> None:
-    noisy = grey_picture() + 1e-3 * (batched(12, 10, seed=6) - 0.5)
+    noisy = nearly_grey_picture()
     photograph = batched(9, 8, seed=5)
     mapped = matching(Spread.of(noisy), Spread.of(photograph))(noisy)
     # One axis of colour: what is off it is no more than the noise was.
