@@ -17,7 +17,7 @@ from tests.oracle import truth
 from tests.support import drawn
 from vangram.errors import SizeError
 from vangram.explain import explain
-from vangram.recipe import Recipe, Units
+from vangram.recipe import Recipe, StyleLossName, Units
 from vangram.stylize import Run
 
 Command = Callable[..., Outcome]
@@ -37,10 +37,19 @@ def image() -> Tensor:
     return drawn(48, 64, seed=3)[None]
 
 
-@pytest.fixture(params=["relative", "paper"])
+CASES: list[tuple[Units, StyleLossName]] = [
+    ("relative", "gram"),
+    ("paper", "gram"),
+    ("relative", "gram+moments"),
+    ("paper", "wasserstein"),
+]
+
+
+@pytest.fixture(params=CASES, ids=" ".join)
 def run(request: pytest.FixtureRequest, photo: Path, painting: Path) -> Run:
-    weight = 1.0 if request.param == "relative" else 1e-4
-    recipe = replace(RECIPE, units=request.param, content_weight=weight)
+    units, style_loss = request.param
+    weight = 1.0 if units == "relative" else 1e-4
+    recipe = replace(RECIPE, units=units, style_loss=style_loss, content_weight=weight)
     return Run.prepare(photo, painting, recipe=recipe)
 
 
@@ -106,17 +115,20 @@ def test_picture_of_another_size_is_refused(run: Run) -> None:
         explain(run, drawn(40, 64, seed=3)[None])
 
 
+@pytest.mark.parametrize("style_loss", ["gram", "gram+moments", "wasserstein"])
 def test_explain_prints_options_that_give_the_same_loss(
-    command: Command, photo: Path, painting: Path, tmp_path: Path
+    command: Command, photo: Path, painting: Path, tmp_path: Path, style_loss: str
 ) -> None:
     first, again = tmp_path / "first.png", tmp_path / "again.png"
     # No smoothness, whose weight is not among the options.
     plain = ("--size", 48, "--steps", 2, "--init", "noise", "--tv-weight", 0)
-    assert command("stylize", photo, painting, "-o", first, *plain).code == 0
+    chosen = ("--style-loss", style_loss)
+    assert command("stylize", photo, painting, "-o", first, *plain, *chosen).code == 0
     outcome = command("explain", first)
     assert outcome.code == 0, outcome.err
     relative, paper = (line for line in outcome.out.splitlines() if "--units" in line)
     assert "--units relative" in relative
+    assert (f"--style-loss {style_loss}" in relative) == (style_loss != "gram")
     outcome = command("stylize", photo, painting, "-o", again, *plain, *shlex.split(paper))
     assert outcome.code == 0, outcome.err
     losses = []

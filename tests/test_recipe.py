@@ -29,6 +29,7 @@ recipes = st.builds(
     style_weight=weights,
     tv_weight=weights,
     units=st.sampled_from(["relative", "paper"]),
+    style_loss=st.sampled_from(["gram", "gram+moments", "wasserstein"]),
     init=st.sampled_from(["content", "noise", "picture"]),
     seed=st.integers(0, 2**63 - 1),
     colour=st.sampled_from(["style", "luminance", "match", "histogram"]),
@@ -49,6 +50,7 @@ def bad_values() -> list[tuple[str, object]]:
         *[("init", value) for value in ("photo", "", None)],
         *[("colour", value) for value in ("sepia", "", None, True)],
         *[("optimizer", value) for value in ("sgd", "LBFGS", None)],
+        *[("style_loss", value) for value in ("Gram", "moments", "", None, ["gram"])],
         *[("network", value) for value in ("", None, 19)],
         *[("device", value) for value in ("", None, 0)],
     ]

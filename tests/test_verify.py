@@ -25,6 +25,14 @@ def test_command_prints_every_comparison_and_a_verdict(command: Callable[..., Ou
         assert words in outcome.out
 
 
+@pytest.mark.parametrize("style_loss", ["gram+moments", "wasserstein"])
+def test_comparisons_hold_with_every_style_loss(
+    command: Callable[..., Outcome], style_loss: str
+) -> None:
+    outcome = command("verify", "--size", 160, "--tile", 64, "--style-loss", style_loss)
+    assert outcome.code == 0, outcome.out
+
+
 def test_command_refuses_a_size_without_room(command: Callable[..., Outcome]) -> None:
     outcome = command("verify", "--size", 20)
     assert outcome.code == 2

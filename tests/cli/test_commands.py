@@ -99,6 +99,7 @@ def test_every_option_reaches_the_recipe(
         "range_weight": 20.0,
         "blend": (2.0,),
         "style_size": 0.5,
+        "style_loss": "gram+moments",
     }
     assert set(given) == {setting.name for setting in fields(Recipe)} - NO_OPTIONS
     words: list[object] = []
@@ -269,6 +270,7 @@ def test_bad_picture_is_refused(
         (["--optimizer", "sgd"], "sgd"),
         (["--units", "metric"], "metric"),
         (["--colour", "sepia"], "style, luminance, match, histogram"),
+        (["--style-loss", "histogram"], "gram, gram+moments, wasserstein, not 'histogram'"),
         (["--preview", "preview.gif"], "preview.gif"),
         (["--timelapse", "missing/t.webp"], "folder"),
         (["--timelapse", "timelapse.png"], ".webp"),
@@ -419,6 +421,22 @@ def test_rerun_gives_the_same_bytes_and_says_so(command: Command, made: Path) ->
     assert again.read_bytes() == made.read_bytes()
     assert f"the same bytes as {made}" in outcome.err
     assert "note" not in outcome.err
+
+
+@pytest.mark.parametrize("kind", ["stylize", "texture"])
+@pytest.mark.parametrize("style_loss", ["gram+moments", "wasserstein"])
+def test_rerun_gives_the_same_bytes_with_every_style_loss(
+    command: Command, photo: Path, painting: Path, output: Path, kind: str, style_loss: str
+) -> None:
+    pictures = (photo, painting) if kind == "stylize" else (painting,)
+    plain = output.with_stem("plain")
+    words = (*QUICK, "--style-loss", style_loss)
+    assert command(kind, *pictures, "-o", output, *words).code == 0
+    assert command(kind, *pictures, "-o", plain, *QUICK).code == 0
+    assert not (read_picture(plain).pixels == read_picture(output).pixels).all()
+    outcome = command("rerun", output)
+    assert outcome.code == 0, outcome.err
+    assert output.with_stem("out-rerun").read_bytes() == output.read_bytes()
 
 
 @pytest.mark.parametrize(("role", "name"), [("content", "photo"), ("style", "painting")])

@@ -111,6 +111,16 @@ def test_degenerate_features_have_a_finite_value_and_slope(
         assert not gradient.any()
 
 
+@kinds
+@pytest.mark.parametrize("wrong", [torch.nan, torch.inf])
+def test_features_gone_wrong_give_a_value_that_is_not_finite(name: str, wrong: float) -> None:
+    style = STYLE_LOSSES[name](target_of(features(0)))
+    image = features(1)
+    image[2, 3, 4] = wrong
+    value, _ = style.value_and_slope(moments(image, sums=True), 42, 1.0)
+    assert not bool(value.isfinite())
+
+
 def test_channel_distance_is_that_of_means_and_deviations_by_hand() -> None:
     ours, theirs = features(0), features(1) * 2 + 1
     blur = BLUR * theirs.square().mean()

@@ -9,6 +9,17 @@ from vangram.losses.gaussian import blur_for, gaussian, slope_of
 from vangram.losses.moments import Moments, Slope
 
 
+def _eigh(matrix: Tensor) -> tuple[Tensor, Tensor]:
+    """Eigenvalues, and eigenvectors in columns; where torch's would raise, all are no numbers.
+
+    A step that goes wrong is known by a loss that is not finite, and taken back.
+    """
+    if not bool(matrix.isfinite().all()):
+        return matrix.diagonal() * torch.nan, matrix * torch.nan
+    values, vectors = torch.linalg.eigh(matrix)
+    return values, vectors
+
+
 class WassersteinStyle:
     """Squared 2-Wasserstein distance between normal distributions N(μ, Σ) and N(μ', Σ').
 
@@ -26,7 +37,7 @@ class WassersteinStyle:
     def __init__(self, target: Moments) -> None:
         self.blur = blur_for(target)
         self.target_mean, covariance = gaussian(target, 1)
-        values, vectors = torch.linalg.eigh(covariance)
+        values, vectors = _eigh(covariance)
         values = values.clamp_min(0) + self.blur  # below zero by rounding alone
         self.root = (vectors * values.sqrt()) @ vectors.mT
         self.trace = values.sum()
@@ -34,7 +45,7 @@ class WassersteinStyle:
     def value(self, image: Moments, positions: float) -> Tensor:
         """E, float64; see `StyleLoss`."""
         mean, covariance = self._of(image, positions)
-        values = torch.linalg.eigvalsh(self._between(covariance))
+        values, _ = _eigh(self._between(covariance))
         return self._distance(mean, covariance, self._trusted(values))
 
     def value_and_slope(
@@ -46,7 +57,7 @@ class WassersteinStyle:
         where they are to go: x ↦ μ' + T (x − μ).
         """
         mean, covariance = self._of(image, positions)
-        values, vectors = torch.linalg.eigh(self._between(covariance))
+        values, vectors = _eigh(self._between(covariance))
         values = self._trusted(values)
         half = self.root @ (vectors * values.pow(-0.25))
         transport = half @ half.mT
