@@ -29,7 +29,14 @@ ROOT = Path(__file__).parent.parent
 DOCS = ROOT / "docs"
 PACKAGE = ROOT / "src" / "vangram"
 PAGES = sorted([*DOCS.rglob("*.md"), ROOT / "README.md"])
-GIVEN = {"chelsea.jpg", "curl-field.jpg", "espresso.jpg", "stained-glass.jpg"}
+GIVEN = {
+    "rocket.jpg",
+    "rocket-sky.png",
+    "chelsea.jpg",
+    "curl-field.jpg",
+    "espresso.jpg",
+    "stained-glass.jpg",
+}
 """Pictures that go in, small."""
 IN_THE_README = {"chelsea-curl-field.jpg", "espresso-stained-glass.jpg"}
 """Made with the defaults, and saved without their recipes."""
