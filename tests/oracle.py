@@ -2,9 +2,9 @@
 
     content  ½ Σ (F − P)²                      Gatys et al. 2016, equation 1
     style    Σ (G − A)² / (4 C² M²)            equation 4, A scaled to the image's positions
-             with style_loss "gram+moments" half of it, and half of |μ − μ'|² + |σ − σ'|², scaled
+             with style_loss "gram+moments" half of it, and half of ‖μ − μ'‖² + ‖σ − σ'‖², scaled
              to the same value for features of zero; with "wasserstein"
-             |μ − μ'|² + tr Σ + tr Σ' − 2 ‖Lᵀ L'‖_*, Σ = L Lᵀ, the norm a sum of singular values
+             ‖μ − μ'‖² + tr Σ + tr Σ' − 2 ‖Lᵀ L'‖_*, Σ = L Lᵀ, the norm a sum of singular values
     tv       mean of √(dx² + dy² + ε²) − ε     not part of the paper
     range    mean of (x − clip(x, 0, 1))²      likewise
 

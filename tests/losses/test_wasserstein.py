@@ -103,7 +103,7 @@ def test_wasserstein_is_symmetric_up_to_the_blur() -> None:
 
 
 def independent(values: Tensor, painted: Tensor) -> Tensor:
-    """|μ − μ'|² + ‖X‖² + ‖Y‖² − 2 ‖XᵀY‖_*, Σ = X Xᵀ: features themselves, and noise beside them."""
+    """‖μ − μ'‖² + ‖X‖² + ‖Y‖² − 2 ‖XᵀY‖_*, Σ = X Xᵀ: features themselves, and noise beside them."""
 
     def factor(each: Tensor) -> tuple[Tensor, Tensor]:
         flat = each.flatten(1)

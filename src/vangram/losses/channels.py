@@ -14,7 +14,7 @@ SHARE = 0.5
 
 
 class ChannelStyle:
-    """Means and standard deviations of channels: |μ − μ'|² + |σ − σ'|².
+    """Means and standard deviations of channels: ‖μ − μ'‖² + ‖σ − σ'‖².
 
     What instance normalisation matches (Huang and Belongie 2017), squared and summed over channels:
     the Wasserstein distance of each channel by itself. σ² has `BLUR` added.
@@ -62,7 +62,7 @@ class ChannelStyle:
 
 
 class GramMomentsStyle:
-    """Gram matrices, means and deviations: E = ½ E_Gram + ½ κ (|μ − μ'|² + |σ − σ'|²).
+    """Gram matrices, means and deviations: E = ½ E_Gram + ½ κ (‖μ − μ'‖² + ‖σ − σ'‖²).
 
     A Gram matrix G / M = Σ + μ μᵀ leaves open how much of it is mean and how much deviation, so a
     picture's contrast may drift while it fits (Risser et al. 2017, who add histograms; mean and

@@ -23,7 +23,7 @@ def _eigh(matrix: Tensor) -> tuple[Tensor, Tensor]:
 class WassersteinStyle:
     """Squared 2-Wasserstein distance between normal distributions N(μ, Σ) and N(μ', Σ').
 
-    E = |μ − μ'|² + tr (Σ + Σ' − 2 (Σ'^½ Σ Σ'^½)^½)     (Dowson and Landau 1982; Olkin and
+    E = ‖μ − μ'‖² + tr (Σ + Σ' − 2 (Σ'^½ Σ Σ'^½)^½)     (Dowson and Landau 1982; Olkin and
     Pukelsheim 1982): how far features must travel, in the mean square, until they have the target's
     mean and covariance. Both covariances have `BLUR` I added. In float64, C³ work whatever the
     picture's size.
