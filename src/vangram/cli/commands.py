@@ -11,6 +11,7 @@ import typer
 
 from vangram.cli import options
 from vangram.cli.networks import ensure_fetched, networks
+from vangram.cli.settings import recipe_of
 from vangram.errors import OutputError, RecipeError, SettingError
 from vangram.recipe import (
     RECONSTRUCTION,
@@ -21,6 +22,7 @@ from vangram.recipe import (
     parse_memory,
     parse_size,
 )
+from vangram.recipe_file import write_recipe_file
 
 app = typer.Typer(
     name="vangram",
@@ -53,14 +55,17 @@ def vangram(
 
 @app.command()
 def stylize(
+    context: typer.Context,
     photo: options.Photo,
     painting: options.Painted,
     output: options.Output,
     size: options.Size = options.DEFAULT.size,
     steps: options.Steps = options.DEFAULT.steps,
-    init: Annotated[
-        str, typer.Option(help="Start from: content, noise, or a picture's path.")
-    ] = options.DEFAULT.init,
+    preset: options.Preset = None,
+    strength: options.Strength = None,
+    recipe: options.RecipeFile = None,
+    save_recipe: options.SaveRecipe = None,
+    init: options.Init = options.DEFAULT.init,
     seed: options.Seed = options.DEFAULT.seed,
     force: options.Force = False,
     content_weight: options.ContentWeight = options.DEFAULT.content_weight,
@@ -90,32 +95,10 @@ def stylize(
     Ctrl-C keeps the best picture so far, and `vangram resume` goes on with a run that was stopped,
     however it was. The picture carries its recipe: `vangram rerun` makes it again.
     """
-    start = None if init in ("content", "noise") else init
-    recipe = Recipe(
-        size=size,
-        steps=steps,
-        init="picture" if start is not None else init,  # type: ignore[arg-type]
-        noise_range=noise_range,
-        seed=seed,
-        content_weight=content_weight,
-        style_weight=style_weight,
-        tv_weight=tv_weight,
-        range_weight=range_weight,
-        content_layers=parse_layers(content_layers),
-        style_layers=parse_layers(style_layers),
-        units=units,  # type: ignore[arg-type]
-        network=network,
-        pooling=pooling,  # type: ignore[arg-type]
-        normalise=normalise,
-        optimizer=optimizer,  # type: ignore[arg-type]
-        levels=levels,
-        memory=None if memory is None else parse_memory(memory),
-        tile=tile,
-        device=device,
-        precision=precision,  # type: ignore[arg-type]
-    )
+    # The context knows which options were given; those alone change a preset or a file.
+    settings, start = recipe_of(context)
     inputs = {"content": photo, "style": painting, "start": start, "parameters": parameters}
-    _make(recipe, inputs, output, force, preview, timelapse, quiet)
+    _make(settings, inputs, output, force, preview, timelapse, quiet, save_recipe)
 
 
 @app.command()
@@ -248,11 +231,13 @@ def _make(
     preview: Path | None,
     timelapse: Path | None,
     quiet: bool,
+    save_recipe: Path | None = None,
 ) -> None:
     """Check all that can be checked before anything is read, then run."""
     _check_timelapse(timelapse)
     _check_unfinished(output, force)
     _check_outputs(output, preview, timelapse, inputs=tuple(inputs.values()), force=force)
+    _check_recipe_file(save_recipe, (output, preview, timelapse, *inputs.values()), force)
 
     from vangram.cli.run import Watching, carry_out
     from vangram.stylize import Run
@@ -260,6 +245,8 @@ def _make(
     if inputs["parameters"] is None:
         ensure_fetched(recipe.network)
     run = Run.prepare(**inputs, recipe=recipe)
+    if save_recipe is not None:
+        write_recipe_file(save_recipe, recipe)
     carry_out(run, output, Watching(preview, timelapse, quiet))
 
 
@@ -394,6 +381,17 @@ def study(
 def _check_timelapse(path: Path | None) -> None:
     if path is not None and path.suffix.lower() != ".webp":
         raise SettingError(f"{str(path)!r} cannot be a timelapse; end its name in .webp")
+
+
+def _check_recipe_file(
+    path: Path | None, others: tuple[str | Path | None, ...], force: bool
+) -> None:
+    if path is None:
+        return
+    if path.resolve() in {Path(other).resolve() for other in others if other is not None}:
+        raise OutputError(f"{str(path)!r} is a picture of this run; save the recipe elsewhere")
+    if path.exists() and not force:
+        raise OutputError(f"{str(path)!r} exists already; add --force to overwrite it")
 
 
 def _check_unfinished(output: Path, force: bool) -> None:

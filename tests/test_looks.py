@@ -1,0 +1,53 @@
+"""Presets and the strength: nothing but recipes."""
+
+from __future__ import annotations
+
+import math
+from itertools import pairwise
+
+import pytest
+
+from vangram.errors import SettingError
+from vangram.looks import PRESETS, STRENGTHS, preset, strengthened
+from vangram.recipe import Recipe
+
+
+def test_preset_balanced_is_the_default() -> None:
+    assert preset("balanced") == Recipe()
+
+
+def test_presets_are_recipes_that_differ() -> None:
+    recipes = [preset(name) for name in PRESETS]
+    assert len({str(recipe) for recipe in recipes}) == len(recipes) == 4
+
+
+def test_presets_grow_in_style() -> None:
+    weights = [preset(name).style_weight for name in ("sketch", "balanced", "bold", "abstract")]
+    assert weights == sorted(weights)
+    assert preset("sketch").steps < preset("balanced").steps
+
+
+def test_preset_of_no_such_name_names_them_all() -> None:
+    with pytest.raises(SettingError, match="sketch, balanced, bold, abstract"):
+        preset("baroque")
+
+
+def test_strength_of_one_changes_nothing() -> None:
+    assert strengthened(preset("bold"), 1.0) == preset("bold")
+
+
+def test_strength_changes_the_style_weight_alone_by_equal_factors() -> None:
+    weights = []
+    for strength in (0.01, 0.1, 1.0, 10.0, 100.0):
+        recipe = strengthened(Recipe(), strength)
+        weights.append(recipe.style_weight)
+        assert {**recipe.to_dict(), "style_weight": 40.0} == Recipe().to_dict()
+    factors = [after / before for before, after in pairwise(weights)]
+    assert factors == pytest.approx([factors[0]] * 4)
+    assert factors[0] > 1
+
+
+@pytest.mark.parametrize("strength", [0, -1, math.nan, math.inf, STRENGTHS[1] * 1.01])
+def test_strength_out_of_range_is_refused(strength: float) -> None:
+    with pytest.raises(SettingError, match=r"0\.01 to 100"):
+        strengthened(Recipe(), strength)
