@@ -31,6 +31,7 @@ FLOORS = {
     "objective": 2,
     "engines": 2,
     "optimize": 3,
+    "batch": 4,
     "explain": 4,
     "given": 4,
     "painting": 4,

@@ -18,9 +18,9 @@ PRESETS: Mapping[str, Mapping[str, Any]] = {
 }
 """Name -> what it changes of the defaults."""
 
-EXPONENT = 1.0
+EXPONENT = 2.0
 """Of the strength in the style weight."""
-STRENGTHS = 0.01, 100.0
+STRENGTHS = 0.1, 10.0
 """Beyond them a picture is the photograph, or a texture, and changes no more."""
 
 

@@ -49,7 +49,7 @@ Init = Annotated[str, typer.Option(help="Start from: content, noise, or a pictur
 Preset = Annotated[str | None, _look(help=f"A recipe by name: {', '.join(PRESETS)}.")]
 Strength = Annotated[
     float | None,
-    _look(help="How strong the style is: 0.3, 1, 3 are equal steps. Sets --style-weight."),
+    _look(help="How strong the style is: 0.5, 1, 2 are equal steps. Sets the style weight."),
 ]
 RecipeFile = Annotated[
     str | None,

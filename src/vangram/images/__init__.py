@@ -3,6 +3,7 @@
 The only place that knows Pillow and its (width, height).
 """
 
+from vangram.images.files import file_sha256
 from vangram.images.picture import MAX_PIXELS, Picture
 from vangram.images.read import read_picture, read_recipe
 from vangram.images.sizes import fit, resize
@@ -12,6 +13,7 @@ __all__ = [
     "MAX_PIXELS",
     "Picture",
     "check_output",
+    "file_sha256",
     "fit",
     "read_picture",
     "read_recipe",
