@@ -33,6 +33,7 @@ FLOORS = {
     "optimize": 3,
     "batch": 4,
     "explain": 4,
+    "gallery": 4,
     "given": 4,
     "painting": 4,
     "plan": 4,

@@ -367,17 +367,14 @@ def study(
         normalise=normalise,
         device=device,
     )
-    if output.suffix.lower() not in (".html", ".htm"):
-        raise SettingError(f"{str(output)!r} is no page; end its name in .html")
-    if output.exists() and not force:
-        raise OutputError(f"{str(output)!r} exists already; add --force to overwrite it")
 
-    from vangram.cli.study import carry_out
-    from vangram.study import Study
+    from vangram.cli.gallery import carry_out, check_page
+    from vangram.study import prepare
 
+    check_page(output, force=force)
     if parameters is None:
         ensure_fetched(network)
-    carry_out(Study.prepare(photo, paintings, recipe, parameters), output, quiet=quiet)
+    carry_out(prepare(photo, paintings, recipe, parameters), output, quiet=quiet)
 
 
 def _check_timelapse(path: Path | None) -> None:
