@@ -39,6 +39,7 @@ FLOORS = {
     "plan": 4,
     "study": 4,
     "stylize": 4,
+    "sweep": 4,
     "verify": 4,
     "command": 4,
     "vangram": 4,

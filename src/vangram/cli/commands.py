@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from vangram.cli import options
-from vangram.cli.many import batch
+from vangram.cli.many import batch, sweep
 from vangram.cli.networks import ensure_fetched, networks
 from vangram.cli.settings import recipe_of
 from vangram.errors import OutputError, RecipeError, SettingError
@@ -36,6 +36,7 @@ app = typer.Typer(
 
 app.add_typer(networks, name="networks")
 app.command()(batch)
+app.command()(sweep)
 
 
 def _show_version(wanted: bool) -> None:

@@ -30,7 +30,7 @@ def recipe_of(context: typer.Context) -> tuple[Recipe, str | None]:
     given = {
         setting.name: _value(setting.name, options[setting.name])
         for setting in fields(Recipe)
-        if _is_given(context, setting.name)
+        if is_given(context, setting.name)
     }
     strength = options.get("strength")
     if strength is not None and "style_weight" in given:
@@ -52,7 +52,8 @@ def _base(name: str | None, file: str | None) -> Recipe:
     return Recipe() if name is None else preset(name)
 
 
-def _is_given(context: typer.Context, name: str) -> bool:
+def is_given(context: typer.Context, name: str) -> bool:
+    """Whether an option is there, and was given."""
     source = context.get_parameter_source(name)  # an enumeration of click's, or typer's own click
     return source is not None and source.name not in ("DEFAULT", "DEFAULT_MAP")
 

@@ -6,6 +6,7 @@ The only place that knows Pillow and its (width, height).
 from vangram.images.files import file_sha256
 from vangram.images.picture import MAX_PIXELS, Picture
 from vangram.images.read import read_picture, read_recipe
+from vangram.images.sheet import write_sheet
 from vangram.images.sizes import fit, resize
 from vangram.images.write import check_output, write_animation, write_picture
 
@@ -20,4 +21,5 @@ __all__ = [
     "resize",
     "write_animation",
     "write_picture",
+    "write_sheet",
 ]
