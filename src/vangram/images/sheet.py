@@ -37,7 +37,8 @@ def write_sheet(
     """
     font = ImageFont.load_default(TEXT)
     pictures = [[_opened(file) for file in files] for _, files in rows]
-    width = max(picture.width for row in pictures for picture in row)
+    across = (picture.width for row in pictures for picture in row)
+    width = max(*across, *(_width(label, font) for label in columns))
     heights = [max(picture.height for picture in row) for row in pictures]
     left = max(_width(label, font) for label, _ in rows) + GAP
     top = TEXT + 2 * GAP
