@@ -7,9 +7,11 @@ from itertools import pairwise
 
 import pytest
 
+from tests.support import drawn
 from vangram.errors import SettingError
 from vangram.looks import PRESETS, STRENGTHS, preset, strengthened
 from vangram.recipe import Recipe
+from vangram.stylize import Run
 
 
 def test_preset_balanced_is_the_default() -> None:
@@ -45,6 +47,20 @@ def test_strength_changes_the_style_weight_alone_by_equal_factors() -> None:
     factors = [after / before for before, after in pairwise(weights)]
     assert factors == pytest.approx([factors[0]] * 4)
     assert factors[0] > 1
+
+
+def test_strength_lowers_the_style_term_and_raises_the_content_term() -> None:
+    photo, painting = drawn(48, 64, 1), drawn(56, 48, 2)
+    content, style = [], []
+    for strength in (0.2, 0.5, 1.25):
+        recipe = strengthened(Recipe(size=48, steps=30), strength)
+        for step in Run.prepare(photo, painting, recipe=recipe):
+            last = step
+        content.append(last.total("content"))
+        style.append(last.total("style") / recipe.style_weight)
+    # Steps of this size are no matter of rounding.
+    assert style[0] > 1.1 * style[1] > 1.21 * style[2]
+    assert content[2] > 1.1 * content[1] > 1.21 * content[0]
 
 
 @pytest.mark.parametrize("strength", [0, -1, math.nan, math.inf, STRENGTHS[1] * 1.01])
