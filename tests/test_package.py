@@ -42,11 +42,14 @@ def test_public_names_are_those_listed() -> None:
         "Run",
         "Step",
         "VangramError",
+        "preset",
         "read_checkpoint",
+        "read_recipe_file",
         "reconstruct",
         "stylize",
         "texture",
         "write_checkpoint",
+        "write_recipe_file",
     ]
 
 

@@ -16,12 +16,15 @@ if TYPE_CHECKING:
     from vangram.errors import DivergedError as DivergedError
     from vangram.errors import InputError as InputError
     from vangram.errors import VangramError as VangramError
+    from vangram.looks import preset as preset
     from vangram.optimize import Checkpoint as Checkpoint
     from vangram.optimize import Step as Step
     from vangram.optimize import read_checkpoint as read_checkpoint
     from vangram.optimize import write_checkpoint as write_checkpoint
     from vangram.painting import Painting as Painting
     from vangram.recipe import Recipe as Recipe
+    from vangram.recipe_file import read_recipe_file as read_recipe_file
+    from vangram.recipe_file import write_recipe_file as write_recipe_file
     from vangram.record import Record as Record
     from vangram.stylize import Run as Run
     from vangram.stylize import reconstruct as reconstruct
@@ -38,11 +41,14 @@ _HOMES = {
     "Step": "vangram.optimize",
     "Run": "vangram.stylize",
     "VangramError": "vangram.errors",
+    "preset": "vangram.looks",
     "read_checkpoint": "vangram.optimize",
+    "read_recipe_file": "vangram.recipe_file",
     "reconstruct": "vangram.stylize",
     "stylize": "vangram.stylize",
     "texture": "vangram.stylize",
     "write_checkpoint": "vangram.optimize",
+    "write_recipe_file": "vangram.recipe_file",
 }
 
 __all__ = [*_HOMES]

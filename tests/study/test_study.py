@@ -17,13 +17,14 @@ import pytest
 from PIL import Image
 
 from tests.conftest import Outcome
-from vangram.cli.study import parts_of
+from vangram.cli.gallery import parts_of
 from vangram.errors import InputError
+from vangram.gallery import Figure, Gallery, report, work
+from vangram.gallery.report import loss_curve
 from vangram.images import read_recipe
 from vangram.recipe import Recipe
 from vangram.record import Record
-from vangram.study import Figure, Study, report, work
-from vangram.study.report import loss_curve
+from vangram.study import prepare
 
 Command = Callable[..., Outcome]
 TINY = Recipe(size=48, steps=1)
@@ -70,7 +71,7 @@ def page(tmp_path_factory: pytest.TempPathFactory) -> Path:
         levels = drawn(*size, seed).mul(255).round().byte().permute(1, 2, 0).contiguous()
         paths.append(str(folder / f"{name}.png"))
         Image.fromarray(levels.numpy()).save(paths[-1])
-    study = Study.prepare(paths[0], paths[1:], TINY)
+    study = prepare(paths[0], paths[1:], TINY)
     for _ in study.make(folder / "parts"):
         pass
     page = folder / "page.html"
@@ -142,21 +143,21 @@ def test_page_opens_in_chromium_without_a_request(page: Path, tmp_path: Path) ->
 def test_stopped_study_makes_only_what_is_missing(
     photo: Path, painting: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    study = Study.prepare(str(photo), [str(painting)], TINY)
+    study = prepare(str(photo), [str(painting)], TINY)
     begun = study.make(tmp_path)
     made = [at.made for at in takewhile(lambda at: at.made < 4 or at.done < 1, begun)][-1]
     assert made < 10
     before = {path: path.read_bytes() for path in tmp_path.glob("*.json")}
     assert len(before) >= 3
-    again = Study.prepare(str(photo), [str(painting)], TINY)
+    again = prepare(str(photo), [str(painting)], TINY)
     prepared: list[object] = []
-    run = work.Study._run
+    run = work.Gallery._run
 
-    def counted(self: Study, figure: Figure) -> object:
+    def counted(self: Gallery, figure: Figure) -> object:
         prepared.append(figure)
         return run(self, figure)
 
-    monkeypatch.setattr(work.Study, "_run", counted)
+    monkeypatch.setattr(work.Gallery, "_run", counted)
     last = list(again.make(tmp_path))[-1]
     assert last.made == last.of
     assert len(prepared) == last.of - len(before)
@@ -165,7 +166,7 @@ def test_stopped_study_makes_only_what_is_missing(
 
 
 def test_half_written_picture_is_made_again(photo: Path, painting: Path, tmp_path: Path) -> None:
-    study = Study.prepare(str(photo), [str(painting)], TINY)
+    study = prepare(str(photo), [str(painting)], TINY)
     first = study.sections[0].figures[0]
     for at in study.make(tmp_path):
         if at.made == 1:
@@ -180,9 +181,9 @@ def test_half_written_picture_is_made_again(photo: Path, painting: Path, tmp_pat
 def test_another_photograph_of_the_same_name_is_another_picture(
     photo: Path, painting: Path, saved: Callable[..., Path]
 ) -> None:
-    one = Study.prepare(str(photo), [str(painting)], TINY)
+    one = prepare(str(photo), [str(painting)], TINY)
     saved("photo.png", 48, 64, seed=9)
-    two = Study.prepare(str(photo), [str(painting)], TINY)
+    two = prepare(str(photo), [str(painting)], TINY)
     figure = one.sections[0].figures[0]
     assert figure == two.sections[0].figures[0]
     assert one.key(figure) != two.key(figure)
@@ -226,7 +227,7 @@ def test_command_refuses_in_one_line_before_work(
 
 def test_study_without_paintings_is_refused(photo: Path) -> None:
     with pytest.raises(InputError, match="at least one painting"):
-        Study.prepare(str(photo), [], TINY)
+        prepare(str(photo), [], TINY)
 
 
 def test_loss_curve_falls_from_the_top_to_the_bottom_of_its_box() -> None:

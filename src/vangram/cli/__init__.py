@@ -3,6 +3,7 @@
 0    done
 1    a failure while running, or a comparison that did not hold
 2    something given cannot be used; nothing was computed
+3    some of several pictures cannot be made; the others are
 130  interrupted by Ctrl-C, 143 by a request to terminate; the picture so far is kept
 """
 

@@ -6,12 +6,14 @@ import sys
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
 from vangram.cli import options
+from vangram.cli.many import batch, sweep
 from vangram.cli.networks import ensure_fetched, networks
+from vangram.cli.settings import recipe_of, style_layers_of
 from vangram.errors import OutputError, RecipeError, SettingError
 from vangram.recipe import (
     RECONSTRUCTION,
@@ -23,6 +25,7 @@ from vangram.recipe import (
     parse_memory,
     parse_size,
 )
+from vangram.recipe_file import write_recipe_file
 from vangram.record import numbered
 
 app = typer.Typer(
@@ -35,6 +38,8 @@ app = typer.Typer(
 )
 
 app.add_typer(networks, name="networks")
+app.command()(batch)
+app.command()(sweep)
 
 
 def _show_version(wanted: bool) -> None:
@@ -56,14 +61,17 @@ def vangram(
 
 @app.command()
 def stylize(
+    context: typer.Context,
     photo: options.Photo,
     paintings: options.Paintings,
     output: options.Output,
     size: options.Size = options.DEFAULT.size,
     steps: options.Steps = options.DEFAULT.steps,
-    init: Annotated[
-        str, typer.Option(help="Start from: content, noise, or a picture's path.")
-    ] = options.DEFAULT.init,
+    preset: options.Preset = None,
+    strength: options.Strength = None,
+    recipe: options.RecipeFile = None,
+    save_recipe: options.SaveRecipe = None,
+    init: options.Init = options.DEFAULT.init,
     seed: options.Seed = options.DEFAULT.seed,
     force: options.Force = False,
     content_weight: options.ContentWeight = options.DEFAULT.content_weight,
@@ -100,38 +108,12 @@ def stylize(
     Ctrl-C keeps the best picture so far, and `vangram resume` goes on with a run that was stopped,
     however it was. The picture carries its recipe: `vangram rerun` makes it again.
     """
-    start = None if init in ("content", "noise") else init
-    recipe = Recipe(
-        size=size,
-        steps=steps,
-        init="picture" if start is not None else init,  # type: ignore[arg-type]
-        noise_range=noise_range,
-        seed=seed,
-        content_weight=content_weight,
-        style_weight=style_weight,
-        tv_weight=tv_weight,
-        range_weight=range_weight,
-        content_layers=parse_layers(content_layers),
-        **_style_layers(style_layers),
-        blend=() if blend is None else parse_blend(blend),
-        style_size=style_size,
-        style_loss=style_loss,  # type: ignore[arg-type]
-        units=units,  # type: ignore[arg-type]
-        network=network,
-        pooling=pooling,  # type: ignore[arg-type]
-        normalise=normalise,
-        colour=colour,  # type: ignore[arg-type]
-        optimizer=optimizer,  # type: ignore[arg-type]
-        levels=levels,
-        memory=None if memory is None else parse_memory(memory),
-        tile=tile,
-        device=device,
-        precision=precision,  # type: ignore[arg-type]
-    )
+    # The context knows which options were given; those alone change a preset or a file.
+    settings, start = recipe_of(context)
     inputs = {"content": photo, "start": start, "parameters": parameters}
     inputs |= numbered("style", paintings)
     inputs |= {"mask": mask, **numbered("style-mask", style_mask or ()), "keep": keep}
-    _make(recipe, inputs, output, force, preview, timelapse, quiet)
+    _make(settings, inputs, output, force, preview, timelapse, quiet, save_recipe)
 
 
 @app.command()
@@ -236,7 +218,7 @@ def texture(
         "steps": steps,
         "noise_range": noise_range,
         "seed": seed,
-        **({"style_layers": layers_up_to(up_to)} if up_to else _style_layers(layers)),
+        **({"style_layers": layers_up_to(up_to)} if up_to else style_layers_of(layers)),
         "blend": () if blend is None else parse_blend(blend),
         "style_size": style_size,
         "style_loss": style_loss,
@@ -257,15 +239,6 @@ def texture(
     _make(Recipe(**settings), inputs, output, force, preview, timelapse, quiet)
 
 
-def _style_layers(given: list[str] | None) -> dict[str, Any]:
-    """The recipe's settings for layers given once, or once for each painting."""
-    if not given:
-        return {}
-    if len(given) == 1:
-        return {"style_layers": parse_layers(given[0])}
-    return {"each_style_layers": tuple(map(parse_layers, given))}
-
-
 def _make(
     recipe: Recipe,
     inputs: Mapping[str, str | None],
@@ -274,11 +247,13 @@ def _make(
     preview: Path | None,
     timelapse: Path | None,
     quiet: bool,
+    save_recipe: Path | None = None,
 ) -> None:
     """Check all that can be checked before anything is read, then run."""
     _check_timelapse(timelapse)
     _check_unfinished(output, force)
     _check_outputs(output, preview, timelapse, inputs=tuple(inputs.values()), force=force)
+    _check_recipe_file(save_recipe, (output, preview, timelapse, *inputs.values()), force)
 
     from vangram.cli.run import Watching, carry_out
     from vangram.stylize import Run
@@ -288,6 +263,8 @@ def _make(
     run = Run.of(inputs, recipe)
     for note in run.given.notes:
         print(f"vangram: note: {note}", file=sys.stderr)
+    if save_recipe is not None:
+        write_recipe_file(save_recipe, recipe)
     carry_out(run, output, Watching(preview, timelapse, quiet))
 
 
@@ -416,22 +393,30 @@ def study(
         normalise=normalise,
         device=device,
     )
-    if output.suffix.lower() not in (".html", ".htm"):
-        raise SettingError(f"{str(output)!r} is no page; end its name in .html")
-    if output.exists() and not force:
-        raise OutputError(f"{str(output)!r} exists already; add --force to overwrite it")
 
-    from vangram.cli.study import carry_out
-    from vangram.study import Study
+    from vangram.cli.gallery import carry_out, check_page
+    from vangram.study import prepare
 
+    check_page(output, force=force)
     if parameters is None:
         ensure_fetched(network)
-    carry_out(Study.prepare(photo, paintings, recipe, parameters), output, quiet=quiet)
+    carry_out(prepare(photo, paintings, recipe, parameters), output, quiet=quiet)
 
 
 def _check_timelapse(path: Path | None) -> None:
     if path is not None and path.suffix.lower() != ".webp":
         raise SettingError(f"{str(path)!r} cannot be a timelapse; end its name in .webp")
+
+
+def _check_recipe_file(
+    path: Path | None, others: tuple[str | Path | None, ...], force: bool
+) -> None:
+    if path is None:
+        return
+    if path.resolve() in {Path(other).resolve() for other in others if other is not None}:
+        raise OutputError(f"{str(path)!r} is a picture of this run; save the recipe elsewhere")
+    if path.exists() and not force:
+        raise OutputError(f"{str(path)!r} exists already; add --force to overwrite it")
 
 
 def _check_unfinished(output: Path, force: bool) -> None:

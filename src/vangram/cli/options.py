@@ -7,6 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
+from vangram.looks import PRESETS
 from vangram.recipe import Recipe, format_layers
 
 DEFAULT = Recipe()
@@ -23,6 +24,7 @@ def _grouped(panel: str) -> Any:
     return option
 
 
+_look = _grouped("Looks")
 _weight = _grouped("Weights")
 _method = _grouped("Method")
 _region = _grouped("Regions")
@@ -46,6 +48,18 @@ NoiseRange = Annotated[
 Seed = Annotated[int, typer.Option(help="Of the noise to start from.")]
 Force = Annotated[bool, typer.Option("--force", help="Overwrite an existing output.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress; errors alone.")]
+Init = Annotated[str, typer.Option(help="Start from: content, noise, or a picture's path.")]
+
+Preset = Annotated[str | None, _look(help=f"A recipe by name: {', '.join(PRESETS)}.")]
+Strength = Annotated[
+    float | None,
+    _look(help="How strong the style is: 0.5, 1, 2 are equal steps. Sets the style weight."),
+]
+RecipeFile = Annotated[
+    str | None,
+    _look("--recipe", help="A TOML file of settings; options that are given win over it."),
+]
+SaveRecipe = Annotated[Path | None, _look(help="Write the run's settings to this TOML file.")]
 
 ContentWeight = Annotated[float, _weight(help="How much the photograph counts.")]
 StyleWeight = Annotated[float, _weight(help="How much the painting counts.")]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
+from dataclasses import dataclass
 from types import TracebackType
 
 from rich.console import Console, Group
@@ -19,18 +20,36 @@ LEAST_DONE = 0.01
 """Share of the work from which the rest can be foretold."""
 
 
+@dataclass(frozen=True)
+class Among:
+    """Where a picture stands among several that are made one after the other."""
+
+    number: int
+    of: int
+    name: str
+    begun: int
+    """Pictures that were there when this process began."""
+    started: float
+    """When that was, by `time.monotonic`."""
+
+    def __str__(self) -> str:
+        return f"{self.number}/{self.of} {self.name}"
+
+
 class Progress:
     """Shows steps on the standard error: level, step, losses, time left.
 
     Args:
         quiet: notes of what went wrong alone.
         begun: share of the work that was done before.
+        among: the other pictures, where there are any; bar and time are then those of all.
     """
 
-    def __init__(self, quiet: bool = False, begun: float = 0.0) -> None:
+    def __init__(self, quiet: bool = False, begun: float = 0.0, among: Among | None = None) -> None:
         self.quiet = quiet
-        self.begun = begun
-        self.started = time.monotonic()
+        self.among = among
+        self.begun = among.begun / among.of if among else begun
+        self.started = among.started if among else time.monotonic()
         self.printed = -SECONDS_BETWEEN_LINES
         self.level = 0
         console = Console(stderr=True)
@@ -64,24 +83,34 @@ class Progress:
         if self.live:
             self.live.update(self._bar(step, elapsed))
         elif elapsed - self.printed >= SECONDS_BETWEEN_LINES or step.level.number != self.level:
-            words = where(step.level, step.number), _losses(step), self._left(step, elapsed)
+            place = where(step.level, step.number)
+            words = self._among(), place, _losses(step), self._left(step, elapsed)
             print("  ".join(filter(None, words)), file=sys.stderr, flush=True)
             self.printed, self.level = elapsed, step.level.number
 
     def _bar(self, step: Step, elapsed: float) -> Group:
         first = Table.grid(padding=(0, 1))
         first.add_row(
-            ProgressBar(total=1.0, completed=step.done, width=20),
-            where(step.level, step.number),
+            ProgressBar(total=1.0, completed=self._done(step), width=20),
+            self._among() or where(step.level, step.number),
             self._left(step, elapsed),
         )
-        return Group(first, _losses(step))
+        second = f"{where(step.level, step.number)}  " if self.among else ""
+        return Group(first, second + _losses(step))
+
+    def _among(self) -> str:
+        return str(self.among) if self.among else ""
+
+    def _done(self, step: Step) -> float:
+        if self.among is None:
+            return step.done
+        return (self.among.number - 1 + step.done) / self.among.of
 
     def _left(self, step: Step, elapsed: float) -> str:
-        done = step.done - self.begun
+        done = self._done(step) - self.begun
         if done < LEAST_DONE:
             return ""
-        return f"{duration(elapsed * (1 - step.done) / done)} left"
+        return f"{duration(elapsed * (1 - self._done(step)) / done)} left"
 
 
 def where(level: Level, number: int) -> str:

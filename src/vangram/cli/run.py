@@ -19,7 +19,7 @@ from torch import Tensor
 from vangram.cli.allocator import keep_freed_memory
 from vangram.cli.attempts import Attempts
 from vangram.cli.checkpoints import Checkpoints
-from vangram.cli.progress import Progress, duration
+from vangram.cli.progress import Among, Progress, duration
 from vangram.errors import DivergedError, OutputError
 from vangram.images import check_output, fit, resize, write_animation, write_picture
 from vangram.optimize import Level, Position, Step
@@ -40,6 +40,8 @@ class Watching:
     preview: Path | None = None
     timelapse: Path | None = None
     quiet: bool = False
+    among: Among | None = None
+    """The other pictures, where it is one of several."""
 
 
 class Terminated(KeyboardInterrupt):
@@ -73,9 +75,9 @@ def carry_out(
     with closing(checkpoints or Checkpoints(output)) as kept:
         position = kept.begin(run.record)
         done = _done(position, run.levels)
-        if not watching.quiet:
+        if not (watching.quiet or watching.among):
             _foretell(run, done)
-        progress = Progress(watching.quiet, done)
+        progress = Progress(watching.quiet, done, watching.among)
         with _termination_as_interrupt(), progress:
             try:
                 for step in run.steps(position):

@@ -3,10 +3,12 @@
 The only place that knows Pillow and its (width, height).
 """
 
+from vangram.images.files import file_sha256
 from vangram.images.histogram import Histogram, match_histogram
 from vangram.images.masks import Regions, regions
 from vangram.images.picture import MAX_PIXELS, Picture
 from vangram.images.read import read_picture, read_recipe
+from vangram.images.sheet import write_sheet
 from vangram.images.sizes import bands, fit, resize
 from vangram.images.transfer import (
     ColourMap,
@@ -27,6 +29,7 @@ __all__ = [
     "Spread",
     "bands",
     "check_output",
+    "file_sha256",
     "fit",
     "grey",
     "grey_matching",
@@ -39,4 +42,5 @@ __all__ = [
     "with_chroma",
     "write_animation",
     "write_picture",
+    "write_sheet",
 ]

@@ -50,3 +50,18 @@ def sha256_of(handle: BinaryIO) -> str:
     while chunk := handle.read(CHUNK):
         digest.update(chunk)
     return digest.hexdigest()
+
+
+def file_sha256(path: str | os.PathLike[str]) -> str:
+    """Give the SHA-256 of a file, as `Picture.sha256` has it, without looking into it.
+
+    Raises:
+        PictureError: as `opened`, or the file cannot be read to its end.
+    """
+    with opened(path) as handle:
+        try:
+            return sha256_of(handle)
+        except OSError as error:
+            raise PictureError(
+                f"{quoted(path)} cannot be read ({reason(error)}); copy the picture again"
+            ) from None

@@ -1,7 +1,6 @@
 """The paper's figures made anew, for any photograph and paintings, as one page to read offline."""
 
-from vangram.study.figures import Figure, Section, sections
-from vangram.study.report import report
-from vangram.study.work import Made, Progress, Study
+from vangram.study.figures import sections
+from vangram.study.gallery import prepare
 
-__all__ = ["Figure", "Made", "Progress", "Section", "Study", "report", "sections"]
+__all__ = ["prepare", "sections"]

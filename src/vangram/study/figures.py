@@ -3,41 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
+from vangram.gallery import Figure, Section
 from vangram.recipe import RECONSTRUCTION, TEXTURE, Recipe, layers_up_to
 
 STYLE_WEIGHTS = (1000.0, 200.0, 40.0, 8.0)
 """β of the grid's columns, for α = 1, in relative units; the third is the default."""
-
-
-@dataclass(frozen=True)
-class Figure:
-    """One picture: what is said of it, and what makes it."""
-
-    caption: str
-    recipe: Recipe
-    content: str | None = None
-    """Path of the photograph."""
-    style: str | None = None
-    """Path of the painting."""
-    start: str | None = None
-    """Path of the first picture."""
-
-    @property
-    def inputs(self) -> dict[str, str | None]:
-        """What `Run.prepare` is given."""
-        return {"content": self.content, "style": self.style, "start": self.start}
-
-
-@dataclass(frozen=True)
-class Section:
-    """Pictures that belong together, in rows of so many columns."""
-
-    title: str
-    text: str
-    columns: int
-    figures: tuple[Figure, ...]
 
 
 def sections(

@@ -1,45 +1,70 @@
-"""`vangram study` in front of somebody: how far it is, and the page at the end."""
+"""A gallery in front of somebody: how far it is, and the page at the end."""
 
 from __future__ import annotations
 
 import shutil
 import sys
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
 from rich.progress import Progress as Bar
 
+from vangram.errors import OutputError, SettingError
 from vangram.files import replacing
-from vangram.study import Progress, Study, report
+from vangram.gallery import Gallery, Progress, report
 
 SECONDS_BETWEEN_LINES = 5.0
 """Where the output is no terminal."""
 
 
 def parts_of(output: Path) -> Path:
-    """Where a study's pictures lie until its page is written."""
+    """Where a gallery's pictures lie until its page is written."""
     return output.with_name(f"{output.name}.parts")
 
 
-def carry_out(study: Study, output: Path, *, quiet: bool) -> None:
+def check_page(output: Path, *others: Path, force: bool) -> None:
+    """Refuse, before any work, a page that cannot be one, or that would overwrite something.
+
+    Raises:
+        SettingError: its name does not end in .html.
+        OutputError: it, or another file that goes with it, is there already.
+    """
+    if output.suffix.lower() not in (".html", ".htm"):
+        raise SettingError(f"{str(output)!r} is no page; end its name in .html")
+    for path in (output, *others):
+        if path.exists() and not force:
+            raise OutputError(f"{str(path)!r} exists already; add --force to overwrite it")
+
+
+def carry_out(
+    gallery: Gallery, output: Path, *, quiet: bool, also: Callable[[Path], None] | None = None
+) -> None:
     """Make what is missing, write the page, and print its path; pictures made so far are kept.
+
+    Args:
+        gallery: the pictures.
+        output: the page.
+        quiet: no progress.
+        also: writes what else is wanted of the pictures, given their folder.
 
     Raises:
         OutputError: something cannot be written.
     """
     folder = parts_of(output)
     try:
-        _watch(study.make(folder), quiet)
-        page = report(study, folder)
+        _watch(gallery.make(folder), quiet)
+        page = report(gallery, folder)
     except KeyboardInterrupt:
         print(
             f"vangram: stopped; what is made lies in {folder}, the same command goes on",
             file=sys.stderr,
         )
         raise
+    if also is not None:
+        also(folder)
     with replacing(output) as handle:
         handle.write(page.encode())
     shutil.rmtree(folder, ignore_errors=True)

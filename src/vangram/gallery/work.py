@@ -1,4 +1,4 @@
-"""A study being made: picture by picture, each kept on disk, so that it can go on later."""
+"""A gallery being made: picture by picture, each kept on disk, so that it can go on later."""
 
 from __future__ import annotations
 
@@ -10,14 +10,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from vangram.command import command_of
-from vangram.errors import LayerError, SettingError
 from vangram.files import replacing
+from vangram.gallery.figures import Figure, Section
 from vangram.given import device_for, versions_on
 from vangram.images import Picture, fit, read_picture, resize, write_picture
 from vangram.networks import load_network
-from vangram.networks.registry import network_named
-from vangram.recipe import Recipe
-from vangram.study.figures import Figure, Section, sections
 from vangram.stylize import Run
 
 
@@ -35,7 +32,7 @@ class Made:
 
 @dataclass(frozen=True)
 class Progress:
-    """How far a study is."""
+    """How far a gallery is."""
 
     made: int
     """Pictures that are there."""
@@ -47,11 +44,11 @@ class Progress:
 
 
 @dataclass(frozen=True)
-class Study:
-    """A study that is prepared and checked."""
+class Gallery:
+    """Pictures to make that are prepared and checked, and what is said of them."""
 
-    recipe: Recipe
-    """What all its pictures have in common."""
+    title: str
+    text: str
     sections: tuple[Section, ...]
     originals: Mapping[str, Picture]
     """The pictures given, by path."""
@@ -62,31 +59,28 @@ class Study:
 
     @classmethod
     def prepare(
-        cls, photo: str, paintings: Sequence[str], recipe: Recipe, parameters: str | None = None
-    ) -> Study:
+        cls, title: str, text: str, sections: Sequence[Section], parameters: str | None = None
+    ) -> Gallery:
         """Read and check everything that is needed, and compute nothing yet.
 
         Args:
-            photo: path of the photograph.
-            paintings: paths, at least one.
-            recipe: size, steps, network, pooling, ... of all pictures.
+            title: of the page.
+            text: what is said of all pictures.
+            sections: the pictures.
             parameters: as above.
 
         Raises:
             InputError: something given cannot be used.
         """
-        if not paintings:
-            raise SettingError("a study needs at least one painting")
-        originals = {path: read_picture(path) for path in (photo, *paintings)}
-        layers, network_sha256 = _layers(recipe, parameters)
-        versions = versions_on(device_for(recipe.device))
+        figures = [figure for section in sections for figure in section.figures]
+        paths = dict.fromkeys(path for f in figures for path in f.inputs.values() if path)
+        originals = {path: read_picture(path) for path in paths}
         digests = {path: picture.sha256 for path, picture in originals.items()}
-        fixed = json.dumps([digests, network_sha256, versions], sort_keys=True)
-        figures = tuple(sections(photo, paintings, recipe, layers))
-        study = cls(recipe, figures, originals, parameters, fixed)
-        for section in figures:
-            study._run(section.figures[-1])  # where it is too small, and what else may be wrong
-        return study
+        fixed = json.dumps([digests, *_means(figures, parameters)], sort_keys=True)
+        gallery = cls(title, text, tuple(sections), originals, parameters, fixed)
+        for figure in _unlike(figures):
+            gallery._run(figure)  # where it is too small, and what else may be wrong
+        return gallery
 
     def make(self, folder: Path) -> Iterator[Progress]:
         """Make the pictures that are not in a folder yet.
@@ -96,8 +90,9 @@ class Study:
             DivergedError: an optimisation failed.
         """
         folder.mkdir(parents=True, exist_ok=True)
+        largest = max(f.recipe.size for section in self.sections for f in section.figures)
         for path, picture in self.originals.items():
-            size = fit(picture.size, self.recipe.size)
+            size = fit(picture.size, largest)
             write_picture(self.original(path, folder), resize(picture.pixels, size))
         figures = {self.key(f): f for section in self.sections for f in section.figures}
         for number, figure in enumerate(figures.values()):
@@ -121,7 +116,7 @@ class Study:
         return hashlib.sha256((recipe + self.fixed).encode()).hexdigest()[:20]
 
     def original(self, path: str, folder: Path) -> Path:
-        """Where a given picture lies at the study's size."""
+        """Where a given picture lies at the largest figure's size."""
         return folder / f"original-{list(self.originals).index(path)}.png"
 
     def _run(self, figure: Figure) -> Run:
@@ -144,16 +139,25 @@ class Study:
             handle.write(json.dumps(values).encode())
 
 
-def _layers(recipe: Recipe, parameters: str | None) -> tuple[tuple[str, ...], str]:
-    """The first layer of each block that the network has, and the SHA-256 of its parameters."""
-    topology = network_named(recipe.network).topology
-    layers = tuple(layer for layer in topology.layers if layer.endswith("_1"))
-    while True:
-        try:
-            network = load_network(recipe.network, layers=layers, parameters=parameters)
-        except LayerError:
-            if parameters is None or len(layers) == 1:
-                raise
-            layers = layers[:-1]  # a file may hold the first blocks alone
-        else:
-            return layers, network.sha256
+def _means(
+    figures: Sequence[Figure], parameters: str | None
+) -> tuple[dict[str, str], dict[str, dict[str, str]]]:
+    """SHA-256 of the parameters of each network, and the versions on each device."""
+    recipes = [figure.recipe for figure in figures]
+    versions = {r.device: versions_on(device_for(r.device)) for r in recipes}
+    unlike = {recipe.network: recipe for recipe in recipes}
+    networks = {
+        name: load_network(name, layers=recipe.layers, parameters=parameters).sha256
+        for name, recipe in unlike.items()
+    }
+    return networks, versions
+
+
+def _unlike(figures: Sequence[Figure]) -> list[Figure]:
+    """One figure of each kind that may be refused for a reason of its own."""
+    kinds = {}
+    for figure in figures:
+        r = figure.recipe
+        inputs = tuple(figure.inputs.values())
+        kinds[r.size, r.layers, r.network, r.units, r.device, r.memory, r.tile, inputs] = figure
+    return list(kinds.values())

@@ -1,4 +1,4 @@
-"""A study as one HTML file: pictures inside, no script, nothing fetched from anywhere."""
+"""A gallery as one HTML file: pictures inside, no script, nothing fetched from anywhere."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from vangram.study.figures import Figure
-from vangram.study.work import Made, Study
+from vangram.gallery.figures import Figure
+from vangram.gallery.work import Gallery, Made
 
 CURVE = (160.0, 48.0)
 """Width and height of a loss curve in pixels."""
@@ -35,41 +35,42 @@ class Shown:
     command: str
 
 
-def report(study: Study, folder: Path) -> str:
+def report(gallery: Gallery, folder: Path) -> str:
     """The page.
 
     Args:
-        study: of which every picture has been made.
+        gallery: of which every picture has been made.
         folder: where they are.
     """
     import jinja2
 
     environment = jinja2.Environment(
-        loader=jinja2.PackageLoader("vangram.study", "."),
+        loader=jinja2.PackageLoader("vangram.gallery", "."),
         autoescape=True,
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    return environment.get_template("report.html.jinja").render(_shown(study, folder))
+    return environment.get_template("report.html.jinja").render(_shown(gallery, folder))
 
 
-def _shown(study: Study, folder: Path) -> dict[str, Any]:
+def _shown(gallery: Gallery, folder: Path) -> dict[str, Any]:
     made = {}
-    for section in study.sections:
+    for section in gallery.sections:
         for figure in section.figures:
-            found = study.made(figure, folder)
+            found = gallery.made(figure, folder)
             assert found is not None, figure.caption
-            made[study.key(figure)] = found
+            made[gallery.key(figure)] = found
     return {
-        "recipe": study.recipe,
+        "title": gallery.title,
+        "text": gallery.text,
         "originals": [
-            (path.replace("\\", "/").rsplit("/", 1)[-1], _data_url(study.original(path, folder)))
-            for path in study.originals
+            (path.replace("\\", "/").rsplit("/", 1)[-1], _data_url(gallery.original(path, folder)))
+            for path in gallery.originals
         ],
         "sections": [
-            (section, [_figure(figure, made[study.key(figure)]) for figure in section.figures])
-            for section in study.sections
+            (section, [_figure(figure, made[gallery.key(figure)]) for figure in section.figures])
+            for section in gallery.sections
         ],
         "pictures": len(made),
         "seconds": sum(each.seconds for each in made.values()),

@@ -1,0 +1,203 @@
+"""A batch's pictures: which are there already, told by the records in them, and the manifest."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any, Literal
+
+from vangram.batch.pairs import Pair
+from vangram.errors import InputError, OutputError, PictureError, RecipeError, SizeError
+from vangram.files import quoted, reason, replacing
+from vangram.given import device_for
+from vangram.images import check_output, file_sha256, read_recipe
+from vangram.networks import load_network
+from vangram.recipe import Recipe
+from vangram.record import Record
+
+MANIFEST = "batch.json"
+FORMAT = 1
+"""Of the manifest."""
+
+State = Literal["made", "failed", "missing"]
+
+
+@dataclass
+class Entry:
+    """What has become of a pair."""
+
+    state: State = "missing"
+    error: str | None = None
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Pictures to make in a folder with one recipe, and what has become of each."""
+
+    folder: Path
+    pairs: tuple[Pair, ...]
+    recipe: Recipe
+    parameters: str | None
+    """A file that the network is read from instead of its own."""
+    network_sha256: str
+    digests: Mapping[str, str]
+    """SHA-256 of each file given that can be read, by path."""
+    entries: dict[Pair, Entry] = field(default_factory=dict)
+
+    @classmethod
+    def prepare(
+        cls,
+        folder: Path,
+        pairs: Sequence[Pair],
+        recipe: Recipe,
+        parameters: str | None = None,
+        *,
+        force: bool = False,
+    ) -> Batch:
+        """Check all that can be checked without decoding a picture; see which are there already.
+
+        Args:
+            folder: where the pictures go; made where it is missing.
+            pairs: with names that differ.
+            recipe: of all pictures.
+            parameters: as above.
+            force: overwrite files of the pictures' names that no batch has made here.
+
+        Raises:
+            OutputError: a picture cannot be written, or would overwrite what is not the batch's.
+            InputError: something else given cannot be used.
+        """
+        device_for(recipe.device)
+        network = load_network(recipe.network, layers=recipe.layers, parameters=parameters)
+        smallest = network.topology.smallest_size(recipe.layers)
+        if recipe.size < smallest:
+            raise SizeError(
+                f"size {recipe.size} is too small: {recipe.layers[-1]} needs {smallest} px;"
+                " use a larger --size, or shallower layers"
+            )
+        digests, errors = _digests(pairs)
+        batch = cls(folder, tuple(pairs), recipe, parameters, network.sha256, digests)
+        ours = batch._names_in_manifest(force)
+        _make_folder(folder)
+        inputs = {Path(path).resolve() for path in (*digests, *errors)}
+        for pair in pairs:
+            error = errors.get(pair.photo) or errors.get(pair.painting)
+            batch.entries[pair] = Entry("failed", error) if error else batch._entry(pair)
+            batch._check_place(pair, inputs, force or pair.name in ours)
+        return batch
+
+    def output(self, pair: Pair) -> Path:
+        """Where a pair's picture goes."""
+        return self.folder / pair.name
+
+    def count(self, state: State) -> int:
+        """How many pictures are in a state."""
+        return sum(entry.state == state for entry in self.entries.values())
+
+    def settle(self, pair: Pair, state: State, error: str | None = None) -> None:
+        """Note what has become of a pair, in the manifest as well.
+
+        Raises:
+            OutputError: the manifest cannot be written.
+        """
+        self.entries[pair] = Entry(state, error)
+        self.write_manifest()
+
+    def write_manifest(self) -> None:
+        """Write what has become of all pairs, in place of what the manifest said before.
+
+        Raises:
+            OutputError: it cannot be written.
+        """
+        pictures = [
+            {"picture": pair.name, "photo": pair.photo, "painting": pair.painting}
+            | vars(self.entries[pair])
+            | {"recipe": self.recipe.to_dict()}
+            for pair in self.pairs
+        ]
+        with replacing(self.folder / MANIFEST) as handle:
+            text = json.dumps({"format": FORMAT, "pictures": pictures}, indent=1)
+            handle.write(text.encode())
+
+    def is_of(self, record: Record, pair: Pair) -> bool:
+        """Whether a record is of a pair's picture, with this recipe, these inputs and network."""
+        given = record.inputs
+        return (
+            self.is_same_recipe(record.recipe)
+            and record.network_sha256 == self.network_sha256
+            and set(given) - {"parameters"} == {"content", "style"}
+            and given["content"].sha256 == self.digests[pair.photo]
+            and given["style"].sha256 == self.digests[pair.painting]
+        )
+
+    def is_same_recipe(self, other: Recipe) -> bool:
+        """Whether a run of this recipe may have recorded that one.
+
+        A run notes the memory that it found where none was asked for, if it had to spare any.
+        """
+        memory = other.memory if self.recipe.memory is not None else None
+        return replace(other, memory=memory) == self.recipe
+
+    def _entry(self, pair: Pair) -> Entry:
+        record = _record_in(self.output(pair))
+        made = record is not None and record.finished and self.is_of(record, pair)
+        return Entry("made" if made else "missing")
+
+    def _check_place(self, pair: Pair, inputs: set[Path], ours: bool) -> None:
+        output = self.output(pair)
+        check_output(output)
+        if output.resolve() in inputs:
+            raise OutputError(f"{quoted(output)} is one of the pictures given; use another folder")
+        if self.entries[pair].state != "made" and output.exists() and not ours:
+            raise OutputError(
+                f"{quoted(output)} exists already, and no batch has made it here;"
+                " use another folder, or add --force to overwrite it"
+            )
+
+    def _names_in_manifest(self, force: bool) -> set[str]:
+        path = self.folder / MANIFEST
+        try:
+            values: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+            return {str(picture["picture"]) for picture in values["pictures"]}
+        except (FileNotFoundError, NotADirectoryError):
+            return set()
+        except (OSError, ValueError, TypeError, KeyError, RecursionError) as error:
+            if force:
+                return set()
+            raise OutputError(
+                f"{quoted(path)} is no list of a batch ({reason(error)});"
+                " use another folder, or add --force to overwrite it"
+            ) from None
+
+
+def _make_folder(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except (OSError, ValueError) as error:
+        raise OutputError(
+            f"{quoted(folder)} cannot be a folder of pictures ({reason(error)}); choose another"
+        ) from None
+
+
+def _record_in(picture: Path) -> Record | None:
+    """The record that a picture carries, if there is one and it is whole."""
+    if not picture.is_file():
+        return None
+    try:
+        text = read_recipe(picture)
+        return None if text is None else Record.from_json(text)
+    except (RecipeError, InputError):
+        return None
+
+
+def _digests(pairs: Sequence[Pair]) -> tuple[dict[str, str], dict[str, str]]:
+    """SHA-256 of each file, and what is wrong with those that cannot be read, by path."""
+    digests, errors = {}, {}
+    for path in dict.fromkeys(path for pair in pairs for path in (pair.photo, pair.painting)):
+        try:
+            digests[path] = file_sha256(path)
+        except PictureError as error:
+            errors[path] = str(error)
+    return digests, errors

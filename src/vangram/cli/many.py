@@ -1,0 +1,150 @@
+"""The commands that make many pictures, and their options."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from vangram.cli import options
+from vangram.cli.networks import ensure_fetched
+from vangram.cli.settings import recipe_of
+from vangram.errors import SettingError
+
+FORMATS = ("png", "jpg", "webp", "tif")
+
+
+def batch(
+    context: typer.Context,
+    output: Annotated[
+        Path, typer.Option("--output", "-o", help="Folder for the pictures; made if need be.")
+    ],
+    photos: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="PHOTOS", help="A folder, a picture, or a quoted pattern: 'holiday/*.jpg'."
+        ),
+    ] = None,
+    paintings: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="PAINTING...", help="Pictures that give the styles."),
+    ] = None,
+    photo: Annotated[
+        list[str] | None, typer.Option("--photo", help="One more photograph, or folder of them.")
+    ] = None,
+    pairs: Annotated[
+        str | None,
+        typer.Option(help="Instead of both: a CSV file with columns photo,painting[,output]."),
+    ] = None,
+    format: Annotated[str, typer.Option(help=f"Of the pictures: {', '.join(FORMATS)}.")] = FORMATS[
+        0
+    ],
+    size: options.Size = options.DEFAULT.size,
+    steps: options.Steps = options.DEFAULT.steps,
+    preset: options.Preset = None,
+    strength: options.Strength = None,
+    recipe: options.RecipeFile = None,
+    seed: options.Seed = options.DEFAULT.seed,
+    force: Annotated[
+        bool, typer.Option("--force", help="Overwrite files that no batch has made.")
+    ] = False,
+    content_weight: options.ContentWeight = options.DEFAULT.content_weight,
+    style_weight: options.StyleWeight = options.DEFAULT.style_weight,
+    tv_weight: options.TvWeight = options.DEFAULT.tv_weight,
+    content_layers: options.Layers = options.CONTENT_LAYERS,
+    style_layers: options.Layers = options.STYLE_LAYERS,
+    network: options.Network = options.DEFAULT.network,
+    parameters: options.Parameters = None,
+    pooling: options.Pooling = options.DEFAULT.pooling,
+    normalise: options.Normalise = options.DEFAULT.normalise,
+    optimizer: options.Optimizer = options.DEFAULT.optimizer,
+    memory: options.Memory = None,
+    tile: options.Tile = options.DEFAULT.tile,
+    device: options.Device = options.DEFAULT.device,
+    precision: options.Precision = options.DEFAULT.precision,
+    quiet: options.Quiet = False,
+) -> None:
+    """Repaint each of PHOTOS in the style of every PAINTING.
+
+    Stopped, the same command makes what is missing; what cannot be made is told and skipped (exit
+    code 3). OUTPUT/batch.json lists the pictures. Settings that are no option here go in --recipe.
+    """
+    from vangram.batch import Batch, crossed, photographs, read_pairs
+    from vangram.cli.batch import carry_out
+
+    settings, _ = recipe_of(context)
+    if format not in FORMATS:
+        raise SettingError(f"format needs one of {', '.join(FORMATS)}, not {format!r}")
+    given = [*([photos] if photos else []), *(photo or [])]
+    if pairs is not None:
+        if given or paintings:
+            raise SettingError("--pairs names photographs and paintings; give no others")
+        found = read_pairs(pairs, format)
+    elif given and paintings:
+        found = crossed(photographs(given), paintings, format)
+    else:
+        raise SettingError("a batch needs photographs and paintings, or --pairs")
+    if parameters is None:
+        ensure_fetched(settings.network)
+    carry_out(Batch.prepare(output, found, settings, parameters, force=force), quiet=quiet)
+
+
+def sweep(
+    context: typer.Context,
+    photo: options.Photo,
+    painting: options.Painted,
+    output: Annotated[
+        Path, typer.Option("--output", "-o", help="Page to write: .html; a .png goes beside it.")
+    ],
+    vary: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="An option of stylize and its values: style-weight=10,40,150. Values with commas"
+            " are parted by semicolons. May be given several times."
+        ),
+    ] = None,
+    size: options.Size = 192,
+    steps: options.Steps = options.DEFAULT.steps,
+    preset: options.Preset = None,
+    strength: options.Strength = None,
+    recipe: options.RecipeFile = None,
+    init: options.Init = options.DEFAULT.init,
+    seed: options.Seed = options.DEFAULT.seed,
+    force: options.Force = False,
+    content_weight: options.ContentWeight = options.DEFAULT.content_weight,
+    style_weight: options.StyleWeight = options.DEFAULT.style_weight,
+    tv_weight: options.TvWeight = options.DEFAULT.tv_weight,
+    content_layers: options.Layers = options.CONTENT_LAYERS,
+    style_layers: options.Layers = options.STYLE_LAYERS,
+    network: options.Network = options.DEFAULT.network,
+    parameters: options.Parameters = None,
+    pooling: options.Pooling = options.DEFAULT.pooling,
+    normalise: options.Normalise = options.DEFAULT.normalise,
+    optimizer: options.Optimizer = options.DEFAULT.optimizer,
+    memory: options.Memory = None,
+    device: options.Device = options.DEFAULT.device,
+    quiet: options.Quiet = False,
+) -> None:
+    """Make PHOTO in the style of PAINTING with every combination of some options' values.
+
+    The page shows them side by side, each with its command, and needs no network; a picture of all
+    goes beside it. Stopped, the same command goes on where it was.
+    """
+    from vangram.cli.gallery import carry_out, check_page
+    from vangram.cli.sweep import figure_of
+    from vangram.gallery import Gallery
+    from vangram.sweep import Varied, sections, write_grid
+
+    sheet = output.with_suffix(".png")
+    check_page(output, sheet, force=force)
+    varied = [Varied.parse(text) for text in vary or ()]
+    grids = sections(varied, figure_of(context))
+    if parameters is None:
+        for name in {figure.recipe.network for grid in grids for figure in grid.figures}:
+            ensure_fetched(name)
+    title = f"A sweep of {Path(photo).name} with {Path(painting).name}"
+    gallery = Gallery.prepare(title, "Made by VanGram.", grids, parameters)
+    carry_out(
+        gallery, output, quiet=quiet, also=lambda folder: write_grid(sheet, varied, gallery, folder)
+    )

@@ -1,0 +1,74 @@
+"""Options to a recipe: a preset or a file first, then what the command line says itself."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import fields, replace
+from typing import Any
+
+import typer
+
+from vangram.errors import RecipeError, SettingError
+from vangram.looks import preset, strengthened
+from vangram.recipe import Recipe, parse_blend, parse_layers, parse_memory
+from vangram.recipe_file import read_recipe_file
+
+PARSED = {"content_layers": parse_layers, "memory": parse_memory, "blend": parse_blend}
+"""How options that are text become settings that are none."""
+
+
+def recipe_of(context: typer.Context) -> tuple[Recipe, str | None]:
+    """The recipe that a command's options ask for, and the path of the picture to start from.
+
+    Options that the command does not have, or that were not given, leave the preset's or the
+    file's setting as it is.
+
+    Raises:
+        SettingError: two options contradict each other, or a setting is out of range.
+        RecipeError: the file cannot be used.
+    """
+    options = context.params
+    given = {
+        setting.name: _value(setting.name, options[setting.name])
+        for setting in fields(Recipe)
+        if is_given(context, setting.name)
+    }
+    given |= style_layers_of(given.pop("style_layers", None))
+    strength = options.get("strength")
+    if strength is not None and "style_weight" in given:
+        raise SettingError("--strength sets the style weight; give it or --style-weight, not both")
+    recipe, start = _base(options.get("preset"), options.get("recipe")), None
+    if given.get("init", "content") not in ("content", "noise"):
+        start, given["init"] = given["init"], "picture"
+    recipe = replace(recipe, **given)
+    if recipe.init == "picture" and start is None:
+        raise RecipeError("the recipe starts from a picture; say which with --init PATH")
+    return recipe if strength is None else strengthened(recipe, strength), start
+
+
+def style_layers_of(said: str | Sequence[str] | None) -> dict[str, Any]:
+    """The settings for style layers given once, or once for each painting."""
+    if not said:
+        return {}
+    sets = [said] if isinstance(said, str) else list(said)
+    if len(sets) == 1:
+        return {"style_layers": parse_layers(sets[0])}
+    return {"each_style_layers": tuple(map(parse_layers, sets))}
+
+
+def _base(name: str | None, file: str | None) -> Recipe:
+    if name is not None and file is not None:
+        raise SettingError("--preset and --recipe both name a recipe; give one of them")
+    if file is not None:
+        return read_recipe_file(file)
+    return Recipe() if name is None else preset(name)
+
+
+def is_given(context: typer.Context, name: str) -> bool:
+    """Whether an option is there, and was given."""
+    source = context.get_parameter_source(name)  # an enumeration of click's, or typer's own click
+    return source is not None and source.name not in ("DEFAULT", "DEFAULT_MAP")
+
+
+def _value(name: str, said: Any) -> Any:
+    return PARSED[name](said) if name in PARSED else said

@@ -1,0 +1,98 @@
+"""Which photograph goes with which painting: folders, patterns, tables, and names that differ."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from vangram.batch import Pair, crossed, photographs, read_pairs
+from vangram.errors import InputError, OutputError, PictureError, SettingError
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    folder = tmp_path / "photos"
+    (folder / "more.jpg").mkdir(parents=True)
+    for name in ("b.jpg", "a.PNG", ".hidden.jpg", "notes.txt", "c.webp"):
+        (folder / name).write_bytes(b"x")
+    return folder
+
+
+def test_folder_stands_for_the_pictures_right_in_it(folder: Path) -> None:
+    assert [Path(path).name for path in photographs([str(folder)])] == ["a.PNG", "b.jpg", "c.webp"]
+
+
+def test_photographs_named_twice_count_once(folder: Path) -> None:
+    given = [str(folder / "b.jpg"), str(folder), str(folder / "b*")]
+    assert [Path(path).name for path in photographs(given)] == ["b.jpg", "a.PNG", "c.webp"]
+
+
+@pytest.mark.parametrize("name", ["", "missing", "missing*.jpg", "photos/more.jpg"])
+def test_photographs_that_are_none_are_refused(folder: Path, name: str) -> None:
+    with pytest.raises(PictureError):
+        photographs([str(folder.parent / name)])
+
+
+def test_each_photograph_goes_with_every_painting(folder: Path) -> None:
+    photos, paintings = [str(folder / "a.PNG"), str(folder / "b.jpg")], [str(folder / "c.webp")]
+    assert crossed(photos, paintings, "jpg") == (
+        Pair(photos[0], paintings[0], "a-c.jpg"),
+        Pair(photos[1], paintings[0], "b-c.jpg"),
+    )
+
+
+def test_two_pictures_of_one_name_are_refused_whatever_the_capitals(folder: Path) -> None:
+    (folder / "B.png").write_bytes(b"x")
+    with pytest.raises(OutputError, match=r"'b-c\.png' would be two pictures.*--pairs"):
+        crossed([str(folder / "B.png"), str(folder / "b.jpg")], [str(folder / "c.webp")], "png")
+
+
+@pytest.fixture
+def table(folder: Path) -> Callable[[str], str]:
+    def write(text: str) -> str:
+        (folder / "pairs.csv").write_text(text, encoding="utf-8")
+        return str(folder / "pairs.csv")
+
+    return write
+
+
+def test_table_is_read_with_paths_beside_it(folder: Path, table: Callable[[str], str]) -> None:
+    text = "\ufeffPhoto, painting ,output,note\nb.jpg,c.webp,,x\n\n"
+    text += "b.jpg,a.PNG,new\nb.jpg,c.webp,n.tif\n"
+    assert [pair.name for pair in read_pairs(table(text), "jpg")] == ["b-c.jpg", "new.jpg", "n.tif"]
+    assert read_pairs(table(text), "jpg")[0].photo == str(folder / "b.jpg")
+
+
+def test_table_may_have_semicolons(table: Callable[[str], str]) -> None:
+    assert read_pairs(table("photo;painting\nb.jpg;c.webp\n"), "png")[0].name == "b-c.png"
+
+
+@pytest.mark.parametrize(
+    ("text", "kind", "said"),
+    [
+        ("", SettingError, "no column 'photo'"),
+        ("photo,style\nb.jpg,c.webp\n", SettingError, "no column 'painting'"),
+        ("photo,painting\n", SettingError, "no pairs"),
+        ("photo,painting\nb.jpg\n", SettingError, "line 2, has no painting"),
+        ("photo,painting\nb.jpg,z.jpg\n", PictureError, "z.jpg"),
+        ("photo,painting,output\nb.jpg,c.webp,../n.png\n", OutputError, "no plain name"),
+        ("photo,painting\nb.jpg,c.webp\nb.jpg,c.webp\n", OutputError, "two pictures"),
+        ('photo,painting\n"b.jpg,c.webp\n', SettingError, "cannot be read as a table"),
+    ],
+)
+def test_table_that_cannot_be_used_is_refused_on_one_line(
+    table: Callable[[str], str], text: str, kind: type[InputError], said: str
+) -> None:
+    with pytest.raises(kind) as refused:
+        read_pairs(table(text), "png")
+    assert said in str(refused.value)
+    assert "\n" not in str(refused.value)
+
+
+def test_table_that_is_no_text_is_refused(folder: Path) -> None:
+    (folder / "pairs.csv").write_bytes(b"\xff\xfe\x00")
+    for name in ("pairs.csv", "missing.csv"):
+        with pytest.raises(SettingError, match="CSV in UTF-8"):
+            read_pairs(str(folder / name), "png")

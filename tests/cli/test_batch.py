@@ -1,0 +1,264 @@
+"""`vangram batch`: stylize's bytes, only what is missing, and a bad file told and skipped."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
+from importlib import import_module
+from pathlib import Path
+
+import pytest
+
+from tests.cli.test_commands import QUICK, assert_refused
+from tests.cli.test_run import SECONDS, recorded, stopped_by
+from tests.conftest import Outcome
+from vangram.batch import Batch
+from vangram.cli.checkpoints import checkpoint_path
+from vangram.recipe import Recipe
+
+Command = Callable[..., Outcome]
+TINY = ("--size", 48, "--steps", 1)
+
+# Dies in the middle of the sixth picture, as without current.
+PROGRAM = """
+import os, signal
+from vangram.cli import checkpoints, main
+add, steps = checkpoints.Checkpoints.add, []
+def counted(self, step):
+    steps.append(step)
+    if len(steps) == 6:
+        os.kill(os.getpid(), signal.SIGKILL)
+    add(self, step)
+checkpoints.Checkpoints.add = counted
+main()
+"""
+
+
+@pytest.fixture
+def folder(saved: Callable[..., Path], tmp_path: Path) -> Path:
+    """Four photographs."""
+    (tmp_path / "photos").mkdir()
+    for index in range(4):
+        saved(f"photos/p{index}.png", 36, 48, seed=index)
+    return tmp_path / "photos"
+
+
+@pytest.fixture
+def paintings(saved: Callable[..., Path]) -> list[Path]:
+    return [saved(f"s{index}.png", 40, 48, seed=20 + index) for index in range(3)]
+
+
+def states(out: Path) -> dict[str, str]:
+    pictures = json.loads((out / "batch.json").read_text())["pictures"]
+    return {picture["picture"]: picture["state"] for picture in pictures}
+
+
+def prints(out: Path) -> dict[str, tuple[int, int]]:
+    """What tells that a picture was not written again."""
+    found = {path.name: path.stat() for path in out.glob("*.png")}
+    return {name: (stat.st_ino, stat.st_mtime_ns) for name, stat in found.items()}
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="no such signal")
+def test_killed_batch_of_twelve_makes_only_what_is_missing(
+    command: Command, folder: Path, paintings: list[Path], tmp_path: Path
+) -> None:
+    out = tmp_path / "out"
+    words = [str(w) for w in ("batch", folder, *paintings, "-o", out, *TINY)]
+    environment = os.environ | {"OMP_NUM_THREADS": "1"}
+    done = subprocess.run(
+        [sys.executable, "-c", PROGRAM, *words],
+        capture_output=True, env=environment, timeout=SECONDS, check=False,
+    )  # fmt: skip
+    assert done.returncode == -signal.SIGKILL
+    before = prints(out)
+    assert len(before) == 5
+    assert sorted(states(out).values()) == ["made"] * 5 + ["missing"] * 7
+    outcome = command(*words)
+    assert outcome.code == 0, outcome.err
+    assert "12 pictures, 5 of them there already" in outcome.err
+    assert len(outcome.out.splitlines()) == 7
+    after = prints(out)
+    assert len(after) == 12
+    assert {name: after[name] for name in before} == before
+    assert set(states(out).values()) == {"made"}
+    assert not list(out.glob("*.checkpoint"))
+    assert command(*words).out == ""
+    assert prints(out) == after
+
+
+def test_batch_makes_the_bytes_that_stylize_makes(
+    command: Command, folder: Path, paintings: list[Path], tmp_path: Path
+) -> None:
+    out, alone = tmp_path / "out", tmp_path / "alone.jpg"
+    words = (*QUICK, "--strength", 2, "--pooling", "average")
+    batch = ("batch", folder / "p1.png", paintings[0], "-o", out, "--format", "jpg")
+    assert command(*batch, *words).code == 0
+    assert command("stylize", folder / "p1.png", paintings[0], "-o", alone, *words).code == 0
+    assert (out / "p1-s0.jpg").read_bytes() == alone.read_bytes()
+
+
+def test_bad_file_is_told_once_and_skipped(
+    command: Command, folder: Path, paintings: list[Path], tmp_path: Path
+) -> None:
+    out = tmp_path / "out"
+    (folder / "p0.png").write_bytes(b"this is no picture")
+    (folder / "p2.png").write_bytes(b"")
+    outcome = command("batch", folder, *paintings[:2], "-o", out, *TINY, "--quiet")
+    assert outcome.code == 3
+    assert "Traceback" not in outcome.err
+    first, second, last = outcome.err.splitlines()
+    assert "p0.png" in first
+    assert "p2.png" in second
+    assert "4 of 8 pictures failed" in last
+    assert list(states(out).values()) == ["failed", "failed", "made", "made"] * 2
+    assert sorted(prints(out)) == ["p1-s0.png", "p1-s1.png", "p3-s0.png", "p3-s1.png"]
+
+
+def test_changed_recipe_or_input_makes_that_picture_anew(
+    command: Command, folder: Path, paintings: list[Path], tmp_path: Path,
+    saved: Callable[..., Path],
+) -> None:  # fmt: skip
+    out = tmp_path / "out"
+    words = ("batch", folder, paintings[0], "-o", out)
+    assert command(*words, *TINY).code == 0
+    before = prints(out)
+    saved("photos/p2.png", 36, 48, seed=9)
+    outcome = command(*words, *TINY)
+    assert outcome.out == f"{out / 'p2-s0.png'}\n"
+    assert {name for name, was in before.items() if prints(out)[name] != was} == {"p2-s0.png"}
+    outcome = command(*words, *TINY, "--seed", 1)
+    assert len(outcome.out.splitlines()) == 4
+    assert recorded(out / "p0-s0.png").recipe.seed == 1
+
+
+def test_recipe_is_the_same_whatever_memory_a_run_found_unless_some_was_asked_for() -> None:
+    def batch(recipe: Recipe) -> Batch:
+        return Batch(Path(), (), recipe, None, "", {})
+
+    free, given = Recipe(), Recipe(memory=10**9)
+    assert batch(free).is_same_recipe(given)
+    assert batch(given).is_same_recipe(given)
+    assert not batch(given).is_same_recipe(free)
+    assert not batch(free).is_same_recipe(Recipe(seed=1))
+
+
+def test_interrupted_batch_goes_on_to_the_same_bytes(
+    command: Command, folder: Path, paintings: list[Path], tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    out, whole = tmp_path / "out", tmp_path / "whole.png"
+    words = ("batch", folder, paintings[0], "-o", out, "--size", 48, "--steps", 4)
+    with monkeypatch.context() as patch:
+        patch.setattr(import_module("vangram.stylize"), "descend", stopped_by(KeyboardInterrupt()))
+        outcome = command(*words)
+    assert outcome.code == 130
+    assert "0 of 4 pictures are made; the same command goes on" in outcome.err
+    assert not recorded(out / "p0-s0.png").finished
+    assert checkpoint_path(out / "p0-s0.png").exists()
+    assert set(states(out).values()) == {"missing"}
+    outcome = command(*words)
+    assert outcome.code == 0
+    assert "step 1/4" not in outcome.err.partition("2/4")[0]
+    command("stylize", folder / "p0.png", paintings[0], "-o", whole, "--size", 48, "--steps", 4)
+    assert (out / "p0-s0.png").read_bytes() == whole.read_bytes()
+
+
+def test_checkpoint_of_another_recipe_is_not_gone_on_with(
+    command: Command, folder: Path, paintings: list[Path], tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    out = tmp_path / "out"
+    words = ("batch", folder / "p0.png", paintings[0], "-o", out, "--size", 48)
+    with monkeypatch.context() as patch:
+        patch.setattr(import_module("vangram.stylize"), "descend", stopped_by(KeyboardInterrupt()))
+        assert command(*words, "--steps", 4).code == 130
+    assert command(*words, "--steps", 2).code == 0
+    assert recorded(out / "p0-s0.png").recipe.steps == 2
+    assert not checkpoint_path(out / "p0-s0.png").exists()
+
+
+def test_damaged_checkpoint_is_not_gone_on_with(
+    command: Command, folder: Path, paintings: list[Path], tmp_path: Path
+) -> None:
+    out = tmp_path / "out"
+    out.mkdir()
+    checkpoint_path(out / "p0-s0.png").write_bytes(b"rubbish")
+    assert command("batch", folder / "p0.png", paintings[0], "-o", out, *TINY).code == 0
+    assert recorded(out / "p0-s0.png").finished
+
+
+def test_table_of_pairs_is_made(
+    command: Command, folder: Path, paintings: list[Path], tmp_path: Path
+) -> None:
+    table, out = tmp_path / "pairs.csv", tmp_path / "out"
+    table.write_text("photo,painting,output\nphotos/p0.png,s1.png,\nphotos/p1.png,s0.png,one\n")
+    assert command("batch", "--pairs", table, "-o", out, *TINY).code == 0
+    assert sorted(prints(out)) == ["one.png", "p0-s1.png"]
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["empty", "s0.png"], "no pictures in it"),
+        (["photos", "missing.png"], "missing.png"),
+        (["missing", "s0.png"], "missing"),
+        (["photos"], "paintings"),
+        ([], "paintings"),
+        (["photos", "s0.png", "--pairs", "pairs.csv"], "give no others"),
+        (["--pairs", "pairs.csv"], "no column 'painting'"),
+        (["photos", "s0.png", "--photo", "twin/p0.jpg"], "would be two pictures"),
+        (["photos", "s0.png", "--format", "gif"], "gif"),
+        (["photos", "s0.png", "--size", "10"], "too small"),
+        (["photos", "s0.png", "--network", "vgg20"], "vgg20"),
+        (["photos", "s0.png", "--style-layers", "relu9_1"], "relu9_1"),
+        (["photos", "s0.png", "--preset", "baroque"], "baroque"),
+        (["photos", "s0.png", "--strength", "2", "--style-weight", "3"], "not both"),
+        (["photos", "s0.png", "--recipe", "missing.toml"], "missing.toml"),
+        (["photos", "s0.png", "--device", "abacus"], "abacus"),
+        (["photos", "s0.png", "-o", "s0.png"], "folder of pictures"),
+        (["photos", "s0.png", "-o", "taken"], "--force"),
+        (["photos", "s0.png", "-o", "strange"], "no list of a batch"),
+    ],
+)
+def test_batch_that_cannot_be_is_refused_before_work(
+    command: Command, folder: Path, paintings: list[Path], tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch, words: list[str], said: str,
+) -> None:  # fmt: skip
+    monkeypatch.chdir(tmp_path)
+    for name in ("empty", "twin", "taken", "strange"):
+        (tmp_path / name).mkdir()
+    Path("pairs.csv").write_text("photo,style\n")
+    Path("twin/p0.jpg").write_bytes(folder.joinpath("p0.png").read_bytes())
+    Path("taken/p3-s0.png").write_bytes(b"precious")
+    Path("strange/batch.json").write_text("[]")
+    output = () if "-o" in words else ("-o", "out")
+    assert_refused(command("batch", *TINY, *words, *output), said)
+    assert not list(tmp_path.glob("out/*"))
+    assert Path("taken/p3-s0.png").read_bytes() == b"precious"
+
+
+def test_force_overwrites_what_no_batch_has_made(
+    command: Command, folder: Path, paintings: list[Path], tmp_path: Path
+) -> None:
+    (tmp_path / "out").mkdir()
+    picture = tmp_path / "out" / "p0-s0.png"
+    picture.write_bytes(b"not precious")
+    words = ("batch", folder / "p0.png", paintings[0], "-o", tmp_path / "out", *TINY)
+    assert command(*words, "--force").code == 0
+    assert recorded(picture).finished
+
+
+def test_photograph_is_never_overwritten(
+    command: Command, saved: Callable[..., Path], paintings: list[Path], tmp_path: Path
+) -> None:
+    first = saved("p.png", 36, 48)
+    second = saved("p-s0.png", 36, 48)
+    words = ("--photo", second, "-o", tmp_path, *TINY, "--force")
+    before = second.read_bytes()
+    assert_refused(command("batch", first, paintings[0], *words), "one of the pictures given")
+    assert second.read_bytes() == before
