@@ -20,9 +20,7 @@ from vangram.recipe import (
     TEXTURE,
     Recipe,
     layers_up_to,
-    parse_blend,
     parse_layers,
-    parse_memory,
     parse_size,
 )
 from vangram.recipe_file import write_recipe_file
@@ -118,6 +116,7 @@ def stylize(
 
 @app.command()
 def reconstruct(
+    context: typer.Context,
     photo: options.Photo,
     output: options.Output,
     layer: Annotated[
@@ -149,31 +148,15 @@ def reconstruct(
 
     Low layers give back nearly the pixels, high ones what is where.
     """
-    settings = RECONSTRUCTION | {
-        "size": size,
-        "steps": steps,
-        "noise_range": noise_range,
-        "seed": seed,
-        "content_layers": parse_layers(layer),
-        "tv_weight": tv_weight,
-        "range_weight": range_weight,
-        "units": units,
-        "network": network,
-        "pooling": pooling,
-        "normalise": normalise,
-        "optimizer": optimizer,
-        "levels": levels,
-        "memory": None if memory is None else parse_memory(memory),
-        "tile": tile,
-        "device": device,
-        "precision": precision,
-    }
+    base = Recipe(**RECONSTRUCTION)
+    settings, _ = recipe_of(context, base, content_layers=parse_layers(layer))
     inputs = {"content": photo, "parameters": parameters}
-    _make(Recipe(**settings), inputs, output, force, preview, timelapse, quiet)
+    _make(settings, inputs, output, force, preview, timelapse, quiet)
 
 
 @app.command()
 def texture(
+    context: typer.Context,
     paintings: options.Paintings,
     output: options.Output,
     size: Annotated[
@@ -212,31 +195,12 @@ def texture(
     if layers is not None and up_to is not None:
         raise SettingError("--layers and --up-to say the same twice; give one of them")
     longer, proportions = parse_size(size)
-    settings = TEXTURE | {
-        "size": longer,
-        "proportions": proportions,
-        "steps": steps,
-        "noise_range": noise_range,
-        "seed": seed,
-        **({"style_layers": layers_up_to(up_to)} if up_to else style_layers_of(layers)),
-        "blend": () if blend is None else parse_blend(blend),
-        "style_size": style_size,
-        "style_loss": style_loss,
-        "tv_weight": tv_weight,
-        "range_weight": range_weight,
-        "units": units,
-        "network": network,
-        "pooling": pooling,
-        "normalise": normalise,
-        "optimizer": optimizer,
-        "levels": levels,
-        "memory": None if memory is None else parse_memory(memory),
-        "tile": tile,
-        "device": device,
-        "precision": precision,
-    }
+    chosen = {"style_layers": layers_up_to(up_to)} if up_to else style_layers_of(layers)
+    settings, _ = recipe_of(
+        context, Recipe(**TEXTURE), size=longer, proportions=proportions, **chosen
+    )
     inputs = {"parameters": parameters} | numbered("style", paintings)
-    _make(Recipe(**settings), inputs, output, force, preview, timelapse, quiet)
+    _make(settings, inputs, output, force, preview, timelapse, quiet)
 
 
 def _make(

@@ -17,11 +17,17 @@ PARSED = {"content_layers": parse_layers, "memory": parse_memory, "blend": parse
 """How options that are text become settings that are none."""
 
 
-def recipe_of(context: typer.Context) -> tuple[Recipe, str | None]:
+def recipe_of(
+    context: typer.Context, base: Recipe | None = None, **settings: Any
+) -> tuple[Recipe, str | None]:
     """The recipe that a command's options ask for, and the path of the picture to start from.
 
-    Options that the command does not have, or that were not given, leave the preset's or the
-    file's setting as it is.
+    Options that the command does not have, or that were not given, leave the setting as it is.
+
+    Args:
+        context: of the command.
+        base: what they change; None: the preset or the file that they name, or the defaults.
+        settings: that the command knows better than its options say.
 
     Raises:
         SettingError: two options contradict each other, or a setting is out of range.
@@ -31,13 +37,14 @@ def recipe_of(context: typer.Context) -> tuple[Recipe, str | None]:
     given = {
         setting.name: _value(setting.name, options[setting.name])
         for setting in fields(Recipe)
-        if is_given(context, setting.name)
-    }
-    given |= style_layers_of(given.pop("style_layers", None))
+        if setting.name not in settings and is_given(context, setting.name)
+    } | settings
+    if "style_layers" not in settings:
+        given |= style_layers_of(given.pop("style_layers", None))
     strength = options.get("strength")
     if strength is not None and "style_weight" in given:
         raise SettingError("--strength sets the style weight; give it or --style-weight, not both")
-    recipe, start = _base(options.get("preset"), options.get("recipe")), None
+    recipe, start = base or _base(options.get("preset"), options.get("recipe")), None
     if given.get("init", "content") not in ("content", "noise"):
         start, given["init"] = given["init"], "picture"
     recipe = replace(recipe, **given)
