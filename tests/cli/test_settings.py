@@ -51,6 +51,18 @@ def test_option_given_wins_over_the_file(asked: Callable[..., Recipe], tmp_path:
     assert asked("--recipe", path, "--size", 512) == wanted
 
 
+def test_layers_given_once_win_over_a_files_for_each_painting(
+    asked: Callable[..., Recipe], tmp_path: Path
+) -> None:
+    path = tmp_path / "recipe.toml"
+    each = ({"relu1_1": 1.0}, {"relu2_1": 1.0})
+    write_recipe_file(path, Recipe(each_style_layers=each, blend=(0.7, 0.3)))
+    assert asked("--recipe", path).each_style_layers == each
+    assert asked("--recipe", path).blend == (0.7, 0.3)
+    wanted = Recipe(style_layers={"relu3_1": 1.0}, blend=(0.7, 0.3))
+    assert asked("--recipe", path, "--style-layers", "relu3_1") == wanted
+
+
 def test_strength_scales_what_the_preset_has(asked: Callable[..., Recipe]) -> None:
     assert asked("--strength", 3) == strengthened(Recipe(), 3)
     assert asked("--strength", 3, "--preset", "bold") == strengthened(preset("bold"), 3)

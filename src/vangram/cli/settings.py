@@ -59,7 +59,7 @@ def style_layers_of(said: str | Sequence[str] | None) -> dict[str, Any]:
         return {}
     sets = [said] if isinstance(said, str) else list(said)
     if len(sets) == 1:
-        return {"style_layers": parse_layers(sets[0])}
+        return {"style_layers": parse_layers(sets[0]), "each_style_layers": ()}
     return {"each_style_layers": tuple(map(parse_layers, sets))}
 
 
