@@ -90,7 +90,7 @@ def test_style_size_is_the_paintings_beside_the_pictures(photo: Path) -> None:
     wide = drawn(20, 80, seed=2)
     for scale, wanted in ((1.0, (32, 128)), (2.0, (64, 256)), (0.5, (16, 64))):
         run = Run.prepare(photo, wide, size=128, style_size=scale, style_layers=LAYERS)
-        assert run._style_size(run.levels[-1], run.given.styles[0]) == wanted
+        assert run.scene.style_size(run.given.styles[0], run.levels[-1].size) == wanted
 
 
 @pytest.mark.parametrize(

@@ -57,7 +57,10 @@ def test_explained_terms_are_the_literal_formulas(run: Run) -> None:
     assert run.given.content is not None
     style = run.given.styles[0].pixels
     style = torch.nn.functional.interpolate(
-        style, run._style_size(run.levels[-1], run.given.styles[0]), mode="bicubic", antialias=True
+        style,
+        run.scene.style_size(run.given.styles[0], run.levels[-1].size),
+        mode="bicubic",
+        antialias=True,
     )
     content = run.given.content.pixels.double()
     paper = replace(run.recipe, units="paper")

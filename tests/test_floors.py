@@ -41,6 +41,7 @@ FLOORS = {
     "painting": 4,
     "plan": 4,
     "study": 4,
+    "scene": 4,
     "stylize": 4,
     "sweep": 4,
     "verify": 4,

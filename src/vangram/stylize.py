@@ -20,11 +20,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from vangram.colours import OnLuminance, Seen, seen, show
 from vangram.engines import engine_for
 from vangram.given import Given, Source, device_for, network_for, read, versions_on
-from vangram.images import ColourMap, Picture, fit, resize
-from vangram.keeping import Keeping, put_back
+from vangram.images import fit, resize
 from vangram.networks import FeatureNetwork
 from vangram.objective import Objective
 from vangram.optimize import (
@@ -43,8 +41,8 @@ from vangram.painting import Painting
 from vangram.plan import Means, free_memory, has_room_for_winograd, means_for, work_of
 from vangram.recipe import RECONSTRUCTION, TEXTURE, Recipe
 from vangram.record import Input, Record, kind_of
-from vangram.storage import IN_MEMORY, SpilledStorage, Storage, bands, return_freed_memory
-from vangram.targets import Region
+from vangram.scene import Scene, resized
+from vangram.storage import IN_MEMORY, SpilledStorage, Storage, return_freed_memory
 
 PROBE = 256
 """Pixels of the longer side of a picture that is evaluated to see how fast this machine is."""
@@ -143,50 +141,23 @@ class Run:
 
     def objective(self, level: Level) -> Objective:
         """What is minimised at a level."""
-        means, storage = self.means(level), self._storage(level)
-        content = self._at(level.size, self.given.content, storage, self._seen.content)
-        styles = [
-            self._at(self._style_size(level, painting), painting, storage, colours)
-            for painting, colours in zip(self.given.styles, self._seen.styles, strict=True)
-        ]
-        paintings = [style for style in styles if style is not None]
+        scene, size, storage = self.scene, level.size, self._storage(level)
+        content, paintings = scene.content(size, storage), scene.paintings(size, storage)
         return Objective.of(
             self.recipe,
             self.network,
             content,
             paintings,
-            means.tile,
+            self.means(level).tile,
             storage,
-            level.size,
-            self._regions(level),
+            size,
+            scene.regions(size),
         )
 
     def engine(self, level: Level, objective: Objective) -> Evaluate:
         """Value and gradient of a level's objective: whole or in tiles, as the memory allows."""
-        tile = self.means(level).tile
-        engine: Evaluate = engine_for(level.size, tile, self.network, objective)
-        storage = self._storage(level)
-        if self.given.keep is not None and self.given.content is not None:
-            kept = _weights(self.given.keep.pixels.mean(1, keepdim=True), level.size)
-            seen = self._at(level.size, self.given.content, storage, self._seen.content)
-            assert seen is not None
-            engine = Keeping(engine, seen, kept.to(self.device), storage)
-        return OnLuminance(engine, storage) if self.recipe.colour == "luminance" else engine
-
-    def _regions(self, level: Level) -> list[Region]:
-        """The regions at a level's size, their paintings' at theirs."""
-        sizes = [self._style_size(level, painting) for painting in self.given.styles]
-        return [
-            Region(
-                guide.name,
-                _weights(guide.weights, level.size).to(self.device),
-                tuple(
-                    None if part is None else _weights(part, size).to(self.device)
-                    for part, size in zip(guide.parts, sizes, strict=True)
-                ),
-            )
-            for guide in self.given.guides
-        ]
+        engine = engine_for(level.size, self.means(level).tile, self.network, objective)
+        return self.scene.guarded(engine, level.size, self._storage(level))
 
     @classmethod
     def prepare(
@@ -244,6 +215,11 @@ class Run:
         """Its settings."""
         return self.record.recipe
 
+    @cached_property
+    def scene(self) -> Scene:
+        """Its pictures, at any size."""
+        return Scene(self.given, self.recipe, self.device)
+
     def _within(self, memory: int) -> Run:
         """This run within so many bytes; one that does not come near them is left as it is.
 
@@ -268,7 +244,7 @@ class Run:
         """
         recipe, picture = self.recipe, next(iter(self.given))
         size = fit(self.levels[-1].size, min(PROBE, max(self.levels[0].size)))
-        image = _resized(picture.pixels, size, IN_MEMORY).to(self.device)
+        image = resized(picture.pixels, size, IN_MEMORY).to(self.device)
         objective = Objective.of(
             replace(recipe, blend=(), each_style_layers=()), self.network, image, [image]
         )
@@ -303,103 +279,25 @@ class Run:
         Returns:
             (1, 3, height, width) in [0, 1], on the CPU.
         """
-        storage, photograph = self._storage(self.levels[-1]), self.given.content
-        image = _resized(image.cpu(), size, storage)
-        pixels = storage.empty((1, 3, *size), image)
-        for rows in bands(image):
-            torch.clamp(image[..., rows, :], 0, 1, out=pixels[..., rows, :])
-            storage.release()
-        if photograph is not None and self.recipe.colour in ("luminance", "histogram"):
-            own = _resized(photograph.pixels.cpu(), size, storage)
-            alpha = None if photograph.alpha is None else resize(photograph.alpha, size)
-            show(pixels, own, alpha, self.recipe.colour, storage.release)
-        if self.given.keep is not None and photograph is not None:
-            kept = _weights(self.given.keep.pixels.mean(1, keepdim=True), size)
-            put_back(pixels, _resized(photograph.pixels.cpu(), size, storage), kept, storage)
-        return pixels
-
-    @cached_property
-    def _seen(self) -> Seen:
-        return seen(self.given.content, self.given.styles, self.recipe.colour)
+        return self.scene.shown(image, size, self._storage(self.levels[-1]))
 
     def _begin(self, level: Level, optimizer: Optimizer, since: Position | None) -> Descent:
         """Where a level begins: from the first picture, from the last level's, or amid itself."""
         if since is None:
             return Descent.start(self.first(level))
         if since.level < level.number:
-            return Descent.start(self._enlarged(since.image, level))
+            storage = self._storage(level)
+            return Descent.start(self.scene.enlarged(since.image, level.size, storage))
         assert since.optimizer is not None  # as the level is not done
         optimizer.restore(since.optimizer)
         return since.descent
 
     def first(self, level: Level) -> Tensor:
         """The first image of all, (1, 3, H, W), were this the first level."""
-        given, recipe = self.given, self.recipe
-        chosen = given.content if recipe.init == "content" else given.start
-        image = self._at(level.size, chosen, self._storage(level), self._seen.content)
-        if image is not None:
-            return image
-        generator = torch.Generator().manual_seed(recipe.seed)
-        noise = torch.rand(1, 3, *level.size, generator=generator).to(self.device)
-        return noise.sub_(0.5).mul_(recipe.noise_range).add_(0.5)
-
-    def _enlarged(self, image: Tensor, level: Level) -> Tensor:
-        """The last level's image at this one's size, with the detail that it could not have.
-
-        Without the photograph's, the first steps would go into finding it.
-        """
-        storage, was = self._storage(level), (image.shape[2], image.shape[3])
-        enlarged = _resized(image, level.size, storage)
-        if self.recipe.init != "content":
-            return enlarged
-        content = self._at(level.size, self.given.content, storage, self._seen.content)
-        coarse = self._at(was, self.given.content, storage, self._seen.content)
-        assert content is not None  # as `read` has seen to
-        assert coarse is not None
-        coarse = _resized(coarse, level.size, storage)
-        for rows in bands(content):
-            at = (..., rows, slice(None))
-            enlarged[at] += content[at] - coarse[at]
-            storage.release()
-        return enlarged
-
-    def _style_size(self, level: Level, painting: Picture) -> tuple[int, int]:
-        """Of a painting at a level, (height, width)."""
-        scale = self.given.style_scale(painting, self.recipe)
-        return fit(painting.size, round(scale * max(level.size)))
-
-    def _at(
-        self,
-        size: tuple[int, int],
-        picture: Picture | None,
-        storage: Storage,
-        colours: ColourMap | None,
-    ) -> Tensor | None:
-        """A picture that is given, at a size and in the colours that the network sees it in."""
-        if picture is None:
-            return None
-        pixels = _resized(picture.pixels, size, storage)
-        if colours is not None:
-            into = storage.empty(tuple(pixels.shape), pixels)
-            pixels = colours(pixels, into=into, release=storage.release)
-        return pixels.to(self.device)
+        return self.scene.first(level.size, self._storage(level))
 
     def _storage(self, level: Level) -> Storage:
         return SpilledStorage() if self.means(level).spilled else IN_MEMORY
-
-
-def _resized(image: Tensor, size: tuple[int, int], storage: Storage) -> Tensor:
-    if tuple(image.shape[2:]) == size:
-        return image
-    into = storage.empty((1, 3, *size), image)
-    return resize(image, size, into=into, release=storage.release)
-
-
-def _weights(weights: Tensor, size: tuple[int, int]) -> Tensor:
-    """A mask's weights (1, 1, H, W) at another size, in [0, 1]."""
-    if tuple(weights.shape[2:]) == size:
-        return weights
-    return resize(weights, size).clamp_(0, 1)
 
 
 def _optimizer(means: Means, storage: Storage) -> Optimizer:
