@@ -24,7 +24,7 @@ from benchmarks.evaluation import CONTENT_LAYER, made
 from vangram.cli.allocator import keep_freed_memory
 from vangram.optimize import Checkpoint, Level, write_checkpoint
 from vangram.plan import Means, has_room_for_winograd
-from vangram.recipe import parse_memory
+from vangram.spelling import parse_memory
 from vangram.stylize import Run
 
 PICTURE = 512

@@ -20,6 +20,7 @@ FLOORS = {
     "files": 0,
     "precision": 0,
     "recipe": 0,
+    "spelling": 0,
     "looks": 0,
     "recipe_file": 0,
     "record": 0,

@@ -10,7 +10,8 @@ from vangram.errors import SettingError, SizeError
 from vangram.networks import FeatureNetwork
 from vangram.optimize import Level
 from vangram.plan import HISTORIES, Means, free_memory, means_for, work_of
-from vangram.recipe import Recipe, parse_memory
+from vangram.recipe import Recipe
+from vangram.spelling import parse_memory
 
 GB = 10**9
 

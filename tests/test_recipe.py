@@ -12,7 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from vangram.errors import RecipeError, SettingError
-from vangram.recipe import LARGEST_SIZE, Recipe, format_layers, parse_layers
+from vangram.recipe import LARGEST_SIZE, Recipe
+from vangram.spelling import format_layers, parse_layers
 
 names = st.sampled_from([f"relu{b}_{i}" for b in range(1, 6) for i in range(1, 5)])
 weights = st.floats(0, 1e12, allow_nan=False)

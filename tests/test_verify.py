@@ -33,6 +33,12 @@ def test_comparisons_hold_with_every_style_loss(
     assert outcome.code == 0, outcome.out
 
 
+def test_command_says_where_nothing_is_compared(command: Callable[..., Outcome]) -> None:
+    outcome = command("verify", "--size", 160, "--tile", 64)
+    assert "used by no layer" in outcome.out
+    assert "used by no layer" not in command("verify").out
+
+
 def test_command_refuses_a_size_without_room(command: Callable[..., Outcome]) -> None:
     outcome = command("verify", "--size", 20)
     assert outcome.code == 2

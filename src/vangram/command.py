@@ -6,8 +6,9 @@ from collections.abc import Mapping
 from dataclasses import fields
 from typing import Any
 
-from vangram.recipe import RECONSTRUCTION, TEXTURE, Recipe, format_layers
+from vangram.recipe import RECONSTRUCTION, TEXTURE, Recipe
 from vangram.record import Record, kind_of
+from vangram.spelling import format_layers
 
 PICTURES = ("content", "style")
 """Inputs that are arguments, and no options."""

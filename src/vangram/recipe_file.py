@@ -9,7 +9,8 @@ from typing import Any
 
 from vangram.errors import RecipeError, SettingError
 from vangram.files import quoted, reason, replacing
-from vangram.recipe import Recipe, parse_layers, parse_memory
+from vangram.recipe import Recipe
+from vangram.spelling import parse_layers, parse_memory
 
 if sys.version_info >= (3, 11):
     import tomllib

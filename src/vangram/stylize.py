@@ -76,7 +76,8 @@ def reconstruct(content: Source, **settings: Any) -> Painting:
         settings: those of `Recipe`, above all `content_layers`; `RECONSTRUCTION` where it differs.
 
     Raises:
-        As `stylize`.
+        InputError: something given cannot be used.
+        DivergedError: the optimisation failed.
     """
     return _painted(Run.prepare(content, **{**RECONSTRUCTION, **settings}))
 
@@ -92,7 +93,8 @@ def texture(*styles: Source, **settings: Any) -> Painting:
             where it differs.
 
     Raises:
-        As `stylize`.
+        InputError: something given cannot be used.
+        DivergedError: the optimisation failed.
     """
     return _painted(Run.prepare(None, *styles, **{**TEXTURE, **settings}))
 

@@ -20,8 +20,9 @@ from tests.conftest import Outcome
 from tests.support import drawn
 from vangram.cli import commands
 from vangram.images import read_picture, read_recipe, write_picture
-from vangram.recipe import Recipe, parse_layers
+from vangram.recipe import Recipe
 from vangram.record import Record
+from vangram.spelling import parse_layers
 from vangram.stylize import Run, stylize
 
 Command = Callable[..., Outcome]

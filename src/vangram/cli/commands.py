@@ -15,16 +15,10 @@ from vangram.cli.many import batch, sweep
 from vangram.cli.networks import ensure_fetched, networks
 from vangram.cli.settings import recipe_of, style_layers_of
 from vangram.errors import OutputError, RecipeError, SettingError
-from vangram.recipe import (
-    RECONSTRUCTION,
-    TEXTURE,
-    Recipe,
-    layers_up_to,
-    parse_layers,
-    parse_size,
-)
+from vangram.recipe import RECONSTRUCTION, TEXTURE, Recipe, layers_up_to
 from vangram.recipe_file import write_recipe_file
 from vangram.record import numbered
+from vangram.spelling import parse_layers, parse_size
 
 app = typer.Typer(
     name="vangram",

@@ -8,7 +8,8 @@ from dataclasses import replace
 import typer
 
 from vangram.explain import Explanation
-from vangram.recipe import Recipe, as_options
+from vangram.recipe import Recipe
+from vangram.spelling import as_options
 from vangram.stylize import Run
 
 

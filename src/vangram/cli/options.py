@@ -8,7 +8,8 @@ from typing import Annotated, Any
 import typer
 
 from vangram.looks import PRESETS
-from vangram.recipe import Recipe, format_layers
+from vangram.recipe import Recipe
+from vangram.spelling import format_layers
 
 DEFAULT = Recipe()
 CONTENT_LAYERS = format_layers(DEFAULT.content_layers)

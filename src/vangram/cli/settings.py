@@ -10,8 +10,9 @@ import typer
 
 from vangram.errors import RecipeError, SettingError
 from vangram.looks import preset, strengthened
-from vangram.recipe import Recipe, parse_blend, parse_layers, parse_memory
+from vangram.recipe import Recipe
 from vangram.recipe_file import read_recipe_file
+from vangram.spelling import parse_blend, parse_layers, parse_memory
 
 PARSED = {"content_layers": parse_layers, "memory": parse_memory, "blend": parse_blend}
 """How options that are text become settings that are none."""
