@@ -43,6 +43,7 @@ FLOORS = {
     "plan": 4,
     "study": 4,
     "scene": 4,
+    "sequence": 4,
     "stylize": 4,
     "sweep": 4,
     "verify": 4,
@@ -52,7 +53,7 @@ FLOORS = {
 }
 """Where each file or folder of the package stands; "vangram" is the package's own __init__."""
 
-PICTURES = {"PIL", "tifffile"}
+PICTURES = {"PIL", "cv2", "tifffile"}
 SCREEN = {"typer", "rich", "click"}
 WEB = {"fastapi", "uvicorn", "starlette", "http.server"}
 HEAVY = {"torch", "safetensors", "numpy"} | PICTURES
@@ -175,8 +176,7 @@ def test_optimisers_know_no_engine_and_no_network() -> None:
 def test_pillow_is_known_to_pictures_alone() -> None:
     for path, tree in sources().items():
         if any(module.split(".")[0] in PICTURES for module in imports(tree)):
-            # What a run is given may be a Pillow image, so their type is named.
-            assert home(path) in ("images", "given"), path
+            assert home(path) == "images", path
 
 
 def test_only_the_command_line_prints_or_exits() -> None:

@@ -12,7 +12,8 @@ from vangram.spelling import format_layers
 
 PICTURES = ("content", "style")
 """Inputs that are arguments, and no options."""
-MASKS = ("mask", "style-mask", "keep")
+FILES = ("mask", "style-mask", "keep", "before", "before-frame", "flow")
+"""Inputs that are options of their own name."""
 
 
 def command_of(record: Record, output: str) -> list[str]:
@@ -37,7 +38,7 @@ def command_of(record: Record, output: str) -> list[str]:
         for said in _said(name, value, record):
             words += [option, *said]
     for name in given:
-        if kind_of(name) in MASKS:
+        if kind_of(name) in FILES:
             words += [f"--{kind_of(name)}", given[name].path]
     if record.parameters is not None:
         words += ["--parameters", record.parameters.path]
@@ -49,6 +50,8 @@ def _changed(recipe: Recipe, base: Recipe) -> dict[str, Any]:
     if recipe.proportions is not None:
         height, width = values.pop("proportions")
         values["size"] = f"{width}x{height}"
+    if recipe.init == "before":
+        del values["init"]  # which follows
     if recipe.each_style_layers:
         del values["style_layers"]  # which follows
     return {name: value for name, value in values.items() if value != getattr(base, name)}

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from torch import Tensor
 
 from vangram.errors import SizeError
-from vangram.objective import PIXEL_TERMS, Term
+from vangram.objective import Term
 from vangram.recipe import Recipe, Units
 from vangram.stylize import Run
 
@@ -60,7 +60,7 @@ def explain(run: Run, image: Tensor) -> Explanation:
     found = run.engine(level, objective)(image.to(run.device))
     terms = []
     for term in found.terms:
-        if term.kind in PIXEL_TERMS:
+        if not term.layer:
             terms.append(Explained(term, term.value, None))
             continue
         literal = term.value * objective.unit(term.kind, term.layer)

@@ -11,12 +11,10 @@ from importlib import metadata
 from typing import Any
 
 import torch
-from PIL.Image import Image
-from torch import Tensor
 
 from vangram.errors import SettingError, SizeError
 from vangram.guides import Guide, check_shape, guides_of
-from vangram.images import Picture, fit, read_picture, resize
+from vangram.images import Picture, Source, fit, read_picture, resize
 from vangram.networks import (
     FeatureNetwork,
     channel_means,
@@ -26,12 +24,10 @@ from vangram.networks import (
 )
 from vangram.recipe import Recipe
 from vangram.record import INPUTS, Input, numbered
+from vangram.sequence import Before, read_before
 
 NORMALISED_OVER = 512
 """Pixels of the longer side of pictures that a network is normalised over."""
-
-Source = str | os.PathLike[str] | Image | Tensor
-"""A picture: a file, a Pillow image, or a tensor (3, H, W) in [0, 1]."""
 
 
 @dataclass(frozen=True)
@@ -50,6 +46,8 @@ class Given:
     """Regions of each painting."""
     keep: Picture | None = None
     """What stays of the photograph: all where it is white, nothing where it is black."""
+    before: Before | None = None
+    """The frame before, where this is one of a sequence."""
     guides: tuple[Guide, ...] = ()
     """What the masks say."""
     notes: tuple[str, ...] = ()
@@ -65,7 +63,11 @@ class Given:
         named = {"content": self.content, "start": self.start, **numbered("style", self.styles)}
         named |= {"mask": self.mask, **numbered("style-mask", self.style_masks)}
         named["keep"] = self.keep
+        if self.before is not None:
+            named |= {"before": self.before.picture, "before-frame": self.before.frame}
         found = {name: Input(p.name, p.sha256) for name, p in named.items() if p is not None}
+        if self.before is not None and self.before.flow_file is not None:
+            found["flow"] = self.before.flow_file
         fields = {name: found.pop(name) for name in INPUTS if name in found}
         return fields | {"others": found}
 
@@ -118,6 +120,9 @@ def read(
     mask: Source | None = None,
     style_masks: Sequence[Source] = (),
     keep: Source | None = None,
+    before: Source | None = None,
+    before_frame: Source | None = None,
+    flow: str | os.PathLike[str] | None = None,
 ) -> Given:
     """Read the pictures that a recipe needs, and see that they are those.
 
@@ -138,6 +143,12 @@ def read(
             f'colour "{recipe.colour}" needs a photograph and a painting; with one of them alone,'
             ' leave it at "style"'
         )
+    if len({recipe.init == "before", before is not None, before_frame is not None}) > 1:
+        raise SettingError('init "before", the last result and the last frame go together')
+    if before is None and flow is not None:
+        raise SettingError("a flow leads to the frame before; give that as well")
+    if before is not None and content is None:
+        raise SettingError("a frame before goes with a photograph")
     if (recipe.init == "picture") != (start is not None):
         raise SettingError('init "picture" and a picture to start from go together')
     recipe.shares(len(styles))  # as many as there are
@@ -160,6 +171,7 @@ def read(
         regions,
         theirs,
         kept,
+        None if before is None or before_frame is None else read_before(before, before_frame, flow),
         guides_of(regions, theirs, paintings),
         tuple(note for note in notes if note is not None),
     )

@@ -58,7 +58,7 @@ class Term:
     """One summand of a loss: `value` in the recipe's units, and the weight it counts with."""
 
     kind: str
-    """"content", "style", or one of `PIXEL_TERMS`."""
+    """"content", "style", one of `PIXEL_TERMS`, or "flicker"."""
     layer: str
     """Empty for terms that are taken on the pixels."""
     value: float

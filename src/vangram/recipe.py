@@ -12,7 +12,7 @@ from vangram.errors import RecipeError, SettingError
 Units = Literal["relative", "paper"]
 OptimizerName = Literal["lbfgs", "adam"]
 Precision = Literal["float32", "tf32"]
-Init = Literal["content", "noise", "picture"]
+Init = Literal["content", "noise", "picture", "before"]
 Pooling = Literal["max", "average"]
 Colour = Literal["style", "luminance", "match", "histogram"]
 StyleLossName = Literal["gram", "gram+moments", "wasserstein"]
@@ -71,7 +71,10 @@ class Recipe:
     units: Units = "relative"
     """"relative": each term over what its target weighs; "paper": the literal formulas."""
     init: Init = "content"
-    """What the first image is: the content, white noise, or a picture that is given."""
+    """What the first image is: the content, white noise, a picture that is given, or the result of
+    the frame before, moved."""
+    flicker_weight: float = 300.0
+    """Weight of the squared difference from the frame before, moved, per pixel and channel."""
     noise_range: float = 1.0
     """Range of the white noise, around grey."""
     seed: int = 0
@@ -113,7 +116,13 @@ class Recipe:
         if self.tile is not None:
             _whole("tile", self.tile, SMALLEST_TILE, LARGEST_SIZE)
         _from_to("noise_range", self.noise_range, 0, 1)
-        for name in ("content_weight", "style_weight", "tv_weight", "range_weight"):
+        for name in (
+            "content_weight",
+            "style_weight",
+            "tv_weight",
+            "range_weight",
+            "flicker_weight",
+        ):
             object.__setattr__(self, name, _weight(name, getattr(self, name)))
         _one_of("units", self.units, get_args(Units))
         _one_of("init", self.init, get_args(Init))

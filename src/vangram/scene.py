@@ -14,6 +14,7 @@ from vangram.images import ColourMap, Picture, fit, resize
 from vangram.keeping import Keeping, put_back
 from vangram.optimize import Evaluate
 from vangram.recipe import Recipe
+from vangram.sequence import Moved, Steady, moved
 from vangram.storage import Storage, bands
 from vangram.targets import Region
 
@@ -33,6 +34,12 @@ class Scene:
     def seen(self) -> Seen:
         """In which colours the network sees them."""
         return seen(self.given.content, self.given.styles, self.recipe.colour)
+
+    @cached_property
+    def moved(self) -> Moved | None:
+        """What the frame before has become, where there is one."""
+        before, frame = self.given.before, self.given.content
+        return None if before is None or frame is None else moved(before, frame)
 
     def content(self, size: Size, storage: Storage) -> Tensor | None:
         """The photograph, (1, 3, H, W), where there is one."""
@@ -70,11 +77,16 @@ class Scene:
             evaluate = Keeping(evaluate, content, self._kept(size).to(self.device), storage)
         if self.recipe.colour == "luminance":
             evaluate = OnLuminance(evaluate, storage)
+        if self.moved is not None:
+            last, weights = self._last(self.moved, size, storage)
+            evaluate = Steady(evaluate, last, weights, self.recipe.flicker_weight)
         return evaluate
 
     def first(self, size: Size, storage: Storage) -> Tensor:
         """The first image of all, (1, 3, H, W)."""
         given, recipe = self.given, self.recipe
+        if self.moved is not None:
+            return self._first_after(self.moved, size, storage)
         chosen = given.content if recipe.init == "content" else given.start
         if chosen is not None:
             return self.at(size, chosen, storage, self.seen.content)
@@ -131,6 +143,18 @@ class Scene:
             into = storage.empty(tuple(pixels.shape), pixels)
             pixels = colours(pixels, into=into, release=storage.release)
         return pixels.to(self.device)
+
+    def _last(self, moved: Moved, size: Size, storage: Storage) -> tuple[Tensor, Tensor]:
+        """The last frame's result, moved, and where it can be trusted, at a size."""
+        last = resized(moved.picture, size, storage).to(self.device)
+        return last, _weights(moved.weights, size).to(self.device)
+
+    def _first_after(self, moved: Moved, size: Size, storage: Storage) -> Tensor:
+        """What the last frame's result has become, and the photograph where that is not known."""
+        last, weights = self._last(moved, size, storage)
+        content = self.content(size, storage)
+        assert content is not None  # as `read` has seen to
+        return torch.lerp(content, last, weights)
 
     def _kept(self, size: Size) -> Tensor:
         assert self.given.keep is not None

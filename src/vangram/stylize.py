@@ -21,8 +21,8 @@ import torch
 from torch import Tensor
 
 from vangram.engines import engine_for
-from vangram.given import Given, Source, device_for, network_for, read, versions_on
-from vangram.images import fit, resize
+from vangram.given import Given, device_for, network_for, read, versions_on
+from vangram.images import Source, fit, resize
 from vangram.networks import FeatureNetwork
 from vangram.objective import Objective
 from vangram.optimize import (
@@ -171,6 +171,9 @@ class Run:
         mask: Source | None = None,
         style_masks: Sequence[Source] = (),
         keep: Source | None = None,
+        before: Source | None = None,
+        before_frame: Source | None = None,
+        flow: str | os.PathLike[str] | None = None,
         **settings: Any,
     ) -> Run:
         """Read and check everything that is needed, and compute nothing yet.
@@ -179,12 +182,24 @@ class Run:
         be a file to read the network from, and a whole `recipe` may be given, which settings then
         change. The colours of `mask` name regions of the photograph, each with the style of a
         painting, or of what has its colour in the `style_masks`; where `keep` is white, the
-        photograph stays.
+        photograph stays. Of a frame in a sequence, `before` is the last frame's result,
+        `before_frame` that frame, and `flow` a .flo file with the way from this one to it.
         """
         recipe = replace(settings.pop("recipe", None) or Recipe(), **settings)
-        if start is not None and "init" not in settings:
-            recipe = replace(recipe, init="picture")
-        given = read(content, styles, start, recipe, mask=mask, style_masks=style_masks, keep=keep)
+        if "init" not in settings and (start is not None or before is not None):
+            recipe = replace(recipe, init="picture" if before is None else "before")
+        given = read(
+            content,
+            styles,
+            start,
+            recipe,
+            mask=mask,
+            style_masks=style_masks,
+            keep=keep,
+            before=before,
+            before_frame=before_frame,
+            flow=flow,
+        )
         device = device_for(recipe.device)
         network = network_for(recipe, given, parameters, device)
         file = None if parameters is None else Input(os.fspath(parameters), network.sha256)
@@ -208,7 +223,7 @@ class Run:
             if path is not None:
                 given.setdefault(kind_of(name), []).append(path)
         styles, masks = given.pop("style", []), given.pop("style-mask", [])
-        single: dict[str, Any] = {name: path for name, (path,) in given.items()}
+        single: dict[str, Any] = {n.replace("-", "_"): path for n, (path,) in given.items()}
         content = single.pop("content", None)
         return cls.prepare(content, *styles, style_masks=masks, **single, recipe=recipe)
 

@@ -141,10 +141,10 @@ def test_recipe_is_the_same_whatever_memory_a_run_found_unless_some_was_asked_fo
         return Batch(Path(), (), recipe, None, "", {})
 
     free, given = Recipe(), Recipe(memory=10**9)
-    assert batch(free).is_same_recipe(given)
-    assert batch(given).is_same_recipe(given)
-    assert not batch(given).is_same_recipe(free)
-    assert not batch(free).is_same_recipe(Recipe(seed=1))
+    assert batch(free)._is_same(given, free)
+    assert batch(given)._is_same(given, given)
+    assert not batch(given)._is_same(free, given)
+    assert not batch(free)._is_same(Recipe(seed=1), free)
 
 
 def test_interrupted_batch_goes_on_to_the_same_bytes(

@@ -100,6 +100,7 @@ def test_every_option_reaches_the_recipe(
         "range_weight": 20.0,
         "blend": (2.0,),
         "style_size": 0.5,
+        "flicker_weight": 100.0,
         "style_loss": "gram+moments",
     }
     assert set(given) == {setting.name for setting in fields(Recipe)} - NO_OPTIONS

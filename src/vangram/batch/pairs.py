@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import csv
 import glob
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from vangram.errors import OutputError, PictureError, SettingError
 from vangram.files import quoted, reason
+from vangram.images import read_frames, write_picture
 
 READ = (".jpg", ".jpeg", ".png", ".tif", ".tiff", ".webp")
 """How the names of a folder's pictures end."""
@@ -51,6 +53,34 @@ def photographs(given: Sequence[str]) -> list[str]:
             inside = [_existing(each)]
         found |= dict.fromkeys(inside)
     return list(found)
+
+
+def in_order(frames: Sequence[str]) -> list[str]:
+    """Frames by the numbers in their names: frame 9 before frame 10, padded or not."""
+
+    def key(path: str) -> list[tuple[int, str]]:
+        parts = re.split(r"(\d+)", Path(path).stem)
+        return [(int(part), "") if part.isdigit() else (-1, part) for part in parts]
+
+    return sorted(frames, key=key)
+
+
+def frames_of(path: str, folder: Path) -> list[str]:
+    """The frames of an animated file, written into a folder as PNG where they are not there yet.
+
+    Raises:
+        PictureError: it has no more than one frame.
+        OutputError: they cannot be written.
+    """
+    frames = read_frames(path)
+    if len(frames) < 2:
+        raise PictureError(f"{quoted(path)} has one frame; give a folder of frames, or a film")
+    folder.mkdir(parents=True, exist_ok=True)
+    digits = len(str(len(frames)))
+    names = [folder / f"{Path(path).stem}-{n:0{digits}}.png" for n in range(1, len(frames) + 1)]
+    for name, frame in zip(names, frames, strict=True):
+        write_picture(name, frame)
+    return [str(name) for name in names]
 
 
 def crossed(photos: Sequence[str], paintings: Sequence[str], format: str) -> tuple[Pair, ...]:

@@ -9,7 +9,14 @@ from pathlib import Path
 from typing import Any, Literal
 
 from vangram.batch.pairs import Pair
-from vangram.errors import InputError, OutputError, PictureError, RecipeError, SizeError
+from vangram.errors import (
+    InputError,
+    OutputError,
+    PictureError,
+    RecipeError,
+    SettingError,
+    SizeError,
+)
 from vangram.files import quoted, reason, replacing
 from vangram.given import device_for
 from vangram.images import check_output, file_sha256, read_recipe
@@ -45,6 +52,10 @@ class Batch:
     digests: Mapping[str, str]
     """SHA-256 of each file given that can be read, by path."""
     entries: dict[Pair, Entry] = field(default_factory=dict)
+    sequence: bool = False
+    """Whether the photographs are frames, each begun from what the last one's picture became."""
+    flows: Path | None = None
+    """Where there is a .flo file named like each frame, from it to the one before."""
 
     @classmethod
     def prepare(
@@ -55,6 +66,8 @@ class Batch:
         parameters: str | None = None,
         *,
         force: bool = False,
+        sequence: bool = False,
+        flows: Path | None = None,
     ) -> Batch:
         """Check all that can be checked without decoding a picture; see which are there already.
 
@@ -64,6 +77,8 @@ class Batch:
             recipe: of all pictures.
             parameters: as above.
             force: overwrite files of the pictures' names that no batch has made here.
+            sequence: as above.
+            flows: as above.
 
         Raises:
             OutputError: a picture cannot be written, or would overwrite what is not the batch's.
@@ -78,7 +93,10 @@ class Batch:
                 " use a larger --size, or shallower layers"
             )
         digests, errors = _digests(pairs)
-        batch = cls(folder, tuple(pairs), recipe, parameters, network.sha256, digests)
+        batch = cls(
+            folder, tuple(pairs), recipe, parameters, network.sha256, digests, {}, sequence, flows
+        )
+        batch._check_flows()
         ours = batch._names_in_manifest(force)
         _make_folder(folder)
         inputs = {Path(path).resolve() for path in (*digests, *errors)}
@@ -91,6 +109,28 @@ class Batch:
     def output(self, pair: Pair) -> Path:
         """Where a pair's picture goes."""
         return self.folder / pair.name
+
+    def before(self, pair: Pair) -> Pair | None:
+        """The last frame before a pair's that has a picture, or is to have one."""
+        if not self.sequence:
+            return None
+        earlier = self.pairs[: self.pairs.index(pair)]
+        there = (p for p in reversed(earlier) if p.painting == pair.painting)
+        return next((p for p in there if self.entries[p].state != "failed"), None)
+
+    def recipe_of(self, pair: Pair) -> Recipe:
+        """A pair's recipe: after the first frame there is less left to do, and no coarser size."""
+        if self.before(pair) is None:
+            return self.recipe
+        return replace(self.recipe, init="before", levels=1, steps=-(-self.recipe.steps // 2))
+
+    def more_of(self, pair: Pair) -> dict[str, str]:
+        """What a pair's run is given beside photograph and painting, by name."""
+        before = self.before(pair)
+        if before is None:
+            return {}
+        more = {"before": str(self.output(before)), "before-frame": before.photo}
+        return more if self.flows is None else more | {"flow": str(self._flow(pair))}
 
     def count(self, state: State) -> int:
         """How many pictures are in a state."""
@@ -125,20 +165,40 @@ class Batch:
         """Whether a record is of a pair's picture, with this recipe, these inputs and network."""
         given = record.inputs
         return (
-            self.is_same_recipe(record.recipe)
+            self._is_same(record.recipe, self.recipe_of(pair))
             and record.network_sha256 == self.network_sha256
-            and set(given) - {"parameters"} == {"content", "style"}
+            and set(given) - {"parameters"} == {"content", "style", *self.more_of(pair)}
+            and all(
+                given[name].sha256 == _sha256(path) for name, path in self.more_of(pair).items()
+            )
             and given["content"].sha256 == self.digests[pair.photo]
             and given["style"].sha256 == self.digests[pair.painting]
         )
 
-    def is_same_recipe(self, other: Recipe) -> bool:
+    def _is_same(self, other: Recipe, recipe: Recipe) -> bool:
         """Whether a run of this recipe may have recorded that one.
 
         A run notes the memory that it found where none was asked for, if it had to spare any.
         """
-        memory = other.memory if self.recipe.memory is not None else None
-        return replace(other, memory=memory) == self.recipe
+        memory = other.memory if recipe.memory is not None else None
+        return replace(other, memory=memory) == recipe
+
+    def _flow(self, pair: Pair) -> Path:
+        assert self.flows is not None
+        return self.flows / f"{Path(pair.photo).stem}.flo"
+
+    def _check_flows(self) -> None:
+        if self.flows is None:
+            return
+        if not self.sequence:
+            raise SettingError("flows lead from frame to frame; add --sequence")
+        first = self.pairs[0].photo
+        for pair in self.pairs:
+            if pair.photo != first and not self._flow(pair).is_file():
+                raise PictureError(
+                    f"there is no flow {quoted(self._flow(pair))} for {quoted(pair.photo)};"
+                    " name flows like their frames"
+                )
 
     def _entry(self, pair: Pair) -> Entry:
         record = _record_in(self.output(pair))
@@ -189,6 +249,14 @@ def _record_in(picture: Path) -> Record | None:
         text = read_recipe(picture)
         return None if text is None else Record.from_json(text)
     except (RecipeError, InputError):
+        return None
+
+
+def _sha256(path: str) -> str | None:
+    """Of a file; None where there is none."""
+    try:
+        return file_sha256(path)
+    except PictureError:
         return None
 
 

@@ -103,9 +103,6 @@ def _continued(batch: Batch, pair: Pair, checkpoints: Checkpoints) -> Run | None
 
 
 def _run(batch: Batch, pair: Pair, record: Record | None) -> Run:
-    return Run.prepare(
-        pair.photo,
-        pair.painting,
-        parameters=batch.parameters,
-        recipe=batch.recipe if record is None else record.recipe,
-    )
+    inputs = {"content": pair.photo, "style": pair.painting, "parameters": batch.parameters}
+    recipe = batch.recipe_of(pair) if record is None else record.recipe
+    return Run.of(inputs | batch.more_of(pair), recipe)

@@ -6,7 +6,7 @@ import sys
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -91,6 +91,10 @@ def stylize(
     mask: options.Mask = None,
     style_mask: options.StyleMask = None,
     keep: options.Keep = None,
+    before: options.Before = None,
+    before_frame: options.BeforeFrame = None,
+    flow: options.Flow = None,
+    flicker_weight: options.FlickerWeight = options.DEFAULT.flicker_weight,
     preview: options.Preview = None,
     timelapse: options.Timelapse = None,
     quiet: options.Quiet = False,
@@ -101,10 +105,12 @@ def stylize(
     however it was. The picture carries its recipe: `vangram rerun` makes it again.
     """
     # The context knows which options were given; those alone change a preset or a file.
-    settings, start = recipe_of(context)
+    more: dict[str, Any] = {} if before is None else {"init": "before"}
+    settings, start = recipe_of(context, None, **more)
     inputs = {"content": photo, "start": start, "parameters": parameters}
     inputs |= numbered("style", paintings)
     inputs |= {"mask": mask, **numbered("style-mask", style_mask or ()), "keep": keep}
+    inputs |= {"before": before, "before-frame": before_frame, "flow": flow}
     _make(settings, inputs, output, force, preview, timelapse, quiet, save_recipe)
 
 
@@ -240,6 +246,9 @@ def rerun(
     mask: options.MaskNow = None,
     style_mask: options.StyleMaskNow = None,
     keep: options.KeepNow = None,
+    before: options.BeforeNow = None,
+    before_frame: options.BeforeFrameNow = None,
+    flow: options.FlowNow = None,
     force: options.Force = False,
     quiet: options.Quiet = False,
 ) -> None:
@@ -257,6 +266,7 @@ def rerun(
     given = {"content": content, "start": start, "parameters": parameters}
     given |= {"mask": mask, "keep": keep, **numbered("style", style or ())}
     given |= numbered("style-mask", style_mask or ())
+    given |= {"before": before, "before-frame": before_frame, "flow": flow}
     inputs = find_inputs(record, picture, given)
     _check_unfinished(target, force)
     _check_outputs(target, inputs=(picture, *inputs.values()), force=force)
@@ -282,6 +292,9 @@ def resume(
     mask: options.MaskNow = None,
     style_mask: options.StyleMaskNow = None,
     keep: options.KeepNow = None,
+    before: options.BeforeNow = None,
+    before_frame: options.BeforeFrameNow = None,
+    flow: options.FlowNow = None,
     force: Annotated[
         bool, typer.Option("--force", help="Overwrite an existing preview or timelapse.")
     ] = False,
@@ -308,6 +321,7 @@ def resume(
         given = {"content": content, "start": start, "parameters": parameters}
         given |= {"mask": mask, "keep": keep, **numbered("style", style or ())}
         given |= numbered("style-mask", style_mask or ())
+        given |= {"before": before, "before-frame": before_frame, "flow": flow}
         inputs = find_inputs(record, str(output), given)
         _check_outputs(output, inputs=tuple(inputs.values()), force=True)
         _check_outputs(preview, timelapse, inputs=(str(output), *inputs.values()), force=force)
@@ -393,6 +407,9 @@ def explain(
     mask: options.MaskNow = None,
     style_mask: options.StyleMaskNow = None,
     keep: options.KeepNow = None,
+    before: options.BeforeNow = None,
+    before_frame: options.BeforeFrameNow = None,
+    flow: options.FlowNow = None,
 ) -> None:
     """Take the loss of PICTURE apart: each term, by the paper's formulas and in relative units.
 
@@ -408,6 +425,7 @@ def explain(
     given = {"content": content, "start": start, "parameters": parameters}
     given |= {"mask": mask, "keep": keep, **numbered("style", style or ())}
     given |= numbered("style-mask", style_mask or ())
+    given |= {"before": before, "before-frame": before_frame, "flow": flow}
     inputs = find_inputs(record, picture, given)
     run = Run.of(inputs, record.recipe)
     for change in record.changes(run.record):

@@ -66,6 +66,23 @@ def batch(
     tile: options.Tile = options.DEFAULT.tile,
     device: options.Device = options.DEFAULT.device,
     precision: options.Precision = options.DEFAULT.precision,
+    sequence: Annotated[
+        bool,
+        typer.Option(
+            "--sequence",
+            help="PHOTOS are the frames of a film, or an animated file.",
+            rich_help_panel="Sequences",
+        ),
+    ] = False,
+    flow: Annotated[
+        Path | None,
+        typer.Option(
+            help="Folder of .flo files, named like the frames, each from its frame to the one"
+            " before.  [default: found by OpenCV]",
+            rich_help_panel="Sequences",
+        ),
+    ] = None,
+    flicker_weight: options.FlickerWeight = options.DEFAULT.flicker_weight,
     quiet: options.Quiet = False,
 ) -> None:
     """Repaint each of PHOTOS in the style of every PAINTING.
@@ -73,7 +90,7 @@ def batch(
     Stopped, the same command makes what is missing; what cannot be made is told and skipped (exit
     code 3). OUTPUT/batch.json lists the pictures. Settings that are no option here go in --recipe.
     """
-    from vangram.batch import Batch, crossed, photographs, read_pairs
+    from vangram.batch import Batch, crossed, frames_of, in_order, photographs, read_pairs
     from vangram.cli.batch import carry_out
 
     settings, _ = recipe_of(context)
@@ -85,12 +102,19 @@ def batch(
             raise SettingError("--pairs names photographs and paintings; give no others")
         found = read_pairs(pairs, format)
     elif given and paintings:
-        found = crossed(photographs(given), paintings, format)
+        frames = photographs(given)
+        if sequence:
+            frames = frames_of(frames[0], output / "frames") if len(frames) == 1 else frames
+            frames = in_order(frames)
+        found = crossed(frames, paintings, format)
     else:
         raise SettingError("a batch needs photographs and paintings, or --pairs")
     if parameters is None:
         ensure_fetched(settings.network)
-    carry_out(Batch.prepare(output, found, settings, parameters, force=force), quiet=quiet)
+    prepared = Batch.prepare(
+        output, found, settings, parameters, force=force, sequence=sequence, flows=flow
+    )
+    carry_out(prepared, quiet=quiet)
 
 
 def sweep(

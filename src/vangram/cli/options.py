@@ -29,6 +29,7 @@ _look = _grouped("Looks")
 _weight = _grouped("Weights")
 _method = _grouped("Method")
 _region = _grouped("Regions")
+_sequence = _grouped("Sequences")
 _watching = _grouped("Watching")
 
 Photo = Annotated[str, typer.Argument(metavar="PHOTO", help="Picture that gives the content.")]
@@ -84,6 +85,15 @@ StyleLoss = Annotated[
     str,
     _weight(help="What is style: gram, the paper's; gram+moments: keeps contrast; wasserstein."),
 ]
+Before = Annotated[
+    str | None, _sequence(help="The result of the frame before; with --before-frame.")
+]
+BeforeFrame = Annotated[str | None, _sequence(help="The frame before.")]
+Flow = Annotated[
+    str | None,
+    _sequence(help="A .flo file, from this frame to the one before.  [default: found by OpenCV]"),
+]
+FlickerWeight = Annotated[float, _sequence(help="How much it counts not to flicker.")]
 Mask = Annotated[
     str | None,
     _region(help="Picture whose colours name regions of the photograph, each with its painting."),
@@ -146,6 +156,11 @@ StyleMaskNow = Annotated[
     list[str] | None, typer.Option("--style-mask", help="Where a painting's mask is now.")
 ]
 KeepNow = Annotated[str | None, typer.Option("--keep", help="Where the mask to keep is now.")]
+BeforeNow = Annotated[str | None, typer.Option("--before", help="Where that result is now.")]
+BeforeFrameNow = Annotated[
+    str | None, typer.Option("--before-frame", help="Where that frame is now.")
+]
+FlowNow = Annotated[str | None, typer.Option("--flow", help="Where the flow is now.")]
 ParametersNow = Annotated[
     str | None, typer.Option("--parameters", help="Where the network's file is now.")
 ]

@@ -46,7 +46,7 @@ def recipe_of(
     if strength is not None and "style_weight" in given:
         raise SettingError("--strength sets the style weight; give it or --style-weight, not both")
     recipe, start = base or _base(options.get("preset"), options.get("recipe")), None
-    if given.get("init", "content") not in ("content", "noise"):
+    if given.get("init", "content") not in ("content", "noise", "before"):
         start, given["init"] = given["init"], "picture"
     recipe = replace(recipe, **given)
     if recipe.init == "picture" and start is None:

@@ -4,10 +4,11 @@ The only place that knows Pillow and its (width, height).
 """
 
 from vangram.images.files import file_sha256
+from vangram.images.frames import read_frames
 from vangram.images.histogram import Histogram, match_histogram
 from vangram.images.masks import Regions, regions
 from vangram.images.picture import MAX_PIXELS, Picture
-from vangram.images.read import read_picture, read_recipe
+from vangram.images.read import Source, read_picture, read_recipe
 from vangram.images.sheet import write_sheet
 from vangram.images.sizes import bands, fit, resize
 from vangram.images.transfer import (
@@ -26,6 +27,7 @@ __all__ = [
     "Histogram",
     "Picture",
     "Regions",
+    "Source",
     "Spread",
     "bands",
     "check_output",
@@ -35,6 +37,7 @@ __all__ = [
     "grey_matching",
     "match_histogram",
     "matching",
+    "read_frames",
     "read_picture",
     "read_recipe",
     "regions",

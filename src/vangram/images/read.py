@@ -22,13 +22,14 @@ from vangram.images.headers import header_of, is_tiff, pillow_within, tags_of, u
 from vangram.images.picture import MAX_PIXELS, MIN_SIDE, Picture
 from vangram.images.xmp import unpacked
 
+Source = str | os.PathLike[str] | Image.Image | Tensor
+"""A picture: a file, a Pillow image, or a tensor (3, H, W) in [0, 1]."""
+
 XMP, PROFILE = 700, 34675
 """Tags of a TIFF."""
 
 
-def read_picture(
-    source: str | os.PathLike[str] | Image.Image | Tensor, *, largest: int = MAX_PIXELS
-) -> Picture:
+def read_picture(source: Source, *, largest: int = MAX_PIXELS) -> Picture:
     """Read a picture: upright, converted to sRGB, alpha and EXIF kept.
 
     Of an animation or a file of several pages the first is taken.

@@ -1,0 +1,111 @@
+"""Optical flow: where each pixel of a frame was in the one before, and what can be trusted of it.
+
+A flow is (1, 2, H, W), in pixels to the right and down: what is at x in this frame was at
+x + flow(x) in the other.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from vangram.errors import PictureError, SettingError
+from vangram.files import quoted, reason
+
+MAGIC = b"PIEH"
+"""First bytes of a .flo file (Baker et al., Middlebury)."""
+
+
+def flow_between(frame: Tensor, other: Tensor) -> Tensor:
+    """The flow from a frame to another, by dense inverse search (Kroeger et al. 2016, OpenCV's).
+
+    Args:
+        frame: (1, 3, H, W) in [0, 1].
+        other: of the same size.
+
+    Raises:
+        SettingError: OpenCV is not installed.
+    """
+    try:
+        import cv2
+    except ImportError as error:
+        raise SettingError(
+            "motion between frames needs OpenCV: pip install 'vangram[flow]', or give --flow"
+        ) from error
+    library: Any = cv2
+    search = library.DISOpticalFlow_create(library.DISOPTICAL_FLOW_PRESET_MEDIUM)
+    found = search.calc(_grey(frame), _grey(other), None)
+    return torch.from_numpy(found).permute(2, 0, 1)[None].contiguous()
+
+
+def read_flow(path: str | os.PathLike[str]) -> Tensor:
+    """The flow in a Middlebury .flo file.
+
+    Raises:
+        PictureError: it is none.
+    """
+    try:
+        with open(path, "rb") as handle:
+            content = handle.read()
+    except (OSError, ValueError) as error:
+        raise PictureError(f"{quoted(path)} cannot be read ({reason(error)}); check it") from error
+    width, height = np.frombuffer(content[4:12].ljust(8, b"\0"), "<i4").tolist()
+    wanted = 12 + 8 * width * height
+    if content[:4] != MAGIC or not (0 < width < 1 << 16 and 0 < height < 1 << 16):
+        raise PictureError(f"{quoted(path)} is no flow; write Middlebury's format, .flo")
+    if len(content) != wanted:
+        raise PictureError(f"{quoted(path)} has {len(content)} bytes, not {wanted}; it is damaged")
+    values = np.frombuffer(content, "<f4", offset=12).reshape(height, width, 2)
+    return torch.from_numpy(values.copy()).permute(2, 0, 1)[None].contiguous()
+
+
+def resized_flow(flow: Tensor, size: tuple[int, int]) -> Tensor:
+    """A flow for frames of another size (height, width)."""
+    height, width = flow.shape[2:]
+    if (height, width) == size:
+        return flow
+    scaled = F.interpolate(flow, size, mode="bilinear", align_corners=False)
+    return scaled * torch.tensor([size[1] / width, size[0] / height]).view(1, 2, 1, 1)
+
+
+def warped(picture: Tensor, flow: Tensor) -> Tensor:
+    """A picture (1, C, H, W) of the other frame, moved to where its parts are in this one."""
+    height, width = picture.shape[2:]
+    down, right = torch.meshgrid(torch.arange(height), torch.arange(width), indexing="ij")
+    # Pixel centres, in units where the picture goes from -1 to 1.
+    x = (2 * (right + flow[0, 0]) + 1) / width - 1
+    y = (2 * (down + flow[0, 1]) + 1) / height - 1
+    at = torch.stack((x, y), dim=-1)[None].to(picture.dtype)
+    return F.grid_sample(picture, at, "bicubic", "border", align_corners=False)
+
+
+def trusted(flow: Tensor, back: Tensor) -> Tensor:
+    """Where a flow can be trusted, (1, 1, H, W) of 0 and 1.
+
+    Not where the way there and back does not end near its start, as what is seen now was hidden,
+    nor where the motion changes from pixel to pixel (Ruder, Dosovitskiy and Brox 2016, equations 5
+    and 6).
+
+    Args:
+        flow: from this frame to the other.
+        back: from the other frame to this one.
+    """
+    returned = warped(back, flow)
+    apart = (flow + returned).square().sum(1, keepdim=True)
+    lengths = flow.square().sum(1, keepdim=True) + returned.square().sum(1, keepdim=True)
+    seen_before = apart <= 0.01 * lengths + 0.5
+    steep = F.pad(flow[..., 1:] - flow[..., :-1], (0, 1)).square().sum(1, keepdim=True)
+    steep += F.pad(flow[..., 1:, :] - flow[..., :-1, :], (0, 0, 0, 1)).square().sum(1, keepdim=True)
+    alike = steep <= 0.01 * flow.square().sum(1, keepdim=True) + 0.002
+    return (seen_before & alike).to(flow.dtype)
+
+
+def _grey(frame: Tensor) -> Any:
+    weights = torch.tensor([0.299, 0.587, 0.114]).view(1, 3, 1, 1)
+    grey = (frame.cpu().float() * weights).sum(1)[0].clamp(0, 1)
+    return (grey * 255).round().byte().numpy()
