@@ -146,6 +146,7 @@ class Objective:
         storage: Storage = IN_MEMORY,
         size: tuple[int, int] | None = None,
         regions: Sequence[Region] = (),
+        painted: Mapping[str, Moments] | None = None,
     ) -> Objective:
         """The objective for an image of the size of `content`.
 
@@ -159,6 +160,8 @@ class Objective:
             storage: where tensors of the picture's size shall live.
             size: (height, width) of the image where there is no `content`.
             regions: parts of the picture with a style of their own; all of it, if none.
+            painted: the `style` of an objective with the same paintings at the same sizes, which
+                need not be looked at again.
 
         Raises:
             ShapeError: a picture that a term needs, or the size, is missing.
@@ -175,18 +178,8 @@ class Objective:
                 network, _given(content, "content"), recipe.content_layers, tile, storage
             )
         kind, guides = STYLE_LOSSES[recipe.style_loss], dict[str, Tensor]()
-        painted: dict[str, Moments] = {}
-        if recipe.wants_style:
-            paintings = [styles] if isinstance(styles, Tensor) else _given(styles, "style")
-            shares, sums = recipe.shares(len(paintings)), kind.takes_sums
-            if not regions:
-                painted = blended(network, paintings, shares, tile, sums=sums)
-            for region in regions:
-                here = blended(network, paintings, shares, tile, sums=sums, parts=region.parts)
-                counts = layer_weights(region.weights, network.topology, here)
-                for layer in (layer for layer in here if counts[layer].sum() >= LEAST_POSITIONS):
-                    painted[f"{layer} {region.name}"] = here[layer]
-                    guides[f"{layer} {region.name}"] = counts[layer]
+        if painted is None:
+            painted, guides = _style(recipe, network, styles, tile, regions)
         distances = {name: kind(target) for name, target in painted.items()}
         positions = {
             name: float(guides[name].sum())
@@ -345,6 +338,30 @@ class Objective:
     def _slope(self, kind: str, layer: str) -> float:
         """What the loss gains per unit of a literal term."""
         return self._weight(kind, layer) / self.unit(kind, layer)
+
+
+def _style(
+    recipe: Recipe,
+    network: FeatureNetwork,
+    styles: Tensor | Sequence[Tensor] | None,
+    tile: int | None,
+    regions: Sequence[Region],
+) -> tuple[dict[str, Moments], dict[str, Tensor]]:
+    """Targets of the style terms by name, and of a region's how much each position counts."""
+    if not recipe.wants_style:
+        return {}, {}
+    paintings = [styles] if isinstance(styles, Tensor) else _given(styles, "style")
+    shares, sums = recipe.shares(len(paintings)), STYLE_LOSSES[recipe.style_loss].takes_sums
+    if not regions:
+        return blended(network, paintings, shares, tile, sums=sums), {}
+    painted, guides = {}, {}
+    for region in regions:
+        here = blended(network, paintings, shares, tile, sums=sums, parts=region.parts)
+        counts = layer_weights(region.weights, network.topology, here)
+        for layer in (layer for layer in here if counts[layer].sum() >= LEAST_POSITIONS):
+            painted[f"{layer} {region.name}"] = here[layer]
+            guides[f"{layer} {region.name}"] = counts[layer]
+    return painted, guides
 
 
 def _layer(name: str) -> str:

@@ -12,7 +12,7 @@ import os
 import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from types import ModuleType
 from typing import Any
@@ -23,6 +23,7 @@ from torch import Tensor
 from vangram.engines import engine_for
 from vangram.given import Given, device_for, network_for, read, versions_on
 from vangram.images import Source, fit, resize
+from vangram.losses import Moments
 from vangram.networks import FeatureNetwork
 from vangram.objective import Objective
 from vangram.optimize import (
@@ -114,6 +115,8 @@ class Run:
     network: FeatureNetwork
     levels: tuple[Level, ...]
     device: torch.device
+    known: dict[str, Mapping[str, Moments]] = field(default_factory=dict, repr=False)
+    """Style targets, by what they depend on; runs with the same paintings may share them."""
 
     def __iter__(self) -> Iterator[Step]:
         return self.steps()
@@ -144,17 +147,34 @@ class Run:
     def objective(self, level: Level) -> Objective:
         """What is minimised at a level."""
         scene, size, storage = self.scene, level.size, self._storage(level)
-        content, paintings = scene.content(size, storage), scene.paintings(size, storage)
-        return Objective.of(
+        known = self._known_as(level)
+        painted = self.known.get(known) if known else None
+        objective = Objective.of(
             self.recipe,
             self.network,
-            content,
-            paintings,
+            scene.content(size, storage),
+            scene.paintings(size, storage) if painted is None else None,
             self.means(level).tile,
             storage,
             size,
             scene.regions(size),
+            painted,
         )
+        if known:
+            self.known[known] = objective.style
+        return objective
+
+    def _known_as(self, level: Level) -> str | None:
+        """What a level's style targets depend on; None where the photograph is part of it."""
+        recipe, scene = self.recipe, self.scene
+        if self.given.guides or recipe.colour != "style" or recipe.normalise:
+            return None
+        styles = [(p.sha256, scene.style_size(p, level.size)) for p in self.given.styles]
+        if any(sha256 is None for sha256, _ in styles):
+            return None
+        settings = recipe.style_layers, recipe.each_style_layers, recipe.blend, recipe.style_loss
+        network = recipe.network, self.network.sha256, recipe.pooling, recipe.precision
+        return repr((styles, settings, network, self.means(level).tile, str(self.device)))
 
     def engine(self, level: Level, objective: Objective) -> Evaluate:
         """Value and gradient of a level's objective: whole or in tiles, as the memory allows."""

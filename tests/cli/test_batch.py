@@ -10,12 +10,14 @@ import sys
 from collections.abc import Callable
 from importlib import import_module
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from tests.cli.test_commands import QUICK, assert_refused
 from tests.cli.test_run import SECONDS, recorded, stopped_by
 from tests.conftest import Outcome
+from vangram import targets
 from vangram.batch import Batch
 from vangram.cli.checkpoints import checkpoint_path
 from vangram.recipe import Recipe
@@ -262,3 +264,28 @@ def test_photograph_is_never_overwritten(
     before = second.read_bytes()
     assert_refused(command("batch", first, paintings[0], *words), "one of the pictures given")
     assert second.read_bytes() == before
+
+
+def test_targets_of_a_painting_are_computed_once_and_change_nothing(
+    command: Command, photo: Path, painting: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+    saved: Callable[..., Path],
+) -> None:  # fmt: skip
+    folder = tmp_path / "photos"
+    folder.mkdir()
+    for seed in range(3):
+        saved(f"photos/p{seed}.png", 48, 64, seed)
+    style_targets, calls = targets.style_targets, list[object]()
+
+    def counted(*arguments: Any, **more: Any) -> Any:
+        calls.append(arguments)
+        return style_targets(*arguments, **more)
+
+    monkeypatch.setattr(targets, "style_targets", counted)
+    words = ("--size", 48, "--steps", 1, "-q")
+    outcome = command("batch", folder, painting, "-o", tmp_path / "out", *words)
+    assert outcome.code == 0, outcome.err
+    assert len(calls) == 1
+    alone = tmp_path / "alone.png"
+    assert command("stylize", folder / "p2.png", painting, "-o", alone, *words).code == 0
+    ours = (tmp_path / "out" / "p2-painting.png").read_bytes()
+    assert ours == alone.read_bytes()

@@ -20,6 +20,7 @@ from vangram.errors import (
 from vangram.files import quoted, reason, replacing
 from vangram.given import device_for
 from vangram.images import check_output, file_sha256, read_recipe
+from vangram.losses import Moments
 from vangram.networks import load_network
 from vangram.recipe import Recipe
 from vangram.record import Record
@@ -52,6 +53,8 @@ class Batch:
     digests: Mapping[str, str]
     """SHA-256 of each file given that can be read, by path."""
     entries: dict[Pair, Entry] = field(default_factory=dict)
+    known: dict[str, Mapping[str, Moments]] = field(default_factory=dict)
+    """Style targets, which pictures of the same painting share."""
     sequence: bool = False
     """Whether the photographs are frames, each begun from what the last one's picture became."""
     flows: Path | None = None
@@ -94,7 +97,16 @@ class Batch:
             )
         digests, errors = _digests(pairs)
         batch = cls(
-            folder, tuple(pairs), recipe, parameters, network.sha256, digests, {}, sequence, flows
+            folder,
+            tuple(pairs),
+            recipe,
+            parameters,
+            network.sha256,
+            digests,
+            {},
+            {},
+            sequence,
+            flows,
         )
         batch._check_flows()
         ours = batch._names_in_manifest(force)

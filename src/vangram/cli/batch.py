@@ -103,6 +103,11 @@ def _continued(batch: Batch, pair: Pair, checkpoints: Checkpoints) -> Run | None
 
 
 def _run(batch: Batch, pair: Pair, record: Record | None) -> Run:
-    inputs = {"content": pair.photo, "style": pair.painting, "parameters": batch.parameters}
+    inputs: dict[str, str | None] = {
+        "content": pair.photo,
+        "style": pair.painting,
+        "parameters": batch.parameters,
+    }
     recipe = batch.recipe_of(pair) if record is None else record.recipe
-    return Run.of(inputs | batch.more_of(pair), recipe)
+    run = Run.of(inputs | batch.more_of(pair), recipe)
+    return replace(run, known=batch.known)
