@@ -159,7 +159,8 @@ def test_ensure_fetched_brings_what_is_missing_once(server: FileServer) -> None:
 
 
 SCRIPT = """
-import sys
+import signal, sys
+signal.signal(signal.SIGINT, signal.default_int_handler)  # ignored in the background of a shell
 from vangram.networks import NETWORKS, Network, Topology
 NETWORKS["fake"] = Network(Topology((40,), (2,)), sys.argv[1], "none", addresses=(sys.argv[2],))
 sys.argv = ["vangram", "networks", "fetch", "fake"]
