@@ -213,7 +213,8 @@ class PlainLoss:
         dx = F.pad(image[..., 1:] - image[..., :-1], (0, 1))
         dy = F.pad(image[..., 1:, :] - image[..., :-1, :], (0, 0, 0, 1))
         variation = ((dx**2 + dy**2 + EPSILON**2).sqrt() - EPSILON).mean()
-        return loss + recipe.tv_weight * variation
+        unseen = (image - image.clamp(0, 1)).square().mean()
+        return loss + recipe.tv_weight * variation + recipe.range_weight * unseen
 
 
 def gram(features: Tensor) -> Tensor:
