@@ -6,6 +6,7 @@ import os
 from collections.abc import Collection
 from dataclasses import replace
 from pathlib import Path
+from typing import get_args
 
 import torch
 
@@ -15,8 +16,9 @@ from vangram.networks.cache import known_sha256, parameters_path, sha256_of
 from vangram.networks.feature_network import FeatureNetwork
 from vangram.networks.parameters import read_parameters
 from vangram.networks.registry import network_named
+from vangram.recipe import Pooling
 
-POOLINGS = ("max", "average")
+POOLINGS = get_args(Pooling)
 
 
 def load_network(
