@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import secrets
 from collections.abc import Iterator
@@ -9,6 +10,9 @@ from contextlib import contextmanager, suppress
 from typing import BinaryIO
 
 from vangram.errors import OutputError
+
+CHUNK = 1 << 20
+"""Bytes read at a time for a checksum."""
 
 
 def quoted(path: str | os.PathLike[str]) -> str:
@@ -20,6 +24,19 @@ def reason(error: BaseException) -> str:
     """Say what went wrong on one line, without the path that the message already quotes."""
     text = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
     return " ".join(text.split()) or type(error).__name__
+
+
+def sha256_of(handle: BinaryIO) -> str:
+    """Give the SHA-256 of an open file's bytes, in hexadecimal.
+
+    Raises:
+        OSError: it cannot be read to its end.
+    """
+    digest = hashlib.sha256()
+    handle.seek(0)
+    while chunk := handle.read(CHUNK):
+        digest.update(chunk)
+    return digest.hexdigest()
 
 
 @contextmanager

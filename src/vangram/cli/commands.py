@@ -107,10 +107,9 @@ def stylize(
     # The context knows which options were given; those alone change a preset or a file.
     more: dict[str, Any] = {} if before is None else {"init": "before"}
     settings, start = recipe_of(context, None, **more)
-    inputs = {"content": photo, "start": start, "parameters": parameters}
-    inputs |= numbered("style", paintings)
-    inputs |= {"mask": mask, **numbered("style-mask", style_mask or ()), "keep": keep}
-    inputs |= {"before": before, "before-frame": before_frame, "flow": flow}
+    inputs = _by_name(
+        photo, paintings, start, parameters, mask, style_mask, keep, before, before_frame, flow
+    )
     _make(settings, inputs, output, force, preview, timelapse, quiet, save_recipe)
 
 
@@ -203,6 +202,33 @@ def texture(
     _make(settings, inputs, output, force, preview, timelapse, quiet)
 
 
+def _by_name(
+    content: str | None,
+    styles: list[str] | None,
+    start: str | None,
+    parameters: str | None,
+    mask: str | None,
+    style_masks: list[str] | None,
+    keep: str | None,
+    before: str | None,
+    before_frame: str | None,
+    flow: str | None,
+) -> dict[str, str | None]:
+    """What is given, by the names that a record has for it."""
+    return {
+        "content": content,
+        **numbered("style", styles or ()),
+        "start": start,
+        "parameters": parameters,
+        "mask": mask,
+        **numbered("style-mask", style_masks or ()),
+        "keep": keep,
+        "before": before,
+        "before-frame": before_frame,
+        "flow": flow,
+    }
+
+
 def _make(
     recipe: Recipe,
     inputs: Mapping[str, str | None],
@@ -263,10 +289,9 @@ def rerun(
 
     record = recorded(picture)
     target = output or Path(picture).with_stem(f"{Path(picture).stem}-rerun")
-    given = {"content": content, "start": start, "parameters": parameters}
-    given |= {"mask": mask, "keep": keep, **numbered("style", style or ())}
-    given |= numbered("style-mask", style_mask or ())
-    given |= {"before": before, "before-frame": before_frame, "flow": flow}
+    given = _by_name(
+        content, style, start, parameters, mask, style_mask, keep, before, before_frame, flow
+    )
     inputs = find_inputs(record, picture, given)
     _check_unfinished(target, force)
     _check_outputs(target, inputs=(picture, *inputs.values()), force=force)
@@ -318,10 +343,9 @@ def resume(
     _check_timelapse(timelapse)
     with closing(Checkpoints(output)) as checkpoints:
         record = unfinished(checkpoints, output)
-        given = {"content": content, "start": start, "parameters": parameters}
-        given |= {"mask": mask, "keep": keep, **numbered("style", style or ())}
-        given |= numbered("style-mask", style_mask or ())
-        given |= {"before": before, "before-frame": before_frame, "flow": flow}
+        given = _by_name(
+            content, style, start, parameters, mask, style_mask, keep, before, before_frame, flow
+        )
         inputs = find_inputs(record, str(output), given)
         _check_outputs(output, inputs=tuple(inputs.values()), force=True)
         _check_outputs(preview, timelapse, inputs=(str(output), *inputs.values()), force=force)
@@ -422,10 +446,9 @@ def explain(
     from vangram.stylize import Run
 
     record = recorded(picture)
-    given = {"content": content, "start": start, "parameters": parameters}
-    given |= {"mask": mask, "keep": keep, **numbered("style", style or ())}
-    given |= numbered("style-mask", style_mask or ())
-    given |= {"before": before, "before-frame": before_frame, "flow": flow}
+    given = _by_name(
+        content, style, start, parameters, mask, style_mask, keep, before, before_frame, flow
+    )
     inputs = find_inputs(record, picture, given)
     run = Run.of(inputs, record.recipe)
     for change in record.changes(run.record):

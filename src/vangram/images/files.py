@@ -1,6 +1,5 @@
 """Pictures on disk: opened with words a person can act on."""
 
-import hashlib
 import os
 import stat
 from collections.abc import Iterator
@@ -8,10 +7,7 @@ from contextlib import contextmanager
 from typing import BinaryIO
 
 from vangram.errors import PictureError
-from vangram.files import quoted, reason
-
-CHUNK = 1 << 20
-"""Bytes read at a time for a checksum."""
+from vangram.files import quoted, reason, sha256_of
 
 
 @contextmanager
@@ -41,15 +37,6 @@ def opened(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
         ) from None
     with handle:
         yield handle
-
-
-def sha256_of(handle: BinaryIO) -> str:
-    """Give the SHA-256 of a file's bytes, in hexadecimal."""
-    digest = hashlib.sha256()
-    handle.seek(0)
-    while chunk := handle.read(CHUNK):
-        digest.update(chunk)
-    return digest.hexdigest()
 
 
 def file_sha256(path: str | os.PathLike[str]) -> str:

@@ -13,11 +13,11 @@ from PIL.TiffImagePlugin import TiffImageFile
 from torch import Tensor
 
 from vangram.errors import PictureError, ShapeError, SizeError
-from vangram.files import quoted
+from vangram.files import quoted, sha256_of
 from vangram.images.decode import check_deep_profile, decoded, tensors
 from vangram.images.deep import check_numbers, colour_samples, is_deep_colour, size_of
 from vangram.images.exif import exif_of, exif_of_tiff, kept_exif, orientation_of, upright
-from vangram.images.files import opened, sha256_of
+from vangram.images.files import opened
 from vangram.images.headers import header_of, is_tiff, pillow_within, tags_of, undecodable
 from vangram.images.picture import MAX_PIXELS, MIN_SIDE, Picture
 from vangram.images.xmp import unpacked

@@ -7,7 +7,6 @@ beside the file when it is first seen, and compared each time the file is read.
 
 from __future__ import annotations
 
-import hashlib
 import re
 from contextlib import suppress
 from importlib import resources
@@ -17,10 +16,9 @@ import torch
 
 from vangram.errors import NetworkError, OutputError
 from vangram.files import quoted, reason, replacing
+from vangram.files import sha256_of as sha256_of_open
 from vangram.networks.registry import network_named
 
-BLOCK = 2**20
-"""Bytes read at a time."""
 OFFLINE = "--network vgg19-lite works offline"
 
 
@@ -42,11 +40,8 @@ def sha256_of(path: Path) -> str:
     Raises:
         OSError: it cannot be read.
     """
-    digest = hashlib.sha256()
     with open(path, "rb") as handle:
-        while block := handle.read(BLOCK):
-            digest.update(block)
-    return digest.hexdigest()
+        return sha256_of_open(handle)
 
 
 def known_sha256(name: str) -> str:
