@@ -5,9 +5,13 @@ Where a side is odd, the last window is as large as what is there, and so is wha
 
 from __future__ import annotations
 
+from functools import cache
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor
+
+from vangram.networks.compiled import Code, Integer, Kernel, Pointer, innermost, lanes_for, takes
 
 
 def pool(x: Tensor, scale: float | None) -> Tensor:
@@ -17,41 +21,102 @@ def pool(x: Tensor, scale: float | None) -> Tensor:
         x: activations.
         scale: what averages are multiplied by; None for maxima.
     """
-    if scale is None:
+    if scale is not None:
+        return F.avg_pool2d(x, 2, ceil_mode=True, count_include_pad=False) * scale
+    if x.requires_grad or not takes(x):
         return F.max_pool2d(x, 2, ceil_mode=True)
-    return F.avg_pool2d(x, 2, ceil_mode=True, count_include_pad=False) * scale
+    x = innermost(x)
+    batch, channels, height, width = x.shape
+    out = x.new_empty(batch, -(-height // 2), -(-width // 2), channels)
+    kernel = _maxima(x.dtype, lanes_for(channels, x.dtype))
+    for one, into in zip(x, out, strict=True):
+        kernel(into.shape[0] * into.shape[1], one, into, height, width, *one.stride()[1:], channels)
+    return out.permute(0, 3, 1, 2)
 
 
-def pool_traced(x: Tensor, scale: float | None) -> tuple[Tensor, Tensor | None]:
-    """`pool`, and which of each four was the largest, where maxima are taken."""
-    if scale is None:
-        maxima, origin = torch.ops.aten.max_pool2d_with_indices(
-            x, [2, 2], [2, 2], [0, 0], [1, 1], True
-        )
-        return maxima, origin
-    averages = F.avg_pool2d(x, 2, ceil_mode=True, count_include_pad=False)
-    return averages.mul_(scale), None
-
-
-def unpool(gradient: Tensor, x: Tensor, origin: Tensor | None, scale: float | None) -> Tensor:
+def unpool(gradient: Tensor, x: Tensor, scale: float | None) -> Tensor:
     """Gradient of `pool` with respect to `x`, from that with respect to what it gave.
 
-    All of it goes to where the largest was, or an equal part to each that was averaged.
+    All of it goes to the largest, the first one if there are several, or an equal part to each
+    that was averaged.
 
     Args:
         gradient: (B, C, h / 2, w / 2).
         x: what was pooled, (B, C, h, w).
-        origin: what `pool_traced` told.
         scale: as there.
     """
-    spread: Tensor
-    if scale is None:
-        assert origin is not None
+    window, spread = [2, 2], Tensor()
+    if scale is not None:
+        spread = torch.ops.aten.avg_pool2d_backward(
+            gradient, x, window, window, [0, 0], True, False, None
+        )
+        return spread.mul_(scale)
+    if not takes(x):
+        _, origin = torch.ops.aten.max_pool2d_with_indices(x, window, window, [0, 0], [1, 1], True)
         spread = torch.ops.aten.max_pool2d_with_indices_backward(
-            gradient, x, [2, 2], [2, 2], [0, 0], [1, 1], True, origin
+            gradient, x, window, window, [0, 0], [1, 1], True, origin
         )
         return spread
-    spread = torch.ops.aten.avg_pool2d_backward(
-        gradient, x, [2, 2], [2, 2], [0, 0], True, False, None
-    )
-    return spread.mul_(scale)
+    x, gradient = innermost(x), innermost(gradient)
+    batch, channels, height, width = x.shape
+    out = x.new_empty(batch, height, width, channels)
+    kernel = _to_maxima(x.dtype, lanes_for(channels, x.dtype))
+    for one, slope, into in zip(x, gradient, out, strict=True):
+        kernel(
+            slope.shape[1] * slope.shape[2], one, slope, into,
+            height, width, *one.stride()[1:], *slope.stride()[1:], channels,
+        )  # fmt: skip
+    return out.permute(0, 3, 1, 2)
+
+
+@cache
+def _maxima(dtype: torch.dtype, lanes: int) -> Kernel:
+    """The largest of each window."""
+
+    def body(
+        code: Code, window: Integer, x: Pointer, out: Pointer,
+        height: Integer, width: Integer, row: Integer, column: Integer, channels: Integer,
+    ) -> None:  # fmt: skip
+        of = [y * row + z * column for y, z in _positions(window, height, width)]
+        with code.range(channels, step=code.lanes) as c:
+            a, b, d, e = (x[start + c] for start in of)
+            out[window * channels + c] = a.maximum(b).maximum(d.maximum(e))
+
+    return Kernel(body, dtype, lanes)
+
+
+@cache
+def _to_maxima(dtype: torch.dtype, lanes: int) -> Kernel:
+    """A window's gradient to its largest, zero to the others."""
+
+    def body(
+        code: Code, window: Integer, x: Pointer, gradient: Pointer, out: Pointer,
+        height: Integer, width: Integer, row: Integer, column: Integer,
+        gradient_row: Integer, gradient_column: Integer, channels: Integer,
+    ) -> None:  # fmt: skip
+        across = (width + 1) // 2
+        of = window // across * gradient_row + window % across * gradient_column
+        positions = _positions(window, height, width)
+        with code.range(channels, step=code.lanes) as c:
+            values = [x[y * row + z * column + c] for y, z in positions]
+            largest = values[0].maximum(values[1]).maximum(values[2].maximum(values[3]))
+            found, parts = None, []
+            for value in values:
+                here = value.equals(largest)
+                parts.append(gradient[of + c].where(here if found is None else here & ~found))
+                found = here if found is None else found | here
+            # The first last: where a window is cut off, its positions are the same ones.
+            for (y, z), part in reversed(list(zip(positions, parts, strict=True))):
+                out[(y * width + z) * channels + c] = part
+
+    return Kernel(body, dtype, lanes)
+
+
+def _positions(
+    window: Integer, height: Integer, width: Integer
+) -> list[tuple[Integer, Integer]]:
+    """Rows and columns of a window; beyond the edge the last one again."""
+    across = (width + 1) // 2
+    top, left = window // across * 2, window % across * 2
+    rows, columns = [top, (top + 1).minimum(height - 1)], [left, (left + 1).minimum(width - 1)]
+    return [(y, z) for y in rows for z in columns]

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from vangram.networks.feature_network import FeatureNetwork
 from vangram.networks.frozen import winograd_has_room
-from vangram.networks.pooling import pool_traced, unpool
+from vangram.networks.pooling import pool, unpool
 from vangram.networks.topology import block_of, pooled
 from vangram.networks.winograd import OUTPUTS
 from vangram.precision import convolving
@@ -32,8 +32,6 @@ class _Stop:
     name: str
     activation: Tensor
     """After the ReLU."""
-    origin: Tensor | None
-    """Where its input is a pooling's maxima: which of each four was the largest."""
     fast: bool
     """Whether Winograd may be used."""
     frame: Frame
@@ -102,9 +100,9 @@ class Trace:
         frame = slice(0, image.shape[2]), slice(0, image.shape[3])
         x = network.normalised(image).contiguous(memory_format=torch.channels_last)
         for name in network.topology.convolutions:
-            layer, origin, cut = f"relu{name}", None, None
+            layer, cut = f"relu{name}", None
             if pooled(name):
-                x, origin = pool_traced(x, network.topology.scale(block_of(name)))
+                x = pool(x, network.topology.scale(block_of(name)))
                 height, width = -(-height // 2), -(-width // 2)
                 frame = _halved(frame)
                 if self.windows:
@@ -114,7 +112,7 @@ class Trace:
             fast = network.fast and winograd_has_room((height, width))
             x = network.frozen(name).forward(x, fast)
             if keep:
-                self._stops.append(_Stop(name, x, origin, fast, frame, cut))
+                self._stops.append(_Stop(name, x, fast, frame, cut))
             if layer in layers:
                 self.features[layer] = network.head(layer, self._window(layer, x, frame))
             if len(self.features) == len(set(layers)):
@@ -140,7 +138,7 @@ class Trace:
                 gradient = _surrounded(gradient, stop.frame, stop.cut)
             if pooled(stop.name):
                 scale = self.network.topology.scale(block_of(stop.name))
-                gradient = unpool(gradient, self._stops[-1].activation, stop.origin, scale)
+                gradient = unpool(gradient, self._stops[-1].activation, scale)
         assert gradient is not None
         return self.network.normalised_gradient(gradient)
 

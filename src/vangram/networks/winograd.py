@@ -9,11 +9,24 @@ filters are transformed once.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from functools import cache
+from typing import TypeVar
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
+
+from vangram.networks.compiled import (
+    Code,
+    Condition,
+    Integer,
+    Kernel,
+    Pointer,
+    Vector,
+    innermost,
+    lanes_for,
+)
 
 OUTPUTS = 4
 """Of a tile, along either axis."""
@@ -23,7 +36,7 @@ POINTS = INPUTS * INPUTS
 """Products for each tile, input and output channel, where a plain convolution has 144."""
 FEWEST_TILES = 64
 """In one product. Below it oneDNN wants the filters in another order and copies them each time."""
-BLOCK = 8 * 2**20
+BLOCK = 4 * 2**20
 """Bytes of transformed inputs at a time, so that they are still in the cache when multiplied."""
 
 G = (
@@ -35,11 +48,21 @@ G = (
     (0, 0, 1),
 )
 """Of the filters; interpolation at 0, ±1, ±2 and infinity."""
-ALL_ONES = 1
-"""The point 1, whose row of A is all ones: what is added there is added to every output."""
 
-Load = Callable[[slice, Tensor], object]
-"""Copies rows of a picture (H, W, C) to where it is told."""
+T = TypeVar("T", Vector, Tensor)
+
+
+def analysed(d: Sequence[T]) -> list[T]:
+    """Bᵀ d, for six numbers d."""
+    s, t = d[4] - d[2] * 4.0, d[3] - d[1] * 4.0
+    p, q = d[4] - d[2], (d[3] - d[1]) * 2.0
+    return [(d[0] - d[2]) * 4.0 + p, s + t, s - t, p + q, p - q, d[5] - d[3] - q * 2.0]
+
+
+def synthesised(m: Sequence[T]) -> list[T]:
+    """Aᵀ m, for six numbers m."""
+    p, q, r, s = m[1] + m[2], m[1] - m[2], m[3] + m[4], m[3] - m[4]
+    return [m[0] + p + r, q + s * 2.0, p + r * 4.0, m[5] + q + s * 8.0]
 
 
 class Winograd:
@@ -47,86 +70,67 @@ class Winograd:
 
     Args:
         filters: (K, C, 3, 3).
-        bias: (K,), or none.
+        bias: (K,), or none. With a bias goes the ReLU: negative outputs are set to zero.
     """
 
     def __init__(self, filters: Tensor, bias: Tensor | None = None) -> None:
-        self.channels = filters.shape[1]
-        self.outputs = filters.shape[0]
-        self.like = filters.new_empty(0)
+        self.channels, self.outputs = filters.shape[1], filters.shape[0]
+        self.bias = bias
         transformed = _transformed(filters)
-        self.bias: Tensor | None = None
-        if bias is not None:
-            grid = bias.new_zeros(INPUTS, INPUTS, self.outputs)
-            grid[ALL_ONES, ALL_ONES] = bias
-            self.bias = grid.flatten()
         self.packed = _packed(transformed)
         self.filters = transformed if self.packed is None else None  # (36 K, C, 1, 1)
 
     def __call__(
-        self, load: Load, size: tuple[int, int], margin: int, workspace: Workspace,
-        *, reflect: bool = False, relu: bool = False,
-    ) -> Tensor:  # fmt: skip
+        self,
+        x: Tensor,
+        workspace: Workspace,
+        *,
+        margin: int = 1,
+        reflect: bool = False,
+        where: Tensor | None = None,
+    ) -> Tensor:
         """Correlate a picture that lies on `margin` zeros, or its own reflection, on every side.
 
         Args:
-            load: gives the picture's rows.
-            size: (H, W) of the picture.
-            margin: 1 for an output of the same size, 2 for one that is 2 larger.
+            x: (1, C, H, W).
             workspace: where to calculate.
+            margin: 1 for an output of the same size, 2 for one that is 2 larger.
             reflect: a margin of 1 continues the picture by reflection.
-            relu: set negative outputs to zero.
+            where: (1, C, H, W); `x` counts as zero where this is not positive.
 
         Returns:
             (1, K, H + 2 margin − 2, W + 2 margin − 2), channels innermost.
         """
+        C, K, dtype, size = self.channels, self.outputs, x.dtype, x.shape[2:]
+        x, mask = innermost(x), innermost(x if where is None else where)
         height, width = (length + 2 * margin - 2 for length in size)
-        down, across = -(-height // OUTPUTS), -(-width // OUTPUTS)
-        rows = rows_of_tiles(down, across, self.channels, self.like.element_size())
-        C, K = self.channels, self.outputs
-        wide = OUTPUTS * across + 2
-        d, v, products, r, Y, *scratch = workspace.tensors(
-            self.like,
-            (OUTPUTS * rows + 2, wide, C),
-            (INPUTS, rows, wide, C),
-            (max(rows * across, FEWEST_TILES), INPUTS, INPUTS, C),
-            (OUTPUTS, rows, across, INPUTS, K),
-            (rows, OUTPUTS, across, OUTPUTS, K),
-            (2, rows, wide, C),
-            (2, INPUTS, rows, across, C),
-            (4, rows, across, INPUTS, K),
-            (4, OUTPUTS, rows, across, K),
-        )
-        out = self.like.new_empty(1, height, width, K)
-        tile_rows = [d[i : i + OUTPUTS * rows - 3 : OUTPUTS] for i in range(INPUTS)]
-        tile_columns = [v[:, :, j : j + wide - 5 : OUTPUTS] for j in range(INPUTS)]
-        V = products[: rows * across].view(rows, across, INPUTS, INPUTS, C)
-        products[rows * across :] = 0
-        d[:, :margin], d[:, margin + size[1] :] = 0, 0
-        for first in _starts(down, rows):
-            _fill(d, load, size, OUTPUTS * first - margin, margin, reflect)
-            _analyse(tile_rows, v, scratch[0])
-            _analyse(tile_columns, V.permute(3, 2, 0, 1, 4), scratch[1])
-            M = self._multiply(products)[: rows * across].view(rows, across, INPUTS, INPUTS, K)
-            _synthesise(M.unbind(2), r, scratch[2])
-            _synthesise(r.unbind(3), Y.permute(3, 1, 0, 2, 4), scratch[3])
-            if relu:
-                Y.clamp_min_(0)
-            part = out[0, OUTPUTS * first : OUTPUTS * (first + rows)]
-            part.copy_(Y.view(-1, OUTPUTS * across, K)[: len(part), :width])
+        across = -(-width // OUTPUTS)
+        tiles = -(-height // OUTPUTS) * across
+        block = tiles_at_a_time(tiles, C, dtype.itemsize)
+        V = workspace.tensor(x, (max(block, FEWEST_TILES), POINTS * C))
+        V[block:] = 0
+        out = x.new_empty(1, height, width, K)
+        analysis = _analysis(dtype, lanes_for(C, dtype), reflect, where is not None)
+        synthesis = _synthesis(dtype, lanes_for(K, dtype), self.bias is not None)
+        strides = (*x.stride()[2:], *mask.stride()[2:])
+        for first in _starts(tiles, block):
+            analysis(block, x, mask, V, first, across, margin, *size, *strides, C)
+            M = self._multiply(V)
+            bias = M if self.bias is None else self.bias
+            synthesis(block, M, bias, out, first, across, height, width, K)
         return out.permute(0, 3, 1, 2)
 
     def _multiply(self, V: Tensor) -> Tensor:
         """The 36 products of (tiles, C) by (C, K), as a 1×1 convolution in 36 groups."""
-        x = V.view(1, -1, 1, POINTS * self.channels).permute(0, 3, 1, 2)
+        x = V.view(1, len(V), 1, -1).permute(0, 3, 1, 2)
         if self.packed is None:
             assert self.filters is not None
-            product = F.conv2d(x, self.filters, self.bias, groups=POINTS)
+            product = F.conv2d(x, self.filters, groups=POINTS)
         else:
             product = torch.ops.mkldnn._convolution_pointwise(
-                x, self.packed, self.bias, [0, 0], [1, 1], [1, 1], POINTS, "none", [], ""
+                x, self.packed, None, [0, 0], [1, 1], [1, 1], POINTS, "none", [], ""
             )
-        return product[0, :, :, 0].T.view(-1, INPUTS, INPUTS, self.outputs)
+        return product[0, :, :, 0].T.contiguous()
 
 
 class Workspace:
@@ -135,80 +139,110 @@ class Workspace:
     def __init__(self) -> None:
         self.memory: Tensor | None = None
 
-    def tensors(self, like: Tensor, *shapes: tuple[int, ...]) -> list[Tensor]:
-        """Tensors of these shapes, with whatever is in them; good until the next call."""
-        counts = [math.prod(shape) for shape in shapes]
-        total, memory = sum(counts), self.memory
-        if (
-            memory is None
-            or len(memory) < total
-            or (memory.dtype, memory.device) != (like.dtype, like.device)
-        ):
+    def tensor(self, like: Tensor, shape: tuple[int, ...]) -> Tensor:
+        """A tensor of this shape, with whatever is in it; good until the next call."""
+        total, memory = math.prod(shape), self.memory
+        if memory is None or len(memory) < total or memory.dtype != like.dtype:
             self.memory = None  # so that the old and the new are never there together
             self.memory = memory = like.new_empty(total)
-        parts = torch.split(memory[:total], counts)
-        return [part.view(shape) for part, shape in zip(parts, shapes, strict=True)]
+        return memory[:total].view(shape)
 
 
-def rows_of_tiles(down: int, across: int, channels: int, itemsize: int) -> int:
-    """Rows of tiles to transform at a time: within `BLOCK`, not too few, and all blocks alike."""
-    row = across * POINTS * channels * itemsize
-    rows = max(BLOCK // row, -(-FEWEST_TILES // across), 1)
-    return -(-down // -(-down // rows))
+def tiles_at_a_time(tiles: int, channels: int, itemsize: int) -> int:
+    """Tiles to transform at a time: within `BLOCK`, not too few, and all blocks alike."""
+    most = max(BLOCK // (POINTS * channels * itemsize), FEWEST_TILES)
+    return -(-tiles // -(-tiles // most))
 
 
-def _starts(down: int, rows: int) -> list[int]:
-    """First rows of blocks that cover all; the last may overlap the one before it."""
-    return [min(first, down - rows) for first in range(0, down, rows)]
+def _starts(tiles: int, block: int) -> Iterator[int]:
+    """First tiles of blocks that cover all; the last may overlap the one before it."""
+    return (min(first, tiles - block) for first in range(0, tiles, block))
 
 
-def _fill(
-    d: Tensor, load: Load, size: tuple[int, int], first: int, margin: int, reflect: bool
-) -> None:
-    """Rows of the picture from `first` on, inside the margins that `d` has left and right."""
-    height, width = size
-    rows = slice(max(first, 0), min(first + len(d), height))
-    d[: rows.start - first].zero_()
-    d[rows.stop - first :].zero_()
-    load(rows, d[rows.start - first : rows.stop - first, margin : margin + width])
+@cache
+def _analysis(dtype: torch.dtype, lanes: int, reflect: bool, masked: bool) -> Kernel:
+    """Bᵀ d B of tiles of the picture, (tiles, 6, 6, C)."""
+
+    def body(
+        code: Code, tile: Integer, x: Pointer, mask: Pointer, V: Pointer,
+        first: Integer, across: Integer, margin: Integer, height: Integer, width: Integer,
+        row: Integer, column: Integer, mask_row: Integer, mask_column: Integer, channels: Integer,
+    ) -> None:  # fmt: skip
+        to = tile * channels * POINTS
+        top = (first + tile) // across * OUTPUTS - margin
+        left = (first + tile) % across * OUTPUTS - margin
+        rows = [_placed(top + i, height, reflect) for i in range(INPUTS)]
+        columns = [_placed(left + j, width, reflect) for j in range(INPUTS)]
+
+        def transform(border: bool) -> None:
+            def load(i: int, j: int, c: Integer) -> Vector:
+                (y, above), (z, beside) = rows[i], columns[j]
+                if not border:
+                    y, z = top + i, left + j
+                d = x[y * row + z * column + c]
+                if masked:
+                    d = d.where(mask[y * mask_row + z * mask_column + c] > 0.0)
+                return d.where(above & beside) if border and not reflect else d
+
+            with code.range(channels, step=code.lanes) as c:
+                v = [analysed([load(i, j, c) for i in range(INPUTS)]) for j in range(INPUTS)]
+                for i in range(INPUTS):
+                    for j, value in enumerate(analysed([v[j][i] for j in range(INPUTS)])):
+                        V[to + channels * (INPUTS * i + j) + c] = value
+
+        inside = (top >= 0) & (left >= 0) & (top + INPUTS <= height) & (left + INPUTS <= width)
+        with code.when(inside):
+            transform(border=False)
+        with code.when(~inside):
+            transform(border=True)
+
+    return Kernel(body, dtype, lanes)
+
+
+def _placed(index: Integer, length: Integer, reflect: bool) -> tuple[Integer, Condition]:
+    """Where the picture has an index beyond its edge, and whether it does."""
+    there = (index >= 0) & (index < length)
     if reflect:
-        d[:, 0], d[:, width + 1] = d[:, 2], d[:, width - 1]
-        if first < 0:
-            d[0] = d[2]
-        if first + len(d) > height:
-            d[height - first] = d[height - first - 2]
+        index = index.maximum(index * -1)
+        index = index.minimum((length - 1) * 2 - index)
+    return index.maximum(0).minimum(length - 1), there
 
 
-def _analyse(d: Sequence[Tensor], v: Sequence[Tensor] | Tensor, scratch: Tensor) -> None:
-    """Bᵀ d, for six tensors d, in twelve passes."""
-    s, t = scratch
-    torch.sub(d[4], d[2], alpha=4, out=s)
-    torch.sub(d[3], d[1], alpha=4, out=t)
-    torch.add(s, t, out=v[1])
-    torch.sub(s, t, out=v[2])
-    torch.sub(d[4], d[2], out=s)
-    torch.sub(d[3], d[1], out=t)
-    torch.add(s, t, alpha=2, out=v[3])
-    torch.sub(s, t, alpha=2, out=v[4])
-    torch.sub(d[0], d[2], out=v[0])
-    torch.add(s, v[0], alpha=4, out=v[0])
-    torch.sub(d[5], d[3], out=v[5])
-    torch.sub(v[5], t, alpha=4, out=v[5])
+@cache
+def _synthesis(dtype: torch.dtype, lanes: int, activated: bool) -> Kernel:
+    """Aᵀ m A of tiles, of which the picture takes what lies inside; with the bias and the ReLU."""
 
+    def body(
+        code: Code, tile: Integer, M: Pointer, bias: Pointer, out: Pointer,
+        first: Integer, across: Integer, height: Integer, width: Integer, channels: Integer,
+    ) -> None:  # fmt: skip
+        of = tile * channels * POINTS
+        top = (first + tile) // across * OUTPUTS
+        left = (first + tile) % across * OUTPUTS
 
-def _synthesise(m: Sequence[Tensor], y: Sequence[Tensor] | Tensor, scratch: Tensor) -> None:
-    """Aᵀ m, for six tensors m, in ten passes."""
-    p, q, r, s = scratch
-    torch.add(m[1], m[2], out=p)
-    torch.sub(m[1], m[2], out=q)
-    torch.add(m[3], m[4], out=r)
-    torch.sub(m[3], m[4], out=s)
-    torch.add(m[0], p, out=y[0])
-    torch.add(y[0], r, out=y[0])
-    torch.add(q, s, alpha=2, out=y[1])
-    torch.add(p, r, alpha=4, out=y[2])
-    torch.add(m[5], q, out=y[3])
-    torch.add(y[3], s, alpha=8, out=y[3])
+        def transform(border: bool) -> None:
+            with code.range(channels, step=code.lanes) as c:
+                m = [[M[of + channels * (INPUTS * i + j) + c] for i in range(INPUTS)]
+                     for j in range(INPUTS)]  # fmt: skip
+                r = [synthesised(column) for column in m]
+                for i in range(OUTPUTS):
+                    for j, value in enumerate(synthesised([column[i] for column in r])):
+                        if activated:
+                            value = (value + bias[c]).maximum(0.0)
+                        to = ((top + i) * width + left + j) * channels + c
+                        if border:
+                            with code.when((top + i < height) & (left + j < width)):
+                                out[to] = value
+                        else:
+                            out[to] = value
+
+        inside = (top + OUTPUTS <= height) & (left + OUTPUTS <= width)
+        with code.when(inside):
+            transform(border=False)
+        with code.when(~inside):
+            transform(border=True)
+
+    return Kernel(body, dtype, lanes)
 
 
 def _transformed(filters: Tensor) -> Tensor:
