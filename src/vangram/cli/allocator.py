@@ -22,4 +22,4 @@ def keep_freed_memory() -> None:
     except (OSError, AttributeError):  # another C library
         return
     mallopt(M_MMAP_MAX, 0)
-    mallopt(M_TRIM_THRESHOLD, 2**31 - 1)
+    mallopt(M_TRIM_THRESHOLD, -1)  # never

@@ -76,12 +76,12 @@ def moments(features: Tensor, *, sums: bool, weights: Tensor | None = None) -> M
     Raises:
         ShapeError: `features` has not three dimensions.
     """
-    flat = _flat(features)
+    channels = _channels(features)
     counted = features if weights is None else features * weights
     if not _convolution_is_faster(features):
-        flat_counted = counted.flatten(1)
-        return Moments(flat_counted @ flat.mT, flat_counted.sum(1) if sums else None)
-    x, channels = _batched(features), len(flat)
+        flat = counted.flatten(1)
+        return Moments(flat @ features.flatten(1).mT, flat.sum(1) if sums else None)
+    x = _batched(features)
     y = x if weights is None else _batched(counted)
     filters = x.new_empty(channels, channels, 1, 1)
     bias = [channels] if sums else None
@@ -109,13 +109,13 @@ def moments_grad(features: Tensor, slope: Slope, weights: Tensor | None = None) 
     Raises:
         ShapeError: the channel counts differ.
     """
-    flat, factor = _flat(features), slope.products
-    if len(flat) != len(factor):
-        raise ShapeError(f"style: {len(flat)} channels of features, {len(factor)} of residual")
+    channels, factor = _channels(features), slope.products
+    if channels != len(factor):
+        raise ShapeError(f"style: {channels} channels of features, {len(factor)} of residual")
     if _convolution_is_faster(features):
         gradient = F.conv2d(_batched(features), factor[:, :, None, None], slope.sums)[0]
     else:
-        product = flat.mT @ factor  # symmetric, so it may stand on the right
+        product = features.flatten(1).mT @ factor  # symmetric, so it may stand on the right
         if slope.sums is not None:
             product += slope.sums
         gradient = product.mT.view(features.shape)
@@ -136,7 +136,7 @@ def _batched(features: Tensor) -> Tensor:
     return features.movedim(0, 2).contiguous()[None].movedim(3, 1)
 
 
-def _flat(features: Tensor) -> Tensor:
+def _channels(features: Tensor) -> int:
     if features.dim() != 3:
         raise ShapeError(f"style: features need (C, h, w), not {tuple(features.shape)}")
-    return features.flatten(1)
+    return features.shape[0]
