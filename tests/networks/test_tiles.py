@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 import torch
 from hypothesis import given
@@ -10,6 +12,7 @@ from torch import Tensor
 
 from tests.support import NARROW_VGG19, he_initialised
 from vangram.networks import Trace
+from vangram.networks.frames import frames, size_of
 from vangram.networks.frozen import FrozenConvolution
 from vangram.networks.registry import VGG19
 from vangram.networks.tiles import grid
@@ -40,26 +43,47 @@ def test_padded_tile_is_the_core_and_its_halo_within_the_picture(
             assert padded.stop == min(length, part.stop + 80)
 
 
-def test_deep_layers_are_computed_for_what_the_core_sees_of_them_and_no_more(
-    monkeypatch: pytest.MonkeyPatch,
+@given(
+    height=st.integers(16, 400), width=st.integers(16, 400), core=st.integers(16, 200),
+    deepest=st.sampled_from(["relu2_1", "relu4_2", "relu5_1"]),
+)  # fmt: skip
+def test_convolutions_are_computed_for_what_cores_see_of_them_and_little_more(
+    height: int, width: int, core: int, deepest: str
 ) -> None:
+    layers = ("relu1_1", deepest)
+    used = VGG19.up_to(layers).convolutions
+    for tile in grid((height, width), core, VGG19, layers):
+        size = size_of(tile.padded)
+        windows = tile.inside(layers, VGG19)
+        for name, computed in frames(VGG19, size, layers, windows).items():
+            stride = VGG19.stride(f"relu{name}")
+            behind = used[used.index(name) + 1 :]
+            reach = sum(VGG19.stride(f"relu{other}") for other in behind)
+            for part, counted, length in zip(computed, windows[deepest], size, strict=True):
+                first = counted.start * VGG19.stride(deepest) - reach
+                last = min(counted.stop * VGG19.stride(deepest) + reach, length)
+                assert part.start * stride <= max(first, 0)
+                assert part.stop * stride >= last
+                slack = 8 * VGG19.stride(deepest)  # of Winograd's tiles and of pooling
+                assert part.start * stride >= first - slack
+                assert part.stop * stride <= last + slack
+
+
+def test_traces_compute_these_positions(monkeypatch: pytest.MonkeyPatch) -> None:
     network = he_initialised(NARROW_VGG19)
     layers, size = ["relu1_1", "relu5_1"], (320, 320)
     tile = next(t for t in grid(size, 64, network.topology, layers) if t.padded[0].start > 0)
-    computed: list[int] = []  # positions along an axis, one convolution after the other
+    computed: list[tuple[int, int]] = []
     forward = FrozenConvolution.forward
 
-    def spied(self: FrozenConvolution, x: Tensor, fast: bool) -> Tensor:
-        y = forward(self, x, fast)
-        computed.append(y.shape[2])
+    def spied(self: FrozenConvolution, *given: Any) -> Tensor:
+        y = forward(self, *given)
+        computed.append((y.shape[2], y.shape[3]))
         return y
 
     monkeypatch.setattr(FrozenConvolution, "forward", spied)
     inside = tile.inside(layers, network.topology)
     part = tile.cut(torch.rand(1, 3, *size, dtype=torch.float64))
     Trace(network, part, layers, inside, whole=size)
-    padded = tile.padded[0].stop - tile.padded[0].start
-    assert computed[0] == padded
-    # The last block's convolution sees one position around the core's, aligned to four.
-    core = inside["relu5_1"][0].stop - inside["relu5_1"][0].start
-    assert core + 2 <= computed[-1] <= core + 8 < padded // 16
+    wanted = frames(network.topology, size_of(tile.padded), layers, inside)
+    assert computed == [size_of(frame) for frame in wanted.values()]

@@ -10,7 +10,14 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from vangram.networks.compiled import AVAILABLE
-from vangram.networks.winograd import FEWEST_TILES, OUTPUTS, Winograd, Workspace, onednn_takes
+from vangram.networks.winograd import (
+    FEWEST_TILES,
+    OUTPUTS,
+    Window,
+    Winograd,
+    Workspace,
+    onednn_takes,
+)
 
 
 class FrozenConvolution:
@@ -30,28 +37,66 @@ class FrozenConvolution:
         self.reflect = reflect
         self.workspace = workspace
 
-    def forward(self, x: Tensor, fast: bool) -> Tensor:
-        """ReLU(w ∗ x + b) for (1, C, h, w): (1, K, h, w); `fast` where Winograd may be used."""
-        if fast and winograd_is_faster(self.filters):
-            return self._forward(x, self.workspace, reflect=self.reflect)
-        if self.reflect:
-            x = F.pad(x, (1, 1, 1, 1), mode="reflect")
-        return F.conv2d(x, self.filters, self.bias, padding=0 if self.reflect else 1).relu_()
-
-    def backward(self, slope: Tensor, y: Tensor, fast: bool) -> Tensor:
-        """Gradient with respect to x, from that with respect to y = `forward(x)`.
+    def forward(self, x: Tensor, fast: bool, window: Window | None = None) -> Tensor:
+        """ReLU(w ∗ x + b) for (1, C, h, w): (1, K, h, w), or the part that is wanted.
 
         Args:
-            slope: (1, K, h, w); it may be overwritten.
+            x: the picture.
+            fast: where Winograd may be used.
+            window: rows and columns of the output; all, if none.
+        """
+        window = window or _all_of(x)
+        if fast and winograd_is_faster(self.filters):
+            return self._forward(x, self.workspace, window=window, reflect=self.reflect)
+        if not self.reflect and window == _all_of(x):
+            return F.conv2d(x, self.filters, self.bias, padding=1).relu_()
+        seen, beyond = [], []
+        for part, length in zip(window, x.shape[2:], strict=True):
+            first, last = part.start - 1, part.stop + 1
+            seen.append(slice(max(first, 0), min(last, length)))
+            beyond.append((max(-first, 0), max(last - length, 0)))
+        x = F.pad(
+            x[:, :, seen[0], seen[1]],
+            (*beyond[1], *beyond[0]),
+            mode="reflect" if self.reflect else "constant",
+        )
+        return F.conv2d(x, self.filters, self.bias).relu_()
+
+    def backward(
+        self,
+        slope: Tensor,
+        y: Tensor,
+        fast: bool,
+        window: Window | None = None,
+        size: tuple[int, int] | None = None,
+    ) -> Tensor:
+        """Gradient with respect to x, from that with respect to y = `forward(x, fast, window)`.
+
+        Args:
+            slope: like `y`; it may be overwritten.
             y: what `forward` gave.
             fast: as there.
+            window: as there.
+            size: (h, w) of x; that of `y`, if none.
         """
-        margin = 2 if self.reflect else 1
+        rows, columns = window or _all_of(y)
+        height, width = size or (y.shape[2], y.shape[3])
+        margin = 1 if self.reflect else 0
+        wanted = (  # of the gradient, counted from where `slope` begins
+            slice(-margin - rows.start, height + margin - rows.start),
+            slice(-margin - columns.start, width + margin - columns.start),
+        )
         if fast and winograd_is_faster(self._turned):
-            x = self._backward(slope, self.workspace, margin=margin, where=y)
+            x = self._backward(slope, self.workspace, window=wanted, where=y)
+        elif wanted == _all_of(y):
+            x = F.conv2d(relu_gradient(slope, y, slope), self._turned, padding=1)
         else:
-            slope = relu_gradient(slope, y, slope)
-            x = F.conv2d(slope, self._turned, padding=margin)
+            x = F.conv2d(relu_gradient(slope, y, slope), self._turned, padding=2)
+            above, left = (-1 - part.start for part in wanted)
+            below, right = (
+                part.stop - length - 1 for part, length in zip(wanted, y.shape[2:], strict=True)
+            )
+            x = F.pad(x, (left, right, above, below))
         return _folded(x) if self.reflect else x
 
     @cached_property
@@ -83,6 +128,10 @@ def winograd_has_room(size: tuple[int, int]) -> bool:
     """Whether a layer of (h, w) positions is large enough for it."""
     tiles = math.prod(-(-length // OUTPUTS) for length in size)
     return 2 * tiles >= FEWEST_TILES
+
+
+def _all_of(x: Tensor) -> Window:
+    return slice(0, x.shape[2]), slice(0, x.shape[3])
 
 
 def relu_gradient(slope: Tensor, y: Tensor, into: Tensor) -> Tensor:

@@ -49,6 +49,8 @@ G = (
 )
 """Of the filters; interpolation at 0, ±1, ±2 and infinity."""
 
+Window = tuple[slice, slice]
+"""Rows and columns."""
 T = TypeVar("T", Vector, Tensor)
 
 
@@ -85,25 +87,28 @@ class Winograd:
         x: Tensor,
         workspace: Workspace,
         *,
-        margin: int = 1,
+        window: Window | None = None,
         reflect: bool = False,
         where: Tensor | None = None,
     ) -> Tensor:
-        """Correlate a picture that lies on `margin` zeros, or its own reflection, on every side.
+        """Correlate a picture that goes on beyond its edge by zeros, or by reflection.
 
         Args:
             x: (1, C, H, W).
             workspace: where to calculate.
-            margin: 1 for an output of the same size, 2 for one that is 2 larger.
-            reflect: a margin of 1 continues the picture by reflection.
+            window: rows and columns of the output, which may lie beyond the picture's; the
+                picture's own, if none.
+            reflect: for a window within the picture: what it sees around it is reflected.
             where: (1, C, H, W); `x` counts as zero where this is not positive.
 
         Returns:
-            (1, K, H + 2 margin − 2, W + 2 margin − 2), channels innermost.
+            (1, K, h, w) of the window, channels innermost.
         """
         C, K, dtype, size = self.channels, self.outputs, x.dtype, x.shape[2:]
         x, mask = innermost(x), innermost(x if where is None else where)
-        height, width = (length + 2 * margin - 2 for length in size)
+        window = window or (slice(0, size[0]), slice(0, size[1]))
+        height, width = (part.stop - part.start for part in window)
+        corner = (part.start - 1 for part in window)  # of what the first tile sees
         across = -(-width // OUTPUTS)
         tiles = -(-height // OUTPUTS) * across
         block = tiles_at_a_time(tiles, C, dtype.itemsize)
@@ -112,9 +117,9 @@ class Winograd:
         out = x.new_empty(1, height, width, K)
         analysis = _analysis(dtype, lanes_for(C, dtype), reflect, where is not None)
         synthesis = _synthesis(dtype, lanes_for(K, dtype), self.bias is not None)
-        strides = (*x.stride()[2:], *mask.stride()[2:])
+        picture = (*corner, *size, *x.stride()[2:], *mask.stride()[2:], C)
         for first in _starts(tiles, block):
-            analysis(block, x, mask, V, first, across, margin, *size, *strides, C)
+            analysis(block, x, mask, V, first, across, *picture)
             M = self._multiply(V)
             bias = M if self.bias is None else self.bias
             synthesis(block, M, bias, out, first, across, height, width, K)
@@ -165,24 +170,24 @@ def _analysis(dtype: torch.dtype, lanes: int, reflect: bool, masked: bool) -> Ke
 
     def body(
         code: Code, tile: Integer, x: Pointer, mask: Pointer, V: Pointer,
-        first: Integer, across: Integer, margin: Integer, height: Integer, width: Integer,
-        row: Integer, column: Integer, mask_row: Integer, mask_column: Integer, channels: Integer,
+        first: Integer, across: Integer, above: Integer, beside: Integer,
+        height: Integer, width: Integer, row: Integer, column: Integer, mask_row: Integer, mask_column: Integer, channels: Integer,
     ) -> None:  # fmt: skip
         to = tile * channels * POINTS
-        top = (first + tile) // across * OUTPUTS - margin
-        left = (first + tile) % across * OUTPUTS - margin
+        top = (first + tile) // across * OUTPUTS + above
+        left = (first + tile) % across * OUTPUTS + beside
         rows = [_placed(top + i, height, reflect) for i in range(INPUTS)]
         columns = [_placed(left + j, width, reflect) for j in range(INPUTS)]
 
         def transform(border: bool) -> None:
             def load(i: int, j: int, c: Integer) -> Vector:
-                (y, above), (z, beside) = rows[i], columns[j]
+                (y, row_there), (z, column_there) = rows[i], columns[j]
                 if not border:
                     y, z = top + i, left + j
                 d = x[y * row + z * column + c]
                 if masked:
                     d = d.where(mask[y * mask_row + z * mask_column + c] > 0.0)
-                return d.where(above & beside) if border and not reflect else d
+                return d.where(row_there & column_there) if border and not reflect else d
 
             with code.range(channels, step=code.lanes) as c:
                 v = [analysed([load(i, j, c) for i in range(INPUTS)]) for j in range(INPUTS)]
