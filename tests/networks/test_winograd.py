@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from tests.support import NARROW_VGG19, batched, he_initialised, relative_error
-from vangram.networks import FeatureNetwork, Trace, frozen, winograd
+from vangram.networks import FeatureNetwork, Trace, compiled, frozen, winograd
 from vangram.networks.frozen import FrozenConvolution
 from vangram.networks.winograd import Winograd, Workspace
 
@@ -73,14 +73,14 @@ def test_plain_way_and_its_gradient_equal_autograd(reflect: bool) -> None:
 def test_winograd_in_float32_has_float32s_accuracy(channels: int, outputs: int) -> None:
     conv, x = layer(channels, outputs, torch.float32), noise(1, channels, 37, 50).float()
     conv.weight.mul_(channels**-0.5)
-    assert frozen.winograd_is_faster(conv.weight) == winograd.onednn_takes(conv.weight)
+    assert frozen.winograd_is_faster(conv.weight) == compiled.takes(conv.weight)
     fast = FrozenConvolution(conv, False, Workspace())
     assert relative_error(fast.forward(x, True), plain(conv, x, False)) < SINGLE
 
 
 def test_blocks_of_rows_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     conv, x = layer(6, 4), noise(1, 6, 61, 18)
-    monkeypatch.setattr(winograd, "FEWEST_TILES", 4)
+    monkeypatch.setattr(winograd, "MANY_TILES", 4)
     results = []
     for block in (1, 40_000, 2**30):  # bytes: four tiles at a time, a few more, all
         monkeypatch.setattr(winograd, "BLOCK", block)

@@ -33,11 +33,32 @@ except ImportError:  # where there is none for this Python yet
 else:
     AVAILABLE = True
 
-WIDEST = 64
-"""Bytes of a vector: what AVX-512 takes at once, and others in two or four."""
-
+LINE = 64
+"""Bytes that a cache reads at once."""
 Body = Callable[..., None]
 """What a kernel does to one item: (code, item, pointers and integers ...)."""
+
+
+@dataclass(frozen=True)
+class Processor:
+    """What this machine's processor can hold."""
+
+    vector: int
+    """Bytes of a vector."""
+    registers: int
+    """Vectors at once."""
+
+    @classmethod
+    @cache
+    def here(cls) -> Processor:
+        """Of this machine."""
+        features = binding.get_host_cpu_features()
+        if features.get("avx512f"):
+            return cls(vector=64, registers=32)
+        if features.get("avx2"):
+            return cls(vector=32, registers=16)
+        arm = binding.get_process_triple().startswith(("aarch64", "arm64"))
+        return cls(vector=16, registers=32 if arm else 16)
 
 
 def takes(x: Tensor) -> bool:
@@ -51,8 +72,8 @@ def innermost(x: Tensor) -> Tensor:
 
 
 def lanes_for(channels: int, dtype: torch.dtype) -> int:
-    """Channels that a vector can hold: the largest power of two that divides their number."""
-    lanes = WIDEST // dtype.itemsize
+    """Channels that a vector holds here: a power of two that divides their number."""
+    lanes = Processor.here().vector // dtype.itemsize
     while channels % lanes:
         lanes //= 2
     return lanes
@@ -231,6 +252,16 @@ class Pointer:
         stored = self.code.builder.store(value.ir, self._at(offset))
         stored.align = self.code.itemsize
 
+    def spread(self, offset: Integer) -> Vector:
+        """One number in all places of a vector."""
+        builder, numbers = self.code.builder, self.code.numbers
+        loaded = builder.load(builder.gep(self.ir, [offset.ir]))
+        loaded.align = self.code.itemsize
+        first, nothing = ir.Constant(ir.IntType(32), 0), ir.Constant(numbers, ir.Undefined)
+        places = ir.Constant(ir.VectorType(ir.IntType(32), self.code.lanes), [0] * self.code.lanes)
+        one = builder.insert_element(nothing, loaded, first)
+        return Vector(self.code, builder.shuffle_vector(one, nothing, places))
+
     def _at(self, offset: Integer) -> Any:
         builder = self.code.builder
         at = builder.gep(self.ir, [offset.ir])
@@ -276,6 +307,26 @@ class Code:
         index.add_incoming((Integer(self, index) + step).ir, builder.block)
         builder.branch(head)
         builder.position_at_end(after)
+
+    def fold(
+        self, times: Integer, count: int, step: Callable[[Integer, list[Vector]], list[Vector]]
+    ) -> list[Vector]:
+        """Vectors that are zero at first, and that `step` makes new ones of, at least once."""
+        builder, before = self.builder, self.builder.block
+        inside, after = (builder.append_basic_block() for _ in range(2))
+        builder.branch(inside)
+        builder.position_at_end(inside)
+        index = builder.phi(ir.IntType(64))
+        carried = [builder.phi(self.numbers) for _ in range(count)]
+        for value, start in ((index, self.integer(0)), *((v, self.vector(0.0)) for v in carried)):
+            value.add_incoming(start.ir, before)
+        results = step(Integer(self, index), [Vector(self, value) for value in carried])
+        following = Integer(self, index) + 1
+        for value, result in ((index, following), *zip(carried, results, strict=True)):
+            value.add_incoming(result.ir, builder.block)
+        builder.cbranch((following < times).ir, inside, after)
+        builder.position_at_end(after)
+        return results
 
     @contextmanager
     def when(self, condition: Condition) -> Iterator[None]:

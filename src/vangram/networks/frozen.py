@@ -9,15 +9,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from vangram.networks.compiled import AVAILABLE
-from vangram.networks.winograd import (
-    FEWEST_TILES,
-    OUTPUTS,
-    Window,
-    Winograd,
-    Workspace,
-    onednn_takes,
-)
+from vangram.networks.compiled import takes
+from vangram.networks.winograd import OUTPUTS, Window, Winograd, Workspace
+
+FEWEST_TILES = 16
+"""Of Winograd's; for fewer its filters, four times as large, take too long to read."""
 
 
 class FrozenConvolution:
@@ -121,13 +117,12 @@ def winograd_is_faster(filters: Tensor) -> bool:
     choice in their libraries.
     """
     outputs, channels = filters.shape[:2]
-    return AVAILABLE and onednn_takes(filters) and channels > 16 and outputs >= 16
+    return takes(filters) and filters.dtype == torch.float32 and channels > 16 and outputs >= 16
 
 
 def winograd_has_room(size: tuple[int, int]) -> bool:
     """Whether a layer of (h, w) positions is large enough for it."""
-    tiles = math.prod(-(-length // OUTPUTS) for length in size)
-    return 2 * tiles >= FEWEST_TILES
+    return math.prod(-(-length // OUTPUTS) for length in size) >= FEWEST_TILES
 
 
 def _all_of(x: Tensor) -> Window:

@@ -10,19 +10,20 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Sequence
-from functools import cache
+from functools import cache, partial
 from typing import TypeVar
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from vangram.networks.compiled import (
+    LINE,
     Code,
     Condition,
     Integer,
     Kernel,
     Pointer,
+    Processor,
     Vector,
     innermost,
     lanes_for,
@@ -34,10 +35,10 @@ INPUTS = OUTPUTS + 2
 """That a tile's outputs see."""
 POINTS = INPUTS * INPUTS
 """Products for each tile, input and output channel, where a plain convolution has 144."""
-FEWEST_TILES = 64
-"""In one product. Below it oneDNN wants the filters in another order and copies them each time."""
 BLOCK = 4 * 2**20
 """Bytes of transformed inputs at a time, so that they are still in the cache when multiplied."""
+MANY_TILES = 192
+"""At a time, whatever they take: for each time the filters are read anew, 37 MB for 512 channels."""
 
 G = (
     (1 / 4, 0, 0),
@@ -71,16 +72,20 @@ class Winograd:
     """A 3×3 correlation of stride 1 with fixed filters.
 
     Args:
-        filters: (K, C, 3, 3).
+        filters: (K, C, 3, 3), on the CPU.
         bias: (K,), or none. With a bias goes the ReLU: negative outputs are set to zero.
     """
 
     def __init__(self, filters: Tensor, bias: Tensor | None = None) -> None:
-        self.channels, self.outputs = filters.shape[1], filters.shape[0]
+        K, C, dtype = filters.shape[0], filters.shape[1], filters.dtype
         self.bias = bias
-        transformed = _transformed(filters)
-        self.packed = _packed(transformed)
-        self.filters = transformed if self.packed is None else None  # (36 K, C, 1, 1)
+        lanes = lanes_for(K, dtype)
+        self.analysis = partial(_analysis, dtype, lanes_for(C, dtype))
+        self.synthesis = _synthesis(dtype, lanes, bias is not None)
+        self.rows, across = _register_block(K // lanes)
+        self.product = _product(dtype, lanes, self.rows, across)
+        panels = _transformed(filters).view(POINTS, C, -1, across * lanes)
+        self.filters = panels.transpose(1, 2).contiguous()  # (36, panels, C, panel's width)
 
     def __call__(
         self,
@@ -104,38 +109,32 @@ class Winograd:
         Returns:
             (1, K, h, w) of the window, channels innermost.
         """
-        C, K, dtype, size = self.channels, self.outputs, x.dtype, x.shape[2:]
+        size = x.shape[2:]
         x, mask = innermost(x), innermost(x if where is None else where)
         window = window or (slice(0, size[0]), slice(0, size[1]))
         height, width = (part.stop - part.start for part in window)
-        corner = (part.start - 1 for part in window)  # of what the first tile sees
         across = -(-width // OUTPUTS)
         tiles = -(-height // OUTPUTS) * across
-        block = tiles_at_a_time(tiles, C, dtype.itemsize)
-        V = workspace.tensor(x, (max(block, FEWEST_TILES), POINTS * C))
-        V[block:] = 0
+        _, panels, C, wide = self.filters.shape
+        K, block = panels * wide, tiles_at_a_time(tiles, C, x.dtype.itemsize)
+        groups = -(-block // self.rows)
+        row = C + LINE // x.dtype.itemsize  # so that rows do not compete for places in the cache
+        V, M = workspace.tensors(
+            x, (POINTS, groups * self.rows, row), (groups * self.rows, POINTS, K)
+        )
+        V[:, block:] = 0
         out = x.new_empty(1, height, width, K)
-        analysis = _analysis(dtype, lanes_for(C, dtype), reflect, where is not None)
-        synthesis = _synthesis(dtype, lanes_for(K, dtype), self.bias is not None)
-        picture = (*corner, *size, *x.stride()[2:], *mask.stride()[2:], C)
+        bias = out if self.bias is None else self.bias
+        analysis = self.analysis(reflect, where is not None)
+        corner = (part.start - 1 for part in window)  # of what the first tile sees
+        picture = (*corner, *size, *x.stride()[2:], *mask.stride()[2:])
         for first in _starts(tiles, block):
-            analysis(block, x, mask, V, first, across, *picture)
-            M = self._multiply(V)
-            bias = M if self.bias is None else self.bias
-            synthesis(block, M, bias, out, first, across, height, width, K)
-        return out.permute(0, 3, 1, 2)
-
-    def _multiply(self, V: Tensor) -> Tensor:
-        """The 36 products of (tiles, C) by (C, K), as a 1×1 convolution in 36 groups."""
-        x = V.view(1, len(V), 1, -1).permute(0, 3, 1, 2)
-        if self.packed is None:
-            assert self.filters is not None
-            product = F.conv2d(x, self.filters, groups=POINTS)
-        else:
-            product = torch.ops.mkldnn._convolution_pointwise(
-                x, self.packed, None, [0, 0], [1, 1], [1, 1], POINTS, "none", [], ""
+            analysis(block, x, mask, V, first, across, *picture, C, V.stride(0), row)
+            self.product(
+                POINTS * panels, V, self.filters, M, groups, panels, C, V.stride(0), row, K
             )
-        return product[0, :, :, 0].T.contiguous()
+            self.synthesis(block, M, bias, out, first, across, height, width, K)
+        return out.permute(0, 3, 1, 2)
 
 
 class Workspace:
@@ -144,18 +143,20 @@ class Workspace:
     def __init__(self) -> None:
         self.memory: Tensor | None = None
 
-    def tensor(self, like: Tensor, shape: tuple[int, ...]) -> Tensor:
-        """A tensor of this shape, with whatever is in it; good until the next call."""
-        total, memory = math.prod(shape), self.memory
+    def tensors(self, like: Tensor, *shapes: tuple[int, ...]) -> list[Tensor]:
+        """Tensors of these shapes, with whatever is in them; good until the next call."""
+        counts = [math.prod(shape) for shape in shapes]
+        total, memory = sum(counts), self.memory
         if memory is None or len(memory) < total or memory.dtype != like.dtype:
             self.memory = None  # so that the old and the new are never there together
             self.memory = memory = like.new_empty(total)
-        return memory[:total].view(shape)
+        parts = torch.split(memory[:total], counts)
+        return [part.view(shape) for part, shape in zip(parts, shapes, strict=True)]
 
 
 def tiles_at_a_time(tiles: int, channels: int, itemsize: int) -> int:
     """Tiles to transform at a time: within `BLOCK`, not too few, and all blocks alike."""
-    most = max(BLOCK // (POINTS * channels * itemsize), FEWEST_TILES)
+    most = max(BLOCK // (POINTS * channels * itemsize), MANY_TILES)
     return -(-tiles // -(-tiles // most))
 
 
@@ -164,16 +165,27 @@ def _starts(tiles: int, block: int) -> Iterator[int]:
     return (min(first, tiles - block) for first in range(0, tiles, block))
 
 
+def _register_block(vectors: int) -> tuple[int, int]:
+    """Rows and vectors of a product that the processor holds at once, beside their factors.
+
+    Args:
+        vectors: of a whole row, of which the block's must be a part.
+    """
+    held = 24 if Processor.here().registers == 32 else 12
+    across = next(n for n in (4, 3, 2, 1) if vectors % n == 0 and 6 * n <= held)
+    return held // across, across
+
+
 @cache
 def _analysis(dtype: torch.dtype, lanes: int, reflect: bool, masked: bool) -> Kernel:
-    """Bᵀ d B of tiles of the picture, (tiles, 6, 6, C)."""
+    """Bᵀ d B of tiles of the picture: (36, tiles, C)."""
 
     def body(
         code: Code, tile: Integer, x: Pointer, mask: Pointer, V: Pointer,
         first: Integer, across: Integer, above: Integer, beside: Integer,
         height: Integer, width: Integer, row: Integer, column: Integer, mask_row: Integer, mask_column: Integer, channels: Integer,
+        point: Integer, place: Integer,
     ) -> None:  # fmt: skip
-        to = tile * channels * POINTS
         top = (first + tile) // across * OUTPUTS + above
         left = (first + tile) % across * OUTPUTS + beside
         rows = [_placed(top + i, height, reflect) for i in range(INPUTS)]
@@ -193,7 +205,7 @@ def _analysis(dtype: torch.dtype, lanes: int, reflect: bool, masked: bool) -> Ke
                 v = [analysed([load(i, j, c) for i in range(INPUTS)]) for j in range(INPUTS)]
                 for i in range(INPUTS):
                     for j, value in enumerate(analysed([v[j][i] for j in range(INPUTS)])):
-                        V[to + channels * (INPUTS * i + j) + c] = value
+                        V[point * (INPUTS * i + j) + tile * place + c] = value
 
         inside = (top >= 0) & (left >= 0) & (top + INPUTS <= height) & (left + INPUTS <= width)
         with code.when(inside):
@@ -211,6 +223,39 @@ def _placed(index: Integer, length: Integer, reflect: bool) -> tuple[Integer, Co
         index = index.maximum(index * -1)
         index = index.minimum((length - 1) * 2 - index)
     return index.maximum(0).minimum(length - 1), there
+
+
+@cache
+def _product(dtype: torch.dtype, lanes: int, rows: int, across: int) -> Kernel:
+    """Of (tiles, C) by (C, K) for each point: (tiles, 36, K).
+
+    An item is a panel of one point's filters, so narrow that it stays in the cache while all tiles
+    pass; a block of the product, `rows` × `across` vectors, stays in registers over all of C.
+    """
+
+    def body(
+        code: Code, item: Integer, V: Pointer, filters: Pointer, M: Pointer,
+        groups: Integer, panels: Integer, channels: Integer,
+        point: Integer, place: Integer, outputs: Integer,
+    ) -> None:  # fmt: skip
+        at, panel, wide = item // panels, item % panels, across * lanes
+        factor = item * channels * wide
+        with code.range(groups) as group:
+            tiles = [group * rows + row for row in range(rows)]
+            starts = [at * point + tile * place for tile in tiles]
+
+            def step(c: Integer, sums: list[Vector]) -> list[Vector]:
+                filtered = [filters[factor + c * wide + n * lanes] for n in range(across)]
+                inputs = [V.spread(start + c) for start in starts]
+                products = (value * each for value in inputs for each in filtered)
+                return [summed + product for summed, product in zip(sums, products, strict=True)]
+
+            summed = iter(code.fold(channels, rows * across, step))
+            for tile in tiles:
+                for n in range(across):
+                    M[(tile * POINTS + at) * outputs + panel * wide + n * lanes] = next(summed)
+
+    return Kernel(body, dtype, lanes)
 
 
 @cache
@@ -251,31 +296,7 @@ def _synthesis(dtype: torch.dtype, lanes: int, activated: bool) -> Kernel:
 
 
 def _transformed(filters: Tensor) -> Tensor:
-    """G g Gᵀ as a 1×1 convolution in 36 groups: (36 K, C, 1, 1)."""
-    g = torch.tensor(G, dtype=torch.float64, device=filters.device)
-    points = torch.einsum("ia,kcab,jb->ijkc", g, filters.double(), g)
-    return points.to(filters.dtype).reshape(-1, filters.shape[1], 1, 1).contiguous()
-
-
-def _packed(filters: Tensor) -> Tensor | None:
-    """The filters in oneDNN's own order, or none where torch has no oneDNN for them.
-
-    Unpacked, they are copied into that order at every call, which takes as long as the product.
-    """
-    if not onednn_takes(filters):
-        return None
-    size = [1, POINTS * filters.shape[1], 4 * FEWEST_TILES, 1]
-    packed: Tensor = torch.ops.mkldnn._reorder_convolution_weight(
-        filters, [0, 0], [1, 1], [1, 1], POINTS, size
-    )
-    return packed
-
-
-def onednn_takes(tensor: Tensor) -> bool:
-    """Whether torch has oneDNN, and its packed convolutions, for such a tensor."""
-    here: bool = torch.backends.mkldnn.is_available()  # type: ignore[no-untyped-call]
-    return (
-        here
-        and (tensor.device.type, tensor.dtype) == ("cpu", torch.float32)
-        and hasattr(torch.ops.mkldnn, "_reorder_convolution_weight")
-    )
+    """G g Gᵀ, (36, C, K)."""
+    g = torch.tensor(G, dtype=torch.float64)
+    points = torch.einsum("ia,kcab,jb->ijck", g, filters.double(), g)
+    return points.to(filters.dtype).flatten(0, 1)
