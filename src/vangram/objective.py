@@ -34,6 +34,7 @@ from vangram.losses import (
     total_variation_grad,
 )
 from vangram.networks import WHOLE, FeatureNetwork, Windows
+from vangram.networks.tiles import Core
 from vangram.recipe import Recipe, Units
 from vangram.storage import IN_MEMORY, Storage, bands
 from vangram.targets import (
@@ -142,7 +143,7 @@ class Objective:
         network: FeatureNetwork,
         content: Tensor | None,
         styles: Tensor | Sequence[Tensor] | None,
-        tile: int | None = None,
+        tile: Core | None = None,
         storage: Storage = IN_MEMORY,
         size: tuple[int, int] | None = None,
         regions: Sequence[Region] = (),
@@ -156,7 +157,7 @@ class Objective:
             content: (1, 3, H, W), the photograph; None where no content term counts.
             styles: (1, 3, H', W'), the painting, of any size, or several that are blended; none
                 where no style term counts.
-            tile: pixels of a tile's core along either axis; None: all at once.
+            tile: pixels of a tile's core; None: all at once.
             storage: where tensors of the picture's size shall live.
             size: (height, width) of the image where there is no `content`.
             regions: parts of the picture with a style of their own; all of it, if none.
@@ -344,7 +345,7 @@ def _style(
     recipe: Recipe,
     network: FeatureNetwork,
     styles: Tensor | Sequence[Tensor] | None,
-    tile: int | None,
+    tile: Core | None,
     regions: Sequence[Region],
 ) -> tuple[dict[str, Moments], dict[str, Tensor]]:
     """Targets of the style terms by name, and of a region's how much each position counts."""

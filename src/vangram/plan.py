@@ -17,8 +17,8 @@ import torch
 
 from vangram.errors import SizeError
 from vangram.networks import FeatureNetwork
-from vangram.networks.tiles import grid
-from vangram.networks.winograd import BLOCK
+from vangram.networks.frames import size_of
+from vangram.networks.tiles import ALIGNMENT, Core, cores_within, grid, sides
 from vangram.optimize import LBFGS, Level
 from vangram.recipe import Recipe
 
@@ -31,13 +31,18 @@ FRAGMENTS = 1.5
 """What freed memory that is kept costs beside what is used; measured at 1.2 to 1.4."""
 TRANSIENT = 3
 """Tensors of the largest layer's size that come and go beside what a trace keeps."""
+WORKSPACE = 32 * MB
+"""Of Winograd's."""
 HISTORIES = (20, 10, 7, 5, 3)
 """Pairs of L-BFGS, from what it likes to the least that is worth it."""
 GOOD_TILE, LEAST_TILE = 512, 256
 """Pixels of a core: below the first a shorter history is tried, below the second Adam."""
-TILES = tuple(64 * count for count in (64, 48, 32, 24, 16, 12, 8, 6, 4, 3, 2, 1))
 BANDS = 96 * MB
 """What is touched at a time of tensors that are spilled to files."""
+NO_MATTER = 0.5
+"""Share of the room for tiles that vectors may leave, before they go to files."""
+ADAM_VECTORS = 10
+"""Images, moments and gradients of Adam, the last step's among them."""
 PIXEL = 12
 """Bytes of a pixel in float32."""
 TWICE = 1.4
@@ -55,8 +60,8 @@ takes four, and JPEG's and WebP's encoders some."""
 class Means:
     """What a level is computed with."""
 
-    tile: int | None
-    """Pixels of a tile's core along either axis; None: all at once."""
+    tile: Core | None
+    """Pixels of a tile's core; None: all at once."""
     optimizer: str
     history: int
     """Pairs that L-BFGS keeps."""
@@ -69,7 +74,10 @@ class Means:
 
     def __str__(self) -> str:
         """In words, for whoever starts a run."""
-        where = "all at once" if self.tile is None else f"in tiles of {self.tile} px"
+        where = "all at once"
+        if self.tile is not None:
+            height, width = sides(self.tile)
+            where = f"in tiles of {width} x {height} px"
         how = f"L-BFGS with {self.history} pairs" if self.optimizer == "lbfgs" else "Adam"
         if self.instead:
             wanted = f"{HISTORIES[0]}" if self.optimizer == "lbfgs" else "L-BFGS"
@@ -92,54 +100,88 @@ def means_for(level: Level, recipe: Recipe, network: FeatureNetwork, given: int)
     Raises:
         SizeError: nothing fits.
     """
-    height, width = level.size
-    pixels = height * width
-    fixed = PROCESS + network_bytes(network) + (PIXEL + 4) * given
-    trace = trace_bytes(network, recipe)
-    vector, content = PIXEL * pixels, content_bytes(network, recipe) * pixels
-    halo = network.topology.halo(recipe.layers)
-
-    def tiled(core: int) -> float:
-        side = core + 2 * halo + 64
-        return trace * min(side, height) * min(side, width)
-
-    def needs(core: int | None, vectors: int) -> int:
-        features = trace * pixels if core is None else tiled(core)
-        return math.ceil(fixed + features + vectors * vector + content)
-
-    memory, name = recipe.memory, recipe.optimizer
+    size, memory, name = level.size, recipe.memory, recipe.optimizer
+    model, pixels = _Model(level, recipe, network, given), math.prod(size)
     histories = HISTORIES if name == "lbfgs" else (0,)
-    grey = 1 if recipe.colour == "luminance" else 0  # the picture as the network sees it
-    vectors = {pairs: LBFGS.VECTORS + 2 * pairs + grey for pairs in HISTORIES}
-    vectors[0] = ADAM_VECTORS + grey
     if recipe.tile is not None or memory is None:
-        core = recipe.tile if recipe.tile and max(level.size) > recipe.tile else None
-        return Means(core, name, histories[0], False, needs(core, vectors[histories[0]]))
+        core = recipe.tile if recipe.tile and max(size) > recipe.tile else None
+        return Means(core, name, histories[0], False, model.bytes(core, histories[0]))
+
+    def in_memory(pairs: int) -> Means:
+        core = model.core(model.room(memory, pairs))
+        return Means(
+            core, name, pairs, False, model.bytes(core, pairs), instead=pairs < histories[0]
+        )
+
     for pairs in histories:
-        choices = [None, *(core for core in TILES if GOOD_TILE <= core < max(level.size))]
-        if pairs == histories[-1]:
-            choices += [core for core in TILES if LEAST_TILE <= core < GOOD_TILE]
-        for core in choices:
-            expected = needs(core, vectors[pairs])
-            if expected <= memory:
-                less = pairs < histories[0]
-                return Means(core, name, pairs, False, expected, instead=less)
-    for core in TILES:
-        expected = math.ceil(fixed + max(tiled(core) + BANDS, WRITING * pixels))
-        if expected <= memory:
-            for pairs in histories:  # a small picture's vectors are no matter
-                enough = needs(core, vectors[pairs])
-                if enough <= memory:
-                    return Means(core, name, pairs, False, enough, instead=pairs < histories[0])
-            return Means(core, "adam", 0, True, expected, instead=name != "adam")
+        least = LEAST_TILE if pairs == histories[-1] else GOOD_TILE
+        if model.room(memory, pairs) >= model.padded(least):
+            return in_memory(pairs)
+    room = model.room_when_spilled(memory)
+    if room >= model.padded(model.smallest):
+        for pairs in histories:  # a small picture's vectors are no matter
+            if model.room(memory, pairs) >= NO_MATTER * min(room, pixels):
+                return in_memory(pairs)
+        core = model.core(room)
+        expected = model.bytes_when_spilled(core)
+        return Means(core, "adam", 0, True, expected, instead=name != "adam")
+    needed = model.bytes_when_spilled((model.smallest, model.smallest))
     raise SizeError(
-        f"{memory / 1e9:.2g} GB do not suffice for {width} x {height} px: give at least "
-        f"--memory {math.ceil(expected / 1e8) / 10:g}GB"
+        f"{memory / 1e9:.2g} GB do not suffice for {size[1]} x {size[0]} px: give at least "
+        f"--memory {math.ceil(needed / 1e8) / 10:g}GB"
     )
 
 
-ADAM_VECTORS = 10
-"""Images, moments and gradients of Adam, the last step's among them."""
+class _Model:
+    """What a level takes, in bytes, and what tiles there is room for, in pixels with their halos."""
+
+    def __init__(self, level: Level, recipe: Recipe, network: FeatureNetwork, given: int) -> None:
+        self.size, self.layers, self.topology = level.size, recipe.layers, network.topology
+        self.pixels = math.prod(level.size)
+        self.fixed = PROCESS + network_bytes(network) + (PIXEL + 4) * given
+        self.trace = trace_bytes(network, recipe)
+        self.content = content_bytes(network, recipe) * self.pixels
+        # The picture as the network sees it, where that is another one.
+        self.grey = 1 if recipe.colour == "luminance" else 0
+        self.smallest = ALIGNMENT * max(self.topology.stride(layer) for layer in self.layers)
+
+    def padded(self, core: int) -> int:
+        """A square core with its halo."""
+        side = core + 2 * self.topology.halo(self.layers)
+        return math.prod(min(side, length) for length in self.size)
+
+    def core(self, room: float) -> Core | None:
+        """The best core for that room; none where there is room for the whole picture."""
+        if room >= self.pixels:
+            return None
+        return cores_within(room, self.size, self.topology, self.layers)
+
+    def room(self, memory: int, pairs: int) -> float:
+        """For a tile, beside the optimiser's vectors; none of its pairs are Adam's."""
+        return (memory - self._beside(pairs)) / self.trace
+
+    def room_when_spilled(self, memory: int) -> float:
+        """For a tile, where tensors of the picture's size live in files."""
+        enough_to_write = memory >= self.fixed + WRITING * self.pixels
+        return (memory - self.fixed - BANDS) / self.trace if enough_to_write else 0.0
+
+    def bytes(self, core: Core | None, pairs: int) -> int:
+        """All together."""
+        return math.ceil(self._beside(pairs) + self._tile(core))
+
+    def bytes_when_spilled(self, core: Core | None) -> int:
+        """All together, less what lives in files."""
+        return math.ceil(self.fixed + max(self._tile(core) + BANDS, WRITING * self.pixels))
+
+    def _beside(self, pairs: int) -> float:
+        vectors = (LBFGS.VECTORS + 2 * pairs if pairs else ADAM_VECTORS) + self.grey
+        return self.fixed + PIXEL * self.pixels * vectors + self.content
+
+    def _tile(self, core: Core | None) -> float:
+        if core is None:
+            return self.trace * self.pixels
+        tiles = grid(self.size, core, self.topology, self.layers)
+        return self.trace * max(math.prod(size_of(tile.padded)) for tile in tiles)
 
 
 def work_of(level: Level, means: Means, recipe: Recipe, network: FeatureNetwork) -> float:
@@ -151,10 +193,7 @@ def work_of(level: Level, means: Means, recipe: Recipe, network: FeatureNetwork)
     evaluated = float(height * width)
     if means.tile is not None:
         tiles = grid(level.size, means.tile, network.topology, recipe.layers)
-        padded = (tile.padded for tile in tiles)
-        evaluated = TWICE * sum(
-            (rows.stop - rows.start) * (columns.stop - columns.start) for rows, columns in padded
-        )
+        evaluated = TWICE * sum(math.prod(size_of(tile.padded)) for tile in tiles)
     return (level.steps * BESIDE + TARGETS) * evaluated
 
 
@@ -180,7 +219,7 @@ def network_bytes(network: FeatureNetwork) -> int:
     """Parameters, the same turned for the way back, and what Winograd needs beside them."""
     plain = sum(parameter.numel() * 4 for parameter in network.parameters())
     transformed = plain * 4 if network.fast else 0
-    return 2 * (plain + transformed) + 12 * BLOCK
+    return 2 * (plain + transformed) + WORKSPACE
 
 
 def trace_bytes(network: FeatureNetwork, recipe: Recipe) -> float:
@@ -193,8 +232,7 @@ def trace_bytes(network: FeatureNetwork, recipe: Recipe) -> float:
         if 1 << (block - 1) > deepest:
             break
         activation = 4 * topology.widths[block - 1] / area
-        origins = 8 * topology.widths[block - 1] / area / 4 if name.endswith("_1") else 0
-        kept, largest = kept + activation + origins, max(largest, activation)
+        kept, largest = kept + activation, max(largest, activation)
     for layer in set(recipe.layers) & topology.heads.keys():
         features = 4 * topology.width(layer) / topology.stride(layer) ** 2
         kept, largest = kept + features, max(largest, features)

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from vangram.losses import Moments, moments
 from vangram.networks import FeatureNetwork, Topology, Trace
-from vangram.networks.tiles import Tile, grid
+from vangram.networks.tiles import Core, Tile, grid
 from vangram.storage import IN_MEMORY, Storage
 
 LEAST_POSITIONS = 1.0
@@ -21,7 +21,7 @@ def content_targets(
     network: FeatureNetwork,
     picture: Tensor,
     layers: Collection[str],
-    tile: int | None,
+    tile: Core | None,
     storage: Storage = IN_MEMORY,
 ) -> dict[str, Tensor]:
     """A picture's features by layer, (1, C, h, w) each, channels innermost.
@@ -30,7 +30,7 @@ def content_targets(
         network: whose features.
         picture: (1, 3, H, W).
         layers: may be none.
-        tile: pixels of a tile's core along either axis; None: all at once.
+        tile: pixels of a tile's core; None: all at once.
         storage: where the features shall live.
     """
     topology, size = network.topology, (picture.shape[2], picture.shape[3])
@@ -77,7 +77,7 @@ def style_targets(
     network: FeatureNetwork,
     picture: Tensor,
     layers: Collection[str],
-    tile: int | None,
+    tile: Core | None,
     *,
     sums: bool = False,
     part: Tensor | None = None,
@@ -114,7 +114,7 @@ def blended(
     network: FeatureNetwork,
     paintings: Sequence[Tensor],
     shares: Sequence[Mapping[str, float]],
-    tile: int | None,
+    tile: Core | None,
     *,
     sums: bool = False,
     parts: Sequence[Tensor | None] | None = None,
@@ -147,13 +147,13 @@ def blended(
 
 
 def _parts(
-    network: FeatureNetwork, picture: Tensor, layers: Collection[str], tile: int | None
+    network: FeatureNetwork, picture: Tensor, layers: Collection[str], tile: Core | None
 ) -> Iterator[tuple[Tile, dict[str, Tensor]]]:
     """Tiles that cover the picture, and the features of their cores."""
     if not layers:
         return
     size = (picture.shape[2], picture.shape[3])
-    for part in grid(size, tile or max(size), network.topology, layers):
+    for part in grid(size, tile or size, network.topology, layers):
         inside = part.inside(layers, network.topology)
         trace = Trace(network, part.cut(picture), layers, inside, whole=size, keep=False)
         yield part, trace.features

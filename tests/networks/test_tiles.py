@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import pytest
@@ -15,7 +16,7 @@ from vangram.networks import Trace
 from vangram.networks.frames import frames, size_of
 from vangram.networks.frozen import FrozenConvolution
 from vangram.networks.registry import VGG19
-from vangram.networks.tiles import grid
+from vangram.networks.tiles import Core, cores_within, grid
 
 LAYERS = ("relu1_1", "relu3_1", "relu5_1")
 
@@ -41,6 +42,33 @@ def test_padded_tile_is_the_core_and_its_halo_within_the_picture(
             assert padded.start % 16 == 0
             assert padded.start == max(0, part.start - 80)
             assert padded.stop == min(length, part.stop + 80)
+
+
+@given(
+    height=st.integers(16, 900), width=st.integers(16, 900), pixels=st.integers(60_000, 500_000)
+)
+def test_best_cores_have_tiles_within_the_room_and_no_more_work_than_squares(
+    height: int, width: int, pixels: int
+) -> None:
+    def areas(core: Core) -> list[int]:
+        tiles = grid((height, width), core, VGG19, LAYERS)
+        return [math.prod(size_of(tile.padded)) for tile in tiles]
+
+    best = areas(cores_within(pixels, (height, width), VGG19, LAYERS))
+    assert max(best) <= pixels
+    square = int(pixels**0.5) - 2 * 80
+    assert sum(best) <= sum(areas(square))
+
+
+def test_picture_hardly_larger_than_a_tile_is_cut_once() -> None:
+    core = cores_within(400 * 400, (384, 512), VGG19, LAYERS)
+    assert len(list(grid((384, 512), core, VGG19, LAYERS))) == 2
+
+
+@pytest.mark.parametrize("side", [16, 80, 333, 512])
+def test_core_as_large_as_the_picture_is_all_of_it(side: int) -> None:
+    (only,) = grid((side, 16), (side, 16), VGG19, LAYERS)
+    assert only.core == only.padded == (slice(0, side), slice(0, 16))
 
 
 @given(

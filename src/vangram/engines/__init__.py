@@ -5,15 +5,16 @@ from __future__ import annotations
 from vangram.engines.tiled import TiledEngine
 from vangram.engines.whole import WholeEngine
 from vangram.networks import FeatureNetwork
+from vangram.networks.tiles import Core, sides
 from vangram.objective import Objective
 
 __all__ = ["TiledEngine", "WholeEngine", "engine_for"]
 
 
 def engine_for(
-    size: tuple[int, int], tile: int | None, network: FeatureNetwork, objective: Objective
+    size: tuple[int, int], tile: Core | None, network: FeatureNetwork, objective: Objective
 ) -> WholeEngine | TiledEngine:
     """The engine for an image of (height, width): tiled where more than one tile is needed."""
-    if tile is None or max(size) <= tile:
+    if tile is None or all(a <= b for a, b in zip(size, sides(tile), strict=True)):
         return WholeEngine(network, objective)
     return TiledEngine(network, objective, tile)

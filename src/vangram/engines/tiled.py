@@ -8,7 +8,7 @@ from operator import add
 from torch import Tensor
 
 from vangram.networks import FeatureNetwork, Trace
-from vangram.networks.tiles import Tile, grid
+from vangram.networks.tiles import Core, Tile, grid
 from vangram.objective import Evaluation, Objective, Statistics
 
 
@@ -24,10 +24,10 @@ class TiledEngine:
     Args:
         network: whose features are compared.
         objective: for an image of the size that will be given.
-        core: pixels of a tile's core along either axis, rounded down to the deepest stride.
+        core: pixels of a tile's core, rounded down to what `grid` aligns it to.
     """
 
-    def __init__(self, network: FeatureNetwork, objective: Objective, core: int) -> None:
+    def __init__(self, network: FeatureNetwork, objective: Objective, core: Core) -> None:
         self.network = network
         self.objective = objective
         self.core = core

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from torch import Tensor
 
@@ -15,6 +16,8 @@ ALIGNMENT = OUTPUTS
 
 Window = tuple[slice, slice]
 """Rows and columns."""
+Core = int | tuple[int, int]
+"""Pixels of a tile's core along either axis, or its height and width."""
 
 
 @dataclass(frozen=True)
@@ -50,7 +53,7 @@ class Tile:
 
 
 def grid(
-    size: tuple[int, int], core: int, topology: Topology, layers: Collection[str]
+    size: tuple[int, int], core: Core, topology: Topology, layers: Collection[str]
 ) -> Iterator[Tile]:
     """Tiles that cover a picture, row by row.
 
@@ -62,25 +65,89 @@ def grid(
 
     Args:
         size: (height, width) of the picture.
-        core: pixels of a core along either axis, rounded down to what it is aligned to.
+        core: pixels of a core, rounded down to what it is aligned to.
         topology: of the network.
         layers: whose features are to be exact.
     """
-    stride = max(topology.stride(layer) for layer in layers)
-    halo = topology.halo(layers)
-    unit = ALIGNMENT * stride if core >= ALIGNMENT * stride else stride
-    core = max(core // unit, 1) * unit
-    rows, columns = (_cores(length, core, halo % unit, stride) for length in size)
-    for row in rows:
-        for column in columns:
-            padded = [
-                slice(max(0, part.start - halo), min(length, part.stop + halo))
-                for part, length in zip((row, column), size, strict=True)
-            ]
-            yield Tile(core=(row, column), padded=(padded[0], padded[1]))
+    axes = _Axes(topology, layers)
+    rows, columns = (
+        axes.cut(length, side) for length, side in zip(size, sides(core), strict=True)
+    )
+    for top in rows.parts:
+        for left in columns.parts:
+            yield Tile(core=(top.core, left.core), padded=(top.padded, left.padded))
 
 
-def _cores(length: int, core: int, first: int, stride: int) -> list[slice]:
-    """Cores along one axis, the first one longer; a rest shorter than a stride joins the last."""
-    starts = [0, *range(first + core, length - stride + 1, core)]
-    return [slice(a, b) for a, b in zip(starts, [*starts[1:], length], strict=True)]
+def cores_within(
+    pixels: float, size: tuple[int, int], topology: Topology, layers: Collection[str]
+) -> tuple[int, int]:
+    """The cores that make the least work of a picture in tiles of so many pixels at most.
+
+    Args:
+        pixels: of a padded tile.
+        size: (height, width) of the picture.
+        topology: of the network.
+        layers: whose features are to be exact.
+
+    Returns:
+        (height, width) for `grid`; the smallest there are, if even their tiles are larger.
+    """
+    axes = _Axes(topology, layers)
+    rows, columns = (
+        [axes.cut(length, side) for side in range(axes.unit, length + axes.unit, axes.unit)]
+        for length in size
+    )
+    fitting = [
+        (top.work * left.work, top.tile * left.tile, top.core, left.core)
+        for top in rows
+        for left in columns
+        if top.tile * left.tile <= pixels
+    ]
+    _, _, *core = min(fitting, default=(0, 0, axes.unit, axes.unit))
+    return core[0], core[1]
+
+
+def sides(core: Core) -> tuple[int, int]:
+    """Height and width."""
+    return (core, core) if isinstance(core, int) else core
+
+
+class _Part(NamedTuple):
+    """Of one axis: a core and what is seen around it."""
+
+    core: slice
+    padded: slice
+
+
+class _Cut(NamedTuple):
+    """One axis in parts."""
+
+    core: int
+    parts: list[_Part]
+    tile: int
+    """Pixels of the longest part, with what is seen around it."""
+    work: int
+    """Pixels of all parts, likewise."""
+
+
+class _Axes:
+    """How an axis may be cut."""
+
+    def __init__(self, topology: Topology, layers: Collection[str]) -> None:
+        self.stride = max(topology.stride(layer) for layer in layers)
+        self.halo = topology.halo(layers)
+        self.unit = ALIGNMENT * self.stride
+
+    def cut(self, length: int, core: int) -> _Cut:
+        """Cores of one length, the first one longer; a rest shorter than a stride joins the last."""
+        unit = self.unit if core >= self.unit else self.stride
+        starts = [0]
+        if core < length:
+            core = max(core // unit, 1) * unit
+            starts += range(self.halo % unit + core, length - self.stride + 1, core)
+        parts = [
+            _Part(slice(start, stop), slice(max(0, start - self.halo), min(length, stop + self.halo)))
+            for start, stop in zip(starts, [*starts[1:], length], strict=True)
+        ]
+        lengths = [part.padded.stop - part.padded.start for part in parts]
+        return _Cut(core, parts, max(lengths), sum(lengths))

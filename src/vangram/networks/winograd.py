@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Sequence
-from functools import cache, partial
+from functools import cache
 from typing import TypeVar
 
 import torch
@@ -80,11 +80,8 @@ class Winograd:
         K, C, dtype = filters.shape[0], filters.shape[1], filters.dtype
         self.bias = bias
         lanes = lanes_for(K, dtype)
-        self.analysis = partial(_analysis, dtype, lanes_for(C, dtype))
-        self.synthesis = _synthesis(dtype, lanes, bias is not None)
-        self.rows, across = _register_block(K // lanes)
-        self.product = _product(dtype, lanes, self.rows, across)
-        panels = _transformed(filters).view(POINTS, C, -1, across * lanes)
+        self.rows, self.across = _register_block(K // lanes)
+        panels = _transformed(filters).view(POINTS, C, -1, self.across * lanes)
         self.filters = panels.transpose(1, 2).contiguous()  # (36, panels, C, panel's width)
 
     def __call__(
@@ -116,24 +113,24 @@ class Winograd:
         across = -(-width // OUTPUTS)
         tiles = -(-height // OUTPUTS) * across
         _, panels, C, wide = self.filters.shape
-        K, block = panels * wide, tiles_at_a_time(tiles, C, x.dtype.itemsize)
+        K, block, dtype = panels * wide, tiles_at_a_time(tiles, C, x.dtype.itemsize), x.dtype
+        analysis = _analysis(dtype, lanes_for(C, dtype), reflect, where is not None)
+        product = _product(dtype, wide // self.across, self.rows, self.across)
+        synthesis = _synthesis(dtype, wide // self.across, self.bias is not None)
         groups = -(-block // self.rows)
-        row = C + LINE // x.dtype.itemsize  # so that rows do not compete for places in the cache
+        row = C + LINE // dtype.itemsize  # so that rows do not compete for places in the cache
         V, M = workspace.tensors(
             x, (POINTS, groups * self.rows, row), (groups * self.rows, POINTS, K)
         )
         V[:, block:] = 0
         out = x.new_empty(1, height, width, K)
         bias = out if self.bias is None else self.bias
-        analysis = self.analysis(reflect, where is not None)
         corner = (part.start - 1 for part in window)  # of what the first tile sees
         picture = (*corner, *size, *x.stride()[2:], *mask.stride()[2:])
         for first in _starts(tiles, block):
             analysis(block, x, mask, V, first, across, *picture, C, V.stride(0), row)
-            self.product(
-                POINTS * panels, V, self.filters, M, groups, panels, C, V.stride(0), row, K
-            )
-            self.synthesis(block, M, bias, out, first, across, height, width, K)
+            product(POINTS * panels, V, self.filters, M, groups, panels, C, V.stride(0), row, K)
+            synthesis(block, M, bias, out, first, across, height, width, K)
         return out.permute(0, 3, 1, 2)
 
 
