@@ -68,7 +68,7 @@ def run(name: str, side: int, memory: int, evaluation: bool) -> tuple[str, int, 
     recipe = replace(run.record.recipe, memory=memory, content_layers=layers)
     level = Level(1, 1, (side, side), 1, 0.0, 1.0)
     network = made(name)
-    network.fast = has_room_for_winograd(network, memory)
+    network.fast = has_room_for_winograd(network, recipe, memory)
     record = replace(run.record, recipe=recipe)
     run = replace(run, record=record, network=network, levels=(level,))
     seconds = evaluate(run) if evaluation else take_a_step(run)

@@ -7,7 +7,8 @@ from collections.abc import Callable
 import pytest
 
 from tests.conftest import Outcome
-from vangram.networks import FeatureNetwork, Topology, compiled, load_network, winograd
+from vangram.networks import FeatureNetwork, Topology, load_network, winograd
+from vangram.networks.kernel import takes
 from vangram.recipe import Recipe
 from vangram.verify import verify
 
@@ -53,7 +54,7 @@ def test_halo_too_short_is_found(lite: FeatureNetwork, monkeypatch: pytest.Monke
 
 
 def test_wrong_winograd_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
-    if not compiled.takes(load_network("vgg19-lite").mean):
+    if not takes(load_network("vgg19-lite").mean):
         pytest.skip("no compiler here, so Winograd is not used")
     wrong = (*winograd.G[:3], (1 / 24, 1 / 12, 1 / 6 + 1e-3), *winograd.G[4:])
     monkeypatch.setattr(winograd, "G", wrong)

@@ -23,14 +23,16 @@ from vangram.optimize import LBFGS, Level
 from vangram.recipe import Recipe
 
 MB = 2**20
-PROCESS = 340 * MB
-"""Interpreter, torch and the command line; measured at 220 to 300 MB."""
+PROCESS = 400 * MB
+"""Interpreter, torch, the compiler and the command line; measured at 340 MB."""
 SAFE = 0.7
 """Share of what is free that a run takes when it is not told."""
 FRAGMENTS = 1.5
 """What freed memory that is kept costs beside what is used; measured at 1.2 to 1.4."""
 TRANSIENT = 3
 """Tensors of the largest layer's size that come and go beside what a trace keeps."""
+WINOGRAD = 8
+"""What Winograd's filters take, for both ways, beside plain ones."""
 WORKSPACE = 32 * MB
 """Of Winograd's."""
 HISTORIES = (20, 10, 7, 5, 3)
@@ -104,8 +106,8 @@ def means_for(level: Level, recipe: Recipe, network: FeatureNetwork, given: int)
     model, pixels = _Model(level, recipe, network, given), math.prod(size)
     histories = HISTORIES if name == "lbfgs" else (0,)
     if recipe.tile is not None or memory is None:
-        core = recipe.tile if recipe.tile and max(size) > recipe.tile else None
-        return Means(core, name, histories[0], False, model.bytes(core, histories[0]))
+        square = recipe.tile if recipe.tile and max(size) > recipe.tile else None
+        return Means(square, name, histories[0], False, model.bytes(square, histories[0]))
 
     def in_memory(pairs: int) -> Means:
         core = model.core(model.room(memory, pairs))
@@ -133,12 +135,12 @@ def means_for(level: Level, recipe: Recipe, network: FeatureNetwork, given: int)
 
 
 class _Model:
-    """What a level takes, in bytes, and what tiles there is room for, in pixels with their halos."""
+    """What a level takes, in bytes, and what tiles there is room for, in pixels with halos."""
 
     def __init__(self, level: Level, recipe: Recipe, network: FeatureNetwork, given: int) -> None:
         self.size, self.layers, self.topology = level.size, recipe.layers, network.topology
         self.pixels = math.prod(level.size)
-        self.fixed = PROCESS + network_bytes(network) + (PIXEL + 4) * given
+        self.fixed = PROCESS + network_bytes(network, recipe) + (PIXEL + 4) * given
         self.trace = trace_bytes(network, recipe)
         self.content = content_bytes(network, recipe) * self.pixels
         # The picture as the network sees it, where that is another one.
@@ -210,28 +212,33 @@ def free_memory(device: torch.device) -> int:
     return int(free * SAFE) // step * step
 
 
-def has_room_for_winograd(network: FeatureNetwork, memory: int) -> bool:
-    """Whether transformed filters take no more than a quarter of the memory."""
-    return network_bytes(network) <= memory / 4
+def has_room_for_winograd(network: FeatureNetwork, recipe: Recipe, memory: int) -> bool:
+    """Whether transformed filters take no more than a third of the memory."""
+    return WINOGRAD * _filters(network, recipe) <= memory / 3
 
 
-def network_bytes(network: FeatureNetwork) -> int:
-    """Parameters, the same turned for the way back, and what Winograd needs beside them."""
+def network_bytes(network: FeatureNetwork, recipe: Recipe) -> int:
+    """Parameters, filters turned for the way back, and what Winograd needs beside them."""
     plain = sum(parameter.numel() * 4 for parameter in network.parameters())
-    transformed = plain * 4 if network.fast else 0
-    return 2 * (plain + transformed) + WORKSPACE
+    filters = _filters(network, recipe)
+    return plain + filters + (WINOGRAD * filters + WORKSPACE if network.fast else 0)
+
+
+def _filters(network: FeatureNetwork, recipe: Recipe) -> int:
+    """Bytes of the filters that a recipe's layers need."""
+    used = network.topology.up_to(recipe.layers).convolutions
+    return sum(
+        p.numel() * 4 for name in used for p in network.get_submodule(f"conv{name}").parameters()
+    )
 
 
 def trace_bytes(network: FeatureNetwork, recipe: Recipe) -> float:
     """What the trace of a picture keeps, in bytes per pixel."""
     topology = network.topology
-    kept, largest, deepest = 0.0, 0.0, max(topology.stride(layer) for layer in recipe.layers)
-    for name in topology.convolutions:
+    kept, largest = 0.0, 0.0
+    for name in topology.up_to(recipe.layers).convolutions:
         block = int(name[0])
-        area = 4 ** (block - 1)
-        if 1 << (block - 1) > deepest:
-            break
-        activation = 4 * topology.widths[block - 1] / area
+        activation = 4 * topology.widths[block - 1] / 4 ** (block - 1)
         kept, largest = kept + activation, max(largest, activation)
     for layer in set(recipe.layers) & topology.heads.keys():
         features = 4 * topology.width(layer) / topology.stride(layer) ** 2

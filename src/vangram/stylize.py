@@ -264,7 +264,7 @@ class Run:
         """
         record = replace(self.record, recipe=replace(self.recipe, memory=memory))
         bounded = replace(self, record=record)
-        self.network.fast = has_room_for_winograd(self.network, memory)
+        self.network.fast = has_room_for_winograd(self.network, self.recipe, memory)
         same = all(bounded.means(level) == self.means(level) for level in self.levels)
         return self if same and self.network.fast else bounded
 

@@ -44,9 +44,7 @@ def test_padded_tile_is_the_core_and_its_halo_within_the_picture(
             assert padded.stop == min(length, part.stop + 80)
 
 
-@given(
-    height=st.integers(16, 900), width=st.integers(16, 900), pixels=st.integers(60_000, 500_000)
-)
+@given(height=st.integers(16, 900), width=st.integers(16, 900), pixels=st.integers(60_000, 500_000))
 def test_best_cores_have_tiles_within_the_room_and_no_more_work_than_squares(
     height: int, width: int, pixels: int
 ) -> None:

@@ -10,8 +10,9 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from tests.support import NARROW_VGG19, batched, he_initialised, relative_error
-from vangram.networks import FeatureNetwork, Trace, compiled, frozen, winograd
+from vangram.networks import FeatureNetwork, Trace, frozen, winograd
 from vangram.networks.frozen import FrozenConvolution
+from vangram.networks.kernel import takes
 from vangram.networks.winograd import Winograd, Workspace
 
 EXACT = 1e-13
@@ -73,7 +74,7 @@ def test_plain_way_and_its_gradient_equal_autograd(reflect: bool) -> None:
 def test_winograd_in_float32_has_float32s_accuracy(channels: int, outputs: int) -> None:
     conv, x = layer(channels, outputs, torch.float32), noise(1, channels, 37, 50).float()
     conv.weight.mul_(channels**-0.5)
-    assert frozen.winograd_is_faster(conv.weight) == compiled.takes(conv.weight)
+    assert frozen.winograd_is_faster(conv.weight) == takes(conv.weight)
     fast = FrozenConvolution(conv, False, Workspace())
     assert relative_error(fast.forward(x, True), plain(conv, x, False)) < SINGLE
 

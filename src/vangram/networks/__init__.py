@@ -3,11 +3,12 @@
 from vangram.networks.cache import known_sha256, parameters_path
 from vangram.networks.download import fetch_network
 from vangram.networks.feature_network import FeatureNetwork
+from vangram.networks.frames import WHOLE, Windows
 from vangram.networks.load import load_network
 from vangram.networks.normalise import channel_means, normalise, shipped_means
 from vangram.networks.registry import NETWORKS, Network
 from vangram.networks.topology import Topology
-from vangram.networks.trace import WHOLE, Trace, Windows
+from vangram.networks.trace import Trace
 
 __all__ = [
     "NETWORKS",

@@ -17,7 +17,7 @@ WHOLE: Windows = {}
 def frames(
     topology: Topology, size: tuple[int, int], layers: Collection[str], windows: Windows = WHOLE
 ) -> dict[str, Frame]:
-    """Each convolution's positions that are seen by what counts, counted from where the part begins.
+    """Each convolution's positions that what counts sees, counted from where the part begins.
 
     They begin where Winograd's tiles do in the whole picture, if the part does: where rounding came
     out otherwise, a ReLU that is closed in the whole might be open in the part. The few positions

@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from vangram.networks.compiled import takes
+from vangram.networks.kernel import takes
 from vangram.networks.winograd import OUTPUTS, Window, Winograd, Workspace
 
 FEWEST_TILES = 16

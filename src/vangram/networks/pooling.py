@@ -11,7 +11,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from vangram.networks.compiled import Code, Integer, Kernel, Pointer, innermost, lanes_for, takes
+from vangram.networks.code import Code, Integer, Pointer
+from vangram.networks.kernel import Kernel, innermost, lanes_for, takes
 
 
 def pool(x: Tensor, scale: float | None) -> Tensor:
@@ -45,15 +46,15 @@ def unpool(gradient: Tensor, x: Tensor, scale: float | None) -> Tensor:
         x: what was pooled, (B, C, h, w).
         scale: as there.
     """
-    window, spread = [2, 2], Tensor()
+    window = [2, 2]
     if scale is not None:
-        spread = torch.ops.aten.avg_pool2d_backward(
+        averaged: Tensor = torch.ops.aten.avg_pool2d_backward(
             gradient, x, window, window, [0, 0], True, False, None
         )
-        return spread.mul_(scale)
+        return averaged.mul_(scale)
     if not takes(x):
         _, origin = torch.ops.aten.max_pool2d_with_indices(x, window, window, [0, 0], [1, 1], True)
-        spread = torch.ops.aten.max_pool2d_with_indices_backward(
+        spread: Tensor = torch.ops.aten.max_pool2d_with_indices_backward(
             gradient, x, window, window, [0, 0], [1, 1], True, origin
         )
         return spread
@@ -112,9 +113,7 @@ def _to_maxima(dtype: torch.dtype, lanes: int) -> Kernel:
     return Kernel(body, dtype, lanes)
 
 
-def _positions(
-    window: Integer, height: Integer, width: Integer
-) -> list[tuple[Integer, Integer]]:
+def _positions(window: Integer, height: Integer, width: Integer) -> list[tuple[Integer, Integer]]:
     """Rows and columns of a window; beyond the edge the last one again."""
     across = (width + 1) // 2
     top, left = window // across * 2, window % across * 2

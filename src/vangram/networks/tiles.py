@@ -70,9 +70,7 @@ def grid(
         layers: whose features are to be exact.
     """
     axes = _Axes(topology, layers)
-    rows, columns = (
-        axes.cut(length, side) for length, side in zip(size, sides(core), strict=True)
-    )
+    rows, columns = (axes.cut(length, side) for length, side in zip(size, sides(core), strict=True))
     for top in rows.parts:
         for left in columns.parts:
             yield Tile(core=(top.core, left.core), padded=(top.padded, left.padded))
@@ -139,14 +137,16 @@ class _Axes:
         self.unit = ALIGNMENT * self.stride
 
     def cut(self, length: int, core: int) -> _Cut:
-        """Cores of one length, the first one longer; a rest shorter than a stride joins the last."""
+        """Cores of one length, the first longer; a rest shorter than a stride joins the last."""
         unit = self.unit if core >= self.unit else self.stride
         starts = [0]
         if core < length:
             core = max(core // unit, 1) * unit
             starts += range(self.halo % unit + core, length - self.stride + 1, core)
         parts = [
-            _Part(slice(start, stop), slice(max(0, start - self.halo), min(length, stop + self.halo)))
+            _Part(
+                slice(start, stop), slice(max(0, start - self.halo), min(length, stop + self.halo))
+            )
             for start, stop in zip(starts, [*starts[1:], length], strict=True)
         ]
         lengths = [part.padded.stop - part.padded.start for part in parts]

@@ -123,7 +123,11 @@ class Trace:
                     self._window(layer, gradient, stop.frame).add_(part)
             assert gradient is not None
             gradient = self.network.frozen(stop.name).backward(
-                gradient, stop.activation, stop.fast, within(stop.frame, stop.read), size_of(stop.read)
+                gradient,
+                stop.activation,
+                stop.fast,
+                within(stop.frame, stop.read),
+                size_of(stop.read),
             )
             if pooled(stop.name):
                 scale = self.network.topology.scale(block_of(stop.name))

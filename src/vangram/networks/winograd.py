@@ -9,25 +9,15 @@ filters are transformed once.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from functools import cache
 from typing import TypeVar
 
 import torch
 from torch import Tensor
 
-from vangram.networks.compiled import (
-    LINE,
-    Code,
-    Condition,
-    Integer,
-    Kernel,
-    Pointer,
-    Processor,
-    Vector,
-    innermost,
-    lanes_for,
-)
+from vangram.networks.code import Code, Condition, Integer, Pointer, Vector
+from vangram.networks.kernel import LINE, Kernel, Processor, innermost, lanes_for
 
 OUTPUTS = 4
 """Of a tile, along either axis."""
@@ -38,7 +28,7 @@ POINTS = INPUTS * INPUTS
 BLOCK = 4 * 2**20
 """Bytes of transformed inputs at a time, so that they are still in the cache when multiplied."""
 MANY_TILES = 192
-"""At a time, whatever they take: for each time the filters are read anew, 37 MB for 512 channels."""
+"""At a time, whatever they take: each time the filters are read anew, 37 MB for 512 channels."""
 
 G = (
     (1 / 4, 0, 0),
@@ -180,7 +170,8 @@ def _analysis(dtype: torch.dtype, lanes: int, reflect: bool, masked: bool) -> Ke
     def body(
         code: Code, tile: Integer, x: Pointer, mask: Pointer, V: Pointer,
         first: Integer, across: Integer, above: Integer, beside: Integer,
-        height: Integer, width: Integer, row: Integer, column: Integer, mask_row: Integer, mask_column: Integer, channels: Integer,
+        height: Integer, width: Integer, row: Integer, column: Integer,
+        mask_row: Integer, mask_column: Integer, channels: Integer,
         point: Integer, place: Integer,
     ) -> None:  # fmt: skip
         top = (first + tile) // across * OUTPUTS + above
