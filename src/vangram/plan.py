@@ -41,7 +41,7 @@ GOOD_TILE, LEAST_TILE = 512, 256
 """Pixels of a core: below the first a shorter history is tried, below the second Adam."""
 BANDS = 96 * MB
 """What is touched at a time of tensors that are spilled to files."""
-NO_MATTER = 0.5
+NO_MATTER = 0.8
 """Share of the room for tiles that vectors may leave, before they go to files."""
 ADAM_VECTORS = 10
 """Images, moments and gradients of Adam, the last step's among them."""

@@ -49,6 +49,14 @@ def test_maximum_of_a_window_is_of_what_is_there() -> None:
     assert torch.equal(pool(x, None)[0, 0], torch.tensor([[5.0, 6.0], [8.0, 9.0]]))
 
 
+@pytest.fixture(params=["compiled", "torch's"])
+def ways(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Maxima by kernels, and by torch where there are none."""
+    if request.param != "compiled":
+        monkeypatch.setattr("vangram.networks.pooling.takes", lambda x: False)
+
+
+@pytest.mark.usefixtures("ways")
 @pytest.mark.parametrize("scale", [None, 1.0, 1.7], ids=str)
 @pytest.mark.parametrize("size", [(4, 6), (5, 7), (1, 2)])
 @pytest.mark.parametrize("levels", [1e9, 2], ids=["all different", "some alike"])

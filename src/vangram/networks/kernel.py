@@ -49,7 +49,7 @@ class Processor:
     @cache
     def here(cls) -> Processor:
         """Of this machine."""
-        features = binding.get_host_cpu_features()
+        features = _features()
         if features.get("avx512f"):
             return cls(vector=64, registers=32)
         if features.get("avx2"):
@@ -159,7 +159,7 @@ def _machine_code(text: str) -> Any:
     module.verify()
     machine = binding.Target.from_triple(binding.get_process_triple()).create_target_machine(
         cpu=binding.get_host_cpu_name(),
-        features=binding.get_host_cpu_features().flatten(),
+        features=",".join(f"{'+' if has else '-'}{name}" for name, has in _features().items()),
         opt=3,
     )
     passes = binding.create_pass_builder(machine, binding.create_pipeline_tuning_options(3))
@@ -167,6 +167,15 @@ def _machine_code(text: str) -> Any:
     engine = binding.create_mcjit_compiler(module, machine)
     engine.finalize_object()
     return engine
+
+
+@cache
+def _features() -> dict[str, bool]:
+    """What this machine's processor can do, as LLVM calls it; nothing where LLVM cannot tell."""
+    try:
+        return dict(binding.get_host_cpu_features())
+    except RuntimeError:
+        return {}
 
 
 @cache
