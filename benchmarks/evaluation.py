@@ -4,8 +4,9 @@
 
 The floor is every convolution that an evaluation needs, called plainly, forward and gradient to
 input, on tensors of the right shape in the same memory format: no ReLU, pooling, padding, loss or
-autograd. All are timed in turns; the least times and their ratios are printed. VGG-19
-has random parameters, which make no difference to the time.
+autograd. All are timed in turns; the least times and their ratios are printed, of the tiled engine
+for tiles that are at most some shares of the picture, halos included. VGG-19 has random parameters,
+which make no difference to the time.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import argparse
 import math
 import time
 from collections.abc import Callable
+from functools import partial
 
 import torch
 import torch.nn.functional as F
@@ -23,11 +25,12 @@ from vangram.cli.allocator import keep_freed_memory
 from vangram.engines import TiledEngine, WholeEngine
 from vangram.networks import FeatureNetwork, load_network
 from vangram.networks.registry import VGG19
+from vangram.networks.tiles import cores_within
 from vangram.objective import Objective
 from vangram.recipe import Recipe
 
-TILE = 256
-"""Pixels of a tile's core."""
+SHARES = (0.7, 0.5, 0.25)
+"""Of the picture's pixels, that a tile may have: what is left of the features' memory."""
 CONTENT_LAYER = {"vgg19-lite": "relu4_1", "vgg19": "relu4_2"}
 
 
@@ -40,18 +43,22 @@ def main() -> None:
     options = parser.parse_args()
     keep_freed_memory()
     print(f"torch {torch.__version__}, {torch.get_num_threads()} threads, channels_last, float32")
-    print("\n| network | size | evaluation | convolutions alone | ratio | tiled to whole |")
-    print("|---|---|---|---|---|---|")
+    tiled = " | ".join(f"tiles of {share:g}" for share in SHARES)
+    print(f"\n| network | size | evaluation | convolutions alone | ratio | {tiled} |")
+    print("|---" * (5 + len(SHARES)) + "|")
     for name in options.networks:
         network = made(name)
         for text in options.sizes:
             width, height = (int(side) for side in text.split("x"))
-            engines, size = evaluations(name, network, (height, width)), (height, width)
-            whole, tiled, floor = in_turns(
-                *engines, convolutions(network, size), rounds=options.rounds
+            size = height, width
+            floor, whole, *tiled = in_turns(
+                convolutions(network, size),
+                *evaluations(name, network, size),
+                rounds=options.rounds,
             )
             times = " | ".join(f"{seconds * 1e3:.0f} ms" for seconds in (whole, floor))
-            row = f"{times} | {whole / floor:.2f} | {tiled / whole:.2f}"
+            ratios = " | ".join(f"{seconds / whole:.2f}" for seconds in tiled)
+            row = f"{times} | {whole / floor:.2f} | {ratios}"
             print(f"| {name} | {width} × {height} | {row} |", flush=True)
 
 
@@ -65,14 +72,17 @@ def made(name: str) -> FeatureNetwork:
 
 def evaluations(
     name: str, network: FeatureNetwork, size: tuple[int, int]
-) -> tuple[Callable[[], object], Callable[[], object]]:
-    """One evaluation of the default objective, at once and in tiles."""
+) -> list[Callable[[], object]]:
+    """One evaluation of the default objective, at once and in tiles of each share."""
     generator = torch.Generator().manual_seed(0)
     content, style = (torch.rand(1, 3, *size, generator=generator) for _ in range(2))
     recipe = Recipe(content_layers={CONTENT_LAYER[name]: 1.0})
     objective = Objective.of(recipe, network, content, style)
-    whole, tiled = WholeEngine(network, objective), TiledEngine(network, objective, TILE)
-    return lambda: whole(content), lambda: tiled(content)
+    engines: list[WholeEngine | TiledEngine] = [WholeEngine(network, objective)]
+    for share in SHARES:
+        cores = cores_within(share * math.prod(size), size, network.topology, objective.layers)
+        engines.append(TiledEngine(network, objective, cores))
+    return [partial(engine, content) for engine in engines]
 
 
 def convolutions(network: FeatureNetwork, size: tuple[int, int]) -> Callable[[], object]:

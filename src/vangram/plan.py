@@ -33,8 +33,8 @@ TRANSIENT = 3
 """Tensors of the largest layer's size that come and go beside what a trace keeps."""
 WINOGRAD = 8
 """What Winograd's filters take, for both ways, beside plain ones."""
-WORKSPACE = 32 * MB
-"""Of Winograd's."""
+WORKSPACE = 64 * MB
+"""Of Winograd's, at most."""
 HISTORIES = (20, 10, 7, 5, 3)
 """Pairs of L-BFGS, from what it likes to the least that is worth it."""
 GOOD_TILE, LEAST_TILE = 512, 256

@@ -90,6 +90,19 @@ def test_blocks_of_rows_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     assert torch.equal(results[0], results[2])
 
 
+def test_threads_change_nothing() -> None:
+    conv, x, before = layer(6, 4), noise(1, 6, 61, 18), torch.get_num_threads()
+    results = []
+    try:
+        for threads in (1, 2, 23):
+            torch.set_num_threads(threads)
+            results.append(Winograd(conv.weight, conv.bias)(x, Workspace()))
+    finally:
+        torch.set_num_threads(before)
+    assert torch.equal(results[0], results[1])
+    assert torch.equal(results[0], results[2])
+
+
 def test_winograd_with_a_wrong_coefficient_is_detected(monkeypatch: pytest.MonkeyPatch) -> None:
     wrong = (*winograd.G[:3], (1 / 24, 1 / 12, 1 / 6 + 1e-6), *winograd.G[4:])
     monkeypatch.setattr(winograd, "G", wrong)

@@ -25,8 +25,9 @@ INPUTS = OUTPUTS + 2
 """That a tile's outputs see."""
 POINTS = INPUTS * INPUTS
 """Products for each tile, input and output channel, where a plain convolution has 144."""
-BLOCK = 4 * 2**20
-"""Bytes of transformed inputs at a time, so that they are still in the cache when multiplied."""
+BLOCK, MOST_BLOCKS = 2 * 2**20, 16
+"""Bytes of transformed inputs at a time, for each thread, so that they are still in its cache when
+multiplied; and for how many threads at most."""
 MANY_TILES = 192
 """At a time, whatever they take: each time the filters are read anew, 37 MB for 512 channels."""
 
@@ -107,7 +108,8 @@ class Winograd:
         analysis = _analysis(dtype, lanes_for(C, dtype), reflect, where is not None)
         product = _product(dtype, wide // self.across, self.rows, self.across)
         synthesis = _synthesis(dtype, wide // self.across, self.bias is not None)
-        groups = -(-block // self.rows)
+        groups, threads = -(-block // self.rows), torch.get_num_threads()
+        parts = min(-(-4 * threads // (POINTS * panels)), groups)  # so that threads have alike
         row = C + LINE // dtype.itemsize  # so that rows do not compete for places in the cache
         V, M = workspace.tensors(
             x, (POINTS, groups * self.rows, row), (groups * self.rows, POINTS, K)
@@ -119,7 +121,10 @@ class Winograd:
         picture = (*corner, *size, *x.stride()[2:], *mask.stride()[2:])
         for first in _starts(tiles, block):
             analysis(block, x, mask, V, first, across, *picture, C, V.stride(0), row)
-            product(POINTS * panels, V, self.filters, M, groups, panels, C, V.stride(0), row, K)
+            product(
+                POINTS * panels * parts, V, self.filters, M,
+                groups, parts, panels, C, V.stride(0), row, K,
+            )  # fmt: skip
             synthesis(block, M, bias, out, first, across, height, width, K)
         return out.permute(0, 3, 1, 2)
 
@@ -142,8 +147,9 @@ class Workspace:
 
 
 def tiles_at_a_time(tiles: int, channels: int, itemsize: int) -> int:
-    """Tiles to transform at a time: within `BLOCK`, not too few, and all blocks alike."""
-    most = max(BLOCK // (POINTS * channels * itemsize), MANY_TILES)
+    """Tiles to transform at a time: not too many, not too few, and all blocks alike."""
+    size = BLOCK * min(torch.get_num_threads(), MOST_BLOCKS)
+    most = max(size // (POINTS * channels * itemsize), MANY_TILES)
     return -(-tiles // -(-tiles // most))
 
 
@@ -218,17 +224,19 @@ def _product(dtype: torch.dtype, lanes: int, rows: int, across: int) -> Kernel:
     """Of (tiles, C) by (C, K) for each point: (tiles, 36, K).
 
     An item is a panel of one point's filters, so narrow that it stays in the cache while all tiles
-    pass; a block of the product, `rows` × `across` vectors, stays in registers over all of C.
+    pass, or a part of them; a block of the product, `rows` × `across` vectors, stays in registers
+    over all of C.
     """
 
     def body(
         code: Code, item: Integer, V: Pointer, filters: Pointer, M: Pointer,
-        groups: Integer, panels: Integer, channels: Integer,
+        groups: Integer, parts: Integer, panels: Integer, channels: Integer,
         point: Integer, place: Integer, outputs: Integer,
     ) -> None:  # fmt: skip
-        at, panel, wide = item // panels, item % panels, across * lanes
-        factor = item * channels * wide
-        with code.range(groups) as group:
+        part, item, wide = item % parts, item // parts, across * lanes
+        at, panel, factor = item // panels, item % panels, item * channels * wide
+        first, last = groups * part // parts, groups * (part + 1) // parts
+        with code.range(last, first=first) as group:
             tiles = [group * rows + row for row in range(rows)]
             starts = [at * point + tile * place for tile in tiles]
 
