@@ -5,18 +5,16 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 
 from vangram.networks.topology import Topology, pooled
-from vangram.networks.winograd import OUTPUTS
+from vangram.networks.winograd import OUTPUTS, Window
 
-Frame = tuple[slice, slice]
-"""Rows and columns."""
-Windows = Mapping[str, Frame]
+Windows = Mapping[str, Window]
 """Layer -> rows and columns of its positions."""
 WHOLE: Windows = {}
 
 
 def frames(
     topology: Topology, size: tuple[int, int], layers: Collection[str], windows: Windows = WHOLE
-) -> dict[str, Frame]:
+) -> dict[str, Window]:
     """Each convolution's positions that what counts sees, counted from where the part begins.
 
     They begin where Winograd's tiles do in the whole picture, if the part does: where rounding came
@@ -73,13 +71,13 @@ def _union(one: slice | None, other: slice) -> slice:
     return slice(min(one.start, other.start), max(one.stop, other.stop))
 
 
-def halved(frame: Frame) -> Frame:
+def halved(frame: Window) -> Window:
     """What pooling makes of a frame, which begins at even positions."""
     rows, columns = (slice(part.start // 2, -(-part.stop // 2)) for part in frame)
     return rows, columns
 
 
-def within(frame: Frame, other: Frame) -> Frame:
+def within(frame: Window, other: Window) -> Window:
     """A frame, counted from where another one begins."""
     rows, columns = (
         slice(part.start - there.start, part.stop - there.start)
@@ -88,6 +86,6 @@ def within(frame: Frame, other: Frame) -> Frame:
     return rows, columns
 
 
-def size_of(frame: Frame) -> tuple[int, int]:
+def size_of(frame: Window) -> tuple[int, int]:
     """Its rows and columns, counted."""
     return frame[0].stop - frame[0].start, frame[1].stop - frame[1].start

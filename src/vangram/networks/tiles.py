@@ -9,13 +9,11 @@ from typing import NamedTuple
 from torch import Tensor
 
 from vangram.networks.topology import Topology
-from vangram.networks.winograd import OUTPUTS
+from vangram.networks.winograd import OUTPUTS, Window
 
 ALIGNMENT = OUTPUTS
 """Positions of the deepest layer."""
 
-Window = tuple[slice, slice]
-"""Rows and columns."""
 Core = int | tuple[int, int]
 """Pixels of a tile's core along either axis, or its height and width."""
 

@@ -9,10 +9,11 @@ import torch
 from torch import Tensor
 
 from vangram.networks.feature_network import FeatureNetwork
-from vangram.networks.frames import WHOLE, Frame, Windows, frames, halved, size_of, within
+from vangram.networks.frames import WHOLE, Windows, frames, halved, size_of, within
 from vangram.networks.frozen import winograd_has_room
 from vangram.networks.pooling import pool, unpool
 from vangram.networks.topology import block_of, pooled
+from vangram.networks.winograd import Window
 from vangram.precision import convolving
 
 Slope = Callable[[str, Tensor], Tensor]
@@ -26,9 +27,9 @@ class _Stop:
     name: str
     activation: Tensor
     """After the ReLU."""
-    frame: Frame
+    frame: Window
     """Of the activation."""
-    read: Frame
+    read: Window
     """Of what the convolution read."""
     fast: bool
     """Whether Winograd may be used."""
@@ -92,7 +93,7 @@ class Trace:
     ) -> None:
         network, (height, width) = self.network, whole
         size = image.shape[2], image.shape[3]
-        read: Frame = slice(0, size[0]), slice(0, size[1])
+        read: Window = slice(0, size[0]), slice(0, size[1])
         x = network.normalised(image).contiguous(memory_format=torch.channels_last)
         for name, frame in frames(network.topology, size, layers, self.windows).items():
             layer = f"relu{name}"
@@ -135,7 +136,7 @@ class Trace:
         assert gradient is not None
         return self.network.normalised_gradient(gradient)
 
-    def _window(self, layer: str, x: Tensor, frame: Frame) -> Tensor:
+    def _window(self, layer: str, x: Tensor, frame: Window) -> Tensor:
         if layer not in self.windows:
             return x
         rows, columns = within(self.windows[layer], frame)
