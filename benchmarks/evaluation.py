@@ -43,8 +43,8 @@ def main() -> None:
     options = parser.parse_args()
     keep_freed_memory()
     print(f"torch {torch.__version__}, {torch.get_num_threads()} threads, channels_last, float32")
-    tiled = " | ".join(f"tiles of {share:g}" for share in SHARES)
-    print(f"\n| network | size | evaluation | convolutions alone | ratio | {tiled} |")
+    titles = " | ".join(f"tiles of {share:g}" for share in SHARES)
+    print(f"\n| network | size | evaluation | convolutions alone | ratio | {titles} |")
     print("|---" * (5 + len(SHARES)) + "|")
     for name in options.networks:
         network = made(name)
