@@ -18,7 +18,7 @@ import torch
 from vangram.errors import SizeError
 from vangram.networks import FeatureNetwork
 from vangram.networks.frames import size_of
-from vangram.networks.tiles import ALIGNMENT, Core, cores_within, grid, sides
+from vangram.networks.tiles import Core, cores_within, grid, sides
 from vangram.optimize import LBFGS, Level
 from vangram.recipe import Recipe
 
@@ -41,6 +41,8 @@ GOOD_TILE, LEAST_TILE = 512, 256
 """Pixels of a core: below the first a shorter history is tried, below the second Adam."""
 BANDS = 96 * MB
 """What is touched at a time of tensors that are spilled to files."""
+STRIDES = 4
+"""Of the deepest layer, for a core to be worth its halo."""
 NO_MATTER = 0.8
 """Share of the room for tiles that vectors may leave, before they go to files."""
 ADAM_VECTORS = 10
@@ -146,7 +148,7 @@ class _Model:
         self.content = content_bytes(network, recipe) * self.pixels
         # The picture as the network sees it, where that is another one.
         self.grey = 1 if recipe.colour == "luminance" else 0
-        self.smallest = ALIGNMENT * max(self.topology.stride(layer) for layer in self.layers)
+        self.smallest = STRIDES * max(self.topology.stride(layer) for layer in self.layers)
 
     def padded(self, core: int) -> int:
         """A square core with its halo."""

@@ -155,5 +155,7 @@ def _parts(
     size = (picture.shape[2], picture.shape[3])
     for part in grid(size, tile or size, network.topology, layers):
         inside = part.inside(layers, network.topology)
-        trace = Trace(network, part.cut(picture), layers, inside, whole=size, keep=False)
+        trace = Trace(
+            network, part.cut(picture), layers, inside, whole=size, corner=part.corner, keep=False
+        )
         yield part, trace.features

@@ -81,7 +81,7 @@ def test_convolutions_are_computed_for_what_cores_see_of_them_and_little_more(
     for tile in grid((height, width), core, VGG19, layers):
         size = size_of(tile.padded)
         windows = tile.inside(layers, VGG19)
-        for name, computed in frames(VGG19, size, layers, windows).items():
+        for name, computed in frames(VGG19, size, layers, windows, tile.corner).items():
             stride = VGG19.stride(f"relu{name}")
             behind = used[used.index(name) + 1 :]
             reach = sum(VGG19.stride(f"relu{other}") for other in behind)
@@ -110,6 +110,6 @@ def test_traces_compute_these_positions(monkeypatch: pytest.MonkeyPatch) -> None
     monkeypatch.setattr(FrozenConvolution, "forward", spied)
     inside = tile.inside(layers, network.topology)
     part = tile.cut(torch.rand(1, 3, *size, dtype=torch.float64))
-    Trace(network, part, layers, inside, whole=size)
-    wanted = frames(network.topology, size_of(tile.padded), layers, inside)
+    Trace(network, part, layers, inside, whole=size, corner=tile.corner)
+    wanted = frames(network.topology, size_of(tile.padded), layers, inside, tile.corner)
     assert computed == [size_of(frame) for frame in wanted.values()]

@@ -59,6 +59,33 @@ def test_winograd_and_its_gradient_equal_the_plain_convolution(
     assert relative_error(fast.backward(slope.clone(), y, True), gradient) < EXACT
 
 
+WINDOWS = [
+    (slice(4, 13), slice(8, 17)),
+    (slice(0, 9), slice(4, 23)),
+    (slice(12, 16), slice(20, 23)),
+    (slice(5, 6), slice(0, 23)),
+]
+"""Of 16 × 23 positions: within, at the edges, in a corner, and where no tile begins."""
+
+
+@pytest.mark.parametrize("fast", [False, True], ids=["plain", "Winograd"])
+@pytest.mark.parametrize("reflect", [False, True], ids=["zeros", "reflect"])
+@pytest.mark.parametrize("window", WINDOWS)
+@pytest.mark.usefixtures("everywhere")
+def test_part_of_an_output_and_its_gradient_are_the_wholes(
+    window: tuple[slice, slice], reflect: bool, fast: bool
+) -> None:
+    conv, x = layer(5, 7), noise(1, 5, 16, 23).requires_grad_()
+    wanted = plain(conv, x, reflect)[:, :, window[0], window[1]]
+    slope = noise(*wanted.shape)
+    (gradient,) = torch.autograd.grad(wanted, x, slope)
+    frozen_layer = FrozenConvolution(conv, reflect, Workspace())
+    y = frozen_layer.forward(x.detach(), fast, window)
+    assert relative_error(y, wanted.detach()) < EXACT
+    back = frozen_layer.backward(slope.clone(), y, fast, window, (16, 23))
+    assert relative_error(back, gradient) < EXACT
+
+
 @pytest.mark.parametrize("reflect", [False, True], ids=["zeros", "reflect"])
 def test_plain_way_and_its_gradient_equal_autograd(reflect: bool) -> None:
     conv, x = layer(5, 7), noise(1, 5, 9, 11).requires_grad_()

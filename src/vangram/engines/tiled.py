@@ -41,7 +41,10 @@ class TiledEngine:
 
         def trace(tile: Tile, keep: bool) -> Trace:
             inside = tile.inside(layers, topology)
-            return Trace(self.network, tile.cut(image), layers, inside, whole=size, keep=keep)
+            return Trace(
+                self.network, tile.cut(image), layers, inside,
+                whole=size, corner=tile.corner, keep=keep,
+            )  # fmt: skip
 
         def measured(tile: Tile) -> Statistics:
             windows = tile.windows(layers, topology)

@@ -13,19 +13,26 @@ WHOLE: Windows = {}
 
 
 def frames(
-    topology: Topology, size: tuple[int, int], layers: Collection[str], windows: Windows = WHOLE
+    topology: Topology,
+    size: tuple[int, int],
+    layers: Collection[str],
+    windows: Windows = WHOLE,
+    corner: tuple[int, int] = (0, 0),
 ) -> dict[str, Window]:
     """Each convolution's positions that what counts sees, counted from where the part begins.
 
-    They begin where Winograd's tiles do in the whole picture, if the part does: where rounding came
-    out otherwise, a ReLU that is closed in the whole might be open in the part. The few positions
-    that are there for this alone are computed without all that they see; nothing deeper sees them.
+    They begin where Winograd's tiles do in the whole picture: where rounding came out otherwise, a
+    ReLU that is closed in the whole might be open in the part. The few positions that are there for
+    this alone, even before the part, are computed without all that they see; nothing deeper sees
+    them.
 
     Args:
         topology: of the network.
         size: (height, width) of the part.
         layers: that are asked for.
         windows: by layer, what counts of it; all of it, where nothing is said.
+        corner: pixels of the whole picture above the part and left of it, multiples of the deepest
+            stride.
 
     Returns:
         "1_1", ... up to the deepest layer -> rows and columns of the convolution's output.
@@ -35,29 +42,31 @@ def frames(
         _spans(
             used,
             length,
+            before,
             {layer: windows[layer][axis] if layer in windows else None for layer in layers},
         )
-        for axis, length in enumerate(size)
+        for axis, (length, before) in enumerate(zip(size, corner, strict=True))
     )
     return {name: (rows[name], columns[name]) for name in used}
 
 
 def _spans(
-    used: tuple[str, ...], length: int, windows: Mapping[str, slice | None]
+    used: tuple[str, ...], length: int, before: int, windows: Mapping[str, slice | None]
 ) -> dict[str, slice]:
     """`frames` along one axis."""
-    lengths = {}
+    places = {}
     for name in used:
-        length = -(-length // 2) if pooled(name) else length
-        lengths[name] = length
+        if pooled(name):
+            length, before = -(-length // 2), before // 2
+        places[name] = length, before
     spans: dict[str, slice] = {}
     seen: slice | None = None  # of the output by what is deeper
     for name in reversed(used):
-        length, layer = lengths[name], f"relu{name}"
+        (length, before), layer = places[name], f"relu{name}"
         if layer in windows:
             seen = _union(seen, windows[layer] or slice(0, length))
         assert seen is not None
-        first = seen.start // OUTPUTS * OUTPUTS
+        first = (seen.start + before) // OUTPUTS * OUTPUTS - before
         spans[name] = slice(first, min(seen.stop, length))
         seen = slice(max(seen.start - 1, 0), min(seen.stop + 1, length))
         if pooled(name):

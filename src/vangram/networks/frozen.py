@@ -82,7 +82,7 @@ class FrozenConvolution:
             slice(-margin - rows.start, height + margin - rows.start),
             slice(-margin - columns.start, width + margin - columns.start),
         )
-        if fast and winograd_is_faster(self._turned):
+        if fast and winograd_is_faster(self.filters.transpose(0, 1)):
             x = self._backward(slope, self.workspace, window=wanted, where=y)
         elif wanted == _all_of(y):
             x = F.conv2d(relu_gradient(slope, y, slope), self._turned, padding=1)
@@ -97,8 +97,7 @@ class FrozenConvolution:
 
     @cached_property
     def _turned(self) -> Tensor:
-        turned = self.filters.flip(2, 3).transpose(0, 1)
-        return turned.contiguous(memory_format=torch.channels_last)
+        return _turned(self.filters).contiguous(memory_format=torch.channels_last)
 
     @cached_property
     def _forward(self) -> Winograd:
@@ -106,7 +105,12 @@ class FrozenConvolution:
 
     @cached_property
     def _backward(self) -> Winograd:
-        return Winograd(self._turned)
+        return Winograd(_turned(self.filters))
+
+
+def _turned(filters: Tensor) -> Tensor:
+    """What takes a gradient back to the input: turned around, outputs for inputs."""
+    return filters.flip(2, 3).transpose(0, 1)
 
 
 def winograd_is_faster(filters: Tensor) -> bool:

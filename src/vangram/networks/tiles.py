@@ -9,10 +9,7 @@ from typing import NamedTuple
 from torch import Tensor
 
 from vangram.networks.topology import Topology
-from vangram.networks.winograd import OUTPUTS, Window
-
-ALIGNMENT = OUTPUTS
-"""Positions of the deepest layer."""
+from vangram.networks.winograd import Window
 
 Core = int | tuple[int, int]
 """Pixels of a tile's core along either axis, or its height and width."""
@@ -27,13 +24,18 @@ class Tile:
     padded: Window
     """The core and what its features see around it."""
 
+    @property
+    def corner(self) -> tuple[int, int]:
+        """Row and column where the padded part begins."""
+        return self.padded[0].start, self.padded[1].start
+
     def cut(self, image: Tensor) -> Tensor:
         """The padded part (B, C, h, w) of a picture (B, C, H, W), a view."""
         return image[:, :, self.padded[0], self.padded[1]]
 
     def inside(self, layers: Iterable[str], topology: Topology) -> dict[str, Window]:
         """The core's positions by layer, in the features of the padded part."""
-        return self.windows(layers, topology, [padded.start for padded in self.padded])
+        return self.windows(layers, topology, self.corner)
 
     def windows(
         self, layers: Iterable[str], topology: Topology, first: Sequence[int] = (0, 0)
@@ -56,14 +58,12 @@ def grid(
     """Tiles that cover a picture, row by row.
 
     Tiles begin at multiples of the deepest stride, so that pooling falls on the same pixels as in
-    the whole picture, and where cores are large enough at multiples of `ALIGNMENT` strides, so that
-    `Winograd` cuts every layer as it does in the whole picture, and rounding comes out alike. Cores
-    at the right and the bottom take what is left. Where the picture ends the network pads as it
-    always does; elsewhere the halo keeps padding out of the core's sight.
+    the whole picture. Cores at the right and the bottom take what is left. Where the picture ends
+    the network pads as it always does; elsewhere the halo keeps padding out of the core's sight.
 
     Args:
         size: (height, width) of the picture.
-        core: pixels of a core, rounded down to what it is aligned to.
+        core: pixels of a core, rounded down to the deepest stride.
         topology: of the network.
         layers: whose features are to be exact.
     """
@@ -89,17 +89,14 @@ def cores_within(
         (height, width) for `grid`; the smallest there are, if even their tiles are larger.
     """
     axes = _Axes(topology, layers)
-    rows, columns = (
-        [axes.cut(length, side) for side in range(axes.unit, length + axes.unit, axes.unit)]
-        for length in size
-    )
+    rows, columns = ([axes.cut(length, side) for side in axes.sides(length)] for length in size)
     fitting = [
         (top.work * left.work, top.tile * left.tile, top.core, left.core)
         for top in rows
         for left in columns
         if top.tile * left.tile <= pixels
     ]
-    _, _, *core = min(fitting, default=(0, 0, axes.unit, axes.unit))
+    _, _, *core = min(fitting, default=(0, 0, axes.stride, axes.stride))
     return core[0], core[1]
 
 
@@ -132,15 +129,18 @@ class _Axes:
     def __init__(self, topology: Topology, layers: Collection[str]) -> None:
         self.stride = max(topology.stride(layer) for layer in layers)
         self.halo = topology.halo(layers)
-        self.unit = ALIGNMENT * self.stride
+
+    def sides(self, length: int) -> set[int]:
+        """The shortest cores for each count of them."""
+        strides = max(length // self.stride, 1)
+        return {-(-strides // count) * self.stride for count in range(1, strides + 1)}
 
     def cut(self, length: int, core: int) -> _Cut:
-        """Cores of one length, the first longer; a rest shorter than a stride joins the last."""
-        unit = self.unit if core >= self.unit else self.stride
+        """Cores of one length; a rest shorter than a stride joins the last."""
         starts = [0]
         if core < length:
-            core = max(core // unit, 1) * unit
-            starts += range(self.halo % unit + core, length - self.stride + 1, core)
+            core = max(core // self.stride, 1) * self.stride
+            starts += range(core, length - self.stride + 1, core)
         parts = [
             _Part(
                 slice(start, stop), slice(max(0, start - self.halo), min(length, stop + self.halo))

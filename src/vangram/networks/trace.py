@@ -49,6 +49,7 @@ class Trace:
         windows: by layer, the part of the features that counts; all of them, if none.
         whole: (height, width) of the picture that `image` is a part of, if it is one. A part
             is computed as in the whole, so that rounding comes out alike.
+        corner: where in it the part begins, (row, column), at a multiple of the deepest stride.
         keep: False for features alone.
 
     Raises:
@@ -68,6 +69,7 @@ class Trace:
         windows: Windows = WHOLE,
         *,
         whole: tuple[int, int] | None = None,
+        corner: tuple[int, int] = (0, 0),
         keep: bool = True,
     ) -> None:
         network.check(image, layers)
@@ -75,7 +77,7 @@ class Trace:
         self.features = {}
         self._stops: list[_Stop] = []
         with convolving(tf32=network.tf32):
-            self._go(image, layers, whole or (image.shape[2], image.shape[3]), keep)
+            self._go(image, layers, whole or (image.shape[2], image.shape[3]), corner, keep)
 
     @torch.no_grad()
     def pull_back(self, slope: Slope) -> Tensor:
@@ -89,13 +91,19 @@ class Trace:
             return self._go_back(slope)
 
     def _go(
-        self, image: Tensor, layers: Collection[str], whole: tuple[int, int], keep: bool
+        self,
+        image: Tensor,
+        layers: Collection[str],
+        whole: tuple[int, int],
+        corner: tuple[int, int],
+        keep: bool,
     ) -> None:
         network, (height, width) = self.network, whole
         size = image.shape[2], image.shape[3]
         read: Window = slice(0, size[0]), slice(0, size[1])
         x = network.normalised(image).contiguous(memory_format=torch.channels_last)
-        for name, frame in frames(network.topology, size, layers, self.windows).items():
+        used = frames(network.topology, size, layers, self.windows, corner)
+        for name, frame in used.items():
             layer = f"relu{name}"
             if pooled(name):
                 x, read = pool(x, network.topology.scale(block_of(name))), halved(read)

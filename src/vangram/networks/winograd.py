@@ -72,8 +72,10 @@ class Winograd:
         self.bias = bias
         lanes = lanes_for(K, dtype)
         self.rows, self.across = _register_block(K // lanes)
-        panels = _transformed(filters).view(POINTS, C, -1, self.across * lanes)
-        self.filters = panels.transpose(1, 2).contiguous()  # (36, panels, C, panel's width)
+        panels = filters.split(self.across * lanes)
+        self.filters = filters.new_empty(POINTS, len(panels), C, self.across * lanes)
+        for number, panel in enumerate(panels):  # one by one, for they are large in float64
+            self.filters[:, number] = _transformed(panel)
 
     def __call__(
         self,
@@ -294,5 +296,4 @@ def _synthesis(dtype: torch.dtype, lanes: int, activated: bool) -> Kernel:
 def _transformed(filters: Tensor) -> Tensor:
     """G g Gᵀ, (36, C, K)."""
     g = torch.tensor(G, dtype=torch.float64)
-    points = torch.einsum("ia,kcab,jb->ijck", g, filters.double(), g)
-    return points.to(filters.dtype).flatten(0, 1)
+    return torch.einsum("ia,kcab,jb->ijck", g, filters.double(), g).flatten(0, 1)
