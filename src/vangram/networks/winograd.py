@@ -72,7 +72,7 @@ class Winograd:
         self.bias = bias
         lanes = lanes_for(K, dtype)
         self.rows, self.across = _register_block(K // lanes)
-        panels = filters.split(self.across * lanes)
+        panels = torch.split(filters, self.across * lanes)
         self.filters = filters.new_empty(POINTS, len(panels), C, self.across * lanes)
         for number, panel in enumerate(panels):  # one by one, for they are large in float64
             self.filters[:, number] = _transformed(panel)
