@@ -24,7 +24,7 @@ class TiledEngine:
     Args:
         network: whose features are compared.
         objective: for an image of the size that will be given.
-        core: pixels of a tile's core, rounded down to what `grid` aligns it to.
+        core: pixels of a tile's core, rounded down to the deepest stride.
     """
 
     def __init__(self, network: FeatureNetwork, objective: Objective, core: Core) -> None:
