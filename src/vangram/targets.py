@@ -11,7 +11,7 @@ from torch import Tensor
 from vangram.losses import Moments, moments
 from vangram.networks import FeatureNetwork, Topology, Trace
 from vangram.networks.tiles import Core, Tile, grid
-from vangram.storage import IN_MEMORY, Storage
+from vangram.storage import IN_MEMORY, Storage, release_mapped
 
 LEAST_POSITIONS = 1.0
 """Of a layer, that a region must fill to have a style there."""
@@ -41,7 +41,6 @@ def content_targets(
     for part, features in _parts(network, picture, layers, tile):
         for layer, (rows, columns) in part.windows(layers, topology).items():
             targets[layer][:, :, rows, columns] = features[layer]
-        storage.release()
     return targets
 
 
@@ -159,3 +158,4 @@ def _parts(
             network, part.cut(picture), layers, inside, whole=size, corner=part.corner, keep=False
         )
         yield part, trace.features
+        release_mapped()  # of the picture, and of what was made of it
