@@ -180,11 +180,9 @@ class Code:
 
     def integer(self, value: Integer | int) -> Integer:
         """A constant, if it is not one of the kernel's."""
-        return (
-            value
-            if isinstance(value, Integer)
-            else Integer(self, ir.Constant(ir.IntType(64), value))
-        )
+        if isinstance(value, Integer):
+            return value
+        return Integer(self, ir.Constant(ir.IntType(64), value))
 
     def vector(self, value: Vector | float) -> Vector:
         """A constant in all places, if it is not one of the kernel's."""
