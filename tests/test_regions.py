@@ -272,6 +272,6 @@ def test_mask_without_a_photograph_is_refused(painting: Path, halves: Path) -> N
 
 def test_regions_live_where_the_run_is(photo: Path, painting: Path, halves: Path) -> None:
     run = Run.prepare(photo, painting, mask=halves, **SMALL)
-    assert run._storage(run.levels[-1]) is IN_MEMORY
+    assert run.storage(run.levels[-1]) is IN_MEMORY
     (region,) = run.scene.regions(run.levels[-1].size)
     assert tuple(region.weights.shape) == (1, 1, 48, 64)

@@ -7,7 +7,9 @@ import gc
 import os
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
+import psutil
 import pytest
 import torch
 
@@ -61,6 +63,21 @@ def test_full_disk_is_one_line_that_says_what_to_do(
     with pytest.raises(OutputError, match=r"No space left.*--memory") as caught:
         SpilledStorage(tmp_path).empty((10, 10), torch.zeros(1))
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(("taken", "returned"), [(700, 0), (900, 1)])
+def test_freed_memory_goes_back_where_memory_is_short(
+    taken: int, returned: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calls: list[None] = []
+    monkeypatch.setattr("vangram.storage.return_freed_memory", lambda: calls.append(None))
+    monkeypatch.setattr(
+        psutil.Process, "memory_info", lambda _: SimpleNamespace(rss=taken), raising=True
+    )
+    SpilledStorage(tmp_path, memory=1000).release()
+    assert len(calls) == returned
+    SpilledStorage(tmp_path).release()  # of which nobody said what it may take
+    assert len(calls) == returned
 
 
 def test_spilled_run_takes_the_same_steps_to_the_last_bit(

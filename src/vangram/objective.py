@@ -180,7 +180,7 @@ class Objective:
             )
         kind, guides = STYLE_LOSSES[recipe.style_loss], dict[str, Tensor]()
         if painted is None:
-            painted, guides = _style(recipe, network, styles, tile, regions)
+            painted, guides = _style(recipe, network, styles, tile, storage, regions)
         distances = {name: kind(target) for name, target in painted.items()}
         positions = {
             name: float(guides[name].sum())
@@ -218,8 +218,8 @@ class Objective:
                 for name in self.style
             },
             content={
-                layer: content_loss(features[layer], _part(target, windows.get(layer)))
-                for layer, target in self.content.items()
+                layer: content_loss(features[layer], self._target(layer, features[layer], windows))
+                for layer in self.content
             },
         )
 
@@ -269,7 +269,7 @@ class Objective:
             style = style.as_strided(features.shape, (style.numel(), *style.stride()))
             gradient = style if gradient is None else gradient.add_(style)
         if layer in self.content:
-            content = content_loss_grad(features, _part(self.content[layer], windows.get(layer)))
+            content = content_loss_grad(features, self._target(layer, features, windows))
             content *= self._slope("content", layer)
             gradient = content if gradient is None else gradient.add_(content)
         assert gradient is not None
@@ -336,6 +336,12 @@ class Objective:
         guide, window = self.guides.get(name), windows.get(_layer(name))
         return guide if guide is None or window is None else guide[window]
 
+    def _target(self, layer: str, features: Tensor, windows: Windows) -> Tensor:
+        """The content target of a part of the picture, on the device of its features."""
+        target, window = self.content[layer], windows.get(layer)
+        part = target if window is None else target[:, :, window[0], window[1]]
+        return part.to(features.device)
+
     def _slope(self, kind: str, layer: str) -> float:
         """What the loss gains per unit of a literal term."""
         return self._weight(kind, layer) / self.unit(kind, layer)
@@ -346,6 +352,7 @@ def _style(
     network: FeatureNetwork,
     styles: Tensor | Sequence[Tensor] | None,
     tile: Core | None,
+    storage: Storage,
     regions: Sequence[Region],
 ) -> tuple[dict[str, Moments], dict[str, Tensor]]:
     """Targets of the style terms by name, and of a region's how much each position counts."""
@@ -354,10 +361,12 @@ def _style(
     paintings = [styles] if isinstance(styles, Tensor) else _given(styles, "style")
     shares, sums = recipe.shares(len(paintings)), STYLE_LOSSES[recipe.style_loss].takes_sums
     if not regions:
-        return blended(network, paintings, shares, tile, sums=sums), {}
+        return blended(network, paintings, shares, tile, sums=sums, storage=storage), {}
     painted, guides = {}, {}
     for region in regions:
-        here = blended(network, paintings, shares, tile, sums=sums, parts=region.parts)
+        here = blended(
+            network, paintings, shares, tile, sums=sums, parts=region.parts, storage=storage
+        )
         counts = layer_weights(region.weights, network.topology, here)
         for layer in (layer for layer in here if counts[layer].sum() >= LEAST_POSITIONS):
             painted[f"{layer} {region.name}"] = here[layer]
@@ -384,7 +393,3 @@ def _weight(target: Tensor, storage: Storage) -> float:
         total += float(content_loss(part, nothing.expand_as(part)))
         storage.release()
     return total
-
-
-def _part(target: Tensor, window: tuple[slice, slice] | None) -> Tensor:
-    return target if window is None else target[:, :, window[0], window[1]]

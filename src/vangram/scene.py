@@ -74,7 +74,8 @@ class Scene:
         """An objective of what is shown of an image: with what is kept, in luminance alone."""
         content = self.content(size, storage) if self.given.keep is not None else None
         if content is not None:
-            evaluate = Keeping(evaluate, content, self._kept(size).to(self.device), storage)
+            kept = self._kept(size).to(content.device)
+            evaluate = Keeping(evaluate, content, kept, storage)
         if self.recipe.colour == "luminance":
             evaluate = OnLuminance(evaluate, storage)
         if self.moved is not None:
@@ -91,7 +92,7 @@ class Scene:
         if chosen is not None:
             return self.at(size, chosen, storage, self.seen.content)
         generator = torch.Generator().manual_seed(recipe.seed)
-        noise = torch.rand(1, 3, *size, generator=generator).to(self.device)
+        noise = torch.rand(1, 3, *size, generator=generator).to(storage.beside(self.device))
         return noise.sub_(0.5).mul_(recipe.noise_range).add_(0.5)
 
     def enlarged(self, image: Tensor, size: Size, storage: Storage) -> Tensor:
@@ -99,7 +100,7 @@ class Scene:
 
         Without the photograph's, the next level's first steps would go into finding it.
         """
-        enlarged = resized(image, size, storage)
+        enlarged = resized(image.to(storage.beside(self.device)), size, storage)
         content = self.content(size, storage) if self.recipe.init == "content" else None
         if content is None:
             return enlarged
@@ -142,12 +143,13 @@ class Scene:
         if colours is not None:
             into = storage.empty(tuple(pixels.shape), pixels)
             pixels = colours(pixels, into=into, release=storage.release)
-        return pixels.to(self.device)
+        return pixels.to(storage.beside(self.device))
 
     def _last(self, moved: Moved, size: Size, storage: Storage) -> tuple[Tensor, Tensor]:
         """The last frame's result, moved, and where it can be trusted, at a size."""
-        last = resized(moved.picture, size, storage).to(self.device)
-        return last, _weights(moved.weights, size).to(self.device)
+        device = storage.beside(self.device)
+        last = resized(moved.picture, size, storage).to(device)
+        return last, _weights(moved.weights, size).to(device)
 
     def _first_after(self, moved: Moved, size: Size, storage: Storage) -> Tensor:
         """What the last frame's result has become, and the photograph where that is not known."""

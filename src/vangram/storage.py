@@ -1,4 +1,4 @@
-"""Where a run's largest tensors live: in memory, or in files that are mapped into it."""
+"""Where a run's largest tensors live: with its network, or in files that are mapped into memory."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ import weakref
 from collections.abc import Iterator
 from typing import ClassVar
 
+import psutil
 import torch
 from torch import Tensor
 
@@ -19,10 +20,18 @@ from vangram.errors import OutputError
 
 BAND = 2**20
 """Values of a tensor that are worked on at a time where it may be larger than memory."""
+GPU_BAND = 2**23
+"""The same on a GPU, which is not worth calling for less."""
+SHORT = 0.8
+"""Share of its memory that a process takes before it returns what it has freed."""
 
 
 class Storage:
-    """In memory."""
+    """In the memory of the device that computes."""
+
+    def beside(self, device: torch.device) -> torch.device:
+        """Where its tensors are, for a network on a device."""
+        return device
 
     def empty(self, shape: tuple[int, ...], like: Tensor) -> Tensor:
         """A tensor with whatever is in it; dtype and device of `like`."""
@@ -44,26 +53,32 @@ class SpilledStorage(Storage):
 
     The system reads pages as they are touched, and `release` gives them back: what is in memory
     is what was touched since. The space is reserved at once, so that a full disk is an error and
-    no crash later on.
+    no crash later on. A network on a GPU is handed them tile by tile.
 
     Args:
         folder: where the files lie; None: where the system keeps large temporary files.
+        memory: bytes that the process may take; None: as many as it likes.
     """
 
     maps: ClassVar[weakref.WeakSet[mmap.mmap]] = weakref.WeakSet()
     """All there are in the process."""
 
-    def __init__(self, folder: str | os.PathLike[str] | None = None) -> None:
+    def __init__(
+        self, folder: str | os.PathLike[str] | None = None, memory: int | None = None
+    ) -> None:
         self.folder = folder or _folder()
+        self.memory = memory
+
+    def beside(self, device: torch.device) -> torch.device:
+        """The CPU, whose memory alone files can be mapped into."""
+        return torch.device("cpu")
 
     def empty(self, shape: tuple[int, ...], like: Tensor) -> Tensor:
-        """A tensor of zeros.
+        """A tensor of zeros on the CPU; dtype of `like`.
 
         Raises:
             OutputError: the disk is full, or the folder cannot be written.
         """
-        if like.device.type != "cpu":
-            return like.new_empty(shape)
         count = torch.Size(shape).numel()
         size = count * like.element_size()
         try:
@@ -84,11 +99,18 @@ class SpilledStorage(Storage):
 
     def zeros(self, shape: tuple[int, ...], like: Tensor) -> Tensor:
         """A tensor of zeros; errors as above."""
-        return self.empty(shape, like) if like.device.type == "cpu" else like.new_zeros(shape)
+        return self.empty(shape, like)
 
     def release(self) -> None:
-        """Let go of the pages touched so far; their contents stay in the files."""
+        """Let go of the pages touched so far; their contents stay in the files.
+
+        Where memory becomes short, freed memory goes as well. It comes to be in pieces that the
+        next tile's tensors do not fit into, as much again as is used; to return it every time would
+        cost a third of an evaluation, as pages that come back have to be cleared.
+        """
         release_mapped()
+        if self.memory and psutil.Process().memory_info().rss > SHORT * self.memory:
+            return_freed_memory()
 
 
 def release_mapped() -> None:
@@ -114,7 +136,7 @@ def return_freed_memory() -> None:
 
 def bands(tensor: Tensor) -> Iterator[slice]:
     """Rows (the next to last dimension) of about `BAND` values at a time."""
-    height = tensor.shape[-2]
-    step = max(BAND * height // max(tensor.numel(), 1), 1)
+    height, band = tensor.shape[-2], GPU_BAND if tensor.is_cuda else BAND
+    step = max(band * height // max(tensor.numel(), 1), 1)
     for first in range(0, height, step):
         yield slice(first, min(first + step, height))

@@ -127,7 +127,6 @@ class Run:
         Args:
             since: where a run of the same record stood; what followed there, follows here.
         """
-        since = since and since.to(self.device)
         for level in self.levels:
             if since and since.has_done(level):
                 continue
@@ -138,7 +137,7 @@ class Run:
 
     def _steps_at(self, level: Level, since: Position | None) -> Iterator[Step]:
         engine = self.engine(level, self.objective(level))
-        optimizer = _optimizer(self.means(level), self._storage(level))
+        optimizer = _optimizer(self.means(level), self.storage(level))
         # Where the level begins is held by the descent alone, which lets go of it when it moves on.
         steps = descend(self._begin(level, optimizer, since), engine, optimizer, level)
         del since
@@ -146,7 +145,7 @@ class Run:
 
     def objective(self, level: Level) -> Objective:
         """What is minimised at a level."""
-        scene, size, storage = self.scene, level.size, self._storage(level)
+        scene, size, storage = self.scene, level.size, self.storage(level)
         known = self._known_as(level)
         painted = self.known.get(known) if known else None
         objective = Objective.of(
@@ -179,7 +178,7 @@ class Run:
     def engine(self, level: Level, objective: Objective) -> Evaluate:
         """Value and gradient of a level's objective: whole or in tiles, as the memory allows."""
         engine = engine_for(level.size, self.means(level).tile, self.network, objective)
-        return self.scene.guarded(engine, level.size, self._storage(level))
+        return self.scene.guarded(engine, level.size, self.storage(level))
 
     @classmethod
     def prepare(
@@ -288,7 +287,7 @@ class Run:
         engine = engine_for(size, None, self.network, objective)
         engine(image)  # which transforms filters, and wakes a device up
         began = time.perf_counter()
-        engine(image)
+        float(engine(image).gradient.sum())  # a number, for which a GPU is waited for
         pixel = (time.perf_counter() - began) / (size[0] * size[1])
         return (1 - done) * sum(
             work_of(level, self.means(level), recipe, self.network) * pixel for level in self.levels
@@ -316,25 +315,30 @@ class Run:
         Returns:
             (1, 3, height, width) in [0, 1], on the CPU.
         """
-        return self.scene.shown(image, size, self._storage(self.levels[-1]))
+        return self.scene.shown(image, size, self.storage(self.levels[-1]))
 
     def _begin(self, level: Level, optimizer: Optimizer, since: Position | None) -> Descent:
         """Where a level begins: from the first picture, from the last level's, or amid itself."""
         if since is None:
             return Descent.start(self.first(level))
         if since.level < level.number:
-            storage = self._storage(level)
+            storage = self.storage(level)
             return Descent.start(self.scene.enlarged(since.image, level.size, storage))
+        since = since.to(self.storage(level).beside(self.device))
         assert since.optimizer is not None  # as the level is not done
         optimizer.restore(since.optimizer)
         return since.descent
 
     def first(self, level: Level) -> Tensor:
         """The first image of all, (1, 3, H, W), were this the first level."""
-        return self.scene.first(level.size, self._storage(level))
+        return self.scene.first(level.size, self.storage(level))
 
-    def _storage(self, level: Level) -> Storage:
-        return SpilledStorage() if self.means(level).spilled else IN_MEMORY
+    def storage(self, level: Level) -> Storage:
+        """Where a level's tensors of the picture's size live."""
+        if not self.means(level).spilled:
+            return IN_MEMORY
+        ours = self.device.type == "cpu"  # or else the memory given is another one
+        return SpilledStorage(memory=self.recipe.memory if ours else None)
 
 
 def _optimizer(means: Means, storage: Storage) -> Optimizer:

@@ -11,7 +11,7 @@ from torch import Tensor
 from vangram.losses import Moments, moments
 from vangram.networks import FeatureNetwork, Topology, Trace
 from vangram.networks.tiles import Core, Tile, grid
-from vangram.storage import IN_MEMORY, Storage, release_mapped
+from vangram.storage import IN_MEMORY, Storage
 
 LEAST_POSITIONS = 1.0
 """Of a layer, that a region must fill to have a style there."""
@@ -38,7 +38,7 @@ def content_targets(
     for layer in layers:
         rows_first = (1, *topology.shape(size, layer), topology.width(layer))
         targets[layer] = storage.empty(rows_first, picture).permute(0, 3, 1, 2)
-    for part, features in _parts(network, picture, layers, tile):
+    for part, features in _parts(network, picture, layers, tile, storage):
         for layer, (rows, columns) in part.windows(layers, topology).items():
             targets[layer][:, :, rows, columns] = features[layer]
     return targets
@@ -80,6 +80,7 @@ def style_targets(
     *,
     sums: bool = False,
     part: Tensor | None = None,
+    storage: Storage = IN_MEMORY,
 ) -> dict[str, Moments]:
     """A picture's moments per position by layer: A / M (C, C) each, with `sums` s / M (C,) as well.
 
@@ -91,6 +92,7 @@ def style_targets(
         sums: whether s is needed.
         part: (1, 1, H, W), how much of each pixel counts; all of it, if none. Layers of which it
             fills less than a position are left out.
+        storage: where the picture lives.
     """
     topology, size = network.topology, (picture.shape[2], picture.shape[3])
     counts: dict[str, Tensor] = {}
@@ -100,7 +102,7 @@ def style_targets(
         positions = {layer: float(each.sum()) for layer, each in counts.items()}
         layers = [layer for layer in layers if positions[layer] >= LEAST_POSITIONS]
     summed: dict[str, Moments] = {}
-    for seen, features in _parts(network, picture, layers, tile):
+    for seen, features in _parts(network, picture, layers, tile, storage):
         windows = seen.windows(layers, topology)
         for layer, values in features.items():
             weights = counts[layer][windows[layer]] if layer in counts else None
@@ -117,6 +119,7 @@ def blended(
     *,
     sums: bool = False,
     parts: Sequence[Tensor | None] | None = None,
+    storage: Storage = IN_MEMORY,
 ) -> dict[str, Moments]:
     """Moments per position of several paintings, mixed layer by layer.
 
@@ -128,6 +131,7 @@ def blended(
         sums: as above.
         parts: by painting, what of it counts, as `part` above, and nothing of it where None. The
             shares are then those of the paintings in which a layer finds something.
+        storage: where the paintings live.
     """
     mixed: dict[str, Moments] = {}
     whole: dict[str, float] = {}
@@ -135,7 +139,7 @@ def blended(
         part = None if parts is None else parts[index]
         if parts is not None and part is None:
             continue
-        found = style_targets(network, painting, share, tile, sums=sums, part=part)
+        found = style_targets(network, painting, share, tile, sums=sums, part=part, storage=storage)
         for layer, target in found.items():
             counted = target if share[layer] == 1 else target * share[layer]
             mixed[layer] = mixed[layer] + counted if layer in mixed else counted
@@ -146,7 +150,11 @@ def blended(
 
 
 def _parts(
-    network: FeatureNetwork, picture: Tensor, layers: Collection[str], tile: Core | None
+    network: FeatureNetwork,
+    picture: Tensor,
+    layers: Collection[str],
+    tile: Core | None,
+    storage: Storage,
 ) -> Iterator[tuple[Tile, dict[str, Tensor]]]:
     """Tiles that cover the picture, and the features of their cores."""
     if not layers:
@@ -158,4 +166,4 @@ def _parts(
             network, part.cut(picture), layers, inside, whole=size, corner=part.corner, keep=False
         )
         yield part, trace.features
-        release_mapped()  # of the picture, and of what was made of it
+        storage.release()

@@ -58,7 +58,7 @@ class TiledEngine:
             windows = tile.windows(layers, topology)
             slope = partial(objective.feature_gradient, judgement=judgement, windows=windows)
             part = trace(tile, keep=True).pull_back(slope)
-            tile.cut(gradient).add_(part)
+            tile.cut(gradient).add_(part.to(gradient.device))
             objective.storage.release()
         objective.add_image_gradient(image, gradient)
         return Evaluation(judgement.loss, judgement.terms, gradient)

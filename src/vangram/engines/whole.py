@@ -23,6 +23,6 @@ class WholeEngine:
         trace = Trace(self.network, image, objective.layers)
         judgement = objective.judge(objective.measure(trace.features), image)
         slope = partial(objective.feature_gradient, judgement=judgement)
-        gradient = trace.pull_back(slope).contiguous()
+        gradient = trace.pull_back(slope).contiguous().to(image.device)
         objective.add_image_gradient(image, gradient)
         return Evaluation(judgement.loss, judgement.terms, gradient)
