@@ -1,6 +1,6 @@
 """Time of one layer's convolution by Winograd beside the plain call: where the rule comes from.
 
-    python -m benchmarks.convolution
+    python -m benchmarks.convolution [--device cuda]
 
 Forward with ReLU, layers of VGG-19 and `vgg19-lite` at 512 × 384 px, least of the rounds, in turns.
 `networks.frozen.winograd_is_faster` should say yes where the ratio is below one, and nowhere else.
@@ -8,6 +8,7 @@ Forward with ReLU, layers of VGG-19 and `vgg19-lite` at 512 × 384 px, least of 
 
 from __future__ import annotations
 
+import argparse
 from collections.abc import Callable
 
 import torch
@@ -17,7 +18,9 @@ from torch import Tensor, nn
 from benchmarks.evaluation import in_turns
 from vangram.cli.allocator import keep_freed_memory
 from vangram.networks.frozen import winograd_is_faster
-from vangram.networks.winograd import Winograd, Workspace
+from vangram.networks.products import Workspace
+from vangram.networks.winograd import Winograd
+from vangram.precision import convolving
 
 LAYERS = [
     (64, 64, 384, 512), (64, 128, 192, 256), (128, 128, 192, 256), (128, 256, 96, 128),
@@ -29,6 +32,10 @@ LAYERS = [
 
 def main() -> None:
     """The command line."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.convolution", description=__doc__)
+    parser.add_argument("--device", default="cpu")
+    parser.add_argument("--scale", type=int, default=1, help="of both sides")
+    options = parser.parse_args()
     keep_freed_memory()
     torch.manual_seed(0)
     print(
@@ -36,12 +43,15 @@ def main() -> None:
     )
     for channels, outputs, height, width in LAYERS:
         conv = nn.Conv2d(channels, outputs, 3, padding=1).requires_grad_(False)
-        conv = conv.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-        x = torch.rand(1, channels, height, width).contiguous(memory_format=torch.channels_last)
+        layout = torch.channels_last
+        conv = conv.to(options.device, memory_format=layout)  # type: ignore[call-overload]
+        height, width = height * options.scale, width * options.scale
+        x = torch.rand(1, channels, height, width, device=options.device)
+        x = x.contiguous(memory_format=layout)
         plain, fast = both(conv, x)
         slow, quick = in_turns(plain, fast, rounds=15)
         rule = "Winograd" if winograd_is_faster(conv.weight) else "plain"
-        times = f"{slow * 1e3:.1f} ms | {quick * 1e3:.1f} ms | {quick / slow:.2f}"
+        times = f"{slow * 1e3:.2f} ms | {quick * 1e3:.2f} ms | {quick / slow:.2f}"
         print(f"| {channels} → {outputs} | {width} × {height} | {times} | {rule} |", flush=True)
 
 
@@ -50,7 +60,8 @@ def both(conv: nn.Conv2d, x: Tensor) -> tuple[Callable[[], object], Callable[[],
     winograd, workspace = Winograd(conv.weight, conv.bias), Workspace()
 
     def plain() -> Tensor:
-        return F.conv2d(x, conv.weight, conv.bias, padding=1).relu_()
+        with convolving(tf32=False):
+            return F.conv2d(x, conv.weight, conv.bias, padding=1).relu_()
 
     def fast() -> Tensor:
         return winograd(x, workspace)

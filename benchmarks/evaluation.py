@@ -1,6 +1,7 @@
 """Time of one evaluation (loss and gradient) beside the bare convolutions of the same network.
 
     python -m benchmarks.evaluation [--sizes 512x384 1024x768] [--networks vgg19-lite vgg19]
+                                    [--device cuda [--precision tf32]]
 
 The floor is every convolution that an evaluation needs, called plainly, forward and gradient to
 input, on tensors of the right shape in the same memory format: no ReLU, pooling, padding, loss or
@@ -27,6 +28,7 @@ from vangram.networks import FeatureNetwork, load_network
 from vangram.networks.registry import VGG19
 from vangram.networks.tiles import cores_within
 from vangram.objective import Objective
+from vangram.precision import convolving
 from vangram.recipe import Recipe
 
 SHARES = (0.7, 0.5, 0.25)
@@ -40,14 +42,17 @@ def main() -> None:
     parser.add_argument("--sizes", nargs="+", default=["512x384", "1024x768"])
     parser.add_argument("--networks", nargs="+", choices=CONTENT_LAYER, default=[*CONTENT_LAYER])
     parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--device", default="cpu")
+    parser.add_argument("--precision", choices=["float32", "tf32"], default="float32")
     options = parser.parse_args()
     keep_freed_memory()
-    print(f"torch {torch.__version__}, {torch.get_num_threads()} threads, channels_last, float32")
+    print(f"torch {torch.__version__}, {described(options.device)}, {options.precision}")
     titles = " | ".join(f"tiles of {share:g}" for share in SHARES)
     print(f"\n| network | size | evaluation | convolutions alone | ratio | {titles} |")
     print("|---" * (5 + len(SHARES)) + "|")
     for name in options.networks:
-        network = made(name)
+        network = made(name).to(options.device)
+        network.tf32 = options.precision == "tf32"
         for text in options.sizes:
             width, height = (int(side) for side in text.split("x"))
             size = height, width
@@ -60,6 +65,13 @@ def main() -> None:
             ratios = " | ".join(f"{seconds / whole:.2f}" for seconds in tiled)
             row = f"{times} | {whole / floor:.2f} | {ratios}"
             print(f"| {name} | {width} × {height} | {row} |", flush=True)
+
+
+def described(device: str) -> str:
+    """What computes."""
+    if device.startswith("cuda"):
+        return torch.cuda.get_device_name(device)
+    return f"{torch.get_num_threads()} threads"
 
 
 def made(name: str) -> FeatureNetwork:
@@ -75,7 +87,9 @@ def evaluations(
 ) -> list[Callable[[], object]]:
     """One evaluation of the default objective, at once and in tiles of each share."""
     generator = torch.Generator().manual_seed(0)
-    content, style = (torch.rand(1, 3, *size, generator=generator) for _ in range(2))
+    content, style = (
+        torch.rand(1, 3, *size, generator=generator).to(network.mean.device) for _ in range(2)
+    )
     recipe = Recipe(content_layers={CONTENT_LAYER[name]: 1.0})
     objective = Objective.of(recipe, network, content, style)
     engines: list[WholeEngine | TiledEngine] = [WholeEngine(network, objective)]
@@ -97,8 +111,9 @@ def convolutions(network: FeatureNetwork, size: tuple[int, int]) -> Callable[[],
                 calls.append(one_convolution(conv, (size[0] >> block, size[1] >> block)))
 
     def all_of_them() -> None:
-        for call in calls:
-            call()
+        with convolving(tf32=network.tf32):
+            for call in calls:
+                call()
 
     return all_of_them
 
@@ -107,8 +122,10 @@ def one_convolution(conv: nn.Conv2d, size: tuple[int, int]) -> Callable[[], obje
     """Forward and gradient to input of one convolution."""
     padding = [size // 2 for size in conv.kernel_size]
     layout = torch.channels_last
-    x = torch.rand(1, conv.in_channels, *size).contiguous(memory_format=layout)
-    slope = torch.rand(1, conv.out_channels, *size).contiguous(memory_format=layout)
+    x, slope = (
+        torch.rand(1, channels, *size).to(conv.weight.device).contiguous(memory_format=layout)
+        for channels in (conv.in_channels, conv.out_channels)
+    )
 
     def call() -> tuple[Tensor, Tensor | None]:
         y = F.conv2d(x, conv.weight, conv.bias, padding=padding)
@@ -131,6 +148,8 @@ def in_turns(*calls: Callable[[], object], rounds: int) -> list[float]:
         for index, call in enumerate(calls):
             started = time.perf_counter()
             call()
+            if torch.cuda.is_available():
+                torch.cuda.synchronize()
             if number:
                 least[index] = min(least[index], time.perf_counter() - started)
     return least

@@ -1,11 +1,13 @@
 """Peak memory of whole processes beside what they were given, and how it grows with the picture.
 
     python -m benchmarks.memory [--networks vgg19] [--sides 512 2048 4096] [--memory 1GB 2GB 4GB]
+                                [--device cuda]
     python -m benchmarks.memory --networks vgg19-lite --sides 8192 --memory 8GB --evaluation
 
 Each row is a process of its own that takes one step at the full size, square, as the command line
 would: pictures, targets, evaluations, the optimiser, a checkpoint and the picture itself. With
-`--evaluation` it is one evaluation alone, and its time. VGG-19 has random parameters.
+`--evaluation` it is one evaluation alone, and its time. VGG-19 has random parameters. On a GPU it
+is that one's memory which is given and counted, all that is taken of it.
 """
 
 from __future__ import annotations
@@ -21,7 +23,7 @@ from pathlib import Path
 import torch
 
 from benchmarks.evaluation import CONTENT_LAYER, made
-from vangram.cli.allocator import keep_freed_memory
+from vangram.cli.allocator import keep_freed_memory, let_segments_grow
 from vangram.optimize import Checkpoint, Level, write_checkpoint
 from vangram.plan import Means, has_room_for_winograd
 from vangram.spelling import parse_memory
@@ -40,6 +42,7 @@ def main() -> None:
     parser.add_argument("--sides", nargs="+", type=int, default=[512, 2048, 4096])
     parser.add_argument("--memory", nargs="+", default=["1GB", "2GB", "4GB"])
     parser.add_argument("--evaluation", action="store_true")
+    parser.add_argument("--device", default="cpu")
     options = parser.parse_args()
     print("| network | side | given | means | peak | of what was given | time |")
     print("|---|---|---|---|---|---|---|", flush=True)
@@ -48,7 +51,7 @@ def main() -> None:
             before: tuple[int, float] | None = None
             for side in options.sides:
                 with multiprocessing.get_context("spawn").Pool(1) as pool:
-                    given = (name, side, parse_memory(memory), options.evaluation)
+                    given = (name, side, parse_memory(memory), options.evaluation, options.device)
                     means, peak, seconds = pool.apply(run, given)
                 share = f"{peak / 1e9:.2f} GB | {peak / parse_memory(memory):.2f}"
                 print(f"| {name} | {side} | {memory} | {means} | {share} | {seconds:.0f} s |")
@@ -58,22 +61,31 @@ def main() -> None:
                 before = side, peak
 
 
-def run(name: str, side: int, memory: int, evaluation: bool) -> tuple[str, int, float]:
+def run(name: str, side: int, memory: int, evaluation: bool, device: str) -> tuple[str, int, float]:
     """In a fresh process: what it used, its peak in bytes, and the seconds of what is timed."""
     keep_freed_memory()
+    let_segments_grow()
     generator = torch.Generator().manual_seed(0)
     photograph, painting = (torch.rand(3, PICTURE, PICTURE, generator=generator) for _ in range(2))
     layers = {CONTENT_LAYER[name]: 1.0}
-    run = Run.prepare(photograph, painting, size=side, steps=1)
+    run = Run.prepare(photograph, painting, size=side, steps=1, device=device)
     recipe = replace(run.record.recipe, memory=memory, content_layers=layers)
     level = Level(1, 1, (side, side), 1, 0.0, 1.0)
-    network = made(name)
+    network = made(name).to(device)
     network.fast = has_room_for_winograd(network, recipe, memory)
     record = replace(run.record, recipe=recipe)
     run = replace(run, record=record, network=network, levels=(level,))
     seconds = evaluate(run) if evaluation else take_a_step(run)
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * KILO
-    return words(run.means(level)), peak, seconds
+    return words(run.means(level)), peak_on(run.device), seconds
+
+
+def peak_on(device: torch.device) -> int:
+    """The most that this process ever took of a device's memory, in bytes."""
+    if device.type == "cpu":
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * KILO
+    free, total = torch.cuda.mem_get_info(device)
+    beside = total - free - torch.cuda.memory_reserved(device)
+    return beside + torch.cuda.max_memory_reserved(device)
 
 
 def take_a_step(run: Run) -> float:

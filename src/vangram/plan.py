@@ -18,6 +18,7 @@ import torch
 from vangram.errors import SizeError
 from vangram.networks import FeatureNetwork
 from vangram.networks.frames import size_of
+from vangram.networks.products import GPU_BLOCK
 from vangram.networks.tiles import Core, cores_within, grid, sides
 from vangram.optimize import LBFGS, Level
 from vangram.recipe import Recipe
@@ -25,6 +26,8 @@ from vangram.recipe import Recipe
 MB = 2**20
 PROCESS = 400 * MB
 """Interpreter, torch, the compiler and the command line; measured at 340 MB."""
+CONTEXT = 700 * MB
+"""Of a GPU's memory: what the driver and the libraries take there."""
 SAFE = 0.7
 """Share of what is free that a run takes when it is not told."""
 FILLED = 0.93
@@ -96,7 +99,8 @@ class Means:
 def means_for(level: Level, recipe: Recipe, network: FeatureNetwork, given: int) -> Means:
     """The fastest means that keep to the recipe's memory.
 
-    On a device of its own the model counts that device's memory as if it were the process's.
+    For a GPU it is its memory that counts: what lives in files, and the pictures given, are
+    elsewhere.
 
     Args:
         level: its size.
@@ -145,7 +149,8 @@ class _Model:
     def __init__(self, level: Level, recipe: Recipe, network: FeatureNetwork, given: int) -> None:
         self.size, self.layers, self.topology = level.size, recipe.layers, network.topology
         self.pixels = math.prod(level.size)
-        self.fixed = PROCESS + network_bytes(network, recipe) + (PIXEL + 4) * given
+        beside = CONTEXT if network.mean.is_cuda else PROCESS + (PIXEL + 4) * given
+        self.fixed = beside + network_bytes(network, recipe)
         self.trace = trace_bytes(network, recipe)
         self.content = content_bytes(network, recipe) * self.pixels
         # The picture as the network sees it, where that is another one.
@@ -208,6 +213,7 @@ def free_memory(device: torch.device) -> int:
     """A safe part of the memory that is free, in bytes, rounded so that it does not waver."""
     if device.type == "cuda":
         free, _ = torch.cuda.mem_get_info(device)
+        free += torch.cuda.memory_reserved(device)
     else:
         free = psutil.virtual_memory().available + psutil.Process().memory_info().rss
         limit = Path("/sys/fs/cgroup/memory.max")
@@ -218,15 +224,19 @@ def free_memory(device: torch.device) -> int:
 
 
 def has_room_for_winograd(network: FeatureNetwork, recipe: Recipe, memory: int) -> bool:
-    """Whether transformed filters take no more than a third of the memory."""
-    return WINOGRAD * _filters(network, recipe) <= memory / 3
+    """Whether transformed filters take no more than a third of the memory.
+
+    On a GPU they always have: its library can take gigabytes for what it does instead.
+    """
+    return network.mean.is_cuda or WINOGRAD * _filters(network, recipe) <= memory / 3
 
 
 def network_bytes(network: FeatureNetwork, recipe: Recipe) -> int:
     """Parameters, filters turned for the way back, and what Winograd needs beside them."""
     plain = sum(parameter.numel() * 4 for parameter in network.parameters())
     filters = _filters(network, recipe)
-    return plain + filters + (WINOGRAD * filters + WORKSPACE if network.fast else 0)
+    workspace = GPU_BLOCK if network.mean.is_cuda else WORKSPACE
+    return plain + filters + (WINOGRAD * filters + workspace if network.uses_winograd else 0)
 
 
 def _filters(network: FeatureNetwork, recipe: Recipe) -> int:

@@ -10,10 +10,11 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from tests.support import NARROW_VGG19, batched, he_initialised, relative_error
-from vangram.networks import FeatureNetwork, Trace, frozen, winograd
+from vangram.networks import FeatureNetwork, Trace, frozen, products, winograd
 from vangram.networks.frozen import FrozenConvolution
 from vangram.networks.kernel import takes
-from vangram.networks.winograd import Winograd, Workspace
+from vangram.networks.products import Workspace
+from vangram.networks.winograd import Winograd
 
 EXACT = 1e-13
 """Float64, through transforms whose coefficients add up to about 100."""
@@ -108,10 +109,10 @@ def test_winograd_in_float32_has_float32s_accuracy(channels: int, outputs: int) 
 
 def test_blocks_of_rows_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     conv, x = layer(6, 4), noise(1, 6, 61, 18)
-    monkeypatch.setattr(winograd, "MANY_TILES", 4)
+    monkeypatch.setattr(products, "MANY_TILES", 4)
     results = []
     for block in (1, 40_000, 2**30):  # bytes: four tiles at a time, a few more, all
-        monkeypatch.setattr(winograd, "BLOCK", block)
+        monkeypatch.setattr(products, "BLOCK", block)
         results.append(Winograd(conv.weight, conv.bias)(x, Workspace()))
     assert torch.equal(results[0], results[1])
     assert torch.equal(results[0], results[2])

@@ -15,8 +15,10 @@ import sys
 
 def main() -> None:
     """Run the command line; any failure is one line on the standard error, and a code."""
+    from vangram.cli.allocator import let_segments_grow
     from vangram.errors import InputError, VangramError
 
+    let_segments_grow()
     try:
         from vangram.cli.commands import app
 

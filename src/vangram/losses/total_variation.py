@@ -11,7 +11,7 @@ from torch import Tensor
 EPSILON = 0.01
 """Differences below this, in units of the picture's range, are smoothed rather than removed."""
 BAND = 2**17
-"""Values of the image at a time."""
+"""Values of the image at a time, for a processor."""
 
 
 def total_variation(image: Tensor, rows: slice | None = None) -> Tensor:
@@ -59,9 +59,11 @@ def total_variation_grad(image: Tensor, rows: slice | None = None) -> Tensor:
 def _bands(image: Tensor, rows: slice) -> Iterator[tuple[Tensor, slice, slice]]:
     """Bands of some rows: what each sees, its own rows therein, and among all that are wanted.
 
-    One at a time they stay in the cache, and need no memory to speak of beside the image's.
+    One at a time they stay in a processor's cache, and need no memory to speak of beside the
+    image's. A GPU takes all rows at once.
     """
-    step = max(BAND // max(image[..., 0, :].numel(), 1), 1)
+    step = rows.stop - rows.start if image.is_cuda else BAND // max(image[..., 0, :].numel(), 1)
+    step = max(step, 1)
     for first in range(rows.start, rows.stop, step):
         last, above = min(first + step, rows.stop), max(first - 1, 0)
         inner = slice(first - above, last - above)

@@ -1,8 +1,8 @@
 """The language of kernels: arithmetic on vectors of channels, written in Python as LLVM's code.
 
 What looks like a calculation here writes one down: `a * 2.0 + b` is two instructions of the loop
-that LLVM will make machine code of. Loops and conditions of the kernel itself are `Code.range` and
-`Code.when`; those of Python are unrolled.
+that LLVM will make machine code of. Loops and conditions of the kernel itself are `Code.vectors`,
+`Code.range` and `Code.when`; those of Python are unrolled.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, get_type_hints
 
 import torch
 
@@ -165,15 +165,37 @@ class Pointer:
     def _at(self, offset: Integer) -> Any:
         builder = self.code.builder
         at = builder.gep(self.ir, [offset.ir])
-        return builder.bitcast(at, self.code.numbers.as_pointer())
+        return builder.bitcast(at, self.code.numbers.as_pointer(self.code.space))
+
+
+Body = Callable[..., None]
+"""What a kernel does to one item: (code, item, pointers and integers ...)."""
 
 
 class Code:
-    """A kernel while it is written."""
+    """A kernel while it is written.
 
-    def __init__(self, builder: Any, dtype: torch.dtype, lanes: int) -> None:
+    Args:
+        builder: of LLVM's, where the code goes.
+        dtype: of all numbers in memory.
+        lanes: numbers in a vector.
+        space: of addresses; LLVM counts them.
+        share: where the vectors begin that this thread takes of an item's, and how far apart they
+            are, in numbers; it takes all of them, if none.
+    """
+
+    def __init__(
+        self,
+        builder: Any,
+        dtype: torch.dtype,
+        lanes: int,
+        space: int = 0,
+        share: tuple[Any, Any] | None = None,
+    ) -> None:
         self.builder = builder
         self.lanes = lanes
+        self.space = space
+        self.share = share
         self.itemsize = dtype.itemsize
         self.number = ir.DoubleType() if dtype == torch.float64 else ir.FloatType()
         self.numbers = ir.VectorType(self.number, lanes)
@@ -194,10 +216,33 @@ class Code:
 
     def pointer(self, address: Integer) -> Pointer:
         """To numbers of the kernel's kind."""
-        return Pointer(self, self.builder.inttoptr(address.ir, self.number.as_pointer()))
+        kind = self.number.as_pointer(self.space)
+        return Pointer(self, self.builder.inttoptr(address.ir, kind))
+
+    @staticmethod
+    def arguments(body: Body) -> int:
+        """How many a body takes beside the code and the item."""
+        return len(_kinds(body))
+
+    def apply(self, body: Body, item: Integer, given: list[Integer]) -> None:
+        """Write down what a body does to an item, with addresses for what it takes as pointers."""
+        values = zip(_kinds(body), given, strict=True)
+        body(self, item, *(self.pointer(v) if kind is Pointer else v for kind, v in values))
 
     @contextmanager
-    def range(self, stop: Integer, first: Integer | int = 0, step: int = 1) -> Iterator[Integer]:
+    def vectors(self, channels: Integer) -> Iterator[Integer]:
+        """Repeat what is written inside for each vector of an item's channels, in any order."""
+        first: Integer | int = 0
+        step: Integer | int = self.lanes
+        if self.share is not None:
+            first, step = (Integer(self, each) for each in self.share)
+        with self.range(channels, first, step) as channel:
+            yield channel
+
+    @contextmanager
+    def range(
+        self, stop: Integer, first: Integer | int = 0, step: Integer | int = 1
+    ) -> Iterator[Integer]:
         """Repeat what is written inside."""
         builder, before = self.builder, self.builder.block
         head, inside, after = (builder.append_basic_block() for _ in range(3))
@@ -238,3 +283,9 @@ class Code:
         """Do what is written inside only where the condition holds."""
         with self.builder.if_then(condition.ir):
             yield
+
+
+def _kinds(body: Body) -> list[type]:
+    """Of a body's arguments, beside the code and the item: `Pointer` or `Integer`."""
+    _, _, *kinds = (kind for name, kind in get_type_hints(body).items() if name != "return")
+    return kinds

@@ -11,8 +11,8 @@ from torch import Tensor, nn
 from vangram.errors import LayerError, SizeError
 from vangram.networks.frozen import FrozenConvolution, relu_gradient
 from vangram.networks.pooling import pool
+from vangram.networks.products import Workspace
 from vangram.networks.topology import Topology, block_of, pooled
-from vangram.networks.winograd import Workspace
 from vangram.precision import convolving
 
 
@@ -52,6 +52,11 @@ class FeatureNetwork(nn.Module):
         """This network, without gradients of its own, laid out channels innermost."""
         self.requires_grad_(False).eval()
         return self.to(memory_format=torch.channels_last)  # type: ignore[call-overload, no-any-return]
+
+    @property
+    def uses_winograd(self) -> bool:
+        """Whether it is for Winograd to convolve; what is rounded is faster still."""
+        return self.fast and not (self.tf32 and self.mean.is_cuda)
 
     def frozen(self, name: str) -> FrozenConvolution:
         """The convolution "1_1", ... with its ReLU, for gradients to the input alone."""
@@ -98,8 +103,8 @@ class FeatureNetwork(nn.Module):
         return features
 
     def normalised(self, image: Tensor) -> Tensor:
-        """A picture (B, 3, H, W), RGB in [0, 1], as the first convolution wants it."""
-        return (image - self.mean) / self.std
+        """A picture (B, 3, H, W), RGB in [0, 1], as the first convolution wants it, and where."""
+        return (image.to(self.mean.device) - self.mean) / self.std
 
     def normalised_gradient(self, slope: Tensor) -> Tensor:
         """Gradient with respect to the picture, from that to `normalised`."""

@@ -1,10 +1,11 @@
-"""Kernels: loops over vectors of channels, compiled when first wanted and run by torch's threads.
+"""Kernels: loops over vectors of channels, compiled when first wanted, where tensors are.
 
 A convolution's transforms are sums of a few tensors; torch passes over memory once for each. Here
-they are written once, as arithmetic on vectors, and LLVM makes of it one loop for this processor:
+they are written once, as arithmetic on vectors, and LLVM makes of it one loop for this processor,
+which torch's threads run, or for a GPU:
 
     def doubled(code: Code, item: Integer, x: Pointer, y: Pointer, channels: Integer) -> None:
-        with code.range(channels, step=code.lanes) as c:
+        with code.vectors(channels) as c:
             y[item * channels + c] = x[item * channels + c] * 2.0
 
     kernel = Kernel(doubled, torch.float32, lanes_for(x.shape[1], torch.float32))
@@ -15,25 +16,23 @@ from __future__ import annotations
 
 import ctypes
 import os
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, cached_property
 from pathlib import Path
-from typing import Any, get_type_hints
+from typing import Any
 
 import torch
 from torch import Tensor
 
-from vangram.networks.code import AVAILABLE, Code, Integer, Pointer
+from vangram.networks import gpu
+from vangram.networks.code import AVAILABLE, Body, Code, Integer
 
 if AVAILABLE:
     from llvmlite import binding, ir
 
 LINE = 64
 """Bytes that a cache reads at once."""
-Body = Callable[..., None]
-"""What a kernel does to one item: (code, item, pointers and integers ...)."""
 
 
 @dataclass(frozen=True)
@@ -60,7 +59,8 @@ class Processor:
 
 def takes(x: Tensor) -> bool:
     """Whether there are kernels for such a tensor."""
-    return AVAILABLE and x.device.type == "cpu" and x.dtype in (torch.float32, torch.float64)
+    there = gpu.usable() if x.is_cuda else AVAILABLE and x.device.type == "cpu"
+    return there and x.dtype in (torch.float32, torch.float64)
 
 
 def innermost(x: Tensor) -> Tensor:
@@ -82,13 +82,13 @@ class Kernel:
     Args:
         body: what is done to an item; its parameters say what is given for each call.
         dtype: of all tensors; float32 or float64.
-        lanes: numbers in a vector.
+        lanes: numbers in a vector of this processor's.
     """
 
     def __init__(self, body: Body, dtype: torch.dtype, lanes: int) -> None:
+        self.body = body
         self.dtype = dtype
-        self._engine = _compiled(body, dtype, lanes)
-        self._loop = _LOOP(self._engine.get_function_address("loop"))
+        self.lanes = lanes
 
     def __call__(self, items: int, *given: Tensor | int) -> None:
         """Run it for `items` items, each thread for as many.
@@ -96,16 +96,24 @@ class Kernel:
         Args:
             items: how many.
             given: for a pointer a tensor, of which the memory counts and not the shape, and for an
-                integer a number.
+                integer a number. Tensors are all on one device.
         """
+        device, *others = {each.device for each in given if isinstance(each, Tensor)}
+        assert not others
         values = [items]
         for each in given:
             if isinstance(each, Tensor):
-                assert (each.dtype, each.device.type) == (self.dtype, "cpu")
+                assert each.dtype == self.dtype
                 values.append(each.data_ptr())
             else:
                 values.append(each)
-        arguments = (ctypes.c_int64 * len(values))(*values)
+        if device.type == "cuda":
+            self._on_gpu(values, device)
+        else:
+            self._on_processor(values)
+
+    def _on_processor(self, values: list[int]) -> None:
+        items, arguments = values[0], (ctypes.c_int64 * len(values))(*values)
         threads, openmp = min(torch.get_num_threads(), items), _openmp()
         if threads == 1:
             self._loop(arguments, 0, 1)
@@ -115,6 +123,18 @@ class Kernel:
             parts = (_pool().submit(self._loop, arguments, k, threads) for k in range(threads))
             for part in list(parts):
                 part.result()
+
+    @cached_property
+    def _engine(self) -> Any:
+        return _compiled(self.body, self.dtype, self.lanes)
+
+    @cached_property
+    def _loop(self) -> Any:
+        return _LOOP(self._engine.get_function_address("loop"))
+
+    @cached_property
+    def _on_gpu(self) -> gpu.GPUKernel:
+        return gpu.GPUKernel(self.body, self.dtype)
 
 
 _LOOP = ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.c_int64, ctypes.c_int64)
@@ -128,15 +148,13 @@ def _compiled(body: Body, dtype: torch.dtype, lanes: int) -> Any:
     loop = ir.Function(module, ir.FunctionType(nothing, [given, index, index]), "loop")
     builder = ir.IRBuilder(loop.append_basic_block())
     code = Code(builder, dtype, lanes)
-    _, _, *types = (kind for name, kind in get_type_hints(body).items() if name != "return")
     values = [
         Integer(code, builder.load(builder.gep(loop.args[0], [ir.Constant(index, place)])))
-        for place in range(1 + len(types))
+        for place in range(1 + Code.arguments(body))
     ]
     items, part, parts = values[0], Integer(code, loop.args[1]), Integer(code, loop.args[2])
     with code.range(items * (part + 1) // parts, first=items * part // parts) as item:
-        arguments = zip(types, values[1:], strict=True)
-        body(code, item, *(code.pointer(v) if kind is Pointer else v for kind, v in arguments))
+        code.apply(body, item, values[1:])
     builder.ret_void()
     if (openmp := _openmp()) is not None:
         team = ir.Function(module, ir.FunctionType(nothing, [given]), "team")

@@ -79,7 +79,7 @@ def _maxima(dtype: torch.dtype, lanes: int) -> Kernel:
         height: Integer, width: Integer, row: Integer, column: Integer, channels: Integer,
     ) -> None:  # fmt: skip
         of = [y * row + z * column for y, z in _positions(window, height, width)]
-        with code.range(channels, step=code.lanes) as c:
+        with code.vectors(channels) as c:
             a, b, d, e = (x[start + c] for start in of)
             out[window * channels + c] = a.maximum(b).maximum(d.maximum(e))
 
@@ -98,7 +98,7 @@ def _to_maxima(dtype: torch.dtype, lanes: int) -> Kernel:
         across = (width + 1) // 2
         of = window // across * gradient_row + window % across * gradient_column
         positions = _positions(window, height, width)
-        with code.range(channels, step=code.lanes) as c:
+        with code.vectors(channels) as c:
             values = [x[y * row + z * column + c] for y, z in positions]
             largest = values[0].maximum(values[1]).maximum(values[2].maximum(values[3]))
             found, parts = None, []

@@ -108,7 +108,7 @@ class Trace:
             if pooled(name):
                 x, read = pool(x, network.topology.scale(block_of(name))), halved(read)
                 height, width = -(-height // 2), -(-width // 2)
-            fast = network.fast and winograd_has_room((height, width))
+            fast = network.uses_winograd and winograd_has_room((height, width))
             x = network.frozen(name).forward(x, fast, within(frame, read))
             if keep:
                 self._stops.append(_Stop(name, x, frame, read, fast))

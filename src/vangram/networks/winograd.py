@@ -8,7 +8,6 @@ filters are transformed once.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator, Sequence
 from functools import cache
 from typing import TypeVar
@@ -17,7 +16,8 @@ import torch
 from torch import Tensor
 
 from vangram.networks.code import Code, Condition, Integer, Pointer, Vector
-from vangram.networks.kernel import LINE, Kernel, Processor, innermost, lanes_for
+from vangram.networks.kernel import Kernel, innermost, lanes_for
+from vangram.networks.products import OnGPU, OnProcessor, Workspace
 
 OUTPUTS = 4
 """Of a tile, along either axis."""
@@ -25,11 +25,6 @@ INPUTS = OUTPUTS + 2
 """That a tile's outputs see."""
 POINTS = INPUTS * INPUTS
 """Products for each tile, input and output channel, where a plain convolution has 144."""
-BLOCK, MOST_BLOCKS = 2 * 2**20, 16
-"""Bytes of transformed inputs at a time, for each thread, so that they are still in its cache when
-multiplied; and for how many threads at most."""
-MANY_TILES = 192
-"""At a time, whatever they take: each time the filters are read anew, 37 MB for 512 channels."""
 
 G = (
     (1 / 4, 0, 0),
@@ -40,6 +35,8 @@ G = (
     (0, 0, 1),
 )
 """Of the filters; interpolation at 0, ±1, ±2 and infinity."""
+PIECE = 64
+"""Filters that are transformed at a time, for they are large in float64."""
 
 Window = tuple[slice, slice]
 """Rows and columns."""
@@ -63,19 +60,14 @@ class Winograd:
     """A 3×3 correlation of stride 1 with fixed filters.
 
     Args:
-        filters: (K, C, 3, 3), on the CPU.
+        filters: (K, C, 3, 3).
         bias: (K,), or none. With a bias goes the ReLU: negative outputs are set to zero.
     """
 
     def __init__(self, filters: Tensor, bias: Tensor | None = None) -> None:
-        K, C, dtype = filters.shape[0], filters.shape[1], filters.dtype
+        self.outputs, self.channels = filters.shape[:2]
         self.bias = bias
-        lanes = lanes_for(K, dtype)
-        self.rows, self.across = _register_block(K // lanes)
-        panels = torch.split(filters, self.across * lanes)
-        self.filters = filters.new_empty(POINTS, len(panels), C, self.across * lanes)
-        for number, panel in enumerate(panels):  # one by one, for they are large in float64
-            self.filters[:, number] = _transformed(panel)
+        self.multiply = (OnGPU if filters.is_cuda else OnProcessor)(_transformed(filters))
 
     def __call__(
         self,
@@ -105,70 +97,25 @@ class Winograd:
         height, width = (part.stop - part.start for part in window)
         across = -(-width // OUTPUTS)
         tiles = -(-height // OUTPUTS) * across
-        _, panels, C, wide = self.filters.shape
-        K, block, dtype = panels * wide, tiles_at_a_time(tiles, C, x.dtype.itemsize), x.dtype
-        analysis = _analysis(dtype, lanes_for(C, dtype), reflect, where is not None)
-        product = _product(dtype, wide // self.across, self.rows, self.across)
-        synthesis = _synthesis(dtype, wide // self.across, self.bias is not None)
-        groups, threads = -(-block // self.rows), torch.get_num_threads()
-        parts = min(-(-4 * threads // (POINTS * panels)), groups)  # so that threads have alike
-        row = C + LINE // dtype.itemsize  # so that rows do not compete for places in the cache
-        V, M = workspace.tensors(
-            x, (POINTS, groups * self.rows, row), (groups * self.rows, POINTS, K)
-        )
-        V[:, block:] = 0
+        C, K = self.channels, self.outputs
+        block = self.multiply.at_a_time(tiles)
+        V, M = self.multiply.tensors(block, workspace)
+        analysis = _analysis(x.dtype, lanes_for(C, x.dtype), reflect, where is not None)
+        synthesis = _synthesis(x.dtype, lanes_for(K, x.dtype), self.bias is not None)
         out = x.new_empty(1, height, width, K)
         bias = out if self.bias is None else self.bias
         corner = (part.start - 1 for part in window)  # of what the first tile sees
         picture = (*corner, *size, *x.stride()[2:], *mask.stride()[2:])
         for first in _starts(tiles, block):
-            analysis(block, x, mask, V, first, across, *picture, C, V.stride(0), row)
-            product(
-                POINTS * panels * parts, V, self.filters, M,
-                groups, parts, panels, C, V.stride(0), row, K,
-            )  # fmt: skip
-            synthesis(block, M, bias, out, first, across, height, width, K)
+            analysis(block, x, mask, V, first, across, *picture, C, *V.stride()[:2])
+            self.multiply(V, M)
+            synthesis(block, M, bias, out, first, across, height, width, K, *M.stride()[:2])
         return out.permute(0, 3, 1, 2)
-
-
-class Workspace:
-    """Memory that is used again and again: fresh pages would cost as much as the arithmetic."""
-
-    def __init__(self) -> None:
-        self.memory: Tensor | None = None
-
-    def tensors(self, like: Tensor, *shapes: tuple[int, ...]) -> list[Tensor]:
-        """Tensors of these shapes, with whatever is in them; good until the next call."""
-        counts = [math.prod(shape) for shape in shapes]
-        total, memory = sum(counts), self.memory
-        if memory is None or len(memory) < total or memory.dtype != like.dtype:
-            self.memory = None  # so that the old and the new are never there together
-            self.memory = memory = like.new_empty(total)
-        parts = torch.split(memory[:total], counts)
-        return [part.view(shape) for part, shape in zip(parts, shapes, strict=True)]
-
-
-def tiles_at_a_time(tiles: int, channels: int, itemsize: int) -> int:
-    """Tiles to transform at a time: not too many, not too few, and all blocks alike."""
-    size = BLOCK * min(torch.get_num_threads(), MOST_BLOCKS)
-    most = max(size // (POINTS * channels * itemsize), MANY_TILES)
-    return -(-tiles // -(-tiles // most))
 
 
 def _starts(tiles: int, block: int) -> Iterator[int]:
     """First tiles of blocks that cover all; the last may overlap the one before it."""
     return (min(first, tiles - block) for first in range(0, tiles, block))
-
-
-def _register_block(vectors: int) -> tuple[int, int]:
-    """Rows and vectors of a product that the processor holds at once, beside their factors.
-
-    Args:
-        vectors: of a whole row, of which the block's must be a part.
-    """
-    held = 24 if Processor.here().registers == 32 else 12
-    across = next(n for n in (4, 3, 2, 1) if vectors % n == 0 and 6 * n <= held)
-    return held // across, across
 
 
 @cache
@@ -197,7 +144,7 @@ def _analysis(dtype: torch.dtype, lanes: int, reflect: bool, masked: bool) -> Ke
                     d = d.where(mask[y * mask_row + z * mask_column + c] > 0.0)
                 return d.where(row_there & column_there) if border and not reflect else d
 
-            with code.range(channels, step=code.lanes) as c:
+            with code.vectors(channels) as c:
                 v = [analysed([load(i, j, c) for i in range(INPUTS)]) for j in range(INPUTS)]
                 for i in range(INPUTS):
                     for j, value in enumerate(analysed([v[j][i] for j in range(INPUTS)])):
@@ -222,55 +169,20 @@ def _placed(index: Integer, length: Integer, reflect: bool) -> tuple[Integer, Co
 
 
 @cache
-def _product(dtype: torch.dtype, lanes: int, rows: int, across: int) -> Kernel:
-    """Of (tiles, C) by (C, K) for each point: (tiles, 36, K).
-
-    An item is a panel of one point's filters, so narrow that it stays in the cache while all tiles
-    pass, or a part of them; a block of the product, `rows` × `across` vectors, stays in registers
-    over all of C.
-    """
-
-    def body(
-        code: Code, item: Integer, V: Pointer, filters: Pointer, M: Pointer,
-        groups: Integer, parts: Integer, panels: Integer, channels: Integer,
-        point: Integer, place: Integer, outputs: Integer,
-    ) -> None:  # fmt: skip
-        part, item, wide = item % parts, item // parts, across * lanes
-        at, panel, factor = item // panels, item % panels, item * channels * wide
-        first, last = groups * part // parts, groups * (part + 1) // parts
-        with code.range(last, first=first) as group:
-            tiles = [group * rows + row for row in range(rows)]
-            starts = [at * point + tile * place for tile in tiles]
-
-            def step(c: Integer, sums: list[Vector]) -> list[Vector]:
-                filtered = [filters[factor + c * wide + n * lanes] for n in range(across)]
-                inputs = [V.spread(start + c) for start in starts]
-                products = (value * each for value in inputs for each in filtered)
-                return [summed + product for summed, product in zip(sums, products, strict=True)]
-
-            summed = iter(code.fold(channels, rows * across, step))
-            for tile in tiles:
-                for n in range(across):
-                    M[(tile * POINTS + at) * outputs + panel * wide + n * lanes] = next(summed)
-
-    return Kernel(body, dtype, lanes)
-
-
-@cache
 def _synthesis(dtype: torch.dtype, lanes: int, activated: bool) -> Kernel:
     """Aᵀ m A of tiles, of which the picture takes what lies inside; with the bias and the ReLU."""
 
     def body(
         code: Code, tile: Integer, M: Pointer, bias: Pointer, out: Pointer,
         first: Integer, across: Integer, height: Integer, width: Integer, channels: Integer,
+        point: Integer, place: Integer,
     ) -> None:  # fmt: skip
-        of = tile * channels * POINTS
         top = (first + tile) // across * OUTPUTS
         left = (first + tile) % across * OUTPUTS
 
         def transform(border: bool) -> None:
-            with code.range(channels, step=code.lanes) as c:
-                m = [[M[of + channels * (INPUTS * i + j) + c] for i in range(INPUTS)]
+            with code.vectors(channels) as c:
+                m = [[M[point * (INPUTS * i + j) + tile * place + c] for i in range(INPUTS)]
                      for j in range(INPUTS)]  # fmt: skip
                 r = [synthesised(column) for column in m]
                 for i in range(OUTPUTS):
@@ -295,5 +207,9 @@ def _synthesis(dtype: torch.dtype, lanes: int, activated: bool) -> Kernel:
 
 def _transformed(filters: Tensor) -> Tensor:
     """G g Gᵀ, (36, C, K)."""
-    g = torch.tensor(G, dtype=torch.float64)
-    return torch.einsum("ia,kcab,jb->ijck", g, filters.double(), g).flatten(0, 1)
+    out = filters.new_empty(POINTS, *filters.shape[1::-1])
+    g = torch.tensor(G, dtype=torch.float64, device=filters.device)
+    pieces = zip(torch.split(filters, PIECE), torch.split(out, PIECE, dim=2), strict=True)
+    for piece, into in pieces:
+        into.copy_(torch.einsum("ia,kcab,jb->ijck", g, piece.double(), g).flatten(0, 1))
+    return out

@@ -1,0 +1,157 @@
+"""The GPU against the processor, wherever torch finds one: the same numbers, the same picture."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+
+from tests.support import batched, relative_error
+from vangram.engines import TiledEngine, WholeEngine
+from vangram.networks import FeatureNetwork, frozen
+from vangram.networks.code import Code, Integer, Pointer
+from vangram.networks.frozen import FrozenConvolution
+from vangram.networks.kernel import Kernel, takes
+from vangram.networks.pooling import pool, unpool
+from vangram.networks.products import Workspace
+from vangram.objective import Objective
+from vangram.plan import Means
+from vangram.recipe import Recipe
+from vangram.stylize import Run
+
+pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="torch finds no GPU here")
+
+ROUNDING = 1e-12
+"""Float64 sums in another order."""
+SINGLE = 1e-5
+"""Float32 has seven digits, of which Winograd and the residual G − A cancel some."""
+SIZE = (101, 170)
+
+
+def objective(network: FeatureNetwork, dtype: torch.dtype, **settings: object) -> Objective:
+    recipe = Recipe.from_dict({"tv_weight": 0.1, **settings})
+    content, style = (
+        batched(*size, seed=seed).to(network.mean.device, dtype)
+        for size, seed in ((SIZE, 1), ((70, 90), 2))
+    )
+    return Objective.of(recipe, network, content, style)
+
+
+@pytest.mark.parametrize("tile", [None, 48])
+@pytest.mark.parametrize("style_loss", ["gram", "gram+moments", "wasserstein"])
+@pytest.mark.parametrize("name", ["narrow", "lite64"])
+def test_evaluation_is_the_processors(
+    name: str, style_loss: str, tile: int | None, request: pytest.FixtureRequest
+) -> None:
+    here: FeatureNetwork = request.getfixturevalue(name)
+    there, image = copy.deepcopy(here).to("cuda"), batched(*SIZE, seed=3)
+    found = []
+    for network in (here, there):
+        goal = objective(network, torch.float64, style_loss=style_loss)
+        engine = TiledEngine(network, goal, tile) if tile else WholeEngine(network, goal)
+        found.append(engine(image.to(network.mean.device)))
+    ours, theirs = found
+    allowed = 100 * ROUNDING if style_loss == "wasserstein" else ROUNDING
+    assert theirs.loss == pytest.approx(ours.loss, rel=allowed)
+    assert relative_error(theirs.gradient.cpu(), ours.gradient) < allowed
+
+
+def doubled(code: Code, item: Integer, x: Pointer, y: Pointer, channels: Integer) -> None:
+    with code.vectors(channels) as c:
+        y[item * channels + c] = x[item * channels + c] * 2.0
+
+
+@pytest.mark.parametrize("channels", [1, 64, 100, 512])
+def test_kernels_run(channels: int) -> None:
+    x = torch.rand(37, channels, device="cuda")
+    y = torch.full_like(x, torch.nan)
+    Kernel(doubled, torch.float32, 1)(len(x), x, y, channels)
+    assert torch.equal(y, 2 * x)
+
+
+@pytest.mark.parametrize("size", [(6, 8), (7, 9)])
+def test_pooling_is_torchs(size: tuple[int, int]) -> None:
+    x = torch.rand(1, 24, *size, device="cuda").round(decimals=1).requires_grad_()
+    wanted = torch.nn.functional.max_pool2d(x, 2, ceil_mode=True)
+    slope = torch.rand_like(wanted)
+    (back,) = torch.autograd.grad(wanted, x, slope)
+    x = x.detach()
+    assert torch.equal(pool(x, None), wanted)
+    assert torch.equal(unpool(slope, x, None), back)
+
+
+@pytest.mark.parametrize("reflect", [False, True])
+@pytest.mark.parametrize("channels", [64, 96, 512])
+def test_winograd_is_the_plain_convolution(channels: int, reflect: bool) -> None:
+    conv = torch.nn.Conv2d(channels, 128, 3, padding=1).requires_grad_(False)
+    x = torch.randn(1, channels, 37, 50)
+    slope = torch.randn(1, 128, 37, 50)
+    plain = FrozenConvolution(conv, reflect, Workspace())
+    y = plain.forward(x, fast=False)
+    back = plain.backward(slope.clone(), y, fast=False)
+    there = copy.deepcopy(conv).cuda()
+    assert takes(there.weight)
+    fast = FrozenConvolution(there, reflect, Workspace())
+    assert relative_error(fast.forward(x.cuda(), fast=True).cpu(), y) < SINGLE
+    assert relative_error(fast.backward(slope.cuda(), y.cuda(), fast=True).cpu(), back) < SINGLE
+
+
+def test_evaluation_uses_winograd_and_is_the_plain_one(
+    lite: FeatureNetwork, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    network, image = copy.deepcopy(lite).to("cuda"), batched(*SIZE, seed=3).cuda().float()
+    goal = objective(network, torch.float32)
+    fast = WholeEngine(network, goal)(image)
+    monkeypatch.setattr(frozen, "winograd_is_faster", lambda _: False)
+    plain = WholeEngine(network, goal)(image)
+    assert not torch.equal(fast.gradient, plain.gradient)
+    assert fast.loss == pytest.approx(plain.loss, rel=SINGLE)
+
+
+def prepared(photo: Path, painting: Path, **settings: Any) -> Run:
+    return Run.prepare(
+        photo, painting, size=128, steps=4, device="cuda", network="vgg19-lite", **settings
+    )
+
+
+@pytest.mark.parametrize("settings", [{}, {"colour": "luminance"}, {"keep": True}], ids=str)
+def test_tensors_in_files_change_nothing(
+    settings: dict[str, Any],
+    saved: Callable[..., Path],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    photo, painting = saved("photo.png", 96, 128, seed=1), saved("painting.png", 90, 70, seed=2)
+    if "keep" in settings:
+        settings = {"keep": saved("keep.png", 96, 128, seed=3)}
+    evaluated: list[Tensor] = []
+    for spilled in (False, True):
+        means = Means((48, 48), "adam", 0, spilled, 0)
+        monkeypatch.setattr("vangram.stylize.means_for", lambda *_, means=means: means)
+        run = prepared(photo, painting, **settings)
+        level = run.levels[-1]
+        evaluation = run.engine(level, run.objective(level))(run.first(level))
+        evaluated.append(evaluation.gradient.cpu())
+        for step in run:
+            assert step.image.device.type == ("cpu" if spilled else "cuda")
+    assert relative_error(evaluated[1], evaluated[0]) < SINGLE
+    assert run.painting(step.image).pixels.shape == (1, 3, 96, 128)
+
+
+@pytest.mark.parametrize("spilled", [False, True])
+def test_run_that_is_resumed_ends_with_the_same_bits(
+    spilled: bool, saved: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    photo, painting = saved("photo.png", 96, 128, seed=1), saved("painting.png", 90, 70, seed=2)
+    if spilled:
+        means = Means((48, 48), "adam", 0, True, 0)
+        monkeypatch.setattr("vangram.stylize.means_for", lambda *_: means)
+    run = prepared(photo, painting)
+    straight = list(run)
+    middle = straight[len(straight) - 3].position.to(torch.device("cpu"))
+    resumed = list(prepared(photo, painting).steps(middle))
+    assert torch.equal(resumed[-1].image, straight[-1].image)
