@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from tests.support import relative_error
-from vangram.networks import gpu, kernel
+from vangram.networks import kernel
 from vangram.networks.code import Code, Integer, Pointer, Vector
 from vangram.networks.kernel import Kernel, Processor, lanes_for, takes
 from vangram.networks.products import Workspace
@@ -112,13 +112,3 @@ def test_winograd_is_right_for_every_kind_of_processor(
     filters, x = noise(outputs, channels, 3, 3), noise(1, channels, 21, 18)
     wanted = torch.nn.functional.conv2d(x, filters, padding=1)
     assert relative_error(Winograd(filters)(x, Workspace()), wanted) < 1e-13
-
-
-@pytest.mark.skipif(not gpu._target(), reason="this LLVM writes nothing for GPUs")
-@pytest.mark.parametrize("dtype", [torch.float32, torch.float64], ids=str)
-def test_code_for_gpus_shares_an_items_vectors_among_threads(dtype: torch.dtype) -> None:
-    text = gpu.written(calculated, dtype)
-    assert ".entry kernel(" in text
-    assert text.count(".param .u64") == 4  # three tensors and a number
-    for told in ("%tid.x", "%ctaid.x", f"st.global.b{8 * dtype.itemsize}"):
-        assert told in text

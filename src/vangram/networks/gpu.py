@@ -13,7 +13,7 @@ from typing import Any
 
 import torch
 
-from vangram.networks.code import AVAILABLE, Body, Code, Integer
+from vangram.networks.code import AVAILABLE, Body, Code, Integer, Pointer
 
 if AVAILABLE:
     from llvmlite import binding, ir
@@ -65,9 +65,20 @@ class GPUKernel:
         )  # fmt: skip
 
 
+@cache
 def usable() -> bool:
-    """Whether there are kernels for torch's GPUs."""
-    return AVAILABLE and torch.version.cuda is not None and _driver() is not None and _target()
+    """Whether there are kernels for torch's GPUs: whether the driver takes one, to be sure."""
+    if not (AVAILABLE and torch.version.cuda is not None and _driver() is not None and _target()):
+        return False
+    try:
+        _loaded(written(_nothing, torch.float32))
+    except RuntimeError:  # where the driver's compiler is not installed
+        return False
+    return True
+
+
+def _nothing(code: Code, item: Integer, x: Pointer) -> None:
+    """What is easily done."""
 
 
 def written(body: Body, dtype: torch.dtype) -> str:
@@ -123,6 +134,7 @@ def _driver() -> Any:
 def _loaded(text: str) -> Any:
     """A kernel on the current device."""
     module, function = ctypes.c_void_p(), ctypes.c_void_p()
+    torch.cuda.synchronize()  # which makes torch's context the driver's in this thread
     _call("cuModuleLoadData", ctypes.byref(module), text.encode() + b"\0")
     _call("cuModuleGetFunction", ctypes.byref(function), module, b"kernel")
     return function

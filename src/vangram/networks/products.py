@@ -74,12 +74,9 @@ class OnProcessor:
 
     def __call__(self, V: Tensor, M: Tensor) -> None:
         """Multiply what `tensors` gave."""
-        groups, threads, panels = (
-            V.shape[1] // self.rows,
-            torch.get_num_threads(),
-            self.filters.shape[1],
-        )
-        parts = min(-(-4 * threads // (self.points * panels)), groups)  # so that threads have alike
+        groups, panels = V.shape[1] // self.rows, self.filters.shape[1]
+        wanted = -(-4 * torch.get_num_threads() // (self.points * panels))
+        parts = min(wanted, groups)  # so that threads have alike
         product = _product(V.dtype, self.wide // self.across, self.rows, self.across)
         product(
             self.points * panels * parts, V, self.filters, M, groups, parts, panels,
