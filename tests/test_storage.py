@@ -18,7 +18,7 @@ from vangram.engines import TiledEngine
 from vangram.errors import OutputError
 from vangram.networks import FeatureNetwork
 from vangram.objective import Objective
-from vangram.optimize import Adam
+from vangram.optimize import LBFGS, Adam
 from vangram.recipe import Recipe
 from vangram.storage import BAND, IN_MEMORY, SpilledStorage, bands
 
@@ -80,8 +80,12 @@ def test_freed_memory_goes_back_where_memory_is_short(
     assert len(calls) == returned
 
 
+@pytest.mark.parametrize("optimizer", [Adam, LBFGS])
 def test_spilled_run_takes_the_same_steps_to_the_last_bit(
-    lite: FeatureNetwork, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    optimizer: type[Adam] | type[LBFGS],
+    lite: FeatureNetwork,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr("vangram.storage.BAND", 1500)
     content, style = batched(70, 90, seed=1).float(), batched(60, 50, seed=2).float()
@@ -89,9 +93,13 @@ def test_spilled_run_takes_the_same_steps_to_the_last_bit(
     for storage in (IN_MEMORY, SpilledStorage(tmp_path)):
         recipe = replace(Recipe(), tv_weight=0.3)
         objective = Objective.of(recipe, lite, content, style, 48, storage)
-        engine, adam, image = TiledEngine(lite, objective, 48), Adam(storage=storage), content
-        for _ in range(3):
-            image = adam.move(image, engine).image
+        engine, downhill, image = (
+            TiledEngine(lite, objective, 48),
+            optimizer(storage=storage),
+            content,
+        )
+        for _ in range(4):
+            image = downhill.move(image, engine).image
         images.append(image.clone())
     assert torch.equal(*images)
     assert not torch.equal(images[0], content)

@@ -42,8 +42,9 @@ WORKSPACE = 64 * MB
 """Of Winograd's, at most."""
 HISTORIES = (20, 10, 7, 5, 3)
 """Pairs of L-BFGS, from what it likes to the least that is worth it."""
-GOOD_TILE, LEAST_TILE = 512, 256
-"""Pixels of a core: below the first a shorter history is tried, below the second Adam."""
+GOOD_TILE = 512
+"""Pixels of a core, below which a shorter history is tried, and at last files: these cost less than
+the halos of smaller tiles."""
 BANDS = 96 * MB
 """What is touched at a time of tensors that are spilled to files."""
 STRIDES = 4
@@ -80,7 +81,7 @@ class Means:
     bytes: int
     """Expected of the whole process, at most."""
     instead: bool = False
-    """Whether more memory would have allowed more pairs, or L-BFGS at all."""
+    """Whether more memory would have allowed more pairs."""
 
     def __str__(self) -> str:
         """In words, for whoever starts a run."""
@@ -90,8 +91,7 @@ class Means:
             where = f"in tiles of {width} x {height} px"
         how = f"L-BFGS with {self.history} pairs" if self.optimizer == "lbfgs" else "Adam"
         if self.instead:
-            wanted = f"{HISTORIES[0]}" if self.optimizer == "lbfgs" else "L-BFGS"
-            how += f" instead of {wanted}, for which more memory would be needed"
+            how += f" instead of {HISTORIES[0]}, for which more memory would be needed"
         files = ", large tensors in files" if self.spilled else ""
         return f"{where}, {how}{files}, about {self.bytes / 1e9:.1f} GB"
 
@@ -125,17 +125,16 @@ def means_for(level: Level, recipe: Recipe, network: FeatureNetwork, given: int)
         )
 
     for pairs in histories:
-        least = LEAST_TILE if pairs == histories[-1] else GOOD_TILE
-        if model.room(memory, pairs) >= model.padded(least):
+        if model.room(memory, pairs) >= model.padded(GOOD_TILE):
             return in_memory(pairs)
     room = model.room_when_spilled(memory)
     if room >= model.padded(model.smallest):
         for pairs in histories:  # a small picture's vectors are no matter
             if model.room(memory, pairs) >= NO_MATTER * min(room, pixels):
                 return in_memory(pairs)
-        core = model.core(room)
+        core, pairs = model.core(room), histories[-1]
         expected = model.bytes_when_spilled(core)
-        return Means(core, "adam", 0, True, expected, instead=name != "adam")
+        return Means(core, name, pairs, True, expected, instead=pairs < histories[0])
     needed = model.bytes_when_spilled((model.smallest, model.smallest)) / FILLED
     raise SizeError(
         f"{memory / 1e9:.2g} GB do not suffice for {size[1]} x {size[0]} px: give at least "

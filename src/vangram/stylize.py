@@ -342,7 +342,9 @@ class Run:
 
 
 def _optimizer(means: Means, storage: Storage) -> Optimizer:
-    return LBFGS(means.history) if means.optimizer == "lbfgs" else Adam(storage=storage)
+    if means.optimizer == "lbfgs":
+        return LBFGS(means.history, storage)
+    return Adam(storage=storage)
 
 
 class _CallableModule(ModuleType):

@@ -9,14 +9,9 @@ from torch import Tensor
 
 from vangram.objective import Evaluation
 from vangram.optimize.multilevel import multilevel
-from vangram.optimize.optimizer import (
-    Evaluate,
-    Move,
-    State,
-    dot,
-    evaluation_of,
-    evaluation_state,
-)
+from vangram.optimize.optimizer import Evaluate, Move, State, evaluation_of, evaluation_state
+from vangram.optimize.vectors import add, dot, largest, plus, scale
+from vangram.storage import IN_MEMORY, Storage
 
 SUFFICIENT = 1e-4
 """Share of the promised decrease that a step must keep (Armijo's condition)."""
@@ -41,12 +36,14 @@ class LBFGS:
 
     Args:
         history: pairs of changes kept; the memory is twice as many images.
+        storage: where images, gradients and pairs shall live.
     """
 
     VECTORS = 8
     """Images, gradients and what is computed on the way, beside two for each pair."""
 
-    def __init__(self, history: int = 20) -> None:
+    def __init__(self, history: int = 20, storage: Storage = IN_MEMORY) -> None:
+        self.storage = storage
         self.pairs: deque[tuple[Tensor, Tensor, float]] = deque(maxlen=history)
         self.here: Evaluation | None = None
         self.caution = 1.0
@@ -74,22 +71,23 @@ class LBFGS:
 
     def move(self, image: Tensor, evaluate: Evaluate) -> Move:
         """Go one step from `image`."""
-        here = self.here or evaluate(image)
+        here, storage = self.here or evaluate(image), self.storage
         direction = self._direction(here.gradient)
-        slope = dot(direction, here.gradient)
+        slope = dot(direction, here.gradient, storage)
         if not slope < 0:  # rounding has spoilt the metric, or the gradient is zero
             self.pairs.clear()
             direction = self._direction(here.gradient)
-            slope = dot(direction, here.gradient)
+            slope = dot(direction, here.gradient, storage)
         self.here = here
         if not slope < 0:
             return Move(image, here, stuck=True)
-        length = min(1.0, LARGEST_CHANGE / max(float(direction.abs().max()), 1e-30))
+        length = min(1.0, LARGEST_CHANGE / max(largest(direction, storage), 1e-30))
         for _ in range(TRIALS):
-            trial = image + length * direction
+            trial = plus(image, length, direction, storage)
             there = evaluate(trial)
             if there.loss <= here.loss + SUFFICIENT * length * slope:
-                self._learn(trial - image, there.gradient - here.gradient)
+                change = plus(trial, -1.0, image, storage)
+                self._learn(change, plus(there.gradient, -1.0, here.gradient, storage))
                 self.here = there
                 return Move(trial, there)
             length *= _shorter(here.loss, slope * length, there.loss)
@@ -97,24 +95,27 @@ class LBFGS:
 
     def _direction(self, gradient: Tensor) -> Tensor:
         """The two-loop recursion (algorithm 7.4)."""
+        storage = self.storage
         if not self.pairs:
-            direction = multilevel(gradient)
-            largest = float(direction.abs().max())
-            return direction * (-FIRST_CHANGE * self.caution / max(largest, 1e-30))
-        q = -gradient
+            direction = multilevel(gradient, storage)
+            most = max(largest(direction, storage), 1e-30)
+            return scale(direction, -FIRST_CHANGE * self.caution / most, storage)
+        q = plus(gradient, -2.0, gradient, storage)
         shares = []
         for change, turn, curvature in reversed(self.pairs):
-            shares.append(dot(change, q) / curvature)
-            q.add_(turn, alpha=-shares[-1])
+            shares.append(dot(change, q, storage) / curvature)
+            add(q, -shares[-1], turn, storage)
         change, turn, curvature = self.pairs[-1]
-        q = multilevel(q) * (BOLDNESS * curvature / dot(turn, multilevel(turn)))
+        own = dot(turn, multilevel(turn, storage), storage)
+        q = scale(multilevel(q, storage), BOLDNESS * curvature / own, storage)
         for (change, turn, curvature), share in zip(self.pairs, reversed(shares), strict=True):
-            q.add_(change, alpha=share - dot(turn, q) / curvature)
+            add(q, share - dot(turn, q, storage) / curvature, change, storage)
         return q
 
     def _learn(self, change: Tensor, turn: Tensor) -> None:
-        curvature = dot(change, turn)
-        if curvature > 1e-10 * dot(turn, turn) ** 0.5 * dot(change, change) ** 0.5:
+        curvature, storage = dot(change, turn, self.storage), self.storage
+        norms = dot(turn, turn, storage) ** 0.5 * dot(change, change, storage) ** 0.5
+        if curvature > 1e-10 * norms:
             self.pairs.append((change, turn, curvature))
 
 

@@ -7,11 +7,15 @@ Preconditioners" (1990): add up what is left of the gradient on coarser and coar
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from vangram.optimize.vectors import plus
 from vangram.precision import convolving
+from vangram.storage import IN_MEMORY, Storage, bands
 
 LEVELS = 4
 """Grids, each half as fine as the one above it; a pixel of the last is 16 wide."""
@@ -28,11 +32,12 @@ SMALLEST = 8
 """Pixels of a side that is halved no more."""
 
 
-def multilevel(gradient: Tensor) -> Tensor:
+def multilevel(gradient: Tensor, storage: Storage = IN_MEMORY) -> Tensor:
     """P g = g + Σ w_k (Rᵀ)ᵏ Rᵏ g, with R the restriction: symmetric and positive definite.
 
     Args:
         gradient: (B, C, H, W).
+        storage: where the result shall live, and what is calculated on the way.
 
     Returns:
         The same shape, dtype and device.
@@ -40,13 +45,47 @@ def multilevel(gradient: Tensor) -> Tensor:
     axis = torch.tensor(BINOMIAL, dtype=gradient.dtype, device=gradient.device)
     planes = gradient.reshape(-1, 1, *gradient.shape[-2:])
     with convolving(tf32=False):
-        return _with_coarser(planes, axis.outer(axis)[None, None], 0).view_as(gradient)
+        grids = _Grids(axis.outer(axis)[None, None], storage)
+        return grids.with_coarser(planes, 0).view_as(gradient)
 
 
-def _with_coarser(x: Tensor, kernel: Tensor, level: int) -> Tensor:
-    if level == LEVELS or min(x.shape[-2:]) < SMALLEST:
-        return x
-    coarse = _with_coarser(F.conv2d(x, kernel, stride=2, padding=1), kernel, level + 1)
-    odd = (x.shape[-2] % 2, x.shape[-1] % 2)
-    back = F.conv_transpose2d(coarse, kernel, stride=2, padding=1, output_padding=odd)
-    return back.mul_(GAIN if level else FIRST).add_(x)
+@dataclass(frozen=True)
+class _Grids:
+    """From grid to grid, some rows of the coarser one at a time."""
+
+    kernel: Tensor
+    storage: Storage
+
+    def with_coarser(self, x: Tensor, level: int) -> Tensor:
+        """What there is at a level, with what coarser grids add to it."""
+        if level == LEVELS or min(x.shape[-2:]) < SMALLEST:
+            return plus(x, 0.0, x, self.storage)
+        coarse = self.with_coarser(self.restricted(x), level + 1)
+        return self.added(x, coarse, GAIN if level else FIRST)
+
+    def restricted(self, x: Tensor) -> Tensor:
+        """The restriction R x: at row i of x's rows 2i - 1 to 2i + 2."""
+        planes, _, height, width = x.shape
+        coarse = self.storage.empty((planes, 1, height // 2, width // 2), x)
+        for rows in bands(coarse):
+            above = max(rows.start - 1, 0)  # whose row is not to be seen from here on
+            seen = x[..., 2 * above : 2 * rows.stop + 2, :]
+            found = F.conv2d(seen, self.kernel, stride=2, padding=1)
+            coarse[..., rows, :] = found[..., rows.start - above : rows.stop - above, :]
+            self.storage.release()
+        return coarse
+
+    def added(self, x: Tensor, coarse: Tensor, weight: float) -> Tensor:
+        """A level x + weight Rᵀ coarse: at row j of coarse's rows j / 2 - 1 to (j + 1) / 2."""
+        summed, height = self.storage.empty(tuple(x.shape), x), x.shape[-2]
+        odd = (1, x.shape[-1] % 2)
+        for rows in bands(coarse):
+            last = height if rows.stop == coarse.shape[-2] else 2 * rows.stop
+            above = max(rows.start - 1, 0)
+            seen = coarse[..., above : rows.stop + 1, :]
+            back = F.conv_transpose2d(seen, self.kernel, stride=2, padding=1, output_padding=odd)
+            part = back[..., 2 * (rows.start - above) : last - 2 * above, :]
+            into = (..., slice(2 * rows.start, last), slice(None))
+            torch.add(x[into], part, alpha=weight, out=summed[into])
+            self.storage.release()
+        return summed

@@ -6,15 +6,12 @@ from collections.abc import Callable, Mapping
 from dataclasses import astuple, dataclass
 from typing import Any, Protocol
 
-import torch
 from torch import Tensor
 
 from vangram.objective import Evaluation, Term
 
 Evaluate = Callable[[Tensor], Evaluation]
 """An image (1, 3, H, W) to the objective's value and gradient there."""
-PART = 2**20
-"""Values whose products a library may add up in float32 before digits are lost."""
 State = Mapping[str, Any]
 """What an optimiser knows: tensors and values fit for JSON, in mappings and lists."""
 
@@ -63,9 +60,3 @@ def evaluation_of(state: State | None) -> Evaluation | None:
     if state is None:
         return None
     return Evaluation(state["loss"], tuple(Term(*t) for t in state["terms"]), state["gradient"])
-
-
-def dot(a: Tensor, b: Tensor) -> float:
-    """Inner product; parts of `PART` values are summed in float64."""
-    parts = zip(torch.split(a.flatten(), PART), torch.split(b.flatten(), PART), strict=True)
-    return float(torch.stack([x.dot(y) for x, y in parts]).sum(dtype=torch.float64))

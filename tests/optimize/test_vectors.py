@@ -1,0 +1,51 @@
+"""Arithmetic on pictures as vectors: what torch calculates at once, a few rows at a time."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+from torch import Tensor
+
+from vangram.optimize import vectors
+from vangram.optimize.vectors import add, dot, largest, plus, scale
+from vangram.storage import IN_MEMORY, SpilledStorage, Storage
+
+
+@pytest.fixture(params=["memory", "files"])
+def storage(
+    request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Storage:
+    monkeypatch.setattr("vangram.storage.BAND", 300)
+    monkeypatch.setattr(vectors, "PART", 300)
+    return IN_MEMORY if request.param == "memory" else SpilledStorage(tmp_path)
+
+
+def two(storage: Storage) -> tuple[Tensor, Tensor]:
+    """Pictures of noise, (1, 3, 31, 23), that live in a storage."""
+    found = []
+    for seed in (1, 2):
+        noise = torch.randn((1, 3, 31, 23), generator=torch.Generator().manual_seed(seed))
+        found.append(storage.empty(tuple(noise.shape), noise).copy_(noise))
+    return found[0], found[1]
+
+
+def test_products_and_the_largest_value_are_torchs(storage: Storage) -> None:
+    a, b = two(storage)
+    assert dot(a, b, storage) == pytest.approx(float((a.double() * b.double()).sum()), rel=1e-5)
+    assert largest(a, storage) == float(a.abs().max())
+    a[0, 1, 30, 3] = torch.nan
+    assert not largest(a, storage) < 1e30
+
+
+def test_sums_are_torchs_to_the_last_bit(storage: Storage) -> None:
+    a, b = two(storage)
+    kept = a.clone()
+    wanted = torch.add(a, b, alpha=0.3)
+    assert torch.equal(plus(a, 0.3, b, storage), wanted)
+    assert torch.equal(a, kept)
+    add(a, 0.3, b, storage)
+    assert torch.equal(a, wanted)
+    assert scale(a, 0.7, storage) is a
+    assert torch.equal(a, wanted * 0.7)
