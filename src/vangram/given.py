@@ -214,13 +214,17 @@ def device_for(name: str) -> torch.device:
     """The device of a name, or the fastest for "auto".
 
     Raises:
-        SettingError: it is not there.
+        SettingError: it is not there, or knows no float64, as Apple's GPUs.
     """
     if name == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     try:
         device = torch.device(name)
-        float(torch.zeros(1, device=device))
+        float(torch.zeros(1, device=device).double())
+    except TypeError as error:
+        raise SettingError(
+            f"{name!r} knows no float64, in which losses are summed up; try --device cpu"
+        ) from error
     except (RuntimeError, AssertionError, NotImplementedError) as error:
         raise SettingError(f"there is no device {name!r} here; try --device cpu") from error
     return device

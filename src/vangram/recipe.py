@@ -91,7 +91,7 @@ class Recipe:
     tile: int | None = None
     """Evaluate tile by tile, so many pixels a side, whatever the memory; None: as it suffices."""
     device: str = "auto"
-    """"auto", or a device as torch names it: "cpu", "cuda", "cuda:1", "mps"."""
+    """"auto", or a device as torch names it: "cpu", "cuda", "cuda:1"."""
     precision: Precision = "float32"
     """"tf32": let a GPU round what it convolves; faster, with gradients to two digits."""
 
