@@ -8,6 +8,7 @@ from __future__ import annotations
 import ctypes
 import re
 from collections.abc import Iterator
+from contextlib import nullcontext
 from typing import Any
 
 import pytest
@@ -65,6 +66,7 @@ def driver(monkeypatch: pytest.MonkeyPatch) -> Iterator[Driver]:
     found = Driver()
     monkeypatch.setattr(gpu, "_driver", lambda: found)
     monkeypatch.setattr(torch.version, "cuda", "13.0")
+    monkeypatch.setattr(torch.cuda, "device", nullcontext)
     monkeypatch.setattr(torch.cuda, "synchronize", lambda: None)
     monkeypatch.setattr(torch.cuda, "current_device", lambda: 0)
     monkeypatch.setattr(torch.cuda, "current_stream", lambda _: Stream)
@@ -95,7 +97,7 @@ def test_kernel_is_loaded_once_and_launched_with_what_is_given(driver: Driver) -
 @pytest.mark.parametrize("compiles", [False, True])
 def test_plain_calls_serve_where_the_driver_cannot_compile(driver: Driver, compiles: bool) -> None:
     driver.compiles = compiles
-    assert gpu.usable() == compiles
+    assert gpu.usable(torch.device("cuda", 0)) == compiles
 
 
 def test_what_the_driver_says_is_passed_on(driver: Driver) -> None:

@@ -66,12 +66,13 @@ class GPUKernel:
 
 
 @cache
-def usable() -> bool:
-    """Whether there are kernels for torch's GPUs: whether the driver takes one, to be sure."""
+def usable(device: torch.device) -> bool:
+    """Whether there are kernels for a GPU: whether its driver takes one, to be sure."""
     if not (AVAILABLE and torch.version.cuda is not None and _driver() is not None and _target()):
         return False
     try:
-        _loaded(written(_nothing, torch.float32))
+        with torch.cuda.device(device):
+            _loaded(written(_nothing, torch.float32))
     except RuntimeError:  # where the driver's compiler is not installed
         return False
     return True

@@ -59,7 +59,7 @@ class Processor:
 
 def takes(x: Tensor) -> bool:
     """Whether there are kernels for such a tensor."""
-    there = gpu.usable() if x.is_cuda else AVAILABLE and x.device.type == "cpu"
+    there = gpu.usable(x.device) if x.is_cuda else AVAILABLE and x.device.type == "cpu"
     return there and x.dtype in (torch.float32, torch.float64)
 
 
