@@ -19,6 +19,7 @@ from vangram.images import read_recipe, resize
 from vangram.optimize import Checkpoint, Step, read_checkpoint, write_checkpoint
 from vangram.optimize.adam import Adam
 from vangram.record import Record
+from vangram.storage import SpilledStorage
 from vangram.stylize import Run
 
 SMALL: dict[str, Any] = {"size": 64, "steps": 4}
@@ -199,10 +200,18 @@ def test_iterating_again_gives_the_same_steps(photo: Path, painting: Path) -> No
 
 
 @pytest.mark.parametrize("optimizer", ["lbfgs", "adam"])
-@pytest.mark.parametrize("tile", [None, 32])
+@pytest.mark.parametrize(("tile", "spilled"), [(None, False), (32, False), (32, True)])
 def test_run_goes_on_bit_for_bit_from_every_step(
-    photo: Path, painting: Path, tmp_path: Path, optimizer: str, tile: int | None
+    photo: Path,
+    painting: Path,
+    tmp_path: Path,
+    optimizer: str,
+    tile: int | None,
+    spilled: bool,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    if spilled:
+        monkeypatch.setattr(Run, "storage", lambda *_: SpilledStorage(tmp_path))
     settings: dict[str, Any] = {"optimizer": optimizer, "tile": tile, "init": "noise"} | SHALLOW
     transfer = Run.prepare(photo, painting, size=64, steps=8, levels=3, **settings)
     whole, path = list(transfer), tmp_path / "checkpoint"
