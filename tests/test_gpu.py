@@ -130,7 +130,7 @@ def test_tensors_in_files_change_nothing(
         settings = {"keep": saved("keep.png", 96, 128, seed=3)}
     evaluated: list[Tensor] = []
     for spilled in (False, True):
-        means = Means((48, 48), "adam", 0, spilled, 0)
+        means = Means((48, 48), "lbfgs", 3, spilled, 0)
         monkeypatch.setattr("vangram.stylize.means_for", lambda *_, means=means: means)
         run = prepared(photo, painting, **settings)
         level = run.levels[-1]
@@ -148,7 +148,7 @@ def test_run_that_is_resumed_ends_with_the_same_bits(
 ) -> None:
     photo, painting = saved("photo.png", 96, 128, seed=1), saved("painting.png", 90, 70, seed=2)
     if spilled:
-        means = Means((48, 48), "adam", 0, True, 0)
+        means = Means((48, 48), "lbfgs", 3, True, 0)
         monkeypatch.setattr("vangram.stylize.means_for", lambda *_: means)
     run = prepared(photo, painting)
     straight = list(run)
