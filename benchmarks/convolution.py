@@ -1,9 +1,10 @@
 """Time of one layer's convolution by Winograd beside the plain call: where the rule comes from.
 
-    python -m benchmarks.convolution [--device cuda]
+    python -m benchmarks.convolution [--device cuda --scale 2]
 
-Forward with ReLU, layers of VGG-19 and `vgg19-lite` at 512 × 384 px, least of the rounds, in turns.
-`networks.frozen.winograd_is_faster` should say yes where the ratio is below one, and nowhere else.
+Forward with ReLU, layers of VGG-19 and `vgg19-lite` at 512 × 384 px, or a multiple, least of the
+rounds, in turns. `networks.frozen.winograd_is_faster` should say yes where the ratio is below one,
+and nowhere else.
 """
 
 from __future__ import annotations

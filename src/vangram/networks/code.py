@@ -15,7 +15,7 @@ from typing import Any, get_type_hints
 import torch
 
 try:
-    from llvmlite import ir
+    from llvmlite import binding, ir
 except ImportError:  # where there is none for this Python yet
     AVAILABLE = False
 else:
@@ -283,6 +283,15 @@ class Code:
         """Do what is written inside only where the condition holds."""
         with self.builder.if_then(condition.ir):
             yield
+
+
+def optimised(text: str, machine: Any) -> Any:
+    """LLVM's module of a text, checked, and made as fast as it can be on a machine of LLVM's."""
+    module = binding.parse_assembly(text)
+    module.verify()
+    passes = binding.create_pass_builder(machine, binding.create_pipeline_tuning_options(3))
+    passes.getModulePassManager().run(module, passes)
+    return module
 
 
 def _kinds(body: Body) -> list[type]:

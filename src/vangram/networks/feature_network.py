@@ -55,7 +55,7 @@ class FeatureNetwork(nn.Module):
 
     @property
     def uses_winograd(self) -> bool:
-        """Whether it is for Winograd to convolve; what is rounded is faster still."""
+        """Whether Winograd may convolve; where a GPU may round, its library is faster still."""
         return self.fast and not (self.tf32 and self.mean.is_cuda)
 
     def frozen(self, name: str) -> FrozenConvolution:

@@ -13,7 +13,7 @@ from typing import Any
 
 import torch
 
-from vangram.networks.code import AVAILABLE, Body, Code, Integer, Pointer
+from vangram.networks.code import AVAILABLE, Body, Code, Integer, Pointer, optimised
 
 if AVAILABLE:
     from llvmlite import binding, ir
@@ -68,7 +68,7 @@ class GPUKernel:
 @cache
 def usable(device: torch.device) -> bool:
     """Whether there are kernels for a GPU: whether its driver takes one, to be sure."""
-    if not (AVAILABLE and torch.version.cuda is not None and _driver() is not None and _target()):
+    if not AVAILABLE or torch.version.cuda is None or _driver() is None or _target() is None:
         return False
     try:
         with torch.cuda.device(device):
@@ -101,26 +101,20 @@ def written(body: Body, dtype: torch.dtype) -> str:
     item = Integer(code, told("ctaid.x"))
     code.apply(body, item, [Integer(code, argument) for argument in kernel.args])
     builder.ret_void()
-    binding.initialize_all_targets()
-    binding.initialize_all_asmprinters()
-    parsed = binding.parse_assembly(str(module))
-    parsed.verify()
-    machine = binding.Target.from_triple(TRIPLE).create_target_machine(cpu=OLDEST, opt=3)
-    passes = binding.create_pass_builder(machine, binding.create_pipeline_tuning_options(3))
-    passes.getModulePassManager().run(parsed, passes)
-    text: str = machine.emit_assembly(parsed)
+    machine = _target().create_target_machine(cpu=OLDEST, opt=3)
+    text: str = machine.emit_assembly(optimised(str(module), machine))
     return text
 
 
 @cache
-def _target() -> bool:
-    """Whether this LLVM writes for NVIDIA's GPUs."""
+def _target() -> Any:
+    """What LLVM needs to write for NVIDIA's GPUs, or none."""
+    binding.initialize_all_targets()
+    binding.initialize_all_asmprinters()
     try:
-        binding.initialize_all_targets()
-        binding.Target.from_triple(TRIPLE)
+        return binding.Target.from_triple(TRIPLE)
     except RuntimeError:
-        return False
-    return True
+        return None
 
 
 @cache

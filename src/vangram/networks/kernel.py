@@ -26,7 +26,7 @@ import torch
 from torch import Tensor
 
 from vangram.networks import gpu
-from vangram.networks.code import AVAILABLE, Body, Code, Integer
+from vangram.networks.code import AVAILABLE, Body, Code, Integer, optimised
 
 if AVAILABLE:
     from llvmlite import binding, ir
@@ -98,15 +98,10 @@ class Kernel:
             given: for a pointer a tensor, of which the memory counts and not the shape, and for an
                 integer a number. Tensors are all on one device.
         """
-        device, *others = {each.device for each in given if isinstance(each, Tensor)}
-        assert not others
-        values = [items]
-        for each in given:
-            if isinstance(each, Tensor):
-                assert each.dtype == self.dtype
-                values.append(each.data_ptr())
-            else:
-                values.append(each)
+        tensors = [each for each in given if isinstance(each, Tensor)]
+        device = tensors[0].device
+        assert {(each.dtype, each.device) for each in tensors} == {(self.dtype, device)}
+        values = [items, *(e.data_ptr() if isinstance(e, Tensor) else e for e in given)]
         if device.type == "cuda":
             self._on_gpu(values, device)
         else:
@@ -173,16 +168,12 @@ def _machine_code(text: str) -> Any:
     """An engine for a module, optimised for this processor."""
     binding.initialize_native_target()
     binding.initialize_native_asmprinter()
-    module = binding.parse_assembly(text)
-    module.verify()
     machine = binding.Target.from_triple(binding.get_process_triple()).create_target_machine(
         cpu=binding.get_host_cpu_name(),
         features=",".join(f"{'+' if has else '-'}{name}" for name, has in _features().items()),
         opt=3,
     )
-    passes = binding.create_pass_builder(machine, binding.create_pipeline_tuning_options(3))
-    passes.getModulePassManager().run(module, passes)
-    engine = binding.create_mcjit_compiler(module, machine)
+    engine = binding.create_mcjit_compiler(optimised(text, machine), machine)
     engine.finalize_object()
     return engine
 

@@ -92,7 +92,7 @@ class OnGPU:
     """
 
     def __init__(self, filters: Tensor) -> None:
-        self.filters = filters.contiguous()
+        self.filters = filters
 
     def at_a_time(self, tiles: int) -> int:
         """Tiles to take, all blocks alike."""
@@ -112,6 +112,7 @@ class OnGPU:
 
 
 def _alike(tiles: int, most: int) -> int:
+    """Tiles of a block, where all blocks are alike and none has more than `most`."""
     return -(-tiles // -(-tiles // most))
 
 

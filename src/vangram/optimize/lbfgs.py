@@ -10,7 +10,7 @@ from torch import Tensor
 from vangram.objective import Evaluation
 from vangram.optimize.multilevel import multilevel
 from vangram.optimize.optimizer import Evaluate, Move, State, evaluation_of, evaluation_state
-from vangram.optimize.vectors import add, dot, largest, plus, scale
+from vangram.optimize.vectors import add, dot, largest, plus, times
 from vangram.storage import IN_MEMORY, Storage
 
 SUFFICIENT = 1e-4
@@ -99,15 +99,15 @@ class LBFGS:
         if not self.pairs:
             direction = multilevel(gradient, storage)
             most = max(largest(direction, storage), 1e-30)
-            return scale(direction, -FIRST_CHANGE * self.caution / most, storage)
-        q = plus(gradient, -2.0, gradient, storage)
+            return times(direction, -FIRST_CHANGE * self.caution / most, storage)
+        q = times(gradient, -1.0, storage)
         shares = []
         for change, turn, curvature in reversed(self.pairs):
             shares.append(dot(change, q, storage) / curvature)
             add(q, -shares[-1], turn, storage)
         change, turn, curvature = self.pairs[-1]
         own = dot(turn, multilevel(turn, storage), storage)
-        q = scale(multilevel(q, storage), BOLDNESS * curvature / own, storage)
+        q = times(multilevel(q, storage), BOLDNESS * curvature / own, storage)
         for (change, turn, curvature), share in zip(self.pairs, reversed(shares), strict=True):
             add(q, share - dot(turn, q, storage) / curvature, change, storage)
         return q

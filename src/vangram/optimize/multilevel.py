@@ -13,7 +13,6 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from vangram.optimize.vectors import plus
 from vangram.precision import convolving
 from vangram.storage import IN_MEMORY, Storage, bands
 
@@ -59,7 +58,7 @@ class _Grids:
     def with_coarser(self, x: Tensor, level: int) -> Tensor:
         """What there is at a level, with what coarser grids add to it."""
         if level == LEVELS or min(x.shape[-2:]) < SMALLEST:
-            return plus(x, 0.0, x, self.storage)
+            return x
         coarse = self.with_coarser(self.restricted(x), level + 1)
         return self.added(x, coarse, GAIN if level else FIRST)
 
@@ -68,7 +67,7 @@ class _Grids:
         planes, _, height, width = x.shape
         coarse = self.storage.empty((planes, 1, height // 2, width // 2), x)
         for rows in bands(coarse):
-            above = max(rows.start - 1, 0)  # whose row is not to be seen from here on
+            above = max(rows.start - 1, 0)  # a row more, since the first one misses what it sees
             seen = x[..., 2 * above : 2 * rows.stop + 2, :]
             found = F.conv2d(seen, self.kernel, stride=2, padding=1)
             coarse[..., rows, :] = found[..., rows.start - above : rows.stop - above, :]
