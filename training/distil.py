@@ -1,10 +1,11 @@
-"""Distil `vgg19-lite`: pictures and teachers in, a safetensors file out.
+"""Distil `vgg19-lite`: pictures and VGG-19 in, a safetensors file out.
 
-    python -m training.distil --photos DIR --paintings DIR --teachers DIR --out FOLDER
+    python -m training.distil --photos DIR --paintings DIR --teacher FILE --out FOLDER
 
-The same command goes on where the last one stopped. After the first steps the student repaints
-some of the photographs itself, and learns from the pictures halfway as well. The rate of learning
-rises, and then falls to nothing over the last part of the steps; a run can be given more `--steps`.
+The same command goes on where the last one stopped. In rounds, the student repaints some of the
+photographs itself and learns from those pictures as well: style transfer shows a network pictures
+that the network itself has driven to where it believes itself done. The rate of learning rises,
+and then falls to nothing over the last part of the steps; a run can be given more `--steps`.
 """
 
 from __future__ import annotations
@@ -13,68 +14,95 @@ import argparse
 import json
 import os
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import torch
+import torch.nn.functional as F
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from torch.func import functional_call
 
 from training.halfway import make
 from training.pictures import Crops, listed, read, training_photographs
-from training.teachers import EXACT_LEVELS, LEVELS, MixedNetwork, Teacher
+from training.replay import Replay
+from training.teacher import LEVELS, VGG19, MixedNetwork, Teacher
 from vangram.networks.feature_network import FeatureNetwork
 from vangram.networks.registry import VGG19_LITE
+from vangram.networks.topology import Topology, block_of
 
-HINTS = {"relu2_2": "relu2_2", "relu3_3": "relu3_4", "relu4_2": "relu4_2", "relu4_4": "relu4_4"}
-"""Student's layer -> the teacher's whose activation it should contain, up to a linear map."""
-LEVEL_WEIGHTS = dict.fromkeys(LEVELS, 1.0) | {"relu1_1": 4.0}
-"""The first level is learnt to within a few per cent at once; its rest would go unheard."""
-HINT_WEIGHT = 0.2
-GRAM_WEIGHT = 0.1
-EXACT_SHARE = 4
-"""One crop in so many goes to the exact teacher, which costs more than the student itself."""
+HINTS = {"relu2_2": "relu2_2", "relu3_4": "relu3_4", "relu4_4": "relu4_4"}
+"""Student's layer -> VGG-19's whose activation it should contain, up to a linear map."""
+LEVEL_WEIGHTS = {
+    "relu1_1": 4.0, "relu2_1": 3.0, "relu3_1": 3.0, "relu4_1": 2.0, "relu4_2": 1.0, "relu5_1": 3.0,
+}  # fmt: skip
+"""Of 1 - R². Shallow levels are soon learnt to within a few per cent; the rest would go unheard."""
+DEEP = tuple(level for level in LEVELS if block_of(level) > 3)
+"""Levels whose targets take most of the teacher's time, and little memory."""
+SHALLOW_BLOCKS = 2
+FIRST_DEEP = f"{SHALLOW_BLOCKS + 1}_1"
 WARM_UP = 100
 """Steps over which the rate of learning rises."""
-HALFWAY_AT = 2000
-"""Steps after which the student makes pictures halfway through an optimisation."""
-HALFWAY_COUNT = 60
+ROUND_EVERY, ROUND_PICTURES = 1500, 60
+"""Steps between two rounds in which the student repaints photographs, and how many."""
 REVIVE_EVERY = 200
 """Steps between two looks for channels that have gone silent."""
+FIRST_PICTURES, RIDGE = 32, 1e-3
+"""Crops that heads begin with, and the share of inputs' mean square that keeps them small."""
 SECONDS_BETWEEN_SAVES = 120.0
-OTHER_SHARE = 0.12
-"""Crops of paintings, and of pictures halfway, for each crop of a photograph."""
+NETWORK = "vgg19-lite.safetensors"
+PAINTING_SHARE, ROUND_SHARE = 0.12, 0.06
+"""Crops of paintings, and of each round's pictures, for each crop of a photograph."""
+REPLAYED = 4096
+"""Crops whose deep targets are kept (3 GB at 128 px); each is drawn about three times."""
 
 
 class Student(nn.Module):
     """The network being taught, and linear read-outs for the hints, thrown away afterwards."""
 
-    def __init__(self, seed: int) -> None:
+    def __init__(self, topology: Topology, seed: int) -> None:
         super().__init__()
         torch.manual_seed(seed)
-        self.network = MixedNetwork(VGG19_LITE)
+        self.network = MixedNetwork(topology)
         self.readouts = nn.ModuleDict()
         for layer, taught in HINTS.items():
-            widths = VGG19_LITE.widths[int(layer[4]) - 1], 2 ** (int(taught[4]) + 3)
-            self.readouts[layer] = nn.Conv2d(*widths, 1)
+            inner = topology.widths[block_of(layer) - 1], VGG19.widths[block_of(taught) - 1]
+            if layer.removeprefix("relu") in topology.convolutions:
+                self.readouts[layer] = nn.Conv2d(*inner, 1)
         for module in self.modules():
             if isinstance(module, nn.Conv2d):
                 nn.init.kaiming_normal_(module.weight, nonlinearity="relu")
                 nn.init.zeros_(module.bias)  # type: ignore[arg-type]
 
-    def forward(self, image: Tensor) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
-        """Features by level, and the read-outs by the student's layer."""
+    def forward(self, image: Tensor, fresh: int) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+        """Features by level, and the read-outs by the student's layer.
+
+        Args:
+            image: (B, 3, H, W).
+            fresh: pictures at the front. The others give the deep levels alone, and no gradient to
+                the shallow blocks, where most of the time would go.
+        """
         features, readouts = {}, {}
-        for layer, activation in self.network.activations(image):
+        x, replayed = (self.network.normalised(part) for part in (image[:fresh], image[fresh:]))
+        for name in self.network.topology.convolutions:
+            layer = f"relu{name}"
+            if name == FIRST_DEEP:
+                x = torch.cat([x, replayed])
+            x = self.network.advanced(name, x)
+            if block_of(name) <= SHALLOW_BLOCKS:
+                # Behind the fresh ones: autocast keeps what it cast, here without a gradient.
+                with torch.no_grad():
+                    replayed = self.network.advanced(name, replayed)
             if layer in LEVELS:
-                features[layer] = self.network.head(layer, activation)
-            if layer in HINTS:
-                readouts[layer] = self.readouts[layer](activation)
+                some = x if layer in DEEP else x[:fresh]
+                features[layer] = self.network.head(layer, some)
+            if layer in self.readouts:
+                readouts[layer] = self.readouts[layer](x[:fresh])
         return features, readouts
 
 
-class Moments:
+class Variances:
     """Running variance of a target over positions, per channel, summed: what R² divides by."""
 
     def __init__(self) -> None:
@@ -84,14 +112,23 @@ class Moments:
         """Mean squared error over the variance, which this batch is folded into first."""
         now = float(target.square().mean() - target.mean((0, 2, 3)).square().mean())
         self.value[name] = now + 0.98 * (self.value.get(name, now) - now)
-        return (got - target).square().mean() / self.value[name]
+        return F.mse_loss(got, target) / self.value[name]
 
 
 def relative_gram_error(got: Tensor, target: Tensor) -> Tensor:
-    """Mean over pictures of the squared relative error of their Gram matrices."""
-    grams = [(f.flatten(2) @ f.flatten(2).mT).float() for f in (got, target)]
-    error = (grams[0] - grams[1]).square().sum((1, 2))
-    return (error / grams[1].square().sum((1, 2)).clamp_min(1e-12)).mean()
+    """Mean over pictures of ‖G − A‖ / ‖A‖ for their Gram matrices."""
+    got, target = (f.flatten(2).contiguous() for f in (got, target))
+    wanted = target @ target.mT
+    error = torch.linalg.vector_norm(torch.baddbmm(wanted, got, got.mT, beta=-1).flatten(1), dim=1)
+    return (error.float() / wanted.flatten(1).norm(dim=1).clamp_min(1e-6)).mean()
+
+
+def _least_squares(inputs: Tensor, outputs: Tensor) -> Tensor:
+    """(C, K) that takes (N, C) to (N, K), with a little for what inputs hardly tell."""
+    products = inputs.mT @ inputs
+    products.diagonal().add_(RIDGE * products.diagonal().mean())
+    solution: Tensor = torch.linalg.solve(products, inputs.mT @ outputs)
+    return solution
 
 
 def rate(step: int, steps: int, decay: float) -> float:
@@ -101,7 +138,7 @@ def rate(step: int, steps: int, decay: float) -> float:
 
 
 class Trainer:
-    """Parameters, optimisers and data of one run; saves and restores all of it.
+    """Parameters, optimisers and data of one run; saves and restores all of it but the replay.
 
     Weights are kept as matrices (out, in * 9), for Muon (Jordan et al. 2024), whose orthogonalised
     steps got further than AdamW's in as many; AdamW has the heads and the biases.
@@ -109,7 +146,8 @@ class Trainer:
 
     def __init__(self, options: argparse.Namespace) -> None:
         self.options = options
-        self.student = Student(options.seed)
+        self.topology = replace(VGG19_LITE, widths=options.widths, depths=options.depths)
+        self.student = Student(self.topology, options.seed)
         self.shapes = {name: p.shape for name, p in self.student.named_parameters()}
         self.matrices = {
             name: nn.Parameter(
@@ -133,9 +171,10 @@ class Trainer:
         self.paintings = listed(options.paintings)
         self.crops = Crops(options.side, options.seed)
         self.crops.add([read(path) for path in self.photographs], 1.0)
-        self.crops.add([read(path) for path in self.paintings], OTHER_SHARE)
-        self.teacher = Teacher(options.teachers)
-        self.moments = Moments()
+        self.crops.add([read(path) for path in self.paintings], PAINTING_SHARE)
+        self.replay = Replay(REPLAYED, options.seed)
+        self.teacher = Teacher(options.teacher)
+        self.variances = Variances()
         self.step = 0
 
     def train_step(self) -> dict[str, float]:
@@ -145,8 +184,8 @@ class Trainer:
             for group in optimizer.param_groups:
                 group["lr"] = group["initial_lr"] * share
             optimizer.zero_grad()
-        parts = self.losses(self.crops.batch(self.options.batch))
-        weights = {"gram": GRAM_WEIGHT, "hint": HINT_WEIGHT * share}
+        parts = self.losses()
+        weights = {"gram": self.options.gram, "hint": self.options.hint * share}
         total = torch.stack(
             [
                 value * (LEVEL_WEIGHTS.get(name) or weights[name[:4]])
@@ -159,24 +198,36 @@ class Trainer:
         self.step += 1
         return {name: value.item() for name, value in parts.items()}
 
-    def losses(self, image: Tensor) -> dict[str, Tensor]:
-        """One minus R² per level and per hint, and the relative Gram error per level."""
-        some = image[: max(1, len(image) // EXACT_SHARE)]
-        deep = [level for level in LEVELS if level not in EXACT_LEVELS]
+    def losses(self) -> dict[str, Tensor]:
+        """One minus R² per level and per hint, and the relative Gram error per level.
+
+        The teacher looks at the fresh crops of a batch; the others are replayed.
+        """
+        fresh = self.crops.batch(self.options.fresh)
         with torch.autocast("cpu", torch.bfloat16):
-            with torch.no_grad():
-                targets = self.teacher(some, EXACT_LEVELS) | self.teacher(image, deep)
-                hints = self.teacher.hints(image, HINTS.values())
-            features, readouts = functional_call(self.student, self.parameters(), (image,))
-            got = {level: features[level][: len(targets[level])] for level in LEVELS}
-            grams = {level: relative_gram_error(got[level], targets[level]) for level in LEVELS}
+            targets = self.teacher(fresh, {*LEVELS, *HINTS.values()})
+            images = fresh
+            if len(self.replay):
+                crops, deep = self.replay.draw(self.options.batch - len(fresh))
+                images = torch.cat([fresh, crops])
+            self.replay.add(fresh, {level: targets[level] for level in DEEP})
+            if len(images) > len(fresh):
+                for level in DEEP:
+                    targets[level] = torch.cat([targets[level], deep[level].to(targets[level])])
+            images = images.contiguous(memory_format=torch.channels_last)
+            features, readouts = functional_call(
+                self.student, self.parameters(), (images, len(fresh))
+            )
+            grams = {
+                level: relative_gram_error(features[level], targets[level]) for level in LEVELS
+            }
         parts = {f"gram {level}": value for level, value in grams.items()}
         for level in LEVELS:
-            pair = got[level].float(), targets[level].float()
-            parts[level] = self.moments.relative(level, *pair)
-        for layer, taught in HINTS.items():
-            pair = readouts[layer].float(), hints[taught].float()
-            parts[f"hint {layer}"] = self.moments.relative(f"hint {layer}", *pair)
+            pair = features[level].float(), targets[level].float()
+            parts[level] = self.variances.relative(level, *pair)
+        for layer, got in readouts.items():
+            pair = got.float(), targets[HINTS[layer]].float()
+            parts[f"hint {layer}"] = self.variances.relative(f"hint {layer}", *pair)
         return parts
 
     def parameters(self) -> dict[str, Tensor]:
@@ -185,11 +236,13 @@ class Trainer:
 
     @torch.no_grad()
     def revive(self) -> int:
-        """Give head channels that have gone silent the least-squares answer; how many there were.
+        """Give channels of the heads the least-squares answer where it is better; how many.
 
-        A channel whose ReLU never opens has no gradient and would stay silent for ever.
+        A channel whose ReLU never opens has no gradient and would stay silent for ever. At the
+        start nearly all channels are better off.
         """
-        image, found = self.crops.batch(self.options.batch), 0
+        pictures = self.options.batch if self.step else FIRST_PICTURES
+        image, found = self.crops.batch(pictures), 0
         network, targets = self.network(), self.teacher(image, LEVELS)
         for layer, activation in network.activations(image):
             if layer not in LEVELS:
@@ -198,29 +251,37 @@ class Trainer:
                 f.permute(0, 2, 3, 1).flatten(0, 2)
                 for f in (network.head(layer, activation), targets[layer])
             )
-            dead = (got.amax(0) == 0) & (wanted.amax(0) > 0)
-            if not dead.any():
-                continue
+            chosen = (got.amax(0) == 0) & (wanted.amax(0) > 0)
             seen = activation.permute(0, 2, 3, 1).flatten(0, 2)
             seen = torch.cat([seen, seen.new_ones(len(seen), 1)], 1)
-            answer = torch.linalg.lstsq(seen, wanted[:, dead], driver="gelsd").solution.mT
+            if self.step and not chosen.any():
+                continue
+            answer = _least_squares(seen, wanted)
+            if not self.step:
+                errors = ((f - wanted).square().sum(0) for f in (got, (seen @ answer).relu()))
+                chosen |= torch.greater(*errors)
             head = f"network.{layer.replace('relu', 'head')}"
-            self.matrices[f"{head}.weight"][dead] = answer[:, :-1]
-            self.matrices[f"{head}.bias"][dead] = answer[:, -1]
-            found += int(dead.sum())
+            self.matrices[f"{head}.weight"][chosen] = answer.mT[chosen, :-1]
+            self.matrices[f"{head}.bias"][chosen] = answer.mT[chosen, -1]
+            found += int(chosen.sum())
         return found
 
-    def add_halfway(self, folder: Path) -> None:
-        """Make the pictures halfway, unless they are there, and learn from them from here on."""
+    def add_round(self, number: int, folder: Path) -> None:
+        """Let the student repaint photographs, unless it has, and learn from that from here on.
+
+        Args:
+            number: of the round, from 1.
+            folder: of the run; the network lies there.
+        """
         paths = make(
-            self.network(), self.photographs, self.paintings, folder,
-            count=HALFWAY_COUNT, seed=self.options.seed,
+            folder / NETWORK, self.photographs, self.paintings, folder / f"round-{number}",
+            count=ROUND_PICTURES, seed=1000 * self.options.seed + ROUND_PICTURES * number,
         )  # fmt: skip
-        self.crops.add([read(path) for path in paths], OTHER_SHARE)
+        self.crops.add([read(path) for path in paths], ROUND_SHARE)
 
     def network(self) -> FeatureNetwork:
         """The student as it would ship now, frozen."""
-        network = FeatureNetwork(VGG19_LITE)
+        network = FeatureNetwork(self.topology)
         network.load_state_dict(self.network_parameters())
         return network.freeze()
 
@@ -237,14 +298,14 @@ class Trainer:
         state = {
             "matrices": self.matrices,
             "optimizers": [optimizer.state_dict() for optimizer in self.optimizers],
-            "moments": self.moments.value,
+            "variances": self.variances.value,
             "crops": self.crops.generator.get_state(),
             "step": self.step,
         }
         torch.save(state, folder / "checkpoint.part")
         os.replace(folder / "checkpoint.part", folder / "checkpoint.pt")
         save_file(self.network_parameters(), folder / "network.part")
-        os.replace(folder / "network.part", folder / "vgg19-lite.safetensors")
+        os.replace(folder / "network.part", folder / NETWORK)
 
     def load(self, folder: Path) -> None:
         """Go on from a checkpoint, or from a network alone where only that is there."""
@@ -254,26 +315,56 @@ class Trainer:
                 for name, matrix in self.matrices.items():
                     matrix.copy_(state["matrices"][name])
             for optimizer, saved in zip(self.optimizers, state["optimizers"], strict=True):
+                rates = [group["initial_lr"] for group in optimizer.param_groups]
                 optimizer.load_state_dict(saved)
-            self.moments.value, self.step = state["moments"], state["step"]
+                for group, asked in zip(optimizer.param_groups, rates, strict=True):
+                    group["initial_lr"] = asked
+            self.variances.value, self.step = state["variances"], state["step"]
             self.crops.generator.set_state(state["crops"])
-        elif (folder / "vgg19-lite.safetensors").exists():
-            with torch.no_grad():
-                for name, p in load_file(folder / "vgg19-lite.safetensors").items():
-                    matrix = self.matrices[f"network.{name}"]
-                    matrix.copy_(p.float().view(matrix.shape))
+        elif (folder / NETWORK).exists():
+            self.begin_with(load_file(folder / NETWORK))
+
+    @torch.no_grad()
+    def begin_with(self, parameters: Mapping[str, Tensor]) -> None:
+        """Begin as a network that is as wide as the student, or narrower, or less deep.
+
+        Channels that it lacks start at random and are not yet heard by those that it has;
+        convolutions that it lacks at the end of a block start as the identity, which ReLU passes.
+        So the student computes the same (Chen, Goodfellow and Shlens 2016, "Net2Net").
+
+        Args:
+            parameters: by the names of the file that ships.
+        """
+        for name in self.topology.convolutions:
+            for module in (f"conv{name}", f"head{name}"):
+                key = f"network.{module}"
+                if f"{key}.weight" not in self.shapes:
+                    continue
+                weight = self.matrices[f"{key}.weight"].view(self.shapes[f"{key}.weight"])
+                bias = self.matrices[f"{key}.bias"]
+                if f"{module}.weight" in parameters:
+                    known = parameters[f"{module}.weight"].float()
+                    outputs, inputs = known.shape[:2]
+                    weight[:outputs] = 0
+                    weight[:outputs, :inputs] = known
+                    bias[:outputs] = parameters[f"{module}.bias"].float()
+                elif module.startswith("conv"):
+                    weight.zero_()
+                    weight[:, :, 1, 1] = torch.eye(len(weight))
+                    bias.zero_()
 
 
 def train(trainer: Trainer, folder: Path) -> None:
     """Steps until the schedule ends; a line of the log every 50 steps, now and then a save."""
     steps, started, saved = trainer.options.steps, time.monotonic(), time.monotonic()
     running: dict[str, float] = {}
-    if trainer.step > HALFWAY_AT:
-        trainer.add_halfway(folder / "halfway")
+    for number in range(1, 1 + (trainer.step - 1) // ROUND_EVERY):
+        trainer.add_round(number, folder)
     with (folder / "log.jsonl").open("a") as log:
         while trainer.step < steps:
-            if trainer.step == HALFWAY_AT:
-                trainer.add_halfway(folder / "halfway")
+            if trainer.step and trainer.step % ROUND_EVERY == 0:
+                trainer.save(folder)
+                trainer.add_round(trainer.step // ROUND_EVERY, folder)
             if trainer.step % REVIVE_EVERY == 0:
                 print(f"step {trainer.step}: {trainer.revive()} silent channels", flush=True)
             for name, value in trainer.train_step().items():
@@ -297,15 +388,24 @@ def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     add = parser.add_argument
     add("--photos", type=Path, required=True, help="photographs; every 40th is left out")
     add("--paintings", type=Path, required=True, help="to learn from as well")
-    add("--teachers", type=Path, required=True, help="folder with the two teacher files")
-    add("--out", type=Path, required=True, help="folder for checkpoint, log and network")
+    add("--teacher", type=Path, required=True, help="file of VGG-19's parameters")
+    add("--out", type=Path, required=True, help="folder for checkpoint, log, rounds and network")
     add("--steps", type=int, default=14_000)
     add("--decay", type=float, default=0.8, help="share of the steps over which the rate falls")
     add("--batch", type=int, default=8)
+    add("--fresh", type=int, default=2, help="crops of a batch that the teacher looks at")
     add("--side", type=int, default=128, help="of the crops, in pixels")
     add("--lr", type=float, default=2.5e-3)
+    add("--gram", type=float, default=0.2, help="weight of the relative Gram errors")
+    add("--hint", type=float, default=0.2, help="weight of the hints, which falls with the rate")
     add("--seed", type=int, default=1)
+    add("--widths", type=_counts, default=VGG19_LITE.widths, help="to try another trunk")
+    add("--depths", type=_counts, default=VGG19_LITE.depths, help="likewise")
     return parser.parse_args(arguments)
+
+
+def _counts(text: str) -> tuple[int, ...]:
+    return tuple(int(part) for part in text.split(","))
 
 
 def main() -> None:

@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import random
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 
 from vangram import Recipe, Run
-from vangram.networks import FeatureNetwork
 
-SIZES = (128, 160, 192, 224)
-STEPS = (2, 4, 8, 15, 30, 50)
+SIZES = (128, 160, 192, 256, 384)
+SIZE_SHARES = (4, 4, 4, 3, 1)
+"""Large pictures take long, and give more crops each."""
+STEPS = (1, 2, 4, 8, 15, 30, 60)
 
 
 def make(
-    network: FeatureNetwork,
+    parameters: Path,
     photographs: Sequence[Path],
     paintings: Sequence[Path],
     folder: Path,
@@ -26,11 +26,11 @@ def make(
 ) -> list[Path]:
     """Repaint photographs, in the style of paintings or of each other, and stop somewhere.
 
-    Starts from noise or from the photograph, and takes a random number of steps. What is in the
-    folder already is not made again.
+    Starts from noise or from the photograph, and takes a random number of steps. Pictures that the
+    folder has already are not made again.
 
     Args:
-        network: whose features the optimisations follow.
+        parameters: of the `vgg19-lite` whose features the optimisations follow.
         photographs: to choose from.
         paintings: to choose from.
         folder: made if need be.
@@ -42,19 +42,20 @@ def make(
     folder.mkdir(parents=True, exist_ok=True)
     paths = []
     for number in range(count):
+        shares = SIZE_SHARES if sizes == SIZES else None
         recipe = Recipe(
             init=choose.choice(["content", "noise"]),
-            seed=number,
-            size=choose.choice(sizes),
+            seed=seed + number,
+            size=choose.choices(sizes, shares)[0],
             steps=choose.choice(STEPS),
             levels=1,
             style_weight=10 ** choose.uniform(0, 2.5),
         )
         content = choose.choice(photographs)
-        style = choose.choice(paintings if choose.random() < 0.6 else photographs)
+        style = choose.choice(paintings if choose.random() < 0.5 else photographs)
         paths.append(folder / f"halfway-{number:04d}.png")
         if not paths[-1].exists():
-            run = Run.prepare(content, style, recipe=recipe)
-            *_, last = replace(run, network=network)
+            run = Run.prepare(content, style, recipe=recipe, parameters=parameters)
+            *_, last = run
             run.painting(last.image, finished=False).save(paths[-1])
     return paths
