@@ -115,11 +115,11 @@ def test_weights_become_floats() -> None:
 def test_layers_are_sorted_and_those_of_zero_weight_left_out() -> None:
     recipe = Recipe(style_layers={"relu3_1": 1, "relu1_1": 2, "relu2_1": 0})
     assert list(recipe.style_layers) == ["relu1_1", "relu3_1"]
-    assert recipe.layers == ("relu1_1", "relu3_1", "relu4_1")
+    assert recipe.layers == ("relu1_1", "relu3_1", "relu4_2")
 
 
 def test_layers_needed_are_those_of_terms_with_weight() -> None:
-    assert Recipe(style_weight=0).layers == ("relu4_1",)
+    assert Recipe(style_weight=0).layers == ("relu4_2",)
     assert Recipe(content_weight=0, style_layers={"relu2_1": 1}).layers == ("relu2_1",)
 
 

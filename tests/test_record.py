@@ -152,6 +152,34 @@ def test_changes_are_those_of_inputs_and_parameters_alone() -> None:
     ]
 
 
+def test_network_that_has_changed_is_named_with_the_version_that_has_it() -> None:
+    was = replace(RECORD, versions={"vangram": "0.1.0"}, network_sha256="62db1cdf69a6")
+    now = replace(RECORD, versions={"vangram": "0.2.0", "network": "vgg19-lite 2"})
+    (told,) = was.changes(now)
+    assert told == (
+        "the network vgg19-lite has other parameters (the picture's are vgg19-lite of vangram"
+        " 0.1.0, SHA-256 62db1cdf; that version makes it again)"
+    )
+    (told,) = now.changes(was)
+    assert "the picture's are vgg19-lite 2 of vangram 0.2.0" in told
+    # A file is where the parameters are from then, and its own hash says all.
+    given = replace(was, parameters=Input("p.safetensors", "62db1cdf69a6"))
+    (told,) = given.changes(now)
+    assert told == "the network vgg19-lite has other parameters"
+
+
+def test_version_of_a_network_is_told_with_its_parameters_and_not_twice() -> None:
+    was = replace(RECORD, versions={"network": "vgg19-lite 1"})
+    assert was.differences(replace(was, versions={"network": "vgg19-lite 2"})) == []
+
+
+def test_record_without_a_tolerance_took_all_its_steps() -> None:
+    values = json.loads(RECORD.to_json())
+    del values["recipe"]["tolerance"]
+    assert Record.from_json(json.dumps(values)).recipe.tolerance == 0
+    assert Record.from_json(RECORD.to_json()).recipe.tolerance == Recipe().tolerance > 0
+
+
 def test_record_that_goes_on_with_the_same_versions_is_the_same() -> None:
     now = replace(RECORD, content=Input("moved/photo.jpg", "aa"))
     assert RECORD.continued(now).to_json() == RECORD.to_json()

@@ -45,7 +45,7 @@ class Recipe:
     """How the network goes from block to block; the authors found averages more pleasing."""
     normalise: bool = False
     """Rescale the network's filters so that each channel's mean activation is one."""
-    content_layers: Mapping[str, float] = field(default_factory=lambda: {"relu4_1": 1.0})
+    content_layers: Mapping[str, float] = field(default_factory=lambda: {"relu4_2": 1.0})
     """Layer -> its weight among the content terms."""
     style_layers: Mapping[str, float] = field(
         default_factory=lambda: {f"relu{block}_1": 0.2 for block in range(1, 6)}
@@ -83,7 +83,9 @@ class Recipe:
     colour: Colour = "style"
     """Whose colours: the painting's, or the photograph's by luminance, match or histogram."""
     steps: int = 200
-    """Optimiser steps at the full size; the coarser levels before it take a quarter as many."""
+    """Optimiser steps at the full size, at most; at coarser levels before it a quarter as many."""
+    tolerance: float = 0.005
+    """Share by which the loss must fall over 20 steps for a level to go on; 0: to the last step."""
     levels: int | None = None
     """How many sizes, each twice the last one, lead up to `size`; None: as many as make sense."""
     memory: int | None = None
@@ -116,6 +118,7 @@ class Recipe:
         if self.tile is not None:
             _whole("tile", self.tile, SMALLEST_TILE, LARGEST_SIZE)
         _from_to("noise_range", self.noise_range, 0, 1)
+        _from_to("tolerance", self.tolerance, 0, 1)
         for name in (
             "content_weight",
             "style_weight",

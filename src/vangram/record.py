@@ -17,6 +17,8 @@ FORMAT = 1
 """Of the text; raised when an older vangram could no longer read it."""
 INPUTS = ("content", "style", "start", "parameters")
 """Names of the files that a run may be given."""
+NETWORK = "network"
+"""Key of the network's own version, which `changes` tells of."""
 THEN = ", then "
 """Between the versions that a run was begun and finished with."""
 
@@ -62,7 +64,7 @@ class Record:
     """The network's parameters, where they are not the published ones."""
     network_sha256: str
     versions: Mapping[str, str]
-    """What the arithmetic depends on: vangram, torch, python, threads, device."""
+    """What the arithmetic depends on: vangram, torch, python, threads, device, network."""
     finished: bool = True
     """False for the picture so far of a run that was stopped early."""
 
@@ -93,7 +95,8 @@ class Record:
                     f"the recipe has format {version}, this vangram reads {FORMAT}: "
                     "use the version that made it"
                 )
-            values["recipe"] = Recipe.from_dict(values["recipe"])
+            # Before 0.2 every step was taken.
+            values["recipe"] = Recipe.from_dict({"tolerance": 0.0} | values["recipe"])
             for name in INPUTS:
                 if values.get(name) is not None:
                     values[name] = Input(**values[name])
@@ -139,7 +142,7 @@ class Record:
         """What `other` does not share, a line each; none where the same bytes can be expected."""
         lines = [] if self.finished else ["the run was stopped early; this one goes to its end"]
         lines += self.changes(other)
-        for name in sorted(self.versions.keys() | other.versions.keys()):
+        for name in sorted((self.versions.keys() | other.versions.keys()) - {NETWORK}):
             was, now = self.versions.get(name, "none"), other.versions.get(name, "none")
             if was != now:
                 lines.append(f"{name} was {was}, is {now}")
@@ -152,5 +155,16 @@ class Record:
             if name in theirs and ours.sha256 != theirs[name].sha256:
                 lines.append(f"the {name} is not the same file: {theirs[name].path}")
         if self.network_sha256 != other.network_sha256:
-            lines.append(f"the network {self.recipe.network} has other parameters")
+            lines.append(f"the network {self.recipe.network} has other parameters{self._network()}")
         return lines
+
+    def _network(self) -> str:
+        """Which network would make the same picture again, in brackets; nothing for a file."""
+        made_by = self.versions.get("vangram")
+        if self.parameters is not None or made_by is None:
+            return ""
+        version = self.versions.get(NETWORK, self.recipe.network)
+        return (
+            f" (the picture's are {version} of vangram {made_by.split(THEN)[-1]}, SHA-256"
+            f" {self.network_sha256[:8]}; that version makes it again)"
+        )

@@ -24,7 +24,7 @@ from vangram.engines import engine_for
 from vangram.given import Given, device_for, network_for, read, versions_on
 from vangram.images import Source, fit, resize
 from vangram.losses import Moments
-from vangram.networks import FeatureNetwork
+from vangram.networks import FeatureNetwork, network_named
 from vangram.objective import Objective
 from vangram.optimize import (
     LBFGS,
@@ -41,7 +41,7 @@ from vangram.optimize import (
 from vangram.painting import Painting
 from vangram.plan import Means, free_memory, has_room_for_winograd, means_for, work_of
 from vangram.recipe import RECONSTRUCTION, TEXTURE, Recipe
-from vangram.record import Input, Record, kind_of
+from vangram.record import NETWORK, Input, Record, kind_of
 from vangram.scene import Scene, resized
 from vangram.storage import IN_MEMORY, SpilledStorage, Storage, return_freed_memory
 
@@ -139,8 +139,9 @@ class Run:
         engine = self.engine(level, self.objective(level))
         optimizer = _optimizer(self.means(level), self.storage(level))
         # Where the level begins is held by the descent alone, which lets go of it when it moves on.
-        steps = descend(self._begin(level, optimizer, since), engine, optimizer, level)
-        del since
+        begin, tolerance = self._begin(level, optimizer, since), self.recipe.tolerance
+        steps = descend(begin, engine, optimizer, level, tolerance)
+        del since, begin
         yield from steps
 
     def objective(self, level: Level) -> Objective:
@@ -227,7 +228,7 @@ class Run:
             **given.inputs,
             parameters=file,
             network_sha256=network.sha256,
-            versions=versions_on(device),
+            versions=versions_on(device) | _network_version(recipe, parameters),
         )
         least = given.least_size(recipe, network)
         size = fit(given.proportions(recipe), recipe.size)
@@ -339,6 +340,12 @@ class Run:
             return IN_MEMORY
         ours = self.device.type == "cpu"  # or else the memory given is another one
         return SpilledStorage(memory=self.recipe.memory if ours else None)
+
+
+def _network_version(recipe: Recipe, parameters: str | os.PathLike[str] | None) -> dict[str, str]:
+    """The network's own version, for a record; none where its parameters are from a file."""
+    version = network_named(recipe.network).version
+    return {NETWORK: f"{recipe.network} {version}"} if version and parameters is None else {}
 
 
 def _optimizer(means: Means, storage: Storage) -> Optimizer:

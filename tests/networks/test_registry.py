@@ -41,7 +41,9 @@ def replaced(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def test_lite_speaks_the_layers_and_widths_of_vgg19(lite: FeatureNetwork) -> None:
     topology = lite.topology
-    assert topology.layers == ("relu1_1", "relu2_1", "relu3_1", "relu4_1", "relu5_1")
+    assert topology.layers == (
+        "relu1_1", "relu2_1", "relu3_1", "relu4_1", "relu4_2", "relu5_1"
+    )  # fmt: skip
     assert [topology.width(layer) for layer in topology.layers] == [64, 128, 256, 512, 512]
     assert [topology.stride(layer) for layer in topology.layers] == [1, 2, 4, 8, 16]
 

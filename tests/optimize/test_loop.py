@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Sequence
 from dataclasses import replace
@@ -13,7 +14,7 @@ from torch import Tensor
 from vangram.errors import DivergedError
 from vangram.objective import Evaluation, Term
 from vangram.optimize import LBFGS, Adam, Descent, Level, Optimizer, Position, Step, descend
-from vangram.optimize.loop import RESTARTS, RUN_AWAY
+from vangram.optimize.loop import RESTARTS, RUN_AWAY, WINDOW
 from vangram.optimize.optimizer import Evaluate, Move, State
 
 LEVEL = Level(number=1, of=1, size=(2, 3), steps=10, work_before=0.0, work=1.0)
@@ -233,6 +234,67 @@ def test_position_after_a_levels_last_step_keeps_its_image_alone() -> None:
 
 def test_position_has_done_the_levels_before_and_its_own_when_at_its_end() -> None:
     levels = [replace(LEVEL, number=number, of=3) for number in (1, 2, 3)]
-    for number, done in ((9, [True, False, False]), (10, [True, True, False])):
-        position = Position(2, Descent(START, START, number), None)
+    for state, done in (({}, [True, False, False]), (None, [True, True, False])):
+        position = Position(2, Descent(START, START, 9), state)
         assert [position.has_done(level) for level in levels] == done
+
+
+def falling(shares: Sequence[float]) -> list[float]:
+    """Losses of which each is smaller than the last one by a share of it."""
+    losses = [1.0]
+    for share in shares:
+        losses.append(losses[-1] * (1 - share))
+    return losses
+
+
+def converged(losses: Sequence[float], tolerance: float, steps: int = 200) -> list[Step]:
+    level = replace(LEVEL, steps=steps)
+    return list(descend(Descent.start(START), nothing, Scripted(losses), level, tolerance))
+
+
+def test_level_ends_where_the_loss_falls_by_less_than_the_tolerance_over_the_window() -> None:
+    # A hundredth at each step, then a ten-thousandth: the window has to hold the latter alone but
+    # for the few first ones that still make 1 % together.
+    losses = falling([1e-2] * 40 + [1e-4] * 160)
+    steps = converged(losses, 0.01)
+    last = steps[-1].number
+    assert last < 200
+    window = losses[last - 1 - WINDOW : last]
+    assert window[0] - window[-1] < 0.01 * window[0]
+    before = losses[last - 2 - WINDOW : last - 1]
+    assert before[0] - before[-1] >= 0.01 * before[0]
+    assert [step.last for step in steps] == [False] * (last - 1) + [True]
+    assert steps[-1].position.optimizer is None
+    assert steps[-1].done == 1
+    assert steps[-2].done == (last - 1) / 200
+
+
+def test_level_whose_loss_falls_by_the_tolerance_takes_all_steps() -> None:
+    losses = falling([1e-3] * 200)  # 2 % over 20 steps
+    assert converged(losses, 0.015)[-1].number == 200
+
+
+def test_tolerance_of_zero_never_ends_a_level() -> None:
+    steps = converged([1.0] * 200, 0.0)
+    assert steps[-1].number == 200
+
+
+def test_level_has_a_whole_window_after_a_restart() -> None:
+    losses = falling([1e-4] * 15) + [math.nan] + falling([1e-4] * 60)
+    steps = converged(losses, 0.01)
+    assert steps[-1].number == 17 + WINDOW
+
+
+def test_level_that_goes_on_from_any_step_converges_at_the_same() -> None:
+    losses = falling([1e-2] * 10 + [1e-4] * 60)
+    whole = converged(losses, 0.01)
+    level = replace(LEVEL, steps=200)
+    for step in whole[:-1]:
+        plain, tensors = step.position.parts()
+        position = Position.of_parts(json.loads(json.dumps(plain)), tensors)
+        optimizer = Scripted(losses)
+        assert position.optimizer is not None
+        optimizer.restore(position.optimizer)
+        rest = list(descend(position.descent, nothing, optimizer, level, 0.01))
+        assert rest[-1].number == whole[-1].number
+        assert position.descent.recent == step.position.descent.recent

@@ -65,7 +65,7 @@ class Checkpoints:
     def add(self, step: Step) -> None:
         """Write one if it is time; one that cannot be written costs a warning."""
         ended_early = step.number == 1 and step.level.number > 1 and not self.level_ended
-        self.level_ended = step.number == step.level.steps
+        self.level_ended = step.last
         if self.level_ended or ended_early or time.monotonic() >= self.due:
             self._write(step.position)
 

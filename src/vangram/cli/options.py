@@ -42,7 +42,12 @@ Output = Annotated[
 ]
 Size = Annotated[int, typer.Option(help="Longer side of the result in pixels.")]
 Steps = Annotated[
-    int, typer.Option(help="Optimiser steps at full size; a quarter at each coarser one.")
+    int,
+    typer.Option(help="Optimiser steps at full size, at most; a quarter at each coarser one."),
+]
+Tolerance = Annotated[
+    float,
+    _method(help="Share by which the loss must fall over 20 steps to go on; 0: take all steps."),
 ]
 NoiseRange = Annotated[
     float, _method(help="Range of the noise to start from, around grey: 0 to 1.")

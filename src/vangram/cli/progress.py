@@ -110,7 +110,7 @@ class Progress:
         done = self._done(step) - self.begun
         if done < LEAST_DONE:
             return ""
-        return f"{duration(elapsed * (1 - self._done(step)) / done)} left"
+        return f"{duration(elapsed * (1 - self._done(step)) / done)} left at most"
 
 
 def where(level: Level, number: int) -> str:

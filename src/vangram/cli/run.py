@@ -112,7 +112,7 @@ def _foretell(run: Run, done: float) -> None:
     """Say what the run will use, and how long it will take."""
     level, seconds = run.levels[-1], run.expected_seconds(done)
     words = f"{level.size[1]} x {level.size[0]} px {run.means(level)}"
-    print(f"vangram: {words}, about {duration(seconds)}", file=sys.stderr, flush=True)
+    print(f"vangram: {words}, {duration(seconds)} at most", file=sys.stderr, flush=True)
 
 
 def _done(position: Position | None, levels: Sequence[Level]) -> float:

@@ -6,7 +6,7 @@ from vangram.networks.feature_network import FeatureNetwork
 from vangram.networks.frames import WHOLE, Windows
 from vangram.networks.load import load_network
 from vangram.networks.normalise import channel_means, normalise, shipped_means
-from vangram.networks.registry import NETWORKS, Network
+from vangram.networks.registry import NETWORKS, Network, network_named
 from vangram.networks.topology import Topology
 from vangram.networks.trace import Trace
 
@@ -22,6 +22,7 @@ __all__ = [
     "fetch_network",
     "known_sha256",
     "load_network",
+    "network_named",
     "normalise",
     "parameters_path",
     "shipped_means",

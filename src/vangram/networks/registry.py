@@ -33,9 +33,16 @@ VGG16 = replace(VGG19, depths=(2, 2, 3, 3, 3))
 """Column D. The averages' scales are VGG-19's."""
 
 VGG19_LITE = Topology(
-    widths=(32, 64, 96, 160, 160),
-    depths=(2, 2, 3, 4, 1),
-    heads={"relu1_1": 64, "relu2_1": 128, "relu3_1": 256, "relu4_1": 512, "relu5_1": 512},
+    widths=(32, 96, 128, 256, 384),
+    depths=(2, 2, 4, 4, 1),
+    heads={
+        "relu1_1": 64,
+        "relu2_1": 128,
+        "relu3_1": 256,
+        "relu4_1": 512,
+        "relu4_2": 512,
+        "relu5_1": 512,
+    },
     padding="reflect",
     average_scale=(1.448, 1.271, 1.249, 1.801),
     mean=IMAGENET_MEAN,
@@ -63,6 +70,8 @@ class Network:
     """Where to download it, tried in order; none: it ships with the package."""
     order: Literal["RGB", "BGR"] = "RGB"
     """Of the first filters' input channels, in a file with torchvision's names."""
+    version: str = ""
+    """Of parameters that ship with the package, which change with it."""
     means: str | None = None
     """File of this package with the channels' mean activations, for `normalise`."""
 
@@ -100,7 +109,8 @@ NETWORKS = {
         VGG19_LITE,
         "vgg19-lite.safetensors",
         licence="Apache-2.0; see its model card",
-        size=3_098_360,
+        size=8_268_632,
+        version="2",
         means="vgg19-lite-means.safetensors",
     ),
     "vgg19": _torchvision(VGG19, "vgg19-dcbb9e9d.pth", 574_673_361),

@@ -33,6 +33,8 @@ class Descent:
     restarts: int = 0
     stuck: bool = False
     """No acceptable step was found the last time."""
+    recent: tuple[float, ...] = ()
+    """The lowest loss after each of the last steps, one more than `loop.WINDOW` at most."""
 
     @classmethod
     def start(cls, image: Tensor) -> Descent:
@@ -60,8 +62,8 @@ class Position:
         return self.descent.lowest_image
 
     def has_done(self, level: Level) -> bool:
-        """Whether all of a level's steps lie behind."""
-        return (level.number, level.steps) <= (self.level, self.descent.number)
+        """Whether a level's last step lies behind."""
+        return level.number < self.level or (level.number == self.level and self.optimizer is None)
 
     def to(self, device: torch.device) -> Position:
         """The same position with its tensors on a device."""
@@ -80,7 +82,8 @@ class Position:
         """The inverse of `parts`."""
         values = _whole(plain, tensors)
         terms = tuple(Term(*term) for term in values["descent"]["lowest_terms"])
-        descent = Descent(**values["descent"] | {"lowest_terms": terms})
+        recent = tuple(values["descent"].get("recent", ()))
+        descent = Descent(**values["descent"] | {"lowest_terms": terms, "recent": recent})
         return cls(**values | {"descent": descent})
 
 

@@ -136,8 +136,9 @@ def _starts(photo: str, painting: str, default: Recipe) -> Section:
 
 
 def _high(layers: Sequence[str]) -> str:
-    """The content layer of style transfer: relu4_1, or the deepest there is."""
-    return layers[min(3, len(layers) - 1)]
+    """The content layer of style transfer: the default, or the deepest that there is before it."""
+    (default,) = Recipe().content_layers
+    return default if layers[-1] > default else layers[-1]
 
 
 def _span(layers: dict[str, float]) -> str:
