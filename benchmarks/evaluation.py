@@ -1,13 +1,16 @@
 """Time of one evaluation (loss and gradient) beside the bare convolutions of the same network.
 
     python -m benchmarks.evaluation [--sizes 512x384 1024x768] [--networks vgg19-lite vgg19]
-                                    [--device cuda [--precision tf32]]
+                                    [--device cuda [--precision tf32]] [--ablation]
 
 The floor is every convolution that an evaluation needs, called plainly, forward and gradient to
 input, on tensors of the right shape in the same memory format: no ReLU, pooling, padding, loss or
 autograd. All are timed in turns; the least times and their ratios are printed, of the tiled engine
 for tiles that are at most some shares of the picture, halos included. VGG-19 has random parameters,
 which make no difference to the time.
+
+With --ablation the last column is not of tiles: it is the evaluation as it is beside one by plain
+torch calls, as on a machine that cannot compile the kernels.
 """
 
 from __future__ import annotations
@@ -17,6 +20,7 @@ import math
 import time
 from collections.abc import Callable
 from functools import partial
+from unittest.mock import patch
 
 import torch
 import torch.nn.functional as F
@@ -24,7 +28,7 @@ from torch import Tensor, nn
 
 from vangram.cli.allocator import keep_freed_memory
 from vangram.engines import TiledEngine, WholeEngine
-from vangram.networks import FeatureNetwork, load_network
+from vangram.networks import FeatureNetwork, gpu, kernel, load_network
 from vangram.networks.registry import VGG19
 from vangram.networks.tiles import cores_within
 from vangram.objective import Objective
@@ -33,7 +37,7 @@ from vangram.recipe import Recipe
 
 SHARES = (0.7, 0.5, 0.25)
 """Of the picture's pixels, that a tile may have: what is left of the features' memory."""
-CONTENT_LAYER = {"vgg19-lite": "relu4_1", "vgg19": "relu4_2"}
+CONTENT_LAYER = {"vgg19-lite": "relu4_2", "vgg19": "relu4_2"}
 
 
 def main() -> None:
@@ -44,27 +48,40 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--precision", choices=["float32", "tf32"], default="float32")
+    parser.add_argument("--ablation", action="store_true", help="what the kernels are worth")
     options = parser.parse_args()
     keep_freed_memory()
     print(f"torch {torch.__version__}, {described(options.device)}, {options.precision}")
-    titles = " | ".join(f"tiles of {share:g}" for share in SHARES)
-    print(f"\n| network | size | evaluation | convolutions alone | ratio | {titles} |")
-    print("|---" * (5 + len(SHARES)) + "|")
+    titles = [f"tiles of {share:g}" for share in SHARES]
+    if options.ablation:
+        titles = ["plain torch calls", "kernels beside them"]
+    print(f"\n| network | size | evaluation | convolutions alone | ratio | {' | '.join(titles)} |")
+    print("|---" * (5 + len(titles)) + "|")
     for name in options.networks:
         network = made(name).to(options.device)
         network.tf32 = options.precision == "tf32"
         for text in options.sizes:
             width, height = (int(side) for side in text.split("x"))
             size = height, width
-            floor, whole, *tiled = in_turns(
-                convolutions(network, size),
-                *evaluations(name, network, size),
-                rounds=options.rounds,
+            whole, *tiled = evaluations(name, network, size)
+            others = [partial(without_kernels, whole)] if options.ablation else tiled
+            floor, seconds, *more = in_turns(
+                convolutions(network, size), whole, *others, rounds=options.rounds
             )
-            times = " | ".join(f"{seconds * 1e3:.0f} ms" for seconds in (whole, floor))
-            ratios = " | ".join(f"{seconds / whole:.2f}" for seconds in tiled)
-            row = f"{times} | {whole / floor:.2f} | {ratios}"
-            print(f"| {name} | {width} × {height} | {row} |", flush=True)
+            cells = [f"{other / seconds:.2f}" for other in more]
+            if options.ablation:
+                cells = [f"{more[0] * 1e3:.0f} ms", f"{seconds / more[0]:.2f}"]
+            times = f"{seconds * 1e3:.0f} ms | {floor * 1e3:.0f} ms | {seconds / floor:.2f}"
+            print(f"| {name} | {width} × {height} | {times} | {' | '.join(cells)} |", flush=True)
+
+
+def without_kernels(call: Callable[[], object]) -> None:
+    """Do something by plain torch calls alone."""
+    with (
+        patch.object(kernel, "AVAILABLE", False),
+        patch.object(gpu, "usable", lambda device: False),
+    ):
+        call()
 
 
 def described(device: str) -> str:

@@ -20,6 +20,9 @@ BLOCK, MOST_BLOCKS = 2 * 2**20, 16
 multiplied; and for how many threads at most."""
 MANY_TILES = 192
 """At a time, whatever they take: each time the filters are read anew, 37 MB for 512 channels."""
+OWN_TILES = 64
+"""For each thread, so that it multiplies the tiles that it transformed, which are in its own cache;
+where there are fewer, threads share tiles and each has filters of its own."""
 GPU_BLOCK = 128 * 2**20
 """Bytes of transformed inputs and products at a time on a GPU."""
 
@@ -75,11 +78,14 @@ class OnProcessor:
     def __call__(self, V: Tensor, M: Tensor) -> None:
         """Multiply what `tensors` gave."""
         groups, panels = V.shape[1] // self.rows, self.filters.shape[1]
-        wanted = -(-4 * torch.get_num_threads() // (self.points * panels))
-        parts = min(wanted, groups)  # so that threads have alike
+        threads = torch.get_num_threads()
+        if V.shape[1] >= threads * OWN_TILES:
+            parts = threads
+        else:
+            parts = min(-(-4 * threads // (self.points * panels)), groups)  # so all have alike
         product = _product(V.dtype, self.wide // self.across, self.rows, self.across)
         product(
-            self.points * panels * parts, V, self.filters, M, groups, parts, panels,
+            parts * self.points * panels, V, self.filters, M, groups, parts, self.points, panels,
             self.channels, *V.stride()[:2], *M.stride()[:2],
         )  # fmt: skip
 
@@ -131,17 +137,17 @@ def _register_block(vectors: int) -> tuple[int, int]:
 def _product(dtype: torch.dtype, lanes: int, rows: int, across: int) -> Kernel:
     """Of (tiles, C) by (C, K) for each point.
 
-    An item is a panel of one point's filters, so narrow that it stays in the cache while all tiles
-    pass, or a part of them; a block of the product, `rows` × `across` vectors, stays in registers
-    over all of C.
+    An item is a part of the tiles and a panel of one point's filters, so narrow that it stays in
+    the cache while they pass; a thread does one part after the other. A block of the product,
+    `rows` × `across` vectors, stays in registers over all of C.
     """
 
     def body(
         code: Code, item: Integer, V: Pointer, filters: Pointer, M: Pointer,
-        groups: Integer, parts: Integer, panels: Integer, channels: Integer,
+        groups: Integer, parts: Integer, points: Integer, panels: Integer, channels: Integer,
         point: Integer, place: Integer, point_out: Integer, place_out: Integer,
     ) -> None:  # fmt: skip
-        part, item, wide = item % parts, item // parts, across * lanes
+        part, item, wide = item // (points * panels), item % (points * panels), across * lanes
         at, panel, factor = item // panels, item % panels, item * channels * wide
         first, last = groups * part // parts, groups * (part + 1) // parts
         with code.range(last, first=first) as group:
