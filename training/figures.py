@@ -1,11 +1,10 @@
 """Figures of the registry, measured over photographs.
 
-    python -m training.figures --photos DIR --teachers DIR [--means FILE]
+    python -m training.figures --photos DIR --teacher FILE [--means FILE]
 
 Prints, by network and pooling, what averages have to be multiplied by: the mean activation after
 the pooling in the network with maxima, over that in the network with averages, whose earlier
-poolings are scaled already. VGG-19's last pooling needs parameters that its exact first layers do
-not have.
+poolings are scaled already.
 `--means` writes every channel's mean activation in `vgg19-lite`, for `vangram.networks.normalise`.
 """
 
@@ -16,11 +15,10 @@ from dataclasses import replace
 from pathlib import Path
 
 import torch
-from safetensors.torch import load_file, save_file
+from safetensors.torch import save_file
 from torch import Tensor
 
 from training.pictures import centre, listed
-from training.teachers import EXACT
 from vangram.networks import FeatureNetwork, channel_means, load_network
 from vangram.networks.pooling import pool
 
@@ -64,7 +62,7 @@ def main() -> None:
     """The command line."""
     parser = argparse.ArgumentParser(prog="python -m training.figures", description=__doc__)
     parser.add_argument("--photos", type=Path, required=True)
-    parser.add_argument("--teachers", type=Path, required=True, help="VGG-19's exact first layers")
+    parser.add_argument("--teacher", type=Path, required=True, help="file of VGG-19's parameters")
     parser.add_argument("--means", type=Path, help="where to write vgg19-lite's")
     options = parser.parse_args()
     pictures = [centre(path, SIDE) for path in listed(options.photos)[FIRST::EVERY]]
@@ -74,9 +72,8 @@ def main() -> None:
     print("vgg19-lite", *(f"{scale:.3f}" for scale in average_scales(lite, pictures)[:-1]))
     if options.means:
         save_file(channel_means(lite, pictures), options.means)
-    exact = FeatureNetwork(replace(EXACT, padding="zeros"))
-    exact.load_state_dict(load_file(options.teachers / "vgg19-conv1_1-conv3_4.safetensors"))
-    print("vgg19", *(f"{scale:.3f}" for scale in average_scales(exact.freeze(), pictures)))
+    vgg19 = load_network("vgg19-caffe", layers=["relu4_4"], parameters=options.teacher)
+    print("vgg19", *(f"{scale:.3f}" for scale in average_scales(vgg19, pictures)))
 
 
 if __name__ == "__main__":

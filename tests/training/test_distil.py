@@ -1,0 +1,63 @@
+"""The schedule and the losses that a student is taught by."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+import pytest
+import torch
+
+from training.distil import WARM_UP, Variances, rate, relative_gram_error
+
+STEPS = 1000
+
+
+@pytest.mark.parametrize("decay", [0.2, 0.8, 1.0])
+def test_rate_rises_stays_and_falls_to_nothing(decay: float) -> None:
+    rates = [rate(step, STEPS, decay) for step in range(STEPS + 1)]
+    assert rates[0] == pytest.approx(1 / WARM_UP)
+    assert rates[STEPS] == 0
+    assert all(0 < each <= 1 for each in rates[:STEPS])
+    top = rates.index(max(rates))
+    assert all(before < after for before, after in pairwise(rates[: top + 1]))
+    assert all(before >= after for before, after in pairwise(rates[top:]))
+
+
+def test_rate_is_at_its_peak_from_the_warm_up_to_the_decay() -> None:
+    assert {rate(step, STEPS, 0.4) for step in range(WARM_UP - 1, 601)} == {1.0}
+    assert rate(WARM_UP - 2, STEPS, 0.4) < 1
+    assert rate(601, STEPS, 0.4) < 1
+
+
+def test_rate_falls_linearly() -> None:
+    assert [rate(step, STEPS, 0.4) for step in (700, 800, 900)] == pytest.approx([0.75, 0.5, 0.25])
+
+
+def test_rate_without_decay_ends_at_its_peak() -> None:
+    assert rate(STEPS - 1, STEPS, 0.0) == 1
+    assert rate(STEPS, STEPS, 0.0) == 0
+
+
+def test_rate_of_a_longer_run_is_never_lower() -> None:
+    for step in range(STEPS):
+        assert rate(step, 2 * STEPS, 0.8) >= rate(step, STEPS, 0.8)
+
+
+def batch(seed: int) -> torch.Tensor:
+    """Activations (2, 4, 3, 5)."""
+    return torch.rand(2, 4, 3, 5, generator=torch.Generator().manual_seed(seed))
+
+
+def test_relative_gram_error_is_zero_for_the_target_and_one_for_features_of_zero() -> None:
+    assert relative_gram_error(batch(0), batch(0)) == pytest.approx(0, abs=1e-6)
+    assert relative_gram_error(torch.zeros(2, 4, 3, 5), batch(0)) == pytest.approx(1)
+    # Twice the features are four times the Gram matrix.
+    assert relative_gram_error(2 * batch(0), batch(0)) == pytest.approx(3)
+
+
+def test_variances_make_a_constant_guess_cost_one() -> None:
+    target = batch(0)
+    mean = target.mean((0, 2, 3), keepdim=True).expand_as(target)
+    error = Variances().relative("relu1_1", mean, target)
+    assert float(error) == pytest.approx(1, rel=1e-5)  # float32
+    assert Variances().relative("relu1_1", target, target) == 0
