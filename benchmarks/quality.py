@@ -20,14 +20,12 @@ from pathlib import Path
 
 import torch
 import torch.nn.functional as F
-from safetensors.torch import load_file
 from torch import Tensor
 
-from training.teachers import EXACT
 from vangram.cli.allocator import keep_freed_memory
 from vangram.images import fit, read_picture, resize
 from vangram.losses.total_variation import EPSILON
-from vangram.networks import FeatureNetwork, Topology, load_network
+from vangram.networks import FeatureNetwork, load_network
 from vangram.recipe import Recipe
 from vangram.stylize import Run
 
@@ -42,12 +40,12 @@ PAIRS = {
 SIZE = 512
 SAME = 1e-3
 """Relative: two ways in float32 to one loss, whose terms are differences of large sums."""
-HEAD = replace(EXACT, padding="zeros")
-"""VGG-19 up to relu3_4, as the original Oxford parameters want their input."""
-HEAD_LAYERS = {
+HEAD = {
+    "network": "vgg19-caffe",
     "content_layers": {"relu3_2": 1.0},
     "style_layers": {f"relu{block}_1": 1 / 3 for block in (1, 2, 3)},
 }
+"""Settings for VGG-19's first blocks."""
 Curve = list[tuple[float, float]]
 """Seconds and the lowest loss by then."""
 
@@ -98,18 +96,13 @@ class Problem:
 
     def recipe(self) -> Recipe:
         """The defaults; on VGG-19's first blocks, the layers that there are."""
-        return replace(Recipe(size=SIZE), **HEAD_LAYERS) if self.head else Recipe(size=SIZE)  # type: ignore[arg-type]
+        plan = Recipe(size=SIZE, tolerance=0)
+        return replace(plan, **HEAD) if self.head else plan  # type: ignore[arg-type]
 
     def network(self) -> FeatureNetwork:
         """Frozen, channels innermost."""
-        return network_of(HEAD, self.head) if self.head else load_network("vgg19-lite")
-
-
-def network_of(topology: Topology, file: Path) -> FeatureNetwork:
-    """A network with the parameters of a file."""
-    network = FeatureNetwork(topology)
-    network.load_state_dict(load_file(file))
-    return network.freeze()
+        recipe = self.recipe()
+        return load_network(recipe.network, layers=recipe.layers, parameters=self.head)
 
 
 def main() -> None:
@@ -145,11 +138,8 @@ def measured(problem: Problem, evaluations: int) -> Result:
 def by_plan(problem: Problem) -> tuple[Curve, float]:
     """The default plan."""
     keep_freed_memory()
-    recipe, curve, lowest = problem.recipe(), Curve(), float("inf")
-    run = Run.prepare(*problem.paths(), size=SIZE)
-    if problem.head:
-        record = replace(run.record, recipe=recipe)
-        run = replace(run, record=record, network=problem.network())
+    curve, lowest = Curve(), float("inf")
+    run = Run.prepare(*problem.paths(), recipe=problem.recipe(), parameters=problem.head)
     began = time.perf_counter()
     for step in run:
         if step.level.number == step.level.of:

@@ -120,7 +120,8 @@ def relative_gram_error(got: Tensor, target: Tensor) -> Tensor:
     got, target = (f.flatten(2).contiguous() for f in (got, target))
     wanted = target @ target.mT
     error = torch.linalg.vector_norm(torch.baddbmm(wanted, got, got.mT, beta=-1).flatten(1), dim=1)
-    return (error.float() / wanted.flatten(1).norm(dim=1).clamp_min(1e-6)).mean()
+    relative: Tensor = error.float() / wanted.flatten(1).norm(dim=1).clamp_min(1e-6)
+    return relative.mean()
 
 
 def _least_squares(inputs: Tensor, outputs: Tensor) -> Tensor:

@@ -280,7 +280,7 @@ def test_tolerance_of_zero_never_ends_a_level() -> None:
 
 
 def test_level_has_a_whole_window_after_a_restart() -> None:
-    losses = falling([1e-4] * 15) + [math.nan] + falling([1e-4] * 60)
+    losses = [*falling([1e-4] * 15), math.nan, *falling([1e-4] * 60)]
     steps = converged(losses, 0.01)
     assert steps[-1].number == 17 + WINDOW
 
