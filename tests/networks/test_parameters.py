@@ -16,6 +16,7 @@ from torch import Tensor
 from tests.support import NARROW_VGG19, he_initialised
 from vangram.errors import InputError, LayerError, NetworkError, SettingError
 from vangram.networks import NETWORKS, FeatureNetwork, load_network
+from vangram.networks.registry import VGG19_ORIGINAL_BIAS
 
 Tensors = dict[str, Tensor]
 LAYERS = ["relu1_1", "relu3_2"]
@@ -91,6 +92,27 @@ def test_half_precision_is_read_as_float32(whole: Tensors, tmp_path: Path) -> No
     save_file({name: values.half() for name, values in whole.items()}, tmp_path / "file")
     network = load_network("vgg19", parameters=tmp_path / "file")
     assert_same(network, {name: values.half().float() for name, values in whole.items()})
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float16])
+@pytest.mark.parametrize("naming", [dict, torchvisions], ids=["ours", "torchvision's"])
+def test_original_parameters_are_known_by_whatever_name_the_network_is_asked_for(
+    naming: Callable[[Tensors], Tensors], dtype: torch.dtype, whole: Tensors, tmp_path: Path
+) -> None:
+    whole["conv1_1.bias"][: len(VGG19_ORIGINAL_BIAS)] = torch.tensor(VGG19_ORIGINAL_BIAS)
+    save_pth({n: v.to(dtype) for n, v in naming(whole).items()}, tmp_path / "original")
+    networks = [
+        load_network(name, parameters=tmp_path / "original") for name in ("vgg19", "vgg19-caffe")
+    ]
+    image = torch.rand(1, 3, 32, 32)
+    ours, original = (network(image, LAYERS) for network in networks)
+    for layer in LAYERS:
+        assert torch.equal(ours[layer], original[layer])
+    # Others are taken as torchvision's, whose input has another scale.
+    whole["conv1_1.bias"][0] += 0.01
+    save_pth(naming(whole), tmp_path / "another")
+    another = load_network("vgg19", parameters=tmp_path / "another")
+    assert not torch.equal(another.mean, networks[0].mean)
 
 
 def test_first_filters_of_a_caffe_file_are_turned_to_rgb(whole: Tensors, tmp_path: Path) -> None:

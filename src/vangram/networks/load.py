@@ -14,8 +14,8 @@ from vangram.errors import NetworkError, SettingError
 from vangram.files import quoted, reason
 from vangram.networks.cache import known_sha256, parameters_path, sha256_of
 from vangram.networks.feature_network import FeatureNetwork
-from vangram.networks.parameters import read_parameters
-from vangram.networks.registry import network_named
+from vangram.networks.parameters import is_original, read_parameters
+from vangram.networks.registry import CAFFE_MEAN, CAFFE_STD, network_named
 from vangram.recipe import Pooling
 
 POOLINGS = get_args(Pooling)
@@ -62,9 +62,10 @@ def load_network(
         sha256 = known_sha256(name)
     network = FeatureNetwork(topology)
     shapes = {key: values.shape for key, values in network.state_dict().items()}
-    network.load_state_dict(
-        read_parameters(path, topology, shapes, order=entry.order, remedy=remedy)
-    )
+    found = read_parameters(path, topology, shapes, order=entry.order, remedy=remedy)
+    if is_original(found):  # whatever name it is given by, it reads what it was trained on
+        network = FeatureNetwork(replace(topology, mean=CAFFE_MEAN, std=CAFFE_STD))
+    network.load_state_dict(found)
     network.sha256 = sha256
     return network.freeze().to(device)
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import pickle
 import zipfile
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +20,7 @@ from torch import Tensor
 
 from vangram.errors import LayerError, NetworkError
 from vangram.files import quoted, reason
+from vangram.networks.registry import VGG19_ORIGINAL_BIAS
 from vangram.networks.topology import Topology
 
 DAMAGE = (
@@ -64,9 +65,18 @@ def read_parameters(
         tensors = {
             name: _checked(name, aliases[name], file, shape) for name, shape in shapes.items()
         }
-        if order == "BGR" and aliases["conv1_1.weight"].startswith("features."):
+        turned = order == "BGR" or is_original(tensors)
+        if turned and aliases["conv1_1.weight"].startswith("features."):
             tensors["conv1_1.weight"] = tensors["conv1_1.weight"].flip(1)
         return tensors
+
+
+def is_original(tensors: Mapping[str, Tensor]) -> bool:
+    """Whether parameters, by our names, are those of the original VGG-19."""
+    first = torch.tensor(VGG19_ORIGINAL_BIAS)
+    found = tensors["conv1_1.bias"][: len(first)].float()
+    # Half precision keeps three digits.
+    return found.shape == first.shape and torch.allclose(found, first, rtol=1e-3, atol=0)
 
 
 class _FaultError(Exception):

@@ -13,6 +13,8 @@ IMAGENET_STD = (0.229, 0.224, 0.225)
 CAFFE_MEAN = (123.68 / 255, 116.779 / 255, 103.939 / 255)
 CAFFE_STD = (1 / 255, 1 / 255, 1 / 255)
 """The original networks read 0 to 255 minus a mean colour."""
+VGG19_ORIGINAL_BIAS = (0.730178, 0.064936, 0.034288, 0.826039)
+"""The first biases of conv1_1 in the original VGG-19, by which a file of it is known."""
 
 VGG19 = Topology(
     widths=(64, 128, 256, 512, 512),
