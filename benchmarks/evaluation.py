@@ -24,12 +24,12 @@ from torch import Tensor, nn
 
 from vangram.cli.allocator import keep_freed_memory
 from vangram.engines import TiledEngine, WholeEngine
+from vangram.kernels.precision import convolving
 from vangram.networks import FeatureNetwork, load_network
+from vangram.networks.geometry import cores_within
 from vangram.networks.registry import VGG19
-from vangram.networks.tiles import cores_within
 from vangram.objective import Objective
-from vangram.precision import convolving
-from vangram.recipe import Recipe
+from vangram.settings.recipe import Recipe
 
 SHARES = (0.7, 0.5, 0.25)
 """Of the picture's pixels, that a tile may have: what is left of the features' memory."""

@@ -22,14 +22,14 @@ import torch
 import torch.nn.functional as F
 from safetensors.torch import load_file
 from torch import Tensor
-
 from training.teachers import EXACT
+
 from vangram.cli.allocator import keep_freed_memory
 from vangram.images import fit, read_picture, resize
 from vangram.losses.total_variation import EPSILON
 from vangram.networks import FeatureNetwork, Topology, load_network
-from vangram.recipe import Recipe
-from vangram.stylize import Run
+from vangram.run import Run
+from vangram.settings.recipe import Recipe
 
 HERE = Path(__file__).parent
 EXAMPLES = HERE.parent / "examples"

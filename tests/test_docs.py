@@ -22,8 +22,8 @@ from typer.main import get_command
 import vangram
 from vangram.cli import commands
 from vangram.images import read_recipe
-from vangram.recipe import Recipe
-from vangram.record import Record
+from vangram.settings.recipe import Recipe
+from vangram.settings.record import Record
 
 ROOT = Path(__file__).parent.parent
 DOCS = ROOT / "docs"

@@ -21,8 +21,8 @@ from torch import Tensor
 
 from training.pictures import centre, listed
 from training.teachers import EXACT
+from vangram.kernels.pooling import pool
 from vangram.networks import FeatureNetwork, channel_means, load_network
-from vangram.networks.pooling import pool
 
 SIDE = 256
 """Of the square pictures, in pixels."""

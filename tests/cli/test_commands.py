@@ -18,12 +18,13 @@ from torch.nn import functional
 
 from tests.conftest import Outcome
 from tests.support import drawn
+from vangram.api import stylize
 from vangram.cli import commands
 from vangram.images import read_picture, read_recipe, write_picture
-from vangram.recipe import Recipe
-from vangram.record import Record
-from vangram.spelling import parse_layers
-from vangram.stylize import Run, stylize
+from vangram.run import Run
+from vangram.settings.recipe import Recipe
+from vangram.settings.record import Record
+from vangram.settings.text import parse_layers
 
 Command = Callable[..., Outcome]
 QUICK = ("--size", 48, "--steps", 2)
@@ -43,7 +44,7 @@ def no_work(monkeypatch: pytest.MonkeyPatch) -> None:
     def begin(*arguments: object) -> None:
         raise AssertionError("work began")
 
-    monkeypatch.setattr(import_module("vangram.stylize"), "descend", begin)
+    monkeypatch.setattr(import_module("vangram.run.run"), "descend", begin)
 
 
 def assert_refused(outcome: Outcome, *said: str) -> None:

@@ -18,14 +18,7 @@ from tests.conftest import Outcome
 from tests.networks.server import Answer, FileServer, serving
 from vangram.cli import networks as command_line
 from vangram.errors import NetworkError
-from vangram.networks import (
-    NETWORKS,
-    FeatureNetwork,
-    Network,
-    Topology,
-    download,
-    parameters_path,
-)
+from vangram.networks import NETWORKS, FeatureNetwork, Network, Topology, download, parameters_path
 from vangram.networks.cache import sha256_of
 
 Command = Callable[..., Outcome]

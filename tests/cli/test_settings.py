@@ -10,9 +10,9 @@ import pytest
 from tests.cli.test_commands import QUICK, assert_refused
 from tests.conftest import Outcome
 from vangram.cli import commands
-from vangram.looks import PRESETS, preset, strengthened
-from vangram.recipe import Recipe
-from vangram.recipe_file import read_recipe_file, write_recipe_file
+from vangram.settings.presets import PRESETS, preset, strengthened
+from vangram.settings.recipe import Recipe
+from vangram.settings.toml import read_recipe_file, write_recipe_file
 
 Command = Callable[..., Outcome]
 

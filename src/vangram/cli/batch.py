@@ -13,11 +13,11 @@ from vangram.batch import MANIFEST, Batch, Pair
 from vangram.cli.checkpoints import Checkpoints, claim
 from vangram.cli.progress import Among
 from vangram.cli.resume import continued
-from vangram.cli.run import Watching
-from vangram.cli.run import carry_out as carry_out_run
+from vangram.cli.runner import Watching
+from vangram.cli.runner import carry_out as carry_out_run
 from vangram.errors import CheckpointError, DivergedError, InputError, OutputError
-from vangram.record import Record
-from vangram.stylize import Run
+from vangram.run import Run
+from vangram.settings.record import Record
 
 SKIPPED = 3
 """Exit code where a picture could not be made and the others were."""

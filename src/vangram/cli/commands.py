@@ -15,10 +15,10 @@ from vangram.cli.many import batch, sweep
 from vangram.cli.networks import ensure_fetched, networks
 from vangram.cli.settings import recipe_of, style_layers_of
 from vangram.errors import OutputError, RecipeError, SettingError
-from vangram.recipe import RECONSTRUCTION, TEXTURE, Recipe, layers_up_to
-from vangram.recipe_file import write_recipe_file
-from vangram.record import numbered
-from vangram.spelling import parse_layers, parse_size
+from vangram.settings.recipe import RECONSTRUCTION, TEXTURE, Recipe, layers_up_to
+from vangram.settings.record import numbered
+from vangram.settings.text import parse_layers, parse_size
+from vangram.settings.toml import write_recipe_file
 
 app = typer.Typer(
     name="vangram",
@@ -248,8 +248,8 @@ def _make(
     _check_outputs(output, preview, timelapse, inputs=tuple(inputs.values()), force=force)
     _check_recipe_file(save_recipe, (output, preview, timelapse, *inputs.values()), force)
 
-    from vangram.cli.run import Watching, carry_out
-    from vangram.stylize import Run
+    from vangram.cli.runner import Watching, carry_out
+    from vangram.run import Run
 
     if inputs["parameters"] is None:
         ensure_fetched(recipe.network)
@@ -285,10 +285,10 @@ def rerun(
 
     Says so where an input or a version differs. Exit code 1 where nothing differs and the bytes do.
     """
-    from vangram.cli.again import find_inputs, recorded, report
+    from vangram.cli.records import find_inputs, recorded, report
     from vangram.cli.rerun import compare
-    from vangram.cli.run import Watching, carry_out
-    from vangram.stylize import Run
+    from vangram.cli.runner import Watching, carry_out
+    from vangram.run import Run
 
     record = recorded(picture)
     target = output or Path(picture).with_stem(f"{Path(picture).stem}-rerun")
@@ -337,11 +337,11 @@ def resume(
     """
     from contextlib import closing
 
-    from vangram.cli.again import find_inputs
     from vangram.cli.checkpoints import Checkpoints
+    from vangram.cli.records import find_inputs
     from vangram.cli.resume import continued, tell, unfinished
-    from vangram.cli.run import Watching, carry_out
-    from vangram.stylize import Run
+    from vangram.cli.runner import Watching, carry_out
+    from vangram.run import Run
 
     _check_timelapse(timelapse)
     with closing(Checkpoints(output)) as checkpoints:
@@ -393,8 +393,8 @@ def study(
         device=device,
     )
 
-    from vangram.cli.gallery import carry_out, check_page
-    from vangram.study import prepare
+    from vangram.cli.pages import carry_out, check_page
+    from vangram.reports.study import prepare
 
     check_page(output, force=force)
     if parameters is None:
@@ -442,11 +442,11 @@ def explain(
 
     Prints the options that give the same loss in either units.
     """
-    from vangram.cli.again import find_inputs, recorded
     from vangram.cli.explain import report
-    from vangram.explain import explain as taken_apart
+    from vangram.cli.records import find_inputs, recorded
     from vangram.images import read_picture
-    from vangram.stylize import Run
+    from vangram.reports.explain import explain as taken_apart
+    from vangram.run import Run
 
     record = recorded(picture)
     given = _by_name(
@@ -484,7 +484,7 @@ def verify(
 
     from vangram.cli.verify import report
     from vangram.networks import load_network
-    from vangram.verify import verify as checks
+    from vangram.reports.verify import verify as checks
 
     if parameters is None:
         ensure_fetched(network)

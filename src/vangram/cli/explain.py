@@ -7,10 +7,10 @@ from dataclasses import replace
 
 import typer
 
-from vangram.explain import Explanation
-from vangram.recipe import Recipe
-from vangram.spelling import as_options
-from vangram.stylize import Run
+from vangram.reports.explain import Explanation
+from vangram.run import Run
+from vangram.settings.recipe import Recipe
+from vangram.settings.text import as_options
 
 
 def report(picture: str, run: Run, explanation: Explanation) -> None:

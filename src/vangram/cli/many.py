@@ -163,10 +163,10 @@ def sweep(
     The page shows them side by side, each with its command, and needs no network; a picture of all
     goes beside it. Stopped, the same command goes on where it was.
     """
-    from vangram.cli.gallery import carry_out, check_page
+    from vangram.cli.pages import carry_out, check_page
     from vangram.cli.sweep import figure_of
-    from vangram.gallery import Gallery
-    from vangram.sweep import Varied, sections, write_grid
+    from vangram.reports.gallery import Gallery
+    from vangram.reports.sweep import Varied, sections, write_grid
 
     sheet = output.with_suffix(".png")
     check_page(output, sheet, force=force)

@@ -5,12 +5,12 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from vangram.cli.again import recorded, report
 from vangram.cli.checkpoints import Checkpoints
 from vangram.cli.progress import where
+from vangram.cli.records import recorded, report
 from vangram.errors import CheckpointError, InputError
 from vangram.optimize import Level, Position
-from vangram.record import Record
+from vangram.settings.record import Record
 
 
 def unfinished(checkpoints: Checkpoints, output: Path) -> Record:

@@ -11,9 +11,9 @@ import typer.main
 
 from vangram.cli.settings import is_given, recipe_of
 from vangram.errors import SettingError
-from vangram.gallery import Figure
-from vangram.recipe import Recipe
-from vangram.sweep import Cell
+from vangram.reports.figures import Figure
+from vangram.reports.sweep import Cell
+from vangram.settings.recipe import Recipe
 
 LOOKS = ("preset", "strength", "recipe")
 """What can be varied beside the recipe's settings."""

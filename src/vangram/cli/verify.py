@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 import typer
 
-from vangram.verify import Check
+from vangram.reports.verify import Check
 
 
 def report(checks: Iterable[Check]) -> None:

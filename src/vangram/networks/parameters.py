@@ -19,8 +19,8 @@ from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
 from vangram.errors import LayerError, NetworkError
-from vangram.files import quoted, reason
 from vangram.networks.topology import Topology
+from vangram.storage.files import quoted, reason
 
 DAMAGE = (
     SafetensorError, RuntimeError, ValueError, EOFError, LookupError, TypeError, AttributeError,
