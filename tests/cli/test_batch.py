@@ -13,9 +13,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.cli.test_runner import SECONDS, recorded, stopped_by
 
 from tests.cli.test_commands import QUICK, assert_refused
+from tests.cli.test_runner import SECONDS, recorded, stopped_by
 from tests.conftest import Outcome
 from vangram.batch import Batch
 from vangram.cli.checkpoints import checkpoint_path

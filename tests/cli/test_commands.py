@@ -19,7 +19,7 @@ from torch.nn import functional
 from tests.conftest import Outcome
 from tests.support import drawn
 from vangram.api import stylize
-from vangram.cli import commands
+from vangram.cli.commands.stylize import stylize as stylize_command
 from vangram.images import read_picture, read_recipe, write_picture
 from vangram.run import Run
 from vangram.settings.recipe import Recipe
@@ -58,7 +58,7 @@ def assert_refused(outcome: Outcome, *said: str) -> None:
 
 
 def test_every_setting_of_the_recipe_is_an_option_with_its_default() -> None:
-    options = inspect.signature(commands.stylize).parameters
+    options = inspect.signature(stylize_command).parameters
     default = Recipe()
     for setting in fields(Recipe):
         if setting.name in NO_OPTIONS:
@@ -640,5 +640,5 @@ def test_help_needs_no_torch_and_no_pillow() -> None:
         [sys.executable, "-c", script], capture_output=True, text=True, check=True, timeout=60
     )
     loaded = set(json.loads(done.stdout.splitlines()[-1]))
-    assert "vangram.cli.commands" in loaded
+    assert "vangram.cli.app" in loaded
     assert not loaded & {"torch", "PIL", "safetensors", "numpy"}

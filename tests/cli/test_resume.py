@@ -14,9 +14,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.cli.test_runner import SECONDS, recorded, stopped_by
 
 from tests.cli.test_commands import assert_refused
+from tests.cli.test_runner import SECONDS, recorded, stopped_by
 from tests.conftest import Outcome
 from tests.support import drawn
 from vangram.cli.checkpoints import Checkpoints, checkpoint_path

@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 from typer.main import get_command
 
-from vangram.cli import commands
+from vangram.cli import runner
+from vangram.cli.app import app
 from vangram.settings.command import command_of
 from vangram.settings.recipe import RECONSTRUCTION, TEXTURE, Recipe
 from vangram.settings.record import Input, Record
@@ -50,9 +51,9 @@ def test_command_parsed_again_is_the_same_run(
 ) -> None:
     record = Record(recipe=recipe, **inputs, network_sha256="", versions={})  # type: ignore[arg-type]
     found: list[tuple[Recipe, Mapping[str, str | None]]] = []
-    monkeypatch.setattr(commands, "_make", lambda *given: found.append(given[:2]))
+    monkeypatch.setattr(runner, "make", lambda *given: found.append(given[:2]))
     _, *words = command_of(record, "out.png")
-    command: Any = get_command(commands.app)
+    command: Any = get_command(app)
     with command.make_context("vangram", words) as context:
         command.invoke(context)
     ((again, given),) = found

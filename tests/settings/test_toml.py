@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 from hypothesis import given
-from tests.settings.test_recipe import recipes
 
+from tests.settings.test_recipe import recipes
 from vangram.errors import OutputError, RecipeError
 from vangram.settings.recipe import Recipe
 from vangram.settings.toml import read_recipe_file, write_recipe_file

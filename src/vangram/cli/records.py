@@ -1,14 +1,13 @@
-"""A run taken up again from its record: where its inputs are now, and what differs."""
+"""The record in a picture: read, and compared with that of a run taken up again."""
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable, Mapping
-from pathlib import Path
+from collections.abc import Iterable
 
-from vangram.errors import RecipeError
+from vangram.errors import CheckpointError, RecipeError
 from vangram.images import read_recipe
-from vangram.settings.record import Input, Record, kind_of
+from vangram.settings.record import Record
 
 
 def recorded(picture: str) -> Record:
@@ -26,29 +25,22 @@ def recorded(picture: str) -> Record:
     return Record.from_json(text)
 
 
-def find_inputs(record: Record, picture: str, given: Mapping[str, str | None]) -> dict[str, str]:
-    """Where the inputs are now: as given, as recorded, or by that name beside the picture.
-
-    Raises:
-        RecipeError: one is in none of these places.
-    """
-    return {
-        name: given.get(name) or _found(recorded, picture, f"--{kind_of(name)}")
-        for name, recorded in record.inputs.items()
-    }
-
-
 def report(differences: Iterable[str]) -> None:
     """Tell what differs from when the picture was begun."""
     for line in differences:
         print(f"vangram: note: {line}", file=sys.stderr)
 
 
-def _found(recorded: Input, picture: str, option: str) -> str:
-    if recorded.sha256 is None:
-        raise RecipeError(f"this picture's input came from memory; give it with {option}")
-    places = Path(recorded.path), Path(picture).parent / Path(recorded.path).name
-    for place in places:
-        if place.exists():
-            return str(place)
-    raise RecipeError(f"{recorded.path!r} is no longer there; say where it is now with {option}")
+def continued(was: Record, now: Record) -> Record:
+    """The record of the run that goes on; tells which versions differ.
+
+    Raises:
+        CheckpointError: an input or the network is not what the run began with.
+    """
+    for change in was.changes(now):
+        raise CheckpointError(
+            f"{change}; a run goes on with what it began with, or starts anew with"
+            " `vangram stylize --force`"
+        )
+    report(was.differences(now))
+    return was.continued(now)

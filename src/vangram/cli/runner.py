@@ -6,7 +6,7 @@ import signal
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,13 +17,17 @@ import typer
 from torch import Tensor
 
 from vangram.cli.allocator import keep_freed_memory
-from vangram.cli.checkpoints import Checkpoints
+from vangram.cli.checkpoints import Checkpoints, check_unfinished
+from vangram.cli.downloads import ensure_fetched
+from vangram.cli.outputs import check_outputs, check_recipe_file, check_timelapse
 from vangram.cli.progress import Among, Progress, duration
 from vangram.cli.side_writes import Attempts
 from vangram.errors import DivergedError, OutputError
 from vangram.images import check_output, fit, resize, write_animation, write_picture
 from vangram.optimize import Level, Position, Step
 from vangram.run import Painting, Run
+from vangram.settings.recipe import Recipe
+from vangram.settings.toml import write_recipe_file
 
 SECONDS_BETWEEN_PREVIEWS = 3.0
 FRAMES = 60
@@ -45,6 +49,32 @@ class Watching:
 
 class Terminated(KeyboardInterrupt):
     """The system asks the process to end."""
+
+
+def make(
+    recipe: Recipe,
+    inputs: Mapping[str, str | None],
+    output: Path,
+    force: bool,
+    preview: Path | None,
+    timelapse: Path | None,
+    quiet: bool,
+    save_recipe: Path | None = None,
+) -> None:
+    """Check all that can be checked before anything is read, then run."""
+    check_timelapse(timelapse)
+    check_unfinished(output, force=force)
+    check_outputs(output, preview, timelapse, inputs=tuple(inputs.values()), force=force)
+    check_recipe_file(save_recipe, (output, preview, timelapse, *inputs.values()), force)
+
+    if inputs["parameters"] is None:
+        ensure_fetched(recipe.network)
+    run = Run.of(inputs, recipe)
+    for note in run.given.notes:
+        print(f"vangram: note: {note}", file=sys.stderr)
+    if save_recipe is not None:
+        write_recipe_file(save_recipe, recipe)
+    carry_out(run, output, Watching(preview, timelapse, quiet))
 
 
 def carry_out(

@@ -38,7 +38,7 @@ def seen(content: Picture | None, styles: Sequence[Picture], colour: Colour) -> 
     """How the network sees a photograph and paintings; all are there unless colour is "style"."""
     if colour not in ("luminance", "match"):
         return Seen(None, (None,) * len(styles))
-    assert content is not None  # as `given.read` has seen to
+    assert content is not None  # as `inputs.read` has seen to
     wanted = Spread.of(content.pixels, content.alpha)
     given = [Spread.of(style.pixels, style.alpha) for style in styles]
     if colour == "match":

@@ -12,7 +12,7 @@ import typer
 from vangram.batch import MANIFEST, Batch, Pair
 from vangram.cli.checkpoints import Checkpoints, claim
 from vangram.cli.progress import Among
-from vangram.cli.resume import continued
+from vangram.cli.records import continued
 from vangram.cli.runner import Watching
 from vangram.cli.runner import carry_out as carry_out_run
 from vangram.errors import CheckpointError, DivergedError, InputError, OutputError

@@ -1,4 +1,4 @@
-"""The commands that make many pictures, and their options."""
+"""`vangram batch`: each of many photographs in the style of every painting."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from vangram.cli import options
-from vangram.cli.networks import ensure_fetched
+from vangram.cli.downloads import ensure_fetched
 from vangram.cli.settings import recipe_of
 from vangram.errors import SettingError
 
@@ -92,7 +92,7 @@ def batch(
     code 3). OUTPUT/batch.json lists the pictures. Settings that are no option here go in --recipe.
     """
     from vangram.batch import Batch, crossed, frames_of, in_order, photographs, read_pairs
-    from vangram.cli.batch import carry_out
+    from vangram.cli.batch_runner import carry_out
 
     settings, _ = recipe_of(context)
     if format not in FORMATS:
@@ -116,67 +116,3 @@ def batch(
         output, found, settings, parameters, force=force, sequence=sequence, flows=flow
     )
     carry_out(prepared, quiet=quiet)
-
-
-def sweep(
-    context: typer.Context,
-    photo: options.Photo,
-    painting: options.Painted,
-    output: Annotated[
-        Path, typer.Option("--output", "-o", help="Page to write: .html; a .png goes beside it.")
-    ],
-    vary: Annotated[
-        list[str] | None,
-        typer.Option(
-            help="An option of stylize and its values: style-weight=10,40,150. Values with commas"
-            " are parted by semicolons. May be given several times."
-        ),
-    ] = None,
-    size: options.Size = 192,
-    steps: options.Steps = options.DEFAULT.steps,
-    preset: options.Preset = None,
-    strength: options.Strength = None,
-    recipe: options.RecipeFile = None,
-    init: options.Init = options.DEFAULT.init,
-    seed: options.Seed = options.DEFAULT.seed,
-    force: options.Force = False,
-    content_weight: options.ContentWeight = options.DEFAULT.content_weight,
-    style_weight: options.StyleWeight = options.DEFAULT.style_weight,
-    tv_weight: options.TvWeight = options.DEFAULT.tv_weight,
-    content_layers: options.Layers = options.CONTENT_LAYERS,
-    style_layers: options.Layers = options.STYLE_LAYERS,
-    style_size: options.StyleSize = options.DEFAULT.style_size,
-    style_loss: options.StyleLoss = options.DEFAULT.style_loss,
-    network: options.Network = options.DEFAULT.network,
-    parameters: options.Parameters = None,
-    pooling: options.Pooling = options.DEFAULT.pooling,
-    normalise: options.Normalise = options.DEFAULT.normalise,
-    colour: options.Colour = options.DEFAULT.colour,
-    optimizer: options.Optimizer = options.DEFAULT.optimizer,
-    tolerance: options.Tolerance = options.DEFAULT.tolerance,
-    memory: options.Memory = None,
-    device: options.Device = options.DEFAULT.device,
-    quiet: options.Quiet = False,
-) -> None:
-    """Make PHOTO in the style of PAINTING with every combination of some options' values.
-
-    The page shows them side by side, each with its command, and needs no network; a picture of all
-    goes beside it. Stopped, the same command goes on where it was.
-    """
-    from vangram.cli.pages import carry_out, check_page
-    from vangram.cli.sweep import figure_of
-    from vangram.reports.gallery import Gallery
-    from vangram.reports.sweep import Varied, sections, write_grid
-
-    sheet = output.with_suffix(".png")
-    check_page(output, sheet, force=force)
-    varied = [Varied.parse(text) for text in vary or ()]
-    grids = sections(varied, figure_of(context))
-    if parameters is None:
-        for name in {figure.recipe.network for grid in grids for figure in grid.figures}:
-            ensure_fetched(name)
-    title = f"A sweep of {Path(photo).name} with {Path(painting).name}"
-    gallery = Gallery.prepare(title, "Made by VanGram.", grids, parameters)
-    carry_out(
-        gallery, output, quiet=quiet, also=lambda folder: write_grid(sheet, varied, gallery, folder)
-    )

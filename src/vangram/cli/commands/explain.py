@@ -1,19 +1,58 @@
-"""What `vangram explain` prints: a line for each term, and the options for the same loss."""
+"""`vangram explain`: a line for each term of a loss, and the options for the same loss."""
 
 from __future__ import annotations
 
 import shlex
 from dataclasses import replace
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from vangram.reports.explain import Explanation
-from vangram.run import Run
+from vangram.cli import options
+from vangram.cli.inputs import by_name, find_inputs
+from vangram.errors import RecipeError
 from vangram.settings.recipe import Recipe
 from vangram.settings.text import as_options
 
+if TYPE_CHECKING:
+    from vangram.reports.explain import Explanation
+    from vangram.run import Run
 
-def report(picture: str, run: Run, explanation: Explanation) -> None:
+
+def explain(
+    picture: Annotated[str, typer.Argument(metavar="PICTURE", help="One that vangram made.")],
+    content: options.Content = None,
+    style: options.Style = None,
+    start: options.Start = None,
+    parameters: options.ParametersNow = None,
+    mask: options.MaskNow = None,
+    style_mask: options.StyleMaskNow = None,
+    keep: options.KeepNow = None,
+    before: options.BeforeNow = None,
+    before_frame: options.BeforeFrameNow = None,
+    flow: options.FlowNow = None,
+) -> None:
+    """Take the loss of PICTURE apart: each term, by the paper's formulas and in relative units.
+
+    Prints the options that give the same loss in either units.
+    """
+    from vangram.cli.records import recorded
+    from vangram.images import read_picture
+    from vangram.reports.explain import explain as taken_apart
+    from vangram.run import Run
+
+    record = recorded(picture)
+    given = by_name(
+        content, style, start, parameters, mask, style_mask, keep, before, before_frame, flow
+    )
+    inputs = find_inputs(record, picture, given)
+    run = Run.of(inputs, record.recipe)
+    for change in record.changes(run.record):
+        raise RecipeError(f"{change}; the loss would be another one")
+    _report(picture, run, taken_apart(run, read_picture(picture).pixels))
+
+
+def _report(picture: str, run: Run, explanation: Explanation) -> None:
     """Print it."""
     recipe, size = run.recipe, run.levels[-1].size
     typer.echo(
