@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 import torch
 from PIL import Image
-from tests.reports.test_study import Page, pictures
 
 from tests.cli.test_commands import assert_refused
 from tests.conftest import Outcome
+from tests.reports.test_study import Page, pictures
 from vangram.cli.pages import parts_of
 from vangram.errors import SettingError
 from vangram.images import read_recipe, write_picture, write_sheet
