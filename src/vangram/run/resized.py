@@ -9,10 +9,9 @@ import torch
 from torch import Tensor
 
 from vangram.images import ColourMap, Picture, fit, resize
-from vangram.objective import Evaluate
+from vangram.objective import Evaluate, Region
 from vangram.objective.keep import Keeping, put_back
 from vangram.objective.luminance import OnLuminance
-from vangram.objective.targets import Region
 from vangram.objective.temporal import Steady
 from vangram.run.colours import Seen, seen, show
 from vangram.run.inputs import Given
