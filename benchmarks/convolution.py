@@ -18,10 +18,10 @@ from torch import Tensor, nn
 
 from benchmarks.evaluation import in_turns
 from vangram.cli.allocator import keep_freed_memory
-from vangram.networks.frozen import winograd_is_faster
-from vangram.networks.products import Workspace
-from vangram.networks.winograd import Winograd
-from vangram.precision import convolving
+from vangram.kernels.gemm import Workspace
+from vangram.kernels.precision import convolving
+from vangram.kernels.winograd import Winograd
+from vangram.networks.conv import winograd_is_faster
 
 LAYERS = [
     (64, 64, 384, 512), (64, 128, 192, 256), (128, 128, 192, 256), (128, 256, 96, 128),

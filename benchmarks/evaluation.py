@@ -28,12 +28,13 @@ from torch import Tensor, nn
 
 from vangram.cli.allocator import keep_freed_memory
 from vangram.engines import TiledEngine, WholeEngine
-from vangram.networks import FeatureNetwork, gpu, kernel, load_network
+from vangram.kernels import gpu, jit
+from vangram.kernels.precision import convolving
+from vangram.networks import FeatureNetwork, load_network
+from vangram.networks.geometry import cores_within
 from vangram.networks.registry import VGG19
-from vangram.networks.tiles import cores_within
 from vangram.objective import Objective
-from vangram.precision import convolving
-from vangram.recipe import Recipe
+from vangram.settings.recipe import Recipe
 
 SHARES = (0.7, 0.5, 0.25)
 """Of the picture's pixels, that a tile may have: what is left of the features' memory."""
@@ -78,7 +79,7 @@ def main() -> None:
 def without_kernels(call: Callable[[], object]) -> None:
     """Do something by plain torch calls alone."""
     with (
-        patch.object(kernel, "AVAILABLE", False),
+        patch.object(jit, "AVAILABLE", False),
         patch.object(gpu, "usable", lambda device: False),
     ):
         call()

@@ -24,10 +24,10 @@ import torch
 
 from benchmarks.evaluation import CONTENT_LAYER, made
 from vangram.cli.allocator import keep_freed_memory, let_segments_grow
-from vangram.optimize import Checkpoint, Level, write_checkpoint
-from vangram.plan import Means, has_room_for_winograd
-from vangram.spelling import parse_memory
-from vangram.stylize import Run
+from vangram.optimize import Level
+from vangram.run import Checkpoint, Run, write_checkpoint
+from vangram.run.memory import Means, has_room_for_winograd
+from vangram.settings.text import parse_memory
 
 PICTURE = 512
 """Pixels a side of the pictures given."""

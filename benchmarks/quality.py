@@ -26,8 +26,8 @@ from vangram.cli.allocator import keep_freed_memory
 from vangram.images import fit, read_picture, resize
 from vangram.losses.total_variation import EPSILON
 from vangram.networks import FeatureNetwork, load_network
-from vangram.recipe import Recipe
-from vangram.stylize import Run
+from vangram.run import Run
+from vangram.settings.recipe import Recipe
 
 HERE = Path(__file__).parent
 EXAMPLES = HERE.parent / "examples"

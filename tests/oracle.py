@@ -19,7 +19,7 @@ import torch
 from torch import Tensor
 
 from vangram.networks import FeatureNetwork
-from vangram.recipe import Recipe
+from vangram.settings.recipe import Recipe
 
 
 @dataclass(frozen=True)

@@ -20,10 +20,11 @@ from markdown_it.token import Token
 from typer.main import get_command
 
 import vangram
-from vangram.cli import commands
+from vangram.cli import runner
+from vangram.cli.app import app
 from vangram.images import read_recipe
-from vangram.recipe import Recipe
-from vangram.record import Record
+from vangram.settings.recipe import Recipe
+from vangram.settings.record import Record
 
 ROOT = Path(__file__).parent.parent
 DOCS = ROOT / "docs"
@@ -91,8 +92,8 @@ def parsed(words: list[str], monkeypatch: pytest.MonkeyPatch) -> Recipe | None:
         Exception: it is no command line of the program.
     """
     recipes: list[Recipe] = []
-    monkeypatch.setattr(commands, "_make", lambda recipe, *others: recipes.append(recipe))
-    command: Any = get_command(commands.app)
+    monkeypatch.setattr(runner, "make", lambda recipe, *others: recipes.append(recipe))
+    command: Any = get_command(app)
     rest = list(words)
     while rest and rest[0] in getattr(command, "commands", {}):
         command = command.commands[rest.pop(0)]

@@ -13,16 +13,17 @@ from torch import Tensor
 
 from tests.support import batched, relative_error
 from vangram.engines import TiledEngine, WholeEngine
-from vangram.networks import FeatureNetwork, frozen
-from vangram.networks.code import Code, Integer, Pointer
-from vangram.networks.frozen import FrozenConvolution
-from vangram.networks.kernel import Kernel, takes
-from vangram.networks.pooling import pool, unpool
-from vangram.networks.products import Workspace
+from vangram.kernels.gemm import Workspace
+from vangram.kernels.jit import Kernel, takes
+from vangram.kernels.language import Code, Integer, Pointer
+from vangram.kernels.pooling import pool, unpool
+from vangram.networks import FeatureNetwork
+from vangram.networks import conv as convolution
+from vangram.networks.conv import FrozenConvolution
 from vangram.objective import Objective
-from vangram.plan import Means
-from vangram.recipe import Recipe
-from vangram.stylize import Run
+from vangram.run import Run
+from vangram.run.memory import Means
+from vangram.settings.recipe import Recipe
 
 pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="torch finds no GPU here")
 
@@ -107,7 +108,7 @@ def test_evaluation_uses_winograd_and_is_the_plain_one(
     network, image = copy.deepcopy(lite).to("cuda"), batched(*SIZE, seed=3).cuda().float()
     goal = objective(network, torch.float32)
     fast = WholeEngine(network, goal)(image)
-    monkeypatch.setattr(frozen, "winograd_is_faster", lambda _: False)
+    monkeypatch.setattr(convolution, "winograd_is_faster", lambda _: False)
     plain = WholeEngine(network, goal)(image)
     assert not torch.equal(fast.gradient, plain.gradient)
     assert fast.loss == pytest.approx(plain.loss, rel=SINGLE)
@@ -131,7 +132,7 @@ def test_tensors_in_files_change_nothing(
     evaluated: list[Tensor] = []
     for spilled in (False, True):
         means = Means((48, 48), "lbfgs", 3, spilled, 0)
-        monkeypatch.setattr("vangram.stylize.means_for", lambda *_, means=means: means)
+        monkeypatch.setattr("vangram.run.run.means_for", lambda *_, means=means: means)
         run = prepared(photo, painting, **settings)
         level = run.levels[-1]
         evaluation = run.engine(level, run.objective(level))(run.first(level))
@@ -149,7 +150,7 @@ def test_run_that_is_resumed_ends_with_the_same_bits(
     photo, painting = saved("photo.png", 96, 128, seed=1), saved("painting.png", 90, 70, seed=2)
     if spilled:
         means = Means((48, 48), "lbfgs", 3, True, 0)
-        monkeypatch.setattr("vangram.stylize.means_for", lambda *_: means)
+        monkeypatch.setattr("vangram.run.run.means_for", lambda *_: means)
     run = prepared(photo, painting)
     straight = list(run)
     middle = straight[len(straight) - 3].position.to(torch.device("cpu"))

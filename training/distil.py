@@ -28,9 +28,9 @@ from training.halfway import make
 from training.pictures import Crops, listed, read, training_photographs
 from training.replay import Replay
 from training.teacher import LEVELS, VGG19, MixedNetwork, Teacher
-from vangram.networks.feature_network import FeatureNetwork
 from vangram.networks.registry import VGG19_LITE
 from vangram.networks.topology import Topology, block_of
+from vangram.networks.vgg import FeatureNetwork
 
 HINTS = {"relu2_2": "relu2_2", "relu3_4": "relu3_4", "relu4_4": "relu4_4"}
 """Student's layer -> VGG-19's whose activation it should contain, up to a linear map."""

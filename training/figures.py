@@ -19,8 +19,8 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from training.pictures import centre, listed
+from vangram.kernels.pooling import pool
 from vangram.networks import FeatureNetwork, channel_means, load_network
-from vangram.networks.pooling import pool
 
 SIDE = 256
 """Of the square pictures, in pixels."""

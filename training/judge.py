@@ -35,15 +35,15 @@ from torch import Tensor
 
 from vangram.cli.allocator import keep_freed_memory
 from vangram.errors import NetworkError, PictureError, RecipeError, SettingError, VangramError
-from vangram.files import quoted, replacing
 from vangram.images import read_picture, read_recipe
-from vangram.looks import strengthened
 from vangram.losses import gram
 from vangram.networks import NETWORKS, load_network
-from vangram.recipe import Recipe
-from vangram.record import Record
-from vangram.storage import IN_MEMORY
-from vangram.stylize import Run
+from vangram.run import Run
+from vangram.settings.presets import strengthened
+from vangram.settings.recipe import Recipe
+from vangram.settings.record import Record
+from vangram.storage.files import quoted, replacing
+from vangram.storage.tensors import IN_MEMORY
 
 PROGRAM = "python -m training.judge"
 HERE = Path(__file__).resolve().parents[1]

@@ -15,8 +15,8 @@ import torch.nn.functional as F
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
+from vangram.kernels.pooling import pool
 from vangram.networks import FeatureNetwork
-from vangram.networks.pooling import pool
 from vangram.networks.registry import NETWORKS, VGG19_LITE
 from vangram.networks.topology import block_of, pooled
 

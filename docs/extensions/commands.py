@@ -11,7 +11,7 @@ from docutils import nodes
 from sphinx.application import Sphinx
 from sphinx.util.docutils import SphinxDirective
 
-from vangram.cli.commands import app as program
+from vangram.cli.app import app as program
 
 
 def commands(command: Any = None, name: str = "vangram") -> Iterator[tuple[str, Any]]:

@@ -13,42 +13,42 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from vangram.api import reconstruct as reconstruct
+    from vangram.api import stylize as stylize
+    from vangram.api import texture as texture
     from vangram.errors import DivergedError as DivergedError
     from vangram.errors import InputError as InputError
     from vangram.errors import VangramError as VangramError
-    from vangram.looks import preset as preset
-    from vangram.optimize import Checkpoint as Checkpoint
     from vangram.optimize import Step as Step
-    from vangram.optimize import read_checkpoint as read_checkpoint
-    from vangram.optimize import write_checkpoint as write_checkpoint
-    from vangram.painting import Painting as Painting
-    from vangram.recipe import Recipe as Recipe
-    from vangram.recipe_file import read_recipe_file as read_recipe_file
-    from vangram.recipe_file import write_recipe_file as write_recipe_file
-    from vangram.record import Record as Record
-    from vangram.stylize import Run as Run
-    from vangram.stylize import reconstruct as reconstruct
-    from vangram.stylize import stylize as stylize
-    from vangram.stylize import texture as texture
+    from vangram.run import Checkpoint as Checkpoint
+    from vangram.run import Painting as Painting
+    from vangram.run import Run as Run
+    from vangram.run import read_checkpoint as read_checkpoint
+    from vangram.run import write_checkpoint as write_checkpoint
+    from vangram.settings.presets import preset as preset
+    from vangram.settings.recipe import Recipe as Recipe
+    from vangram.settings.record import Record as Record
+    from vangram.settings.toml import read_recipe_file as read_recipe_file
+    from vangram.settings.toml import write_recipe_file as write_recipe_file
 
 _HOMES = {
-    "Checkpoint": "vangram.optimize",
+    "Checkpoint": "vangram.run",
     "DivergedError": "vangram.errors",
     "InputError": "vangram.errors",
-    "Painting": "vangram.painting",
-    "Recipe": "vangram.recipe",
-    "Record": "vangram.record",
+    "Painting": "vangram.run",
+    "Recipe": "vangram.settings.recipe",
+    "Record": "vangram.settings.record",
     "Step": "vangram.optimize",
-    "Run": "vangram.stylize",
+    "Run": "vangram.run",
     "VangramError": "vangram.errors",
-    "preset": "vangram.looks",
-    "read_checkpoint": "vangram.optimize",
-    "read_recipe_file": "vangram.recipe_file",
-    "reconstruct": "vangram.stylize",
-    "stylize": "vangram.stylize",
-    "texture": "vangram.stylize",
-    "write_checkpoint": "vangram.optimize",
-    "write_recipe_file": "vangram.recipe_file",
+    "preset": "vangram.settings.presets",
+    "read_checkpoint": "vangram.run",
+    "read_recipe_file": "vangram.settings.toml",
+    "reconstruct": "vangram.api",
+    "stylize": "vangram.api",
+    "texture": "vangram.api",
+    "write_checkpoint": "vangram.run",
+    "write_recipe_file": "vangram.settings.toml",
 }
 
 __all__ = [*_HOMES]

@@ -15,12 +15,12 @@ from typing import Any
 import pytest
 
 from tests.cli.test_commands import QUICK, assert_refused
-from tests.cli.test_run import SECONDS, recorded, stopped_by
+from tests.cli.test_runner import SECONDS, recorded, stopped_by
 from tests.conftest import Outcome
-from vangram import targets
 from vangram.batch import Batch
 from vangram.cli.checkpoints import checkpoint_path
-from vangram.recipe import Recipe
+from vangram.objective import targets
+from vangram.settings.recipe import Recipe
 
 Command = Callable[..., Outcome]
 TINY = ("--size", 48, "--steps", 1)
@@ -156,7 +156,7 @@ def test_interrupted_batch_goes_on_to_the_same_bytes(
     out, whole = tmp_path / "out", tmp_path / "whole.png"
     words = ("batch", folder, paintings[0], "-o", out, "--size", 48, "--steps", 4)
     with monkeypatch.context() as patch:
-        patch.setattr(import_module("vangram.stylize"), "descend", stopped_by(KeyboardInterrupt()))
+        patch.setattr(import_module("vangram.run.run"), "descend", stopped_by(KeyboardInterrupt()))
         outcome = command(*words)
     assert outcome.code == 130
     assert "0 of 4 pictures are made; the same command goes on" in outcome.err
@@ -177,7 +177,7 @@ def test_checkpoint_of_another_recipe_is_not_gone_on_with(
     out = tmp_path / "out"
     words = ("batch", folder / "p0.png", paintings[0], "-o", out, "--size", 48)
     with monkeypatch.context() as patch:
-        patch.setattr(import_module("vangram.stylize"), "descend", stopped_by(KeyboardInterrupt()))
+        patch.setattr(import_module("vangram.run.run"), "descend", stopped_by(KeyboardInterrupt()))
         assert command(*words, "--steps", 4).code == 130
     assert command(*words, "--steps", 2).code == 0
     assert recorded(out / "p0-s0.png").recipe.steps == 2

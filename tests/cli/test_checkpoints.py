@@ -15,9 +15,10 @@ from vangram.cli import checkpoints
 from vangram.cli.checkpoints import Checkpoints, check_unfinished, checkpoint_path, claim
 from vangram.errors import CheckpointError, OutputError
 from vangram.images import read_picture
-from vangram.optimize import Checkpoint, Descent, Level, Position, Step, read_checkpoint
-from vangram.recipe import Recipe
-from vangram.record import Input, Record
+from vangram.optimize import Descent, Level, Position, Step
+from vangram.run import Checkpoint, read_checkpoint
+from vangram.settings.recipe import Recipe
+from vangram.settings.record import Input, Record
 
 RECORD = Record(
     recipe=Recipe(),

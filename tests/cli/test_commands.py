@@ -18,12 +18,13 @@ from torch.nn import functional
 
 from tests.conftest import Outcome
 from tests.support import drawn
-from vangram.cli import commands
+from vangram.api import stylize
+from vangram.cli.commands.stylize import stylize as stylize_command
 from vangram.images import read_picture, read_recipe, write_picture
-from vangram.recipe import Recipe
-from vangram.record import Record
-from vangram.spelling import parse_layers
-from vangram.stylize import Run, stylize
+from vangram.run import Run
+from vangram.settings.recipe import Recipe
+from vangram.settings.record import Record
+from vangram.settings.text import parse_layers
 
 Command = Callable[..., Outcome]
 QUICK = ("--size", 48, "--steps", 2)
@@ -43,7 +44,7 @@ def no_work(monkeypatch: pytest.MonkeyPatch) -> None:
     def begin(*arguments: object) -> None:
         raise AssertionError("work began")
 
-    monkeypatch.setattr(import_module("vangram.stylize"), "descend", begin)
+    monkeypatch.setattr(import_module("vangram.run.run"), "descend", begin)
 
 
 def assert_refused(outcome: Outcome, *said: str) -> None:
@@ -57,7 +58,7 @@ def assert_refused(outcome: Outcome, *said: str) -> None:
 
 
 def test_every_setting_of_the_recipe_is_an_option_with_its_default() -> None:
-    options = inspect.signature(commands.stylize).parameters
+    options = inspect.signature(stylize_command).parameters
     default = Recipe()
     for setting in fields(Recipe):
         if setting.name in NO_OPTIONS:
@@ -639,5 +640,5 @@ def test_help_needs_no_torch_and_no_pillow() -> None:
         [sys.executable, "-c", script], capture_output=True, text=True, check=True, timeout=60
     )
     loaded = set(json.loads(done.stdout.splitlines()[-1]))
-    assert "vangram.cli.commands" in loaded
+    assert "vangram.cli.app" in loaded
     assert not loaded & {"torch", "PIL", "safetensors", "numpy"}

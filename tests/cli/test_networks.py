@@ -16,16 +16,9 @@ from safetensors.torch import save
 from tests.cli.test_commands import assert_refused
 from tests.conftest import Outcome
 from tests.networks.server import Answer, FileServer, serving
-from vangram.cli import networks as command_line
+from vangram.cli import downloads
 from vangram.errors import NetworkError
-from vangram.networks import (
-    NETWORKS,
-    FeatureNetwork,
-    Network,
-    Topology,
-    download,
-    parameters_path,
-)
+from vangram.networks import NETWORKS, FeatureNetwork, Network, Topology, download, parameters_path
 from vangram.networks.cache import sha256_of
 
 Command = Callable[..., Outcome]
@@ -93,7 +86,7 @@ def test_fetch_draws_a_bar_on_a_terminal(
     monkeypatch.setattr(sys, "stderr", screen)
     monkeypatch.setenv("TERM", "xterm")
     monkeypatch.setenv("COLUMNS", "100")
-    command_line.ensure_fetched("fake")
+    downloads.ensure_fetched("fake")
     assert parameters_path("fake").exists()
     assert "fake" in screen.getvalue()
     assert "kB" in screen.getvalue()
@@ -103,7 +96,7 @@ def test_fetch_draws_a_bar_on_a_terminal(
 def test_lines_come_now_and_then(
     command: Command, server: FileServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(command_line, "SECONDS_BETWEEN_LINES", 0.0)
+    monkeypatch.setattr(downloads, "SECONDS_BETWEEN_LINES", 0.0)
     lines = command("networks", "fetch", "fake").err.splitlines()
     assert len(lines) > len(server.content) // BLOCK
 
@@ -150,12 +143,12 @@ def test_check_of_damaged_parameters_exits_1_with_one_line(
 
 
 def test_ensure_fetched_brings_what_is_missing_once(server: FileServer) -> None:
-    command_line.ensure_fetched("fake")
-    command_line.ensure_fetched("fake")
-    command_line.ensure_fetched("vgg19-lite")
+    downloads.ensure_fetched("fake")
+    downloads.ensure_fetched("fake")
+    downloads.ensure_fetched("vgg19-lite")
     assert len(server.asked) == 1
     with pytest.raises(NetworkError, match="no network 'vgg20'"):
-        command_line.ensure_fetched("vgg20")
+        downloads.ensure_fetched("vgg20")
 
 
 SCRIPT = """

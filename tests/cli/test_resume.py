@@ -16,16 +16,16 @@ from typing import Any
 import pytest
 
 from tests.cli.test_commands import assert_refused
-from tests.cli.test_run import SECONDS, recorded, stopped_by
+from tests.cli.test_runner import SECONDS, recorded, stopped_by
 from tests.conftest import Outcome
 from tests.support import drawn
 from vangram.cli.checkpoints import Checkpoints, checkpoint_path
 from vangram.errors import CheckpointError
-from vangram.given import network_for
 from vangram.images import read_picture
 from vangram.networks import FeatureNetwork
-from vangram.optimize import Checkpoint, Position, read_checkpoint, write_checkpoint
-from vangram.stylize import Run
+from vangram.optimize import Position
+from vangram.run import Checkpoint, Run, read_checkpoint, write_checkpoint
+from vangram.run.inputs import network_for
 
 Command = Callable[..., Outcome]
 SHALLOW = ("--content-layers", "relu2_1", "--style-layers", "relu1_1")
@@ -37,7 +37,7 @@ PROGRAM = (
     "checkpoints.SECONDS_BETWEEN_CHECKPOINTS = 0.0; checkpoints.LARGEST_SHARE = 1e9; main()"
 )
 
-STYLIZE = import_module("vangram.stylize")
+RUN = import_module("vangram.run.run")
 
 
 @pytest.fixture
@@ -63,7 +63,7 @@ def stopped(
 ) -> Path:
     """The picture of a run that was interrupted after its first step."""
     with monkeypatch.context() as patch:
-        patch.setattr(STYLIZE, "descend", stopped_by(KeyboardInterrupt()))
+        patch.setattr(RUN, "descend", stopped_by(KeyboardInterrupt()))
         assert command("stylize", photo, painting, "-o", output, *QUICK).code == 130
     assert not recorded(output).finished
     return output
@@ -76,7 +76,7 @@ def begin(*arguments: object) -> None:
 @pytest.fixture
 def no_work(stopped: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Fail where the optimisation would go on."""
-    monkeypatch.setattr(STYLIZE, "descend", begin)
+    monkeypatch.setattr(RUN, "descend", begin)
 
 
 def test_resumed_run_gives_identical_bytes(command: Command, whole: bytes, stopped: Path) -> None:
@@ -117,7 +117,7 @@ def test_run_killed_after_its_picture_was_written_finishes_without_work(
         assert command("stylize", photo, painting, "-o", output, *QUICK).code == 0
     assert checkpoint_path(output).exists()
     before = output.read_bytes()
-    monkeypatch.setattr(STYLIZE, "descend", begin)
+    monkeypatch.setattr(RUN, "descend", begin)
     outcome = command("resume", output)
     assert outcome.code == 0, outcome.err
     assert output.read_bytes() == before
@@ -135,7 +135,7 @@ def test_run_interrupted_before_its_first_step_leaves_nothing(
         assert checkpoint_path(output).exists()
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(STYLIZE, "descend", interrupt)
+    monkeypatch.setattr(RUN, "descend", interrupt)
     assert command("stylize", photo, painting, "-o", output, *QUICK).code == 130
     assert not output.exists()
     assert not checkpoint_path(output).exists()
@@ -148,7 +148,7 @@ def test_resumed_run_interrupted_at_once_can_be_resumed_again(
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr(STYLIZE, "descend", interrupt)
+        patch.setattr(RUN, "descend", interrupt)
         outcome = command("resume", stopped)
     assert outcome.code == 130
     assert f"`vangram resume {stopped}` goes on" in outcome.err
@@ -178,7 +178,7 @@ def test_changed_start_is_refused_by_name(
     words = [word for word in QUICK if word not in ("--init", "noise")]
     start = saved("start.png", seed=7)
     with monkeypatch.context() as patch:
-        patch.setattr(STYLIZE, "descend", stopped_by(KeyboardInterrupt()))
+        patch.setattr(RUN, "descend", stopped_by(KeyboardInterrupt()))
         command("stylize", photo, painting, "-o", output, *words, "--init", start)
     saved("start.png", seed=8)
     assert_refused(command("resume", output), "the start is not the same file", "start.png")
@@ -195,7 +195,7 @@ def test_changed_network_is_refused_by_name(
         network.sha256 = "another"
         return network
 
-    monkeypatch.setattr(STYLIZE, "network_for", changed)
+    monkeypatch.setattr(RUN, "network_for", changed)
     assert_refused(command("resume", output), "the network vgg19-lite has other parameters")
 
 
@@ -219,7 +219,7 @@ def test_other_versions_are_noted_and_recorded(
     command: Command, stopped: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     versions = recorded(stopped).versions
-    monkeypatch.setattr(STYLIZE, "versions_on", lambda device: {**versions, "threads": "64"})
+    monkeypatch.setattr(RUN, "versions_on", lambda device: {**versions, "threads": "64"})
     outcome = command("resume", stopped)
     assert outcome.code == 0
     was = versions["threads"]
@@ -294,7 +294,7 @@ def test_rerun_that_was_stopped_can_be_resumed(
     command: Command, whole: bytes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with monkeypatch.context() as patch:
-        patch.setattr(STYLIZE, "descend", stopped_by(KeyboardInterrupt()))
+        patch.setattr(RUN, "descend", stopped_by(KeyboardInterrupt()))
         assert command("rerun", tmp_path / "whole.png").code == 130
     assert_refused(command("rerun", tmp_path / "whole.png"), "vangram resume")
     again = tmp_path / "whole-rerun.png"

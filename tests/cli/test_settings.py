@@ -9,10 +9,10 @@ import pytest
 
 from tests.cli.test_commands import QUICK, assert_refused
 from tests.conftest import Outcome
-from vangram.cli import commands
-from vangram.looks import PRESETS, preset, strengthened
-from vangram.recipe import Recipe
-from vangram.recipe_file import read_recipe_file, write_recipe_file
+from vangram.cli import runner
+from vangram.settings.presets import PRESETS, preset, strengthened
+from vangram.settings.recipe import Recipe
+from vangram.settings.toml import read_recipe_file, write_recipe_file
 
 Command = Callable[..., Outcome]
 
@@ -25,7 +25,7 @@ def asked(
 
     def ask(*words: object) -> Recipe:
         recipes: list[Recipe] = []
-        monkeypatch.setattr(commands, "_make", lambda recipe, *others: recipes.append(recipe))
+        monkeypatch.setattr(runner, "make", lambda recipe, *others: recipes.append(recipe))
         outcome = command("stylize", photo, painting, "-o", tmp_path / "out.png", *words)
         assert outcome.code == 0, outcome.err
         return recipes[0]

@@ -10,10 +10,10 @@ import torch
 from tests.support import batched, he_initialised, relative_error
 from vangram.engines import TiledEngine, WholeEngine
 from vangram.networks import FeatureNetwork, Topology, Trace
+from vangram.networks.geometry import Core, grid
 from vangram.networks.registry import VGG19
-from vangram.networks.tiles import Core, grid
 from vangram.objective import Evaluation, Objective
-from vangram.recipe import Recipe
+from vangram.settings.recipe import Recipe
 
 ROUNDING = 1e-12
 """Float64 sums of a few thousand terms in another order, through about twenty layers."""

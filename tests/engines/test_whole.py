@@ -14,7 +14,7 @@ from vangram.engines import WholeEngine
 from vangram.networks import FeatureNetwork, Topology
 from vangram.networks.registry import VGG19_LITE
 from vangram.objective import Evaluation, Objective
-from vangram.recipe import Recipe, Units
+from vangram.settings.recipe import Recipe, Units
 
 # Rounding through sixteen convolutions in float64; measured at up to 1e-14.
 EXACT = 1e-11

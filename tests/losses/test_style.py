@@ -9,10 +9,10 @@ import torch
 from torch import Tensor
 
 from vangram.losses import STYLE_LOSSES, Moments, moments, moments_grad
-from vangram.losses.channels import ChannelStyle, GramMomentsStyle
 from vangram.losses.gaussian import BLUR
 from vangram.losses.gram import GramStyle
-from vangram.recipe import StyleLossName
+from vangram.losses.mean_std import ChannelStyle, GramMomentsStyle
+from vangram.settings.recipe import StyleLossName
 
 # Rounding, through roots of eigenvalues.
 ROUNDING = 1e-10

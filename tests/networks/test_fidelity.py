@@ -19,8 +19,8 @@ from tests.support import batched, he_initialised, relative_error
 from training.pictures import centre, held_out_photographs
 from training.teacher import SCALE, VGG19, Teacher
 from vangram.errors import LayerError
+from vangram.kernels.pooling import pool
 from vangram.networks import NETWORKS, FeatureNetwork, load_network
-from vangram.networks.pooling import pool
 from vangram.networks.registry import VGG19_LITE
 
 SHARED = Path(__file__).resolve().parents[3] / "shared"

@@ -14,8 +14,8 @@ from tests.support import GOAL, Counted, noise, quadratic
 from vangram.objective import Evaluation
 from vangram.optimize import LBFGS
 from vangram.optimize.lbfgs import FIRST_CHANGE, LARGEST_CHANGE, TRIALS
-from vangram.optimize.multilevel import multilevel
 from vangram.optimize.optimizer import Move
+from vangram.optimize.preconditioner import multilevel
 
 
 def scaled(scale: float, image: Tensor) -> Tensor:

@@ -12,10 +12,10 @@ import torch
 from torch import Tensor
 
 from vangram.errors import DivergedError
-from vangram.objective import Evaluation, Term
+from vangram.objective import Evaluate, Evaluation, Term
 from vangram.optimize import LBFGS, Adam, Descent, Level, Optimizer, Position, Step, descend
 from vangram.optimize.loop import RESTARTS, RUN_AWAY, WINDOW
-from vangram.optimize.optimizer import Evaluate, Move, State
+from vangram.optimize.optimizer import Move, State
 
 LEVEL = Level(number=1, of=1, size=(2, 3), steps=10, work_before=0.0, work=1.0)
 START = torch.zeros(1, 3, 2, 3)

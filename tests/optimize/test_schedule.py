@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from vangram.optimize import coarse_to_fine
 from vangram.optimize.schedule import COARSER, COARSEST
-from vangram.recipe import Recipe
+from vangram.settings.recipe import Recipe
 
 sides = st.integers(1, 20_000)
 plans = st.tuples(

@@ -10,14 +10,14 @@ from torch import Tensor
 
 from vangram.optimize import vectors
 from vangram.optimize.vectors import add, dot, largest, plus, times
-from vangram.storage import IN_MEMORY, SpilledStorage, Storage
+from vangram.storage.tensors import IN_MEMORY, SpilledStorage, Storage
 
 
 @pytest.fixture(params=["memory", "files"])
 def storage(
     request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> Storage:
-    monkeypatch.setattr("vangram.storage.BAND", 300)
+    monkeypatch.setattr("vangram.storage.tensors.BAND", 300)
     monkeypatch.setattr(vectors, "PART", 300)
     return IN_MEMORY if request.param == "memory" else SpilledStorage(tmp_path)
 

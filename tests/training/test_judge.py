@@ -30,7 +30,7 @@ from training.judge import (
 )
 from vangram.errors import NetworkError, SettingError
 from vangram.networks import NETWORKS, Topology
-from vangram.stylize import Run
+from vangram.run import Run
 
 WITHOUT_CONTENT_LAYER = replace(
     NARROW_VGG19,

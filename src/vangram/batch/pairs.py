@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from vangram.errors import OutputError, PictureError, SettingError
-from vangram.files import quoted, reason
 from vangram.images import read_frames, write_picture
+from vangram.storage.files import quoted, reason
 
 READ = (".jpg", ".jpeg", ".png", ".tif", ".tiff", ".webp")
 """How the names of a folder's pictures end."""

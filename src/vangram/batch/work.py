@@ -17,13 +17,13 @@ from vangram.errors import (
     SettingError,
     SizeError,
 )
-from vangram.files import quoted, reason, replacing
-from vangram.given import device_for
 from vangram.images import check_output, file_sha256, read_recipe
 from vangram.losses import Moments
 from vangram.networks import load_network
-from vangram.recipe import Recipe
-from vangram.record import Record
+from vangram.run.inputs import device_for
+from vangram.settings.recipe import Recipe
+from vangram.settings.record import Record
+from vangram.storage.files import quoted, reason, replacing
 
 MANIFEST = "batch.json"
 FORMAT = 1

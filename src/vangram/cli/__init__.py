@@ -20,7 +20,7 @@ def main() -> None:
 
     let_segments_grow()
     try:
-        from vangram.cli.commands import app
+        from vangram.cli.app import app
 
         app()
     except InputError as error:

@@ -9,10 +9,11 @@ from contextlib import suppress
 from pathlib import Path
 from typing import BinaryIO
 
-from vangram.cli.attempts import Attempts
+from vangram.cli.side_writes import Attempts
 from vangram.errors import CheckpointError, OutputError
-from vangram.optimize import Checkpoint, Position, Step, read_checkpoint, write_checkpoint
-from vangram.record import Record
+from vangram.optimize import Position, Step
+from vangram.run import Checkpoint, read_checkpoint, write_checkpoint
+from vangram.settings.record import Record
 
 if sys.platform != "win32":
     import fcntl

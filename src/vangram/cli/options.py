@@ -7,9 +7,9 @@ from typing import Annotated, Any
 
 import typer
 
-from vangram.looks import PRESETS
-from vangram.recipe import Recipe
-from vangram.spelling import format_layers
+from vangram.settings.presets import PRESETS
+from vangram.settings.recipe import Recipe
+from vangram.settings.text import format_layers
 
 DEFAULT = Recipe()
 CONTENT_LAYERS = format_layers(DEFAULT.content_layers)

@@ -9,10 +9,10 @@ from typing import Any
 import typer
 
 from vangram.errors import RecipeError, SettingError
-from vangram.looks import preset, strengthened
-from vangram.recipe import Recipe
-from vangram.recipe_file import read_recipe_file
-from vangram.spelling import parse_blend, parse_layers, parse_memory
+from vangram.settings.presets import preset, strengthened
+from vangram.settings.recipe import Recipe
+from vangram.settings.text import parse_blend, parse_layers, parse_memory
+from vangram.settings.toml import read_recipe_file
 
 PARSED = {"content_layers": parse_layers, "memory": parse_memory, "blend": parse_blend}
 """How options that are text become settings that are none."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from vangram.engines.tiled import TiledEngine
 from vangram.engines.whole import WholeEngine
 from vangram.networks import FeatureNetwork
-from vangram.networks.tiles import Core, sides
+from vangram.networks.geometry import Core, sides
 from vangram.objective import Objective
 
 __all__ = ["TiledEngine", "WholeEngine", "engine_for"]

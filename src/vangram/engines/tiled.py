@@ -8,7 +8,7 @@ from operator import add
 from torch import Tensor
 
 from vangram.networks import FeatureNetwork, Trace
-from vangram.networks.tiles import Core, Tile, grid
+from vangram.networks.geometry import Core, Tile, grid
 from vangram.objective import Evaluation, Objective, Statistics
 
 

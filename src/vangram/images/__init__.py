@@ -3,15 +3,8 @@
 The only place that knows Pillow and its (width, height).
 """
 
-from vangram.images.files import file_sha256
-from vangram.images.frames import read_frames
-from vangram.images.histogram import Histogram, match_histogram
-from vangram.images.masks import Regions, regions
-from vangram.images.picture import MAX_PIXELS, Picture
-from vangram.images.read import Source, read_picture, read_recipe
-from vangram.images.sheet import write_sheet
-from vangram.images.sizes import bands, fit, resize
-from vangram.images.transfer import (
+from vangram.images.animation import read_frames
+from vangram.images.colour_match import (
     ColourMap,
     Spread,
     grey,
@@ -19,6 +12,13 @@ from vangram.images.transfer import (
     matching,
     with_chroma,
 )
+from vangram.images.contact_sheet import write_sheet
+from vangram.images.histogram import Histogram, match_histogram
+from vangram.images.masks import Regions, regions
+from vangram.images.open import file_sha256
+from vangram.images.picture import MAX_PIXELS, Picture
+from vangram.images.read import Source, read_picture, read_recipe
+from vangram.images.resizing import bands, fit, resize
 from vangram.images.write import check_output, write_animation, write_picture
 
 __all__ = [

@@ -10,8 +10,8 @@ from PIL import Image
 from torch import Tensor
 
 from vangram.errors import PictureError
-from vangram.images.colour import is_srgb, to_srgb
-from vangram.images.deep import Samples, grey_samples
+from vangram.images.icc import is_srgb, to_srgb
+from vangram.images.tiff16 import Samples, grey_samples
 
 GREY_MODES = {"1", "L", "LA", "La"}
 COLOUR_MODES = {"P", "PA", "RGB", "RGBA", "RGBa", "RGBX", "YCbCr"}

@@ -15,7 +15,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from vangram.errors import PictureError, SettingError
-from vangram.files import quoted, reason
+from vangram.storage.files import quoted, reason
 
 MAGIC = b"PIEH"
 """First bytes of a .flo file (Baker et al., Middlebury)."""

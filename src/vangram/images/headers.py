@@ -15,8 +15,8 @@ from PIL.TiffImagePlugin import TiffImageFile
 from PIL.WebPImagePlugin import WebPImageFile
 
 from vangram.errors import PictureError, SizeError
-from vangram.files import reason
-from vangram.images.deep import tiff_tags
+from vangram.images.tiff16 import tiff_tags
+from vangram.storage.files import reason
 
 TIFF_SIGNATURES = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from vangram.images.sizes import bands
+from vangram.images.resizing import bands
 
 BINS = 4096
 """Of a channel, from its least value to its largest: at least 16 to a level of 8 bits."""

@@ -13,14 +13,14 @@ from PIL.TiffImagePlugin import TiffImageFile
 from torch import Tensor
 
 from vangram.errors import PictureError, ShapeError, SizeError
-from vangram.files import quoted, sha256_of
 from vangram.images.decode import check_deep_profile, decoded, tensors
-from vangram.images.deep import check_numbers, colour_samples, is_deep_colour, size_of
 from vangram.images.exif import exif_of, exif_of_tiff, kept_exif, orientation_of, upright
-from vangram.images.files import opened
 from vangram.images.headers import header_of, is_tiff, pillow_within, tags_of, undecodable
+from vangram.images.open import opened
 from vangram.images.picture import MAX_PIXELS, MIN_SIDE, Picture
+from vangram.images.tiff16 import check_numbers, colour_samples, is_deep_colour, size_of
 from vangram.images.xmp import unpacked
+from vangram.storage.files import quoted, sha256_of
 
 Source = str | os.PathLike[str] | Image.Image | Tensor
 """A picture: a file, a Pillow image, or a tensor (3, H, W) in [0, 1]."""

@@ -12,10 +12,10 @@ from PIL import Image, PngImagePlugin
 from torch import Tensor
 
 from vangram.errors import OutputError, PictureError, ShapeError
-from vangram.files import quoted, reason, replacing
-from vangram.images.colour import srgb_profile
-from vangram.images.sizes import BAND
+from vangram.images.icc import srgb_profile
+from vangram.images.resizing import BAND
 from vangram.images.xmp import packed
+from vangram.storage.files import quoted, reason, replacing
 
 FORMATS = {
     ".png": "PNG",

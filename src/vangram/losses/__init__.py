@@ -9,7 +9,7 @@ with respect to.
 from vangram.losses.content import content_loss, content_loss_grad
 from vangram.losses.gram import gram, gram_loss, gram_loss_grad
 from vangram.losses.moments import Moments, Slope, moments, moments_grad
-from vangram.losses.range import out_of_range, out_of_range_grad
+from vangram.losses.out_of_range import out_of_range, out_of_range_grad
 from vangram.losses.style import STYLE_LOSSES, StyleLoss
 from vangram.losses.total_variation import total_variation, total_variation_grad
 

@@ -7,8 +7,8 @@ from typing import Protocol
 
 from torch import Tensor
 
-from vangram.losses.channels import GramMomentsStyle
 from vangram.losses.gram import GramStyle
+from vangram.losses.mean_std import GramMomentsStyle
 from vangram.losses.moments import Moments, Slope
 from vangram.losses.wasserstein import WassersteinStyle
 

@@ -15,9 +15,9 @@ from pathlib import Path
 import torch
 
 from vangram.errors import NetworkError, OutputError
-from vangram.files import quoted, reason, replacing
-from vangram.files import sha256_of as sha256_of_open
 from vangram.networks.registry import network_named
+from vangram.storage.files import quoted, reason, replacing
+from vangram.storage.files import sha256_of as sha256_of_open
 
 OFFLINE = "--network vgg19-lite works offline"
 

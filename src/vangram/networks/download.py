@@ -16,16 +16,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
 from vangram.errors import NetworkError
-from vangram.files import quoted, reason
-from vangram.networks.cache import (
-    OFFLINE,
-    has_digits,
-    is_right,
-    parameters_path,
-    pin,
-    sha256_of,
-)
+from vangram.networks.cache import OFFLINE, has_digits, is_right, parameters_path, pin, sha256_of
 from vangram.networks.registry import Network, network_named
+from vangram.storage.files import quoted, reason
 
 if TYPE_CHECKING:
     from requests import Response

@@ -11,12 +11,12 @@ from typing import get_args
 import torch
 
 from vangram.errors import NetworkError, SettingError
-from vangram.files import quoted, reason
 from vangram.networks.cache import known_sha256, parameters_path, sha256_of
-from vangram.networks.feature_network import FeatureNetwork
 from vangram.networks.parameters import is_original, read_parameters
 from vangram.networks.registry import CAFFE_MEAN, CAFFE_STD, network_named
-from vangram.recipe import Pooling
+from vangram.networks.vgg import FeatureNetwork
+from vangram.settings.recipe import Pooling
+from vangram.storage.files import quoted, reason
 
 POOLINGS = get_args(Pooling)
 

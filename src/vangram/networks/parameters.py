@@ -19,9 +19,9 @@ from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
 from vangram.errors import LayerError, NetworkError
-from vangram.files import quoted, reason
 from vangram.networks.registry import VGG19_ORIGINAL_BIAS
 from vangram.networks.topology import Topology
+from vangram.storage.files import quoted, reason
 
 DAMAGE = (
     SafetensorError, RuntimeError, ValueError, EOFError, LookupError, TypeError, AttributeError,

@@ -5,9 +5,9 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from vangram.objective import Evaluation
-from vangram.optimize.optimizer import Evaluate, Move, State, evaluation_of, evaluation_state
-from vangram.storage import IN_MEMORY, Storage, bands
+from vangram.objective import Evaluate, Evaluation
+from vangram.optimize.optimizer import Move, State, evaluation_of, evaluation_state
+from vangram.storage.tensors import IN_MEMORY, Storage, bands
 
 BETAS = (0.9, 0.99)
 EPSILON = 1e-12

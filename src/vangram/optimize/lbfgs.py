@@ -7,11 +7,11 @@ from collections import deque
 
 from torch import Tensor
 
-from vangram.objective import Evaluation
-from vangram.optimize.multilevel import multilevel
-from vangram.optimize.optimizer import Evaluate, Move, State, evaluation_of, evaluation_state
+from vangram.objective import Evaluate, Evaluation
+from vangram.optimize.optimizer import Move, State, evaluation_of, evaluation_state
+from vangram.optimize.preconditioner import multilevel
 from vangram.optimize.vectors import add, dot, largest, plus, times
-from vangram.storage import IN_MEMORY, Storage
+from vangram.storage.tensors import IN_MEMORY, Storage
 
 SUFFICIENT = 1e-4
 """Share of the promised decrease that a step must keep (Armijo's condition)."""

@@ -9,10 +9,10 @@ from dataclasses import dataclass, field, replace
 from torch import Tensor
 
 from vangram.errors import DivergedError
-from vangram.objective import Term
-from vangram.optimize.optimizer import Evaluate, Optimizer
-from vangram.optimize.position import Descent, Position
+from vangram.objective import Evaluate, Term
+from vangram.optimize.optimizer import Optimizer
 from vangram.optimize.schedule import Level
+from vangram.optimize.state import Descent, Position
 
 RESTARTS = 4
 """Of the optimiser in one level, before it is given up."""

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import astuple, dataclass
 from typing import Any, Protocol
 
 from torch import Tensor
 
-from vangram.objective import Evaluation, Term
+from vangram.objective import Evaluate, Evaluation, Term
 
-Evaluate = Callable[[Tensor], Evaluation]
-"""An image (1, 3, H, W) to the objective's value and gradient there."""
 State = Mapping[str, Any]
 """What an optimiser knows: tensors and values fit for JSON, in mappings and lists."""
 

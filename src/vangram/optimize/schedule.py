@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from vangram.recipe import Recipe
+from vangram.settings.recipe import Recipe
 
 COARSEST = 256
 """Longer side in pixels of the first level, or nearly twice as much."""

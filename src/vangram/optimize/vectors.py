@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from vangram.storage import Storage, bands
+from vangram.storage.tensors import Storage, bands
 
 PART = 2**20
 """Values whose products a library may add up in float32 before digits are lost."""

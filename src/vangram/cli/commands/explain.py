@@ -1,0 +1,92 @@
+"""`vangram explain`: a line for each term of a loss, and the options for the same loss."""
+
+from __future__ import annotations
+
+import shlex
+from dataclasses import replace
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from vangram.cli import options
+from vangram.cli.inputs import by_name, find_inputs
+from vangram.errors import RecipeError
+from vangram.settings.recipe import Recipe
+from vangram.settings.text import as_options
+
+if TYPE_CHECKING:
+    from vangram.reports.explain import Explanation
+    from vangram.run import Run
+
+
+def explain(
+    picture: Annotated[str, typer.Argument(metavar="PICTURE", help="One that vangram made.")],
+    content: options.Content = None,
+    style: options.Style = None,
+    start: options.Start = None,
+    parameters: options.ParametersNow = None,
+    mask: options.MaskNow = None,
+    style_mask: options.StyleMaskNow = None,
+    keep: options.KeepNow = None,
+    before: options.BeforeNow = None,
+    before_frame: options.BeforeFrameNow = None,
+    flow: options.FlowNow = None,
+) -> None:
+    """Take the loss of PICTURE apart: each term, by the paper's formulas and in relative units.
+
+    Prints the options that give the same loss in either units.
+    """
+    from vangram.cli.records import recorded
+    from vangram.images import read_picture
+    from vangram.reports.explain import explain as taken_apart
+    from vangram.run import Run
+
+    record = recorded(picture)
+    given = by_name(
+        content, style, start, parameters, mask, style_mask, keep, before, before_frame, flow
+    )
+    inputs = find_inputs(record, picture, given)
+    run = Run.of(inputs, record.recipe)
+    for change in record.changes(run.record):
+        raise RecipeError(f"{change}; the loss would be another one")
+    _report(picture, run, taken_apart(run, read_picture(picture).pixels))
+
+
+def _report(picture: str, run: Run, explanation: Explanation) -> None:
+    """Print it."""
+    recipe, size = run.recipe, run.levels[-1].size
+    typer.echo(
+        f"{picture}: {size[1]} x {size[0]} px, {recipe.network}, {recipe.units} units,"
+        f" loss {explanation.loss:.5g}"
+    )
+    typer.echo()
+    typer.echo(f"{'term':<16}{'paper':>12}{'target':>12}{'relative':>12}{'weight':>12}{'share':>8}")
+    for explained in explanation.terms:
+        term = explained.term
+        at_zero = "" if explained.at_zero is None else f"{explained.at_zero:.4g}"
+        share = term.weighted / explanation.loss if explanation.loss else 0.0
+        typer.echo(
+            f"{term.kind + ' ' + term.layer:<16}{explained.literal:>12.4g}{at_zero:>12}"
+            f"{explained.relative:>12.4g}{term.weight:>12.4g}{share:>7.1%}"
+        )
+    typer.echo()
+    typer.echo("paper: by the literal formula; target: by that formula, for features of zero;")
+    typer.echo("relative: the first over the second; weight: α w or β w, in the run's units.")
+    if not explanation.same:
+        return
+    typer.echo()
+    typer.echo("The same loss at this size, with these pictures, on one level:")
+    for same in explanation.same:
+        typer.echo(f"  {_options(same)}")
+
+
+def _options(recipe: Recipe) -> str:
+    digits = {
+        name: {layer: float(f"{weight:.9g}") for layer, weight in getattr(recipe, name).items()}
+        for name in ("content_layers", "style_layers")
+    }
+    recipe, names = replace(recipe, **digits), ["units"]  # type: ignore[arg-type]
+    names += ["content_weight", "content_layers"] if recipe.wants_content else []
+    names += ["style_weight", "style_layers"] if recipe.wants_style else []
+    names += ["style_loss"] if recipe.wants_style and recipe.style_loss != Recipe.style_loss else []
+    return shlex.join([*as_options(recipe, *names), "--levels", "1"])

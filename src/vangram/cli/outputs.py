@@ -1,0 +1,53 @@
+"""The files that a command is to write, checked before any work."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from vangram.errors import OutputError, SettingError
+from vangram.images import check_output
+
+
+def check_timelapse(path: Path | None) -> None:
+    """A timelapse is a WebP.
+
+    Raises:
+        SettingError: its name says something else.
+    """
+    if path is not None and path.suffix.lower() != ".webp":
+        raise SettingError(f"{str(path)!r} cannot be a timelapse; end its name in .webp")
+
+
+def check_recipe_file(
+    path: Path | None, others: tuple[str | Path | None, ...], force: bool
+) -> None:
+    """The file for a recipe takes no picture's place, and no other file's unless forced.
+
+    Raises:
+        OutputError: it would.
+    """
+    if path is None:
+        return
+    if path.resolve() in {Path(other).resolve() for other in others if other is not None}:
+        raise OutputError(f"{str(path)!r} is a picture of this run; save the recipe elsewhere")
+    if path.exists() and not force:
+        raise OutputError(f"{str(path)!r} exists already; add --force to overwrite it")
+
+
+def check_outputs(*outputs: Path | None, inputs: tuple[str | None, ...], force: bool) -> None:
+    """Every output can be written, and nothing that is there is lost by it.
+
+    Raises:
+        OutputError: it cannot, or would be.
+    """
+    given = {Path(path).resolve() for path in inputs if path is not None}
+    seen: set[Path] = set()
+    for path in filter(None, outputs):
+        check_output(path)
+        if path.resolve() in given:
+            raise OutputError(f"{str(path)!r} is one of the pictures given; choose another output")
+        if path.resolve() in seen:
+            raise OutputError(f"{str(path)!r} is named for two outputs; give each its own name")
+        seen.add(path.resolve())
+        if path.exists() and not force:
+            raise OutputError(f"{str(path)!r} exists already; add --force to overwrite it")

@@ -1,0 +1,95 @@
+"""A gallery in front of somebody: how far it is, and the page at the end."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+import time
+from collections.abc import Callable, Iterable
+from pathlib import Path
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
+from rich.progress import Progress as Bar
+
+from vangram.errors import OutputError, SettingError
+from vangram.reports.gallery import Gallery, Progress
+from vangram.reports.page import report
+from vangram.storage.files import replacing
+
+SECONDS_BETWEEN_LINES = 5.0
+"""Where the output is no terminal."""
+
+
+def parts_of(output: Path) -> Path:
+    """Where a gallery's pictures lie until its page is written."""
+    return output.with_name(f"{output.name}.parts")
+
+
+def check_page(output: Path, *others: Path, force: bool) -> None:
+    """Refuse, before any work, a page that cannot be one, or that would overwrite something.
+
+    Raises:
+        SettingError: its name does not end in .html.
+        OutputError: it, or another file that goes with it, is there already.
+    """
+    if output.suffix.lower() not in (".html", ".htm"):
+        raise SettingError(f"{str(output)!r} is no page; end its name in .html")
+    for path in (output, *others):
+        if path.exists() and not force:
+            raise OutputError(f"{str(path)!r} exists already; add --force to overwrite it")
+
+
+def carry_out(
+    gallery: Gallery, output: Path, *, quiet: bool, also: Callable[[Path], None] | None = None
+) -> None:
+    """Make what is missing, write the page, and print its path; pictures made so far are kept.
+
+    Args:
+        gallery: the pictures.
+        output: the page.
+        quiet: no progress.
+        also: writes what else is wanted of the pictures, given their folder.
+
+    Raises:
+        OutputError: something cannot be written.
+    """
+    folder = parts_of(output)
+    try:
+        _watch(gallery.make(folder), quiet)
+        page = report(gallery, folder)
+    except KeyboardInterrupt:
+        print(
+            f"vangram: stopped; what is made lies in {folder}, the same command goes on",
+            file=sys.stderr,
+        )
+        raise
+    if also is not None:
+        also(folder)
+    with replacing(output) as handle:
+        handle.write(page.encode())
+    shutil.rmtree(folder, ignore_errors=True)
+    print(output)
+
+
+def _watch(progress: Iterable[Progress], quiet: bool) -> None:
+    console = Console(stderr=True)
+    if quiet or not console.is_terminal:
+        _tell(progress, quiet)
+        return
+    columns = (BarColumn(), MofNCompleteColumn(), TextColumn("{task.description}"),
+               TimeRemainingColumn())  # fmt: skip
+    with Bar(*columns, console=console, transient=True) as bar:
+        task = bar.add_task("", total=None)
+        for at in progress:
+            bar.update(task, total=at.of, completed=at.made + at.done % 1, description=at.caption)
+
+
+def _tell(progress: Iterable[Progress], quiet: bool) -> None:
+    printed = -SECONDS_BETWEEN_LINES
+    for at in progress:
+        now = time.monotonic()
+        if not quiet and (now - printed >= SECONDS_BETWEEN_LINES or at.made == at.of):
+            words = f"{at.made}/{at.of}  {at.caption}"
+            print(words, file=sys.stderr, flush=True)
+            printed = now

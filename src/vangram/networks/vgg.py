@@ -1,0 +1,160 @@
+"""VGG as a function from a picture to named features: trunk and optional heads."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterator
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from vangram.errors import LayerError, SizeError
+from vangram.kernels import Workspace, convolving, pool
+from vangram.networks.conv import FrozenConvolution, relu_gradient
+from vangram.networks.topology import Topology, block_of, pooled
+
+
+class FeatureNetwork(nn.Module):
+    """A frozen network: picture in, features by layer name out.
+
+    Modules are named as in the papers, `conv1_1` ... and `head1_1` ..., so parameter files are
+    `conv1_1.weight`, `conv1_1.bias`, ... The normalisation of the input happens inside.
+    """
+
+    mean: Tensor
+    std: Tensor
+    sha256: str
+    """Of the file that the parameters were read from, in hexadecimal; "" if from none."""
+
+    def __init__(self, topology: Topology) -> None:
+        super().__init__()
+        self.topology = topology
+        self.sha256 = ""
+        self.register_buffer("mean", torch.tensor(topology.mean).view(1, 3, 1, 1), persistent=False)
+        self.register_buffer("std", torch.tensor(topology.std).view(1, 3, 1, 1), persistent=False)
+        previous = 3
+        for name in topology.convolutions:
+            width = topology.widths[block_of(name) - 1]
+            self.add_module(f"conv{name}", nn.Conv2d(previous, width, 3))
+            previous = width
+        for layer, channels in topology.heads.items():
+            trunk = topology.widths[block_of(layer) - 1]
+            self.add_module(head_name(layer), nn.Conv2d(trunk, channels, 1))
+        self.fast = True
+        """Whether Winograd's filters, which take eight times the memory, may be used."""
+        self.tf32 = False
+        """Whether a GPU may round what it convolves."""
+        self._frozen: dict[str, FrozenConvolution] = {}
+
+    def freeze(self) -> FeatureNetwork:
+        """This network, without gradients of its own, laid out channels innermost."""
+        self.requires_grad_(False).eval()
+        return self.to(memory_format=torch.channels_last)  # type: ignore[call-overload, no-any-return]
+
+    @property
+    def uses_winograd(self) -> bool:
+        """Whether Winograd may convolve; where a GPU may round, its library is faster still."""
+        return self.fast and not (self.tf32 and self.mean.is_cuda)
+
+    def frozen(self, name: str) -> FrozenConvolution:
+        """The convolution "1_1", ... with its ReLU, for gradients to the input alone."""
+        if not self._frozen:
+            workspace, reflect = Workspace(), self.topology.padding == "reflect"
+            for each in self.topology.convolutions:
+                conv = self.get_submodule(f"conv{each}")
+                assert isinstance(conv, nn.Conv2d)
+                assert not conv.weight.requires_grad
+                self._frozen[each] = FrozenConvolution(conv, reflect, workspace)
+        return self._frozen[name]
+
+    def forget_frozen(self) -> None:
+        """Let go of what was made from the parameters, which are about to move or to change."""
+        self._frozen = {}
+
+    def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> FeatureNetwork:
+        self.forget_frozen()
+        return super()._apply(fn, recurse)  # type: ignore[no-untyped-call, no-any-return]
+
+    def forward(self, image: Tensor, layers: Collection[str]) -> dict[str, Tensor]:
+        """Features of a picture at the layers asked for; no deeper layer is computed.
+
+        Args:
+            image: (B, 3, H, W), RGB in [0, 1].
+            layers: names out of `topology.layers`.
+
+        Returns:
+            Layer name -> (B, C, h, w), all non-negative, shallow to deep; h and w are H and W over
+            the stride, rounded up.
+
+        Raises:
+            LayerError: a layer is unknown, or none is given.
+            SizeError: the picture is too small to have the deepest layer.
+        """
+        self.check(image, layers)
+        features: dict[str, Tensor] = {}
+        with convolving(tf32=self.tf32):
+            for layer, activation in self.activations(image):
+                if layer in layers:
+                    features[layer] = self.head(layer, activation)
+                if len(features) == len(set(layers)):
+                    break
+        return features
+
+    def normalised(self, image: Tensor) -> Tensor:
+        """A picture (B, 3, H, W), RGB in [0, 1], as the first convolution wants it, and where."""
+        return (image.to(self.mean.device) - self.mean) / self.std
+
+    def normalised_gradient(self, slope: Tensor) -> Tensor:
+        """Gradient with respect to the picture, from that to `normalised`."""
+        return slope / self.std
+
+    def activations(self, image: Tensor) -> Iterator[tuple[str, Tensor]]:
+        """The trunk's activations (B, C, h, w) by layer name, each computed when asked for."""
+        x = self.normalised(image)
+        for name in self.topology.convolutions:
+            if pooled(name):
+                x = pool(x, self.topology.scale(block_of(name)))
+            x = F.relu(self._convolve(name, x))
+            yield f"relu{name}", x
+
+    def _convolve(self, name: str, x: Tensor) -> Tensor:
+        conv = self.get_submodule(f"conv{name}")
+        assert isinstance(conv, nn.Conv2d)
+        if self.topology.padding == "zeros":
+            return F.conv2d(x, conv.weight, conv.bias, padding=1)
+        return F.conv2d(F.pad(x, (1, 1, 1, 1), mode="reflect"), conv.weight, conv.bias)
+
+    def head(self, layer: str, x: Tensor) -> Tensor:
+        """A layer's features (B, C, h, w) from the trunk's activation there."""
+        if layer not in self.topology.heads:
+            return x
+        return F.relu_(self.get_submodule(head_name(layer))(x))
+
+    def head_gradient(self, layer: str, slope: Tensor, features: Tensor) -> Tensor:
+        """Gradient with respect to the trunk's activation, from that to `features`, its `head`.
+
+        `slope` is overwritten.
+        """
+        if layer not in self.topology.heads:
+            return slope
+        head = self.get_submodule(head_name(layer))
+        assert isinstance(head, nn.Conv2d)
+        return F.conv2d(relu_gradient(slope, features, slope), head.weight.transpose(0, 1))
+
+    def check(self, image: Tensor, layers: Collection[str]) -> None:
+        """Raise LayerError or SizeError where `forward` would."""
+        if not layers:
+            raise LayerError(f"no layer given; there are {', '.join(self.topology.layers)}")
+        for layer in layers:
+            self.topology.check(layer)
+        smallest, size = self.topology.smallest_size(layers), tuple(image.shape[-2:])
+        if min(size) < smallest:
+            raise SizeError(
+                f"a picture of {size[1]} x {size[0]} px is too small for {max(layers)}: "
+                f"its shorter side needs {smallest} px"
+            )
+
+
+def head_name(layer: str) -> str:
+    """The module "head1_1", ... behind a layer "relu1_1", ... that has one."""
+    return layer.replace("relu", "head")

@@ -1,0 +1,38 @@
+"""An objective at an image: the loss, its terms and its gradient."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from torch import Tensor
+
+
+@dataclass(frozen=True)
+class Term:
+    """One summand of a loss: `value` in the recipe's units, and the weight it counts with."""
+
+    kind: str
+    """"content", "style", one of `PIXEL_TERMS`, or "flicker"."""
+    layer: str
+    """Empty for terms that are taken on the pixels."""
+    value: float
+    weight: float
+
+    @property
+    def weighted(self) -> float:
+        """What the term adds to the loss."""
+        return self.weight * self.value
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """An objective at an image: the loss, its terms and the gradient (1, 3, H, W)."""
+
+    loss: float
+    terms: tuple[Term, ...]
+    gradient: Tensor
+
+
+Evaluate = Callable[[Tensor], Evaluation]
+"""An image (1, 3, H, W) to the objective's value and gradient there."""

@@ -1,0 +1,31 @@
+"""The objective of a picture's luminance alone.
+
+Gatys, Bethge, Hertzmann and Shechtman, "Preserving Color in Neural Artistic Style Transfer" (2016).
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from torch import Tensor
+
+from vangram.images import grey
+from vangram.objective.evaluation import Evaluate, Evaluation
+from vangram.storage.tensors import Storage
+
+
+class OnLuminance:
+    """The objective of a picture's luminance: f(G x) of the picture x, its gradient Gᵀ ∇f(G x)."""
+
+    def __init__(self, evaluate: Evaluate, storage: Storage) -> None:
+        self.evaluate = evaluate
+        self.storage = storage
+        self.grey = grey()
+        self.back = replace(self.grey, matrix=self.grey.matrix.mT)
+
+    def __call__(self, image: Tensor) -> Evaluation:
+        """Evaluate at (1, 3, H, W), which is read and not changed."""
+        into, release = self.storage.empty(tuple(image.shape), image), self.storage.release
+        found = self.evaluate(self.grey(image.detach(), into=into, release=release))
+        self.back(found.gradient, into=found.gradient, release=release)
+        return found

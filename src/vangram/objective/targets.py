@@ -1,0 +1,169 @@
+"""Targets: what the given pictures are in a network's eyes, read tile by tile where large."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+import torch.nn.functional as F
+from torch import Tensor
+
+from vangram.losses import Moments, moments
+from vangram.networks import FeatureNetwork, Topology, Trace
+from vangram.networks.geometry import Core, Tile, grid
+from vangram.storage.tensors import IN_MEMORY, Storage
+
+LEAST_POSITIONS = 1.0
+"""Of a layer, that a region must fill to have a style there."""
+
+
+def content_targets(
+    network: FeatureNetwork,
+    picture: Tensor,
+    layers: Collection[str],
+    tile: Core | None,
+    storage: Storage = IN_MEMORY,
+) -> dict[str, Tensor]:
+    """A picture's features by layer, (1, C, h, w) each, channels innermost.
+
+    Args:
+        network: whose features.
+        picture: (1, 3, H, W).
+        layers: may be none.
+        tile: pixels of a tile's core; None: all at once.
+        storage: where the features shall live.
+    """
+    topology, size = network.topology, (picture.shape[2], picture.shape[3])
+    targets = {}
+    for layer in layers:
+        rows_first = (1, *topology.shape(size, layer), topology.width(layer))
+        targets[layer] = storage.empty(rows_first, picture).permute(0, 3, 1, 2)
+    for part, features in _parts(network, picture, layers, tile, storage):
+        for layer, (rows, columns) in part.windows(layers, topology).items():
+            targets[layer][:, :, rows, columns] = features[layer]
+    return targets
+
+
+@dataclass(frozen=True, eq=False)
+class Region:
+    """A part of the picture with a style of its own."""
+
+    name: str
+    weights: Tensor
+    """(1, 1, H, W) in [0, 1], at the image's size: how much of each pixel belongs to it."""
+    parts: tuple[Tensor | None, ...]
+    """By painting, how much of each of its pixels counts, (1, 1, H', W'), at the painting's size;
+    None: nothing of it."""
+
+
+def layer_weights(weights: Tensor, topology: Topology, layers: Iterable[str]) -> dict[str, Tensor]:
+    """How much each of a layer's positions belongs to a region, (h, w): the mean of its pixels.
+
+    Args:
+        weights: (1, 1, H, W), of the pixels.
+        topology: of the network.
+        layers: names.
+    """
+    return {
+        layer: F.avg_pool2d(
+            weights, topology.stride(layer), ceil_mode=True, count_include_pad=False
+        )[0, 0]
+        for layer in layers
+    }
+
+
+def style_targets(
+    network: FeatureNetwork,
+    picture: Tensor,
+    layers: Collection[str],
+    tile: Core | None,
+    *,
+    sums: bool = False,
+    part: Tensor | None = None,
+    storage: Storage = IN_MEMORY,
+) -> dict[str, Moments]:
+    """A picture's moments per position by layer: A / M (C, C) each, with `sums` s / M (C,) as well.
+
+    Args:
+        network: whose features.
+        picture: (1, 3, H, W).
+        layers: may be none.
+        tile: as above.
+        sums: whether s is needed.
+        part: (1, 1, H, W), how much of each pixel counts; all of it, if none. Layers of which it
+            fills less than a position are left out.
+        storage: where the picture lives.
+    """
+    topology, size = network.topology, (picture.shape[2], picture.shape[3])
+    counts: dict[str, Tensor] = {}
+    positions: dict[str, float] = {layer: topology.positions(size, layer) for layer in layers}
+    if part is not None:
+        counts = layer_weights(part, topology, layers)
+        positions = {layer: float(each.sum()) for layer, each in counts.items()}
+        layers = [layer for layer in layers if positions[layer] >= LEAST_POSITIONS]
+    summed: dict[str, Moments] = {}
+    for seen, features in _parts(network, picture, layers, tile, storage):
+        windows = seen.windows(layers, topology)
+        for layer, values in features.items():
+            weights = counts[layer][windows[layer]] if layer in counts else None
+            found = moments(values[0], sums=sums, weights=weights)
+            summed[layer] = summed[layer] + found if layer in summed else found
+    return {layer: total / positions[layer] for layer, total in summed.items()}
+
+
+def blended(
+    network: FeatureNetwork,
+    paintings: Sequence[Tensor],
+    shares: Sequence[Mapping[str, float]],
+    tile: Core | None,
+    *,
+    sums: bool = False,
+    parts: Sequence[Tensor | None] | None = None,
+    storage: Storage = IN_MEMORY,
+) -> dict[str, Moments]:
+    """Moments per position of several paintings, mixed layer by layer.
+
+    Args:
+        network: whose features.
+        paintings: (1, 3, H, W) each, of any size.
+        shares: by painting, layer -> its share there; those of a layer add up to one.
+        tile: as above.
+        sums: as above.
+        parts: by painting, what of it counts, as `part` above, and nothing of it where None. The
+            shares are then those of the paintings in which a layer finds something.
+        storage: where the paintings live.
+    """
+    mixed: dict[str, Moments] = {}
+    whole: dict[str, float] = {}
+    for index, (painting, share) in enumerate(zip(paintings, shares, strict=True)):
+        part = None if parts is None else parts[index]
+        if parts is not None and part is None:
+            continue
+        found = style_targets(network, painting, share, tile, sums=sums, part=part, storage=storage)
+        for layer, target in found.items():
+            counted = target if share[layer] == 1 else target * share[layer]
+            mixed[layer] = mixed[layer] + counted if layer in mixed else counted
+            whole[layer] = whole.get(layer, 0.0) + share[layer]
+    if parts is not None:
+        mixed = {layer: target / whole[layer] for layer, target in mixed.items()}
+    return dict(sorted(mixed.items()))
+
+
+def _parts(
+    network: FeatureNetwork,
+    picture: Tensor,
+    layers: Collection[str],
+    tile: Core | None,
+    storage: Storage,
+) -> Iterator[tuple[Tile, dict[str, Tensor]]]:
+    """Tiles that cover the picture, and the features of their cores."""
+    if not layers:
+        return
+    size = (picture.shape[2], picture.shape[3])
+    for part in grid(size, tile or size, network.topology, layers):
+        inside = part.inside(layers, network.topology)
+        trace = Trace(
+            network, part.cut(picture), layers, inside, whole=size, corner=part.corner, keep=False
+        )
+        yield part, trace.features
+        storage.release()

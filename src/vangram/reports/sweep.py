@@ -1,0 +1,104 @@
+"""A sweep: every combination of some options' values, as figures of a page and one picture."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from vangram.errors import SettingError
+from vangram.images import write_sheet
+from vangram.reports.figures import Figure, Section
+from vangram.reports.gallery import Gallery
+
+LARGEST = 400
+"""Pictures of a sweep; beyond it, a mistyped list is likelier than a wish."""
+
+
+@dataclass(frozen=True)
+class Varied:
+    """An option without its dashes, and the values that it takes in turn."""
+
+    option: str
+    values: tuple[str, ...]
+
+    @classmethod
+    def parse(cls, text: str) -> Varied:
+        """One as people write it: "style-weight=10,40,150".
+
+        Values that have commas themselves are parted by semicolons: "style-layers=a,b;c".
+
+        Raises:
+            SettingError: it is no option and values.
+        """
+        option, equals, rest = text.partition("=")
+        values = (value.strip() for value in rest.split(";" if ";" in rest else ","))
+        kept = tuple(dict.fromkeys(filter(None, values)))
+        option = option.strip().lstrip("-").replace("_", "-")
+        if not (option and equals and kept):
+            raise SettingError(
+                f"{text!r} is no option and values; write it as style-weight=10,40,150"
+            )
+        return cls(option, kept)
+
+
+Cell = Mapping[str, str]
+"""A value for each option that is varied."""
+
+
+def cells(varied: Sequence[Varied]) -> list[Cell]:
+    """Every combination, the last option's values changing first.
+
+    Raises:
+        SettingError: an option is named twice, or there are too many combinations.
+    """
+    options = [each.option for each in varied]
+    if not options:
+        raise SettingError("a sweep needs something to vary: --vary style-weight=10,40,150")
+    for option in options:
+        if options.count(option) > 1:
+            raise SettingError(f"{option!r} is varied twice; put its values into one --vary")
+    found = itertools.product(*(each.values for each in varied))
+    chosen = list(itertools.islice(found, LARGEST + 1))
+    if len(chosen) > LARGEST:
+        raise SettingError(f"a sweep makes {LARGEST} pictures at most; vary less at a time")
+    return [dict(zip(options, values, strict=True)) for values in chosen]
+
+
+def sections(varied: Sequence[Varied], figure: Callable[[Cell, str], Figure]) -> list[Section]:
+    """Grids of figures: the last option across, the one before it down, a grid for all others.
+
+    Args:
+        varied: the options.
+        figure: makes a figure of a combination and its caption.
+    """
+    in_grid = [each.option for each in varied[-2:]]
+    grids: dict[str, list[Figure]] = {}
+    for cell in cells(varied):
+        title = _said({name: cell[name] for name in cell if name not in in_grid})
+        caption = _said({name: cell[name] for name in in_grid})
+        grids.setdefault(title, []).append(figure(cell, caption))
+    columns = len(varied[-1].values)
+    return [Section(title, "", columns, tuple(figures)) for title, figures in grids.items()]
+
+
+def write_grid(path: Path, varied: Sequence[Varied], gallery: Gallery, folder: Path) -> None:
+    """Write all pictures of a sweep that is made as one, labelled.
+
+    Raises:
+        OutputError: it cannot be written.
+    """
+    across = [_said({varied[-1].option: value}) for value in varied[-1].values]
+    down = [_said({varied[-2].option: v}) for v in varied[-2].values] if len(varied) > 1 else [""]
+    rows = []
+    for section in gallery.sections:
+        for number, label in enumerate(down):
+            figures = section.figures[number * section.columns :][: section.columns]
+            pictures = [folder / f"{gallery.key(figure)}.png" for figure in figures]
+            rows.append(("\n".join(filter(None, (section.title, label))), pictures))
+    write_sheet(path, rows, across)
+
+
+def _said(cell: Cell) -> str:
+    return ", ".join(f"{name.replace('-', ' ')} {value}" for name, value in cell.items())

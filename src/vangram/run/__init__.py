@@ -1,0 +1,7 @@
+"""One run: what is given, the memory that it needs, the descent from coarse to fine, the result."""
+
+from vangram.run.checkpoint import Checkpoint, read_checkpoint, write_checkpoint
+from vangram.run.result import Painting
+from vangram.run.run import Run
+
+__all__ = ["Checkpoint", "Painting", "Run", "read_checkpoint", "write_checkpoint"]

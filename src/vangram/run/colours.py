@@ -1,0 +1,75 @@
+"""Whose colours a picture shows: the painting's, or the photograph's in one of three ways.
+
+Gatys, Bethge, Hertzmann and Shechtman, "Preserving Color in Neural Artistic Style Transfer" (2016),
+for "luminance" and "match"; "histogram" changes the finished picture alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from torch import Tensor
+
+from vangram.images import (
+    ColourMap,
+    Histogram,
+    Picture,
+    Spread,
+    bands,
+    grey,
+    grey_matching,
+    match_histogram,
+    matching,
+    with_chroma,
+)
+from vangram.settings.recipe import Colour
+
+
+@dataclass(frozen=True)
+class Seen:
+    """How the network sees the pictures given; None: as they are."""
+
+    content: ColourMap | None
+    styles: tuple[ColourMap | None, ...]
+
+
+def seen(content: Picture | None, styles: Sequence[Picture], colour: Colour) -> Seen:
+    """How the network sees a photograph and paintings; all are there unless colour is "style"."""
+    if colour not in ("luminance", "match"):
+        return Seen(None, (None,) * len(styles))
+    assert content is not None  # as `inputs.read` has seen to
+    wanted = Spread.of(content.pixels, content.alpha)
+    given = [Spread.of(style.pixels, style.alpha) for style in styles]
+    if colour == "match":
+        return Seen(None, tuple(matching(each, wanted) for each in given))
+    return Seen(grey(), tuple(grey_matching(each, wanted) for each in given))
+
+
+def show(
+    pixels: Tensor,
+    photograph: Tensor,
+    alpha: Tensor | None,
+    colour: Colour,
+    release: Callable[[], object],
+) -> None:
+    """Give a picture, in place, what its colour setting takes from the photograph.
+
+    Args:
+        pixels: (1, 3, H, W) in [0, 1].
+        photograph: of the same size.
+        alpha: the photograph's, (1, 1, H, W); where it is transparent, its colours do not count.
+        colour: "style" and "match" leave the picture as it is.
+        release: called after each band, for tensors that live in files.
+    """
+    if colour == "luminance":
+        for rows in bands(pixels):
+            at = (..., rows, slice(None))
+            pixels[at] = with_chroma(pixels[at], photograph[at])
+            release()
+    elif colour == "histogram":
+        # Without the map beforehand the channels' values would be right and the colours wrong.
+        given, wanted = (Spread.of(each, alpha, release) for each in (pixels, photograph))
+        matching(given, wanted)(pixels, into=pixels, release=release)
+        ours, theirs = (Histogram.of(each, alpha, release) for each in (pixels, photograph))
+        match_histogram(pixels, ours, theirs, into=pixels, release=release)

@@ -1,0 +1,294 @@
+"""Style transfer, content reconstruction, texture synthesis: one story, top to bottom.
+
+Gatys, Ecker and Bethge, "A Neural Algorithm of Artistic Style" (2015; CVPR 2016): find the picture
+whose features are the photograph's and whose features' Gram matrices are the painting's, by
+gradient descent on its pixels, from coarse to fine. With the photograph alone it shows what a layer
+knows of it; with the painting alone it is a texture.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from vangram.engines import engine_for
+from vangram.images import Source, fit, resize
+from vangram.losses import Moments
+from vangram.networks import FeatureNetwork, network_named
+from vangram.objective import Evaluate, Objective
+from vangram.optimize import (
+    LBFGS,
+    Adam,
+    Descent,
+    Level,
+    Optimizer,
+    Position,
+    Step,
+    coarse_to_fine,
+    descend,
+)
+from vangram.run.inputs import Given, device_for, network_for, read, versions_on
+from vangram.run.memory import Means, free_memory, has_room_for_winograd, means_for, work_of
+from vangram.run.resized import Scene, resized
+from vangram.run.result import Painting
+from vangram.settings.recipe import Recipe
+from vangram.settings.record import NETWORK, Input, Record, kind_of
+from vangram.storage.tensors import IN_MEMORY, SpilledStorage, Storage, return_freed_memory
+
+PROBE = 256
+"""Pixels of the longer side of a picture that is evaluated to see how fast this machine is."""
+
+
+@dataclass(frozen=True)
+class Run:
+    """A run that is prepared and checked; iterating over it runs it, step by step."""
+
+    record: Record
+    given: Given
+    network: FeatureNetwork
+    levels: tuple[Level, ...]
+    device: torch.device
+    known: dict[str, Mapping[str, Moments]] = field(default_factory=dict, repr=False)
+    """Style targets, by what they depend on; runs with the same paintings may share them."""
+
+    def __iter__(self) -> Iterator[Step]:
+        return self.steps()
+
+    def steps(self, since: Position | None = None) -> Iterator[Step]:
+        """From coarse to fine, each level from the last one's picture.
+
+        Args:
+            since: where a run of the same record stood; what followed there, follows here.
+        """
+        for level in self.levels:
+            if since and since.has_done(level):
+                continue
+            return_freed_memory()  # the last level's, which suits no tensor of this one
+            for step in self._steps_at(level, since):
+                since = step.position
+                yield step
+
+    def _steps_at(self, level: Level, since: Position | None) -> Iterator[Step]:
+        engine = self.engine(level, self.objective(level))
+        optimizer = _optimizer(self.means(level), self.storage(level))
+        # Where the level begins is held by the descent alone, which lets go of it when it moves on.
+        begin, tolerance = self._begin(level, optimizer, since), self.recipe.tolerance
+        steps = descend(begin, engine, optimizer, level, tolerance)
+        del since, begin
+        yield from steps
+
+    def objective(self, level: Level) -> Objective:
+        """What is minimised at a level."""
+        scene, size, storage = self.scene, level.size, self.storage(level)
+        known = self._known_as(level)
+        painted = self.known.get(known) if known else None
+        objective = Objective.of(
+            self.recipe,
+            self.network,
+            scene.content(size, storage),
+            scene.paintings(size, storage) if painted is None else None,
+            self.means(level).tile,
+            storage,
+            size,
+            scene.regions(size),
+            painted,
+        )
+        if known:
+            self.known[known] = objective.style
+        return objective
+
+    def _known_as(self, level: Level) -> str | None:
+        """What a level's style targets depend on; None where the photograph is part of it."""
+        recipe, scene = self.recipe, self.scene
+        if self.given.guides or recipe.colour != "style" or recipe.normalise:
+            return None
+        styles = [(p.sha256, scene.style_size(p, level.size)) for p in self.given.styles]
+        if any(sha256 is None for sha256, _ in styles):
+            return None
+        settings = recipe.style_layers, recipe.each_style_layers, recipe.blend, recipe.style_loss
+        network = recipe.network, self.network.sha256, recipe.pooling, recipe.precision
+        return repr((styles, settings, network, self.means(level).tile, str(self.device)))
+
+    def engine(self, level: Level, objective: Objective) -> Evaluate:
+        """Value and gradient of a level's objective: whole or in tiles, as the memory allows."""
+        engine = engine_for(level.size, self.means(level).tile, self.network, objective)
+        return self.scene.guarded(engine, level.size, self.storage(level))
+
+    @classmethod
+    def prepare(
+        cls,
+        content: Source | None = None,
+        *styles: Source,
+        start: Source | None = None,
+        parameters: str | os.PathLike[str] | None = None,
+        mask: Source | None = None,
+        style_masks: Sequence[Source] = (),
+        keep: Source | None = None,
+        before: Source | None = None,
+        before_frame: Source | None = None,
+        flow: str | os.PathLike[str] | None = None,
+        **settings: Any,
+    ) -> Run:
+        """Read and check everything that is needed, and compute nothing yet.
+
+        Args and errors as `stylize`; a picture that no term needs may be left out, `parameters` may
+        be a file to read the network from, and a whole `recipe` may be given, which settings then
+        change. The colours of `mask` name regions of the photograph, each with the style of a
+        painting, or of what has its colour in the `style_masks`; where `keep` is white, the
+        photograph stays. Of a frame in a sequence, `before` is the last frame's result,
+        `before_frame` that frame, and `flow` a .flo file with the way from this one to it.
+        """
+        recipe = replace(settings.pop("recipe", None) or Recipe(), **settings)
+        if "init" not in settings and (start is not None or before is not None):
+            recipe = replace(recipe, init="picture" if before is None else "before")
+        given = read(
+            content,
+            styles,
+            start,
+            recipe,
+            mask=mask,
+            style_masks=style_masks,
+            keep=keep,
+            before=before,
+            before_frame=before_frame,
+            flow=flow,
+        )
+        device = device_for(recipe.device)
+        network = network_for(recipe, given, parameters, device)
+        file = None if parameters is None else Input(os.fspath(parameters), network.sha256)
+        record = Record(
+            recipe=recipe,
+            **given.inputs,
+            parameters=file,
+            network_sha256=network.sha256,
+            versions=versions_on(device) | _network_version(recipe, parameters),
+        )
+        least = given.least_size(recipe, network)
+        size = fit(given.proportions(recipe), recipe.size)
+        run = cls(record, given, network, coarse_to_fine(size, least, recipe), device)
+        return run._within(recipe.memory or free_memory(device))
+
+    @classmethod
+    def of(cls, inputs: Mapping[str, str | None], recipe: Recipe) -> Run:
+        """Prepare a run from files, by the names that a record has for them; errors as above."""
+        given: dict[str, list[str]] = {}
+        for name, path in inputs.items():
+            if path is not None:
+                given.setdefault(kind_of(name), []).append(path)
+        styles, masks = given.pop("style", []), given.pop("style-mask", [])
+        single: dict[str, Any] = {n.replace("-", "_"): path for n, (path,) in given.items()}
+        content = single.pop("content", None)
+        return cls.prepare(content, *styles, style_masks=masks, **single, recipe=recipe)
+
+    @property
+    def recipe(self) -> Recipe:
+        """Its settings."""
+        return self.record.recipe
+
+    @cached_property
+    def scene(self) -> Scene:
+        """Its pictures, at any size."""
+        return Scene(self.given, self.recipe, self.device)
+
+    def _within(self, memory: int) -> Run:
+        """This run within so many bytes; one that does not come near them is left as it is.
+
+        So pictures of a usual size do not depend on what else the machine is doing.
+        """
+        record = replace(self.record, recipe=replace(self.recipe, memory=memory))
+        bounded = replace(self, record=record)
+        self.network.fast = has_room_for_winograd(self.network, self.recipe, memory)
+        same = all(bounded.means(level) == self.means(level) for level in self.levels)
+        return self if same and self.network.fast else bounded
+
+    def means(self, level: Level) -> Means:
+        """What a level is computed with, for the memory that the recipe allows."""
+        pixels = sum(picture.size[0] * picture.size[1] for picture in self.given)
+        return means_for(level, self.recipe, self.network, pixels)
+
+    def expected_seconds(self, done: float = 0.0) -> float:
+        """How long the run will take, from one evaluation of a small picture, timed here and now.
+
+        Args:
+            done: share of the work that lies behind.
+        """
+        recipe, picture = self.recipe, next(iter(self.given))
+        size = fit(self.levels[-1].size, min(PROBE, max(self.levels[0].size)))
+        image = resized(picture.pixels, size, IN_MEMORY).to(self.device)
+        objective = Objective.of(
+            replace(recipe, blend=(), each_style_layers=()), self.network, image, [image]
+        )
+        engine = engine_for(size, None, self.network, objective)
+        engine(image)  # which transforms filters, and wakes a device up
+        began = time.perf_counter()
+        float(engine(image).gradient.sum())  # a number, for which a GPU is waited for
+        pixel = (time.perf_counter() - began) / (size[0] * size[1])
+        return (1 - done) * sum(
+            work_of(level, self.means(level), recipe, self.network) * pixel for level in self.levels
+        )
+
+    def painting(self, image: Tensor, *, finished: bool = True) -> Painting:
+        """The result, from the image of any step: at its full size, in range, with its alpha."""
+        return_freed_memory()  # the last evaluation's; writing a picture takes some
+        size, photograph = self.levels[-1].size, self.given.content
+        alpha = None if photograph is None else photograph.alpha
+        return Painting(
+            pixels=self.shown(image, size),
+            alpha=None if alpha is None else resize(alpha, size),
+            exif=None if photograph is None else photograph.exif,
+            record=replace(self.record, finished=finished),
+        )
+
+    def shown(self, image: Tensor, size: tuple[int, int]) -> Tensor:
+        """What is to be seen of the image of any step, at a size: in range, in the right colours.
+
+        Args:
+            image: (1, 3, H, W), of any level.
+            size: (height, width) to arrive at.
+
+        Returns:
+            (1, 3, height, width) in [0, 1], on the CPU.
+        """
+        return self.scene.shown(image, size, self.storage(self.levels[-1]))
+
+    def _begin(self, level: Level, optimizer: Optimizer, since: Position | None) -> Descent:
+        """Where a level begins: from the first picture, from the last level's, or amid itself."""
+        if since is None:
+            return Descent.start(self.first(level))
+        if since.level < level.number:
+            storage = self.storage(level)
+            return Descent.start(self.scene.enlarged(since.image, level.size, storage))
+        since = since.to(self.storage(level).beside(self.device))
+        assert since.optimizer is not None  # as the level is not done
+        optimizer.restore(since.optimizer)
+        return since.descent
+
+    def first(self, level: Level) -> Tensor:
+        """The first image of all, (1, 3, H, W), were this the first level."""
+        return self.scene.first(level.size, self.storage(level))
+
+    def storage(self, level: Level) -> Storage:
+        """Where a level's tensors of the picture's size live."""
+        if not self.means(level).spilled:
+            return IN_MEMORY
+        ours = self.device.type == "cpu"  # or else the memory given is another one
+        return SpilledStorage(memory=self.recipe.memory if ours else None)
+
+
+def _network_version(recipe: Recipe, parameters: str | os.PathLike[str] | None) -> dict[str, str]:
+    """The network's own version, for a record; none where its parameters are from a file."""
+    version = network_named(recipe.network).version
+    return {NETWORK: f"{recipe.network} {version}"} if version and parameters is None else {}
+
+
+def _optimizer(means: Means, storage: Storage) -> Optimizer:
+    if means.optimizer == "lbfgs":
+        return LBFGS(means.history, storage)
+    return Adam(storage=storage)

@@ -1,0 +1,96 @@
+"""Settings as people write them on a command line or in a file."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+
+from vangram.errors import SettingError
+from vangram.settings.recipe import Recipe
+
+UNITS_OF_MEMORY = {"": 1, "K": 1e3, "M": 1e6, "G": 1e9, "T": 1e12}
+"""Bytes."""
+
+
+def parse_layers(text: str) -> dict[str, float]:
+    """Layers as people write them: "relu1_1,relu2_1" or "relu1_1=0.5,relu2_1=2".
+
+    Raises:
+        SettingError: a weight is no number, or a layer is named twice.
+    """
+    layers: dict[str, float] = {}
+    for part in filter(None, (part.strip() for part in text.split(","))):
+        layer, equals, weight = (piece.strip() for piece in part.partition("="))
+        if layer in layers:
+            raise SettingError(f"layer {layer!r} is named twice in {text!r}")
+        try:
+            layers[layer] = float(weight if equals else 1)
+        except ValueError:
+            layer = ""
+        if not layer:
+            raise SettingError(
+                f"{part!r} is no layer and weight; write it as relu3_1 or relu3_1=0.5"
+            )
+    return layers
+
+
+def format_layers(layers: Mapping[str, float]) -> str:
+    """The inverse of `parse_layers`."""
+    return ",".join(f"{layer}={float(weight)!r}" for layer, weight in layers.items())
+
+
+def parse_size(text: str) -> tuple[int, tuple[int, int] | None]:
+    """A size as people write it: "1024", the longer side, or "1024x768", width and height.
+
+    Returns:
+        The longer side, and the proportions (height, width) where both sides are given.
+
+    Raises:
+        SettingError: it is no such size.
+    """
+    found = re.fullmatch(r"\s*(\d{1,9})\s*(?:[x×]\s*(\d{1,9}))?\s*", text, re.IGNORECASE)
+    if not found:
+        raise SettingError(f"{text!r} is no size; write it as 1024 or 1024x768")
+    if found[2] is None:
+        return int(found[1]), None
+    width, height = int(found[1]), int(found[2])
+    return max(width, height), (height, width)
+
+
+def parse_blend(text: str) -> tuple[float, ...]:
+    """Shares as people write them: "0.7,0.3".
+
+    Raises:
+        SettingError: one is no number.
+    """
+    try:
+        return tuple(float(part) for part in text.split(","))
+    except ValueError:
+        raise SettingError(
+            f"{text!r} are no shares; write one for each painting, as 0.7,0.3"
+        ) from None
+
+
+def parse_memory(text: str) -> int:
+    """Bytes as people write them: "4GB", "1.5 GB", "800MB".
+
+    Raises:
+        SettingError: it is no such amount.
+    """
+    found = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([kMGT]?)B?\s*", text, re.IGNORECASE)
+    if not found:
+        raise SettingError(f"{text!r} is no amount of memory; write it as 4GB or 800MB")
+    return round(float(found[1]) * UNITS_OF_MEMORY[found[2].upper()])
+
+
+def as_options(recipe: Recipe, *names: str) -> list[str]:
+    """Some settings as the command line wants them: "--units", "paper", ..."""
+    words = []
+    for name in names:
+        value = getattr(recipe, name)
+        if isinstance(value, bool):
+            words += [f"--{name}"] if value else []
+            continue
+        text = format_layers(value) if isinstance(value, Mapping) else f"{value}"
+        words += ["--" + name.replace("_", "-"), text]
+    return words

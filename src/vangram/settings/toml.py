@@ -1,0 +1,74 @@
+"""Recipes as files: settings in TOML, written down once and used again."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable
+from typing import Any
+
+from vangram.errors import RecipeError, SettingError
+from vangram.settings.recipe import Recipe
+from vangram.settings.text import parse_layers, parse_memory
+from vangram.storage.files import quoted, reason, replacing
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+AS_TEXT: dict[str, Callable[[str], Any]] = {
+    "content_layers": parse_layers,
+    "style_layers": parse_layers,
+    "memory": parse_memory,
+}
+"""Settings that a file may also give as the command line does: "4GB", "relu1_1=0.5,relu2_1=2"."""
+HEADING = "# A recipe for VanGram: vangram stylize PHOTO PAINTING --recipe THIS -o PICTURE\n"
+
+
+def read_recipe_file(path: str | os.PathLike[str]) -> Recipe:
+    """The recipe in a TOML file: one line for each setting, named as in `Recipe`.
+
+    What the file leaves out takes its default. Layers are a table of layer to weight, or text as
+    the command line takes it, and so is `memory`.
+
+    Raises:
+        RecipeError: it cannot be read, is no TOML, or has a setting that is unknown or out of
+            range; the message names the file and the setting.
+    """
+    values = _values(path)
+    try:
+        for name in AS_TEXT.keys() & values.keys():
+            if isinstance(values[name], str):
+                values[name] = AS_TEXT[name](values[name])
+        return Recipe.from_dict(values)
+    except (RecipeError, SettingError) as error:
+        raise RecipeError(f"{quoted(path)}: {reason(error)}") from None
+
+
+def write_recipe_file(path: str | os.PathLike[str], recipe: Recipe) -> None:
+    """Write a recipe that `read_recipe_file` gives back equal; every setting, so for good.
+
+    Settings that are None, so left to the program, are left out: TOML has no word for them.
+
+    Raises:
+        OutputError: it cannot be written; an older file at that path is untouched.
+    """
+    import tomli_w
+
+    values = {name: value for name, value in recipe.to_dict().items() if value is not None}
+    with replacing(path) as handle:
+        handle.write((HEADING + tomli_w.dumps(values)).encode())
+
+
+def _values(path: str | os.PathLike[str]) -> dict[str, Any]:
+    try:
+        with open(path, "rb") as handle:
+            values: dict[str, Any] = tomllib.load(handle)
+            return values
+    except (OSError, ValueError, RecursionError) as error:
+        if isinstance(error, OSError):
+            what = "cannot be read", "check the path"
+        else:  # no TOML, no UTF-8, or an impossible path
+            what = "is no recipe", "write a line for each setting, such as style_weight = 100.0"
+        raise RecipeError(f"{quoted(path)} {what[0]} ({reason(error)}); {what[1]}") from None

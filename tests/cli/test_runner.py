@@ -1,0 +1,233 @@
+"""Runs as people meet them, in processes of their own: the script, signals, and what is left."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from importlib import import_module
+from pathlib import Path
+
+import pytest
+from torch import Tensor
+
+from tests.conftest import Outcome
+from vangram.cli.checkpoints import checkpoint_path
+from vangram.cli.runner import FRAMES, Keepsakes, Watching
+from vangram.errors import DivergedError
+from vangram.images import read_picture, read_recipe
+from vangram.optimize import Descent, Level, Position, Step, descend
+from vangram.settings.record import Record
+
+SECONDS = 120
+"""After which a process is taken to hang."""
+
+# Background jobs of a shell ignore the interrupt, and their children would inherit that.
+PROGRAM = (
+    "import signal; signal.signal(signal.SIGINT, signal.default_int_handler); "
+    "from vangram.cli import main; main()"
+)
+
+
+@pytest.fixture
+def environment() -> dict[str, str]:
+    return os.environ | {"OMP_NUM_THREADS": "1", "COLUMNS": "200"}
+
+
+def stopped_by(reason: BaseException) -> Callable[..., Iterator[Step]]:
+    """A descent that takes one step."""
+
+    def descent(*arguments: object) -> Iterator[Step]:
+        yield next(descend(*arguments))  # type: ignore[arg-type]
+        raise reason
+
+    return descent
+
+
+def recorded(path: Path) -> Record:
+    text = read_recipe(path)
+    assert text is not None
+    return Record.from_json(text)
+
+
+def test_script_makes_a_picture_and_makes_it_again(
+    photo: Path, painting: Path, tmp_path: Path, environment: dict[str, str]
+) -> None:
+    script = Path(sys.executable).with_name("vangram")
+    output = tmp_path / "out.png"
+    words: list[str | Path] = [
+        "stylize",
+        photo,
+        painting,
+        "-o",
+        output,
+        "--size",
+        "48",
+        "--steps",
+        "2",
+    ]
+    again: list[str | Path] = ["rerun", output]
+    for arguments, path in ((words, output), (again, tmp_path / "out-rerun.png")):
+        done = subprocess.run(
+            [script, *arguments], capture_output=True, text=True, env=environment, timeout=SECONDS
+        )
+        assert done.returncode == 0, done.stderr
+        assert done.stdout.splitlines()[-1] == str(path)
+    assert "the same bytes" in done.stderr
+    assert output.read_bytes() == (tmp_path / "out-rerun.png").read_bytes()
+
+
+def test_bad_picture_gives_one_line_and_exit_code_2(
+    painting: Path, tmp_path: Path, environment: dict[str, str]
+) -> None:
+    bad = tmp_path / "text.jpg"
+    bad.write_text("no picture")
+    done = subprocess.run(
+        [sys.executable, "-c", PROGRAM, "stylize", bad, painting, "-o", tmp_path / "out.png"],
+        capture_output=True,
+        text=True,
+        env=environment,
+        timeout=SECONDS,
+    )
+    assert done.returncode == 2
+    assert done.stdout == ""
+    (line,) = done.stderr.splitlines()
+    assert line.startswith("vangram: error: ")
+    assert not (tmp_path / "out.png").exists()
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_signal_ends_the_run_and_keeps_the_picture(
+    photo: Path,
+    painting: Path,
+    tmp_path: Path,
+    environment: dict[str, str],
+    number: signal.Signals,
+    code: int,
+) -> None:
+    output, timelapse = tmp_path / "out.png", tmp_path / "timelapse.webp"
+    words = ["--size", "48", "--steps", "100000", "--optimizer", "adam"]
+    process = subprocess.Popen(
+        [
+            sys.executable,
+            "-c",
+            PROGRAM,
+            "stylize",
+            photo,
+            painting,
+            "-o",
+            output,
+            *words,
+            "--timelapse",
+            timelapse,
+        ],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=environment,
+    )
+    try:
+        assert process.stderr is not None
+        process.stderr.readline()  # what the run will use
+        first = process.stderr.readline()
+        assert "step 1/100000" in first
+        process.send_signal(number)
+        out, err = process.communicate(timeout=SECONDS)
+    finally:
+        process.kill()
+        process.wait()
+    assert process.returncode == code, err
+    assert out.splitlines()[-1] == str(output)
+    assert f"stopped early, the picture so far is {output}; `vangram resume {output}` goes" in err
+    assert checkpoint_path(output).exists()
+    assert "Traceback" not in err
+    assert read_picture(output).size == (36, 48)
+    assert not recorded(output).finished
+    assert timelapse.exists()
+
+
+def test_rerun_of_a_run_stopped_early_says_so(
+    command: Callable[..., Outcome],
+    photo: Path,
+    painting: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    output = tmp_path / "out.png"
+    with monkeypatch.context() as patch:
+        patch.setattr(import_module("vangram.run.run"), "descend", stopped_by(KeyboardInterrupt()))
+        outcome = command(
+            "stylize", photo, painting, "-o", output, "--size", 48, "--steps", 3, "--quiet"
+        )
+    assert outcome.code == 130
+    assert not recorded(output).finished
+    outcome = command("rerun", output)
+    assert outcome.code == 0
+    assert "note: the run was stopped early" in outcome.err
+    assert recorded(tmp_path / "out-rerun.png").finished
+
+
+def test_run_that_diverges_keeps_the_picture_and_has_exit_code_1(
+    command: Callable[..., Outcome],
+    photo: Path,
+    painting: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    diverging = stopped_by(DivergedError("the loss became nan"))
+    monkeypatch.setattr(import_module("vangram.run.run"), "descend", diverging)
+    output = tmp_path / "out.png"
+    outcome = command("stylize", photo, painting, "-o", output, "--size", 48, "--steps", 3)
+    assert outcome.code == 1
+    assert outcome.err.splitlines()[-1] == "vangram: error: the loss became nan"
+    assert not recorded(output).finished
+    # It would diverge again.
+    assert "resume" not in outcome.err
+    assert not checkpoint_path(output).exists()
+
+
+def levels(*steps: int) -> list[Level]:
+    share = 1 / len(steps)
+    return [
+        Level(number, len(steps), (8, 8), count, (number - 1) * share, share)
+        for number, count in enumerate(steps, start=1)
+    ]
+
+
+def steps(plan: list[Level]) -> Iterator[Step]:
+    import torch
+
+    image: Tensor = torch.zeros(1, 3, 8, 8)
+    for level in plan:
+        for step in range(1, level.steps + 1):
+            position = Position(level.number, Descent(image, image, step), None)
+            yield Step(level, step, 1.0, (), image, position)
+
+
+def as_it_is(image: Tensor, size: tuple[int, int]) -> Tensor:
+    return image
+
+
+@pytest.mark.parametrize("counts", [(1,), (7,), (25, 25, 100), (250, 1000)])
+def test_timelapse_takes_evenly_no_more_frames_than_it_should(
+    tmp_path: Path, counts: tuple[int, ...]
+) -> None:
+    plan = levels(*counts)
+    keepsakes = Keepsakes(Watching(timelapse=tmp_path / "t.webp"), plan, as_it_is)
+    for step in steps(plan):
+        keepsakes.add(step)
+    assert len(keepsakes.frames) == min(FRAMES, sum(counts))
+
+
+def test_preview_that_cannot_be_written_costs_one_warning(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("vangram.cli.runner.SECONDS_BETWEEN_PREVIEWS", -1.0)
+    plan = levels(3)
+    keepsakes = Keepsakes(Watching(preview=tmp_path / "gone" / "preview.png"), plan, as_it_is)
+    for step in steps(plan):
+        keepsakes.add(step)
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith("vangram: warning: ")

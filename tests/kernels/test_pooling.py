@@ -1,0 +1,126 @@
+"""Maxima and averages of windows, odd sizes included, and the gradient's way back."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+import torch
+from torch import Tensor
+
+from tests.support import NARROW_VGG19, batched, he_initialised, relative_error
+from vangram.kernels.pooling import pool, unpool
+from vangram.networks import FeatureNetwork, Topology, Trace
+from vangram.networks.geometry import grid
+from vangram.networks.registry import VGG19_LITE
+
+EXACT = 1e-12
+"""Float64, a dozen layers deep."""
+AVERAGE = replace(NARROW_VGG19, pooling="average", average_scale=(1.1, 1.2, 1.3, 1.4))
+LITE_AVERAGE = replace(VGG19_LITE, pooling="average", average_scale=(1.1, 1.2, 1.3, 1.4))
+LAYERS = ["relu1_1", "relu2_1", "relu3_1", "relu4_1", "relu5_1"]
+BOTH = pytest.mark.parametrize("topology", [AVERAGE, LITE_AVERAGE], ids=["zeros", "reflect"])
+SIZES = pytest.mark.parametrize("size", [(64, 96), (53, 70), (75, 37)])
+
+
+def slope_of(layer: str, shape: torch.Size) -> Tensor:
+    generator = torch.Generator().manual_seed(len(layer) + int(layer[4]))
+    return torch.randn(shape, generator=generator, dtype=torch.float64)
+
+
+def by_autograd(network: FeatureNetwork, picture: Tensor) -> tuple[dict[str, Tensor], Tensor]:
+    """Features, and the gradient of their product with `slope_of`."""
+    image = picture.clone().requires_grad_()
+    features = network(image, LAYERS)
+    slopes = [slope_of(layer, f.shape) for layer, f in features.items()]
+    (gradient,) = torch.autograd.grad(list(features.values()), image, slopes)
+    return {layer: f.detach() for layer, f in features.items()}, gradient
+
+
+def test_average_of_a_window_is_of_what_is_there() -> None:
+    x = torch.arange(1.0, 10.0).view(1, 1, 3, 3)
+    wanted = torch.tensor([[3.0, 4.5], [7.5, 9.0]])
+    assert torch.equal(pool(x, 1.0)[0, 0], wanted)
+    assert torch.equal(pool(x, 2.0)[0, 0], 2 * wanted)
+
+
+def test_maximum_of_a_window_is_of_what_is_there() -> None:
+    x = torch.arange(1.0, 10.0).view(1, 1, 3, 3)
+    assert torch.equal(pool(x, None)[0, 0], torch.tensor([[5.0, 6.0], [8.0, 9.0]]))
+
+
+@pytest.fixture(params=["compiled", "torch's"])
+def ways(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Maxima by kernels, and by torch where there are none."""
+    if request.param != "compiled":
+        monkeypatch.setattr("vangram.kernels.pooling.takes", lambda x: False)
+
+
+@pytest.mark.usefixtures("ways")
+@pytest.mark.parametrize("scale", [None, 1.0, 1.7], ids=str)
+@pytest.mark.parametrize("size", [(4, 6), (5, 7), (1, 2)])
+@pytest.mark.parametrize("levels", [1e9, 2], ids=["all different", "some alike"])
+def test_unpool_is_the_gradient_of_pool(
+    scale: float | None, size: tuple[int, int], levels: float
+) -> None:
+    x = (torch.rand(2, 3, *size, dtype=torch.float64) * levels).floor().requires_grad_()
+    wanted = pool(x, scale)
+    slope = torch.rand_like(wanted)
+    (gradient,) = torch.autograd.grad(wanted, x, slope)
+    assert torch.equal(pool(x.detach(), scale), wanted.detach())
+    assert relative_error(unpool(slope, x.detach(), scale), gradient) < EXACT
+
+
+@BOTH
+@SIZES
+def test_trace_of_averages_equals_autograd(topology: Topology, size: tuple[int, int]) -> None:
+    network, picture = he_initialised(topology), batched(*size, seed=1)
+    wanted, gradient = by_autograd(network, picture)
+    trace = Trace(network, picture, LAYERS)
+    for layer, features in wanted.items():
+        assert relative_error(trace.features[layer], features) < EXACT
+    back = trace.pull_back(lambda layer, f: slope_of(layer, f.shape))
+    assert relative_error(back, gradient) < EXACT
+
+
+def tiled(network: FeatureNetwork, picture: Tensor, wanted: dict[str, Tensor]) -> Tensor:
+    """The gradient of `by_autograd`, summed up over tiles."""
+    total, topology = torch.zeros_like(picture), network.topology
+    size = picture.shape[2], picture.shape[3]
+    for tile in grid(size, 16, topology, LAYERS):
+        windows = tile.windows(LAYERS, topology)
+        inside = tile.inside(LAYERS, topology)
+        trace = Trace(network, tile.cut(picture), LAYERS, inside, whole=size)
+
+        def slope(
+            layer: str, _: Tensor, windows: dict[str, tuple[slice, slice]] = windows
+        ) -> Tensor:
+            whole = slope_of(layer, wanted[layer].shape)
+            return whole[:, :, windows[layer][0], windows[layer][1]].clone()
+
+        tile.cut(total).add_(trace.pull_back(slope))
+    return total
+
+
+@BOTH
+@SIZES
+def test_tiled_gradient_of_averages_equals_the_whole(
+    topology: Topology, size: tuple[int, int]
+) -> None:
+    network, picture = he_initialised(topology), batched(*size, seed=1)
+    wanted, gradient = by_autograd(network, picture)
+    assert relative_error(tiled(network, picture, wanted), gradient) < EXACT
+
+
+def test_averages_and_maxima_differ_behind_the_first_pooling_alone() -> None:
+    maxima = he_initialised(NARROW_VGG19)(batched(32, 32, seed=1), LAYERS)
+    averages = he_initialised(AVERAGE)(batched(32, 32, seed=1), LAYERS)
+    assert torch.equal(maxima["relu1_1"], averages["relu1_1"])
+    for layer in LAYERS[1:]:
+        assert relative_error(averages[layer], maxima[layer]) > 0.01
+
+
+def test_scale_is_that_of_the_pooling_before_a_block() -> None:
+    assert [AVERAGE.scale(block) for block in (2, 3, 4, 5)] == [1.1, 1.2, 1.3, 1.4]
+    assert replace(AVERAGE, average_scale=()).scale(2) == 1.0
+    assert NARROW_VGG19.scale(2) is None

@@ -1,0 +1,70 @@
+"""What a GPU may round: nothing, unless it was asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+import torch
+from torch import Tensor
+from torch.backends import cudnn
+
+from tests.support import NARROW_VGG19, he_initialised
+from vangram.kernels.precision import convolving
+from vangram.networks import FeatureNetwork, Trace
+from vangram.networks.conv import FrozenConvolution
+
+LAYERS = ["relu2_1"]
+
+
+@pytest.fixture
+def seen(monkeypatch: pytest.MonkeyPatch) -> set[tuple[bool, bool]]:
+    """(rounding, fixed order) as each convolution found it."""
+    found: set[tuple[bool, bool]] = set()
+    for name in ("forward", "backward"):
+        plain: Callable[..., Tensor] = getattr(FrozenConvolution, name)
+
+        def spied(*given: object, plain: Callable[..., Tensor] = plain) -> Tensor:
+            found.add((cudnn.allow_tf32, cudnn.deterministic))
+            return plain(*given)
+
+        monkeypatch.setattr(FrozenConvolution, name, spied)
+    return found
+
+
+@pytest.mark.parametrize("tf32", [False, True])
+def test_trace_rounds_only_where_its_network_may(tf32: bool, seen: set[tuple[bool, bool]]) -> None:
+    network = he_initialised(NARROW_VGG19).float()
+    network.tf32 = tf32
+    before = cudnn.allow_tf32, cudnn.deterministic
+    trace = Trace(network, torch.rand(1, 3, 16, 16), LAYERS)
+    trace.pull_back(lambda layer, features: features)
+    assert seen == {(tf32, True)}
+    assert (cudnn.allow_tf32, cudnn.deterministic) == before
+
+
+@pytest.mark.parametrize("tf32", [False, True])
+def test_plain_way_rounds_as_the_trace_does(tf32: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    network, found = he_initialised(NARROW_VGG19).float(), set()
+    network.tf32 = tf32
+    plain = FeatureNetwork._convolve
+
+    def spied(self: FeatureNetwork, name: str, x: Tensor) -> Tensor:
+        found.add((cudnn.allow_tf32, cudnn.deterministic))
+        return plain(self, name, x)
+
+    monkeypatch.setattr(FeatureNetwork, "_convolve", spied)
+    network(torch.rand(1, 3, 16, 16), LAYERS)
+    assert found == {(tf32, True)}
+
+
+def test_an_error_leaves_the_setting_as_it_was() -> None:
+    before = cudnn.allow_tf32
+
+    def fail() -> None:
+        with convolving(tf32=not before):
+            raise ValueError(cudnn.allow_tf32)
+
+    with pytest.raises(ValueError, match=str(not before)):
+        fail()
+    assert cudnn.allow_tf32 == before

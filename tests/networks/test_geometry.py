@@ -1,0 +1,114 @@
+"""Tiles: every pixel and every position counted once, every core with its halo around it."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from torch import Tensor
+
+from tests.support import NARROW_VGG19, he_initialised
+from vangram.networks import Trace
+from vangram.networks.conv import FrozenConvolution
+from vangram.networks.geometry import Core, cores_within, frames, grid, size_of
+from vangram.networks.registry import VGG19
+
+LAYERS = ("relu1_1", "relu3_1", "relu5_1")
+
+
+@given(height=st.integers(16, 400), width=st.integers(16, 400), core=st.integers(1, 200))
+def test_cores_count_every_position_of_every_layer_once(height: int, width: int, core: int) -> None:
+    counts = {
+        layer: torch.zeros(-(-height // VGG19.stride(layer)), -(-width // VGG19.stride(layer)))
+        for layer in LAYERS
+    }
+    for tile in grid((height, width), core, VGG19, LAYERS):
+        for layer, (rows, columns) in tile.windows(LAYERS, VGG19).items():
+            counts[layer][rows, columns] += 1
+    assert all(bool((count == 1).all()) for count in counts.values())
+
+
+@given(height=st.integers(16, 400), width=st.integers(16, 400), core=st.integers(16, 200))
+def test_padded_tile_is_the_core_and_its_halo_within_the_picture(
+    height: int, width: int, core: int
+) -> None:
+    for tile in grid((height, width), core, VGG19, LAYERS):
+        for part, padded, length in zip(tile.core, tile.padded, (height, width), strict=True):
+            assert padded.start % 16 == 0
+            assert padded.start == max(0, part.start - 80)
+            assert padded.stop == min(length, part.stop + 80)
+
+
+@given(height=st.integers(16, 900), width=st.integers(16, 900), pixels=st.integers(60_000, 500_000))
+def test_best_cores_have_tiles_within_the_room_and_no_more_work_than_squares(
+    height: int, width: int, pixels: int
+) -> None:
+    def areas(core: Core) -> list[int]:
+        tiles = grid((height, width), core, VGG19, LAYERS)
+        return [math.prod(size_of(tile.padded)) for tile in tiles]
+
+    best = areas(cores_within(pixels, (height, width), VGG19, LAYERS))
+    assert max(best) <= pixels
+    square = int(pixels**0.5) - 2 * 80
+    assert sum(best) <= sum(areas(square))
+
+
+def test_picture_hardly_larger_than_a_tile_is_cut_once() -> None:
+    core = cores_within(400 * 400, (384, 512), VGG19, LAYERS)
+    assert len(list(grid((384, 512), core, VGG19, LAYERS))) == 2
+
+
+@pytest.mark.parametrize("side", [16, 80, 333, 512])
+def test_core_as_large_as_the_picture_is_all_of_it(side: int) -> None:
+    (only,) = grid((side, 16), (side, 16), VGG19, LAYERS)
+    assert only.core == only.padded == (slice(0, side), slice(0, 16))
+
+
+@given(
+    height=st.integers(16, 400), width=st.integers(16, 400), core=st.integers(16, 200),
+    deepest=st.sampled_from(["relu2_1", "relu4_2", "relu5_1"]),
+)  # fmt: skip
+def test_convolutions_are_computed_for_what_cores_see_of_them_and_little_more(
+    height: int, width: int, core: int, deepest: str
+) -> None:
+    layers = ("relu1_1", deepest)
+    used = VGG19.up_to(layers).convolutions
+    for tile in grid((height, width), core, VGG19, layers):
+        size = size_of(tile.padded)
+        windows = tile.inside(layers, VGG19)
+        for name, computed in frames(VGG19, size, layers, windows, tile.corner).items():
+            stride = VGG19.stride(f"relu{name}")
+            behind = used[used.index(name) + 1 :]
+            reach = sum(VGG19.stride(f"relu{other}") for other in behind)
+            for part, counted, length in zip(computed, windows[deepest], size, strict=True):
+                first = counted.start * VGG19.stride(deepest) - reach
+                last = min(counted.stop * VGG19.stride(deepest) + reach, length)
+                assert part.start * stride <= max(first, 0)
+                assert part.stop * stride >= last
+                slack = 8 * VGG19.stride(deepest)  # of Winograd's tiles and of pooling
+                assert part.start * stride >= first - slack
+                assert part.stop * stride <= last + slack
+
+
+def test_traces_compute_these_positions(monkeypatch: pytest.MonkeyPatch) -> None:
+    network = he_initialised(NARROW_VGG19)
+    layers, size = ["relu1_1", "relu5_1"], (320, 320)
+    tile = next(t for t in grid(size, 64, network.topology, layers) if t.padded[0].start > 0)
+    computed: list[tuple[int, int]] = []
+    forward = FrozenConvolution.forward
+
+    def spied(self: FrozenConvolution, *given: Any) -> Tensor:
+        y = forward(self, *given)
+        computed.append((y.shape[2], y.shape[3]))
+        return y
+
+    monkeypatch.setattr(FrozenConvolution, "forward", spied)
+    inside = tile.inside(layers, network.topology)
+    part = tile.cut(torch.rand(1, 3, *size, dtype=torch.float64))
+    Trace(network, part, layers, inside, whole=size, corner=tile.corner)
+    wanted = frames(network.topology, size_of(tile.padded), layers, inside, tile.corner)
+    assert computed == [size_of(frame) for frame in wanted.values()]

@@ -1,0 +1,256 @@
+"""Sequences: pictures move with what they show, hold still where nothing moves, and go on."""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from PIL import Image
+from torch import Tensor
+
+import vangram
+from tests.conftest import Outcome
+from tests.support import drawn, relative_error
+from vangram.batch.pairs import in_order
+from vangram.errors import PictureError, SettingError
+from vangram.images import read_picture, read_recipe
+from vangram.images.flow import flow_between, read_flow, resized_flow, trusted, warped
+from vangram.objective import Evaluation
+from vangram.objective.temporal import Steady
+from vangram.run import Run
+from vangram.settings.record import Record
+
+Command = Callable[..., Outcome]
+SMALL: dict[str, Any] = {"size": 64, "steps": 20, "levels": 1, "style_layers": {"relu1_1": 1.0}}
+SHIFT = 6
+"""Pixels that a scene moves to the right from frame to frame."""
+
+
+def constant(dx: float, dy: float, height: int = 40, width: int = 50) -> Tensor:
+    return (
+        torch.tensor([float(dx), float(dy)])
+        .view(1, 2, 1, 1)
+        .expand(1, 2, height, width)
+        .contiguous()
+    )
+
+
+def frame(number: int, height: int = 96, width: int = 128) -> Tensor:
+    """A part of a wide, soft scene, further to the left in each frame: the scene moves right."""
+    scene = torch.nn.functional.interpolate(
+        torch.rand(1, 3, 12, 24, generator=torch.Generator().manual_seed(4)), (height, width * 2),
+        mode="bicubic",
+    ).clamp(0, 1)  # fmt: skip
+    first = width // 2 - SHIFT * number
+    return scene[..., first : first + width]
+
+
+@pytest.fixture
+def frames(tmp_path: Path) -> list[Path]:
+    """Three frames of 64 x 48 px of something that stands still."""
+    folder = tmp_path / "frames"
+    folder.mkdir()
+    levels = drawn(48, 64, 1).mul(255).round().byte().permute(1, 2, 0).contiguous()
+    paths = [folder / f"frame-{number}.png" for number in (8, 9, 10)]
+    for path in paths:
+        Image.fromarray(levels.numpy()).save(path)
+    return paths
+
+
+def write_flow(path: Path, flow: Tensor) -> Path:
+    values = flow[0].permute(1, 2, 0).contiguous().numpy().astype("<f4")
+    head = b"PIEH" + struct.pack("<ii", values.shape[1], values.shape[0])
+    path.write_bytes(head + values.tobytes())
+    return path
+
+
+def test_warped_picture_is_moved_by_the_flow() -> None:
+    picture = drawn(40, 50, seed=1)[None]
+    moved = warped(picture, constant(3, -2))
+    # Whole pixels: bicubic weights are 0 and 1, to rounding.
+    torch.testing.assert_close(moved[..., 2:, :-3], picture[..., :-2, 3:], rtol=0, atol=1e-5)
+
+
+def test_flow_of_zero_moves_nothing() -> None:
+    picture = drawn(40, 50, seed=1)[None]
+    torch.testing.assert_close(warped(picture, constant(0, 0)), picture, rtol=0, atol=1e-5)
+
+
+def test_resized_flow_is_in_pixels_of_the_new_size() -> None:
+    found = resized_flow(constant(4, 2), (20, 100))
+    torch.testing.assert_close(found, constant(8, 1, 20, 100))
+
+
+def test_flow_file_comes_back(tmp_path: Path) -> None:
+    flow = torch.randn(1, 2, 7, 9, generator=torch.Generator().manual_seed(1))
+    assert torch.equal(read_flow(write_flow(tmp_path / "a.flo", flow)), flow)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [b"", b"PIEH", b"JPEG" + b"\0" * 80, b"PIEH" + struct.pack("<ii", 4, 4) + b"\0" * 8,
+     b"PIEH" + struct.pack("<ii", -4, 4)],
+)  # fmt: skip
+def test_file_that_is_no_flow_is_refused(tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "a.flo"
+    path.write_bytes(content)
+    with pytest.raises(PictureError) as caught:
+        read_flow(path)
+    assert "\n" not in str(caught.value)
+
+
+def test_flow_found_is_where_things_were() -> None:
+    pytest.importorskip("cv2", reason="OpenCV finds the motion")
+    found = flow_between(frame(1), frame(0))
+    inner = found[..., 20:-20, 20:-20]
+    # A soft scene that moves by whole pixels; the search is good to a fraction of one.
+    assert float((inner[:, 0] + SHIFT).abs().median()) < 0.5
+    assert float(inner[:, 1].abs().median()) < 0.5
+
+
+def test_flow_is_trusted_where_the_way_back_agrees() -> None:
+    assert bool((trusted(constant(3, 1), constant(-3, -1)) == 1)[..., 2:-2, 4:-4].all())
+    assert not trusted(constant(3, 1), constant(3, 1)).any()
+
+
+def test_flow_is_not_trusted_where_motion_changes() -> None:
+    flow = constant(0, 0)
+    flow[..., 25:] = 8.0
+    found = trusted(flow, -flow)
+    assert not found[..., 24].any()
+    assert found[..., :20].all()
+
+
+def test_gradient_against_flicker_is_autograds() -> None:
+    image, last = (torch.rand(1, 3, 6, 7, dtype=torch.float64) for _ in range(2))
+    weights = torch.rand(1, 1, 6, 7, dtype=torch.float64)
+
+    def nothing(image: Tensor) -> Evaluation:
+        return Evaluation(0.0, (), torch.zeros_like(image))
+
+    x = image.clone().requires_grad_()
+    loss = 7.0 * (weights * (x - last)).square().mean()
+    (wanted,) = torch.autograd.grad(loss, x)
+    found = Steady(nothing, last, weights, 7.0)(image)
+    assert found.loss == pytest.approx(float(loss.detach()), rel=1e-14)
+    assert relative_error(found.gradient, wanted) < 1e-14  # float64
+    assert found.terms[-1].kind == "flicker"
+
+
+def test_next_frame_begins_where_the_last_result_has_moved(painting: Path, tmp_path: Path) -> None:
+    last = drawn(48, 64, seed=5)
+    flow = write_flow(tmp_path / "a.flo", constant(4, 0, 48, 64))
+    run = Run.prepare(
+        drawn(48, 64, seed=1), painting, before=last, before_frame=drawn(48, 64, seed=2),
+        flow=flow, **SMALL,
+    )  # fmt: skip
+    assert run.recipe.init == "before"
+    first = run.first(run.levels[-1])
+    torch.testing.assert_close(first[0, ..., :-5], last[..., 4:-1], rtol=0, atol=1e-4)
+    # What came in from beyond the edge is the photograph's.
+    assert torch.equal(first[0, ..., -4:], drawn(48, 64, seed=1)[..., -4:])
+
+
+def test_identical_frames_stay_still(frames: list[Path], painting: Path, tmp_path: Path) -> None:
+    first = vangram.stylize(frames[0], painting, **SMALL)
+    first.save(tmp_path / "first.png")
+    after: dict[str, Any] = {"before": tmp_path / "first.png", "before_frame": frames[0]}
+    still = Run.prepare(frames[1], painting, **after, **SMALL)
+    loose = Run.prepare(frames[1], painting, flicker_weight=0.0, **after, **SMALL)
+    moved = []
+    for run in (still, loose):
+        *_, step = run
+        moved.append(float((run.painting(step.image).pixels - first.pixels).abs().mean()))
+    painted = float((first.pixels - read_picture(frames[0]).pixels).abs().mean())
+    assert moved[0] < 1 / 255 < 0.1 * painted  # a level, half of which is the file's rounding
+    assert moved[0] < moved[1]
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"before": None}, {"before_frame": None}, {"init": "noise"}, {"before": None,
+     "before_frame": None, "flow": "a.flo", "init": "content"}],
+)  # fmt: skip
+def test_parts_of_a_sequence_that_do_not_fit_are_refused(
+    frames: list[Path], painting: Path, change: dict[str, Any]
+) -> None:
+    given: dict[str, Any] = {"before": frames[0], "before_frame": frames[0]} | change
+    with pytest.raises(SettingError):
+        Run.prepare(frames[1], painting, **given, **SMALL)
+
+
+def test_frames_are_in_the_order_of_their_numbers() -> None:
+    names = ["f10.png", "f9.png", "a/f2.png", "f1.png"]
+    assert in_order(names) == ["f1.png", "a/f2.png", "f9.png", "f10.png"]
+
+
+def painted(command: Command, frames: list[Path], painting: Path, out: Path, *more: object) -> None:
+    words = ("--size", 48, "--steps", 2, "-q", "--sequence", *more)
+    outcome = command("batch", frames[0].parent, painting, "-o", out, *words)
+    assert outcome.code == 0, outcome.err
+
+
+def test_batch_of_a_sequence_goes_from_frame_to_frame_and_goes_on(
+    command: Command, frames: list[Path], painting: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "out"
+    painted(command, frames, painting, out)
+    results = [out / f"{frame.stem}-{painting.stem}.png" for frame in frames]
+    records = [Record.from_json(read_recipe(result) or "") for result in results]
+    assert [record.recipe.init for record in records] == ["content", "before", "before"]
+    assert records[2].others["before"].path == str(results[1])
+    assert records[2].others["before-frame"].path == str(frames[1])
+    outcome = command("rerun", results[2])
+    assert outcome.code == 0, outcome.err
+    assert "the same bytes" in outcome.err
+    bytes_before = [result.read_bytes() for result in results]
+    made = [result.stat().st_mtime_ns for result in results]
+    results[1].unlink()
+    painted(command, frames, painting, out)
+    assert [result.read_bytes() for result in results] == bytes_before
+    assert results[0].stat().st_mtime_ns == made[0]
+
+
+def test_batch_of_an_animated_file_paints_its_frames(
+    command: Command, painting: Path, tmp_path: Path
+) -> None:
+    film = tmp_path / "film.webp"
+    images = [
+        Image.fromarray(drawn(48, 64, n).mul(255).byte().permute(1, 2, 0).contiguous().numpy())
+        for n in range(2)
+    ]
+    images[0].save(film, save_all=True, append_images=images[1:], lossless=True)
+    pytest.importorskip("cv2", reason="OpenCV finds the motion")
+    words = ("-o", tmp_path / "out", "--size", 48, "--steps", 1, "-q", "--sequence")
+    outcome = command("batch", film, painting, *words)
+    assert outcome.code == 0, outcome.err
+    assert len(list((tmp_path / "out").glob("film-*-painting.png"))) == 2
+    first = read_picture(tmp_path / "out" / "frames" / "film-1.png").pixels
+    assert torch.equal(first, read_picture(images[0]).pixels)
+
+
+def test_sequence_without_its_flows_is_refused_before_work(
+    command: Command, frames: list[Path], painting: Path, tmp_path: Path
+) -> None:
+    flows = tmp_path / "flows"
+    flows.mkdir()
+    words = ("-o", tmp_path / "out", "--size", 48, "--steps", 1)
+    outcome = command("batch", frames[0].parent, painting, *words, "--sequence", "--flow", flows)
+    assert outcome.code == 2
+    (line,) = outcome.err.splitlines()
+    assert "frame-9" in line
+    outcome = command("batch", frames[0].parent, painting, *words, "--flow", flows)
+    assert outcome.code == 2
+    assert "--sequence" in outcome.err
+
+
+def test_flicker_weight_is_a_setting() -> None:
+    recipe = vangram.Recipe(flicker_weight=5)
+    assert vangram.Recipe.from_dict(replace(recipe).to_dict()) == recipe
+    with pytest.raises(SettingError):
+        vangram.Recipe(flicker_weight=-1)
