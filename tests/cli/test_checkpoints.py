@@ -62,8 +62,9 @@ def kept(tmp_path: Path) -> Iterator[Checkpoints]:
 
 
 def step(level: int, number: int, of: int = 1000) -> Step:
-    position = Position(level, Descent(IMAGE, IMAGE, number), {})
-    return Step(Level(level, 3, (2, 2), of, 0.0, 1.0), number, 1.0, (), IMAGE, position)
+    last = number == of
+    position = Position(level, Descent(IMAGE, IMAGE, number), None if last else {})
+    return Step(Level(level, 3, (2, 2), of, 0.0, 1.0), number, 1.0, (), IMAGE, position, last=last)
 
 
 def full(*arguments: object) -> None:

@@ -88,6 +88,7 @@ def test_every_option_reaches_the_recipe(
         "units": "paper",
         "network": "vgg19-lite",
         "optimizer": "adam",
+        "tolerance": 0.25,
         "levels": 1,
         "tile": 32,
         "memory": 2_000_000_000,
@@ -167,7 +168,8 @@ def test_progress_off_a_terminal_is_plain_lines(
     )
     means, line = outcome.err.splitlines()[:2]
     assert re.fullmatch(
-        r"vangram: 48 x 36 px all at once, L-BFGS with 20 pairs, about 0\.\d GB, about \d+ s", means
+        r"vangram: 48 x 36 px all at once, L-BFGS with 20 pairs, about 0\.\d GB, \d+ s at most",
+        means,
     )
     for words in ("48x36 (level 1/1)", "step 1/2", "loss ", "content ", "style ", "tv ", " left"):
         assert words in line

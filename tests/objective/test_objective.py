@@ -184,9 +184,7 @@ def test_positions_are_those_of_the_features(lite64: FeatureNetwork, size: tuple
 
 
 def test_layers_run_from_shallow_to_deep(objective: Objective) -> None:
-    assert objective.layers == (
-        "relu1_1", "relu2_1", "relu3_1", "relu4_1", "relu4_2", "relu5_1"
-    )  # fmt: skip
+    assert objective.layers == ("relu1_1", "relu2_1", "relu3_1", "relu4_1", "relu5_1")
 
 
 def test_layers_of_a_weight_of_zero_are_not_computed(

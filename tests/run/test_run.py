@@ -367,3 +367,11 @@ def test_run_that_starts_at_its_goal_stays_there(optimizer: str) -> None:
     )
     # Adam's steps are as long for a tiny gradient as for a large one; six of them at most.
     assert float((result.pixels[0] - picture).abs().max()) < 6 * Adam().rate
+
+
+def test_print_that_fits_without_winograds_filters_goes_without_them() -> None:
+    square = drawn(64, 64, seed=1), drawn(64, 64, seed=2)
+    short = Run.prepare(*square, size=8192, memory=1_000_000_000)
+    assert not short.network.fast
+    assert short.means(short.levels[-1]).bytes <= 1_000_000_000
+    assert Run.prepare(*square, size=8192, memory=4_000_000_000).network.fast

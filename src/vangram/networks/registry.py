@@ -19,16 +19,15 @@ VGG19_ORIGINAL_BIAS = (0.730178, 0.064936, 0.034288, 0.826039)
 VGG19 = Topology(
     widths=(64, 128, 256, 512, 512),
     depths=(2, 2, 4, 4, 4),
-    average_scale=(1.333, 1.650, 1.309, 1.309),
+    average_scale=(1.333, 1.650, 1.309, 1.996),
     mean=IMAGENET_MEAN,
     std=IMAGENET_STD,
 )
 """Simonyan and Zisserman 2014, table 1, column E, without its classifier.
 
 The averages' scales were measured over a hundred photographs of 256 px, in the original network
-(`training.figures`), the first three of them; the fourth is the third's, as no parameters behind it
-were at hand. They give each pooling the mean activation that it has with maxima, one after the
-other, as averages excite the next filters more than maxima do.
+(`training.figures`). They give each pooling the mean activation that it has with maxima, one after
+the other, as averages excite the next filters more than maxima do.
 """
 
 VGG16 = replace(VGG19, depths=(2, 2, 3, 3, 3))
@@ -46,7 +45,7 @@ VGG19_LITE = Topology(
         "relu5_1": 512,
     },
     padding="reflect",
-    average_scale=(1.448, 1.271, 1.249, 1.801),
+    average_scale=(1.459, 1.372, 1.274, 1.917),
     mean=IMAGENET_MEAN,
     std=IMAGENET_STD,
 )

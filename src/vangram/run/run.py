@@ -19,6 +19,7 @@ import torch
 from torch import Tensor
 
 from vangram.engines import engine_for
+from vangram.errors import SizeError
 from vangram.images import Source, fit, resize
 from vangram.losses import Moments
 from vangram.networks import FeatureNetwork, network_named
@@ -205,6 +206,11 @@ class Run:
         record = replace(self.record, recipe=replace(self.recipe, memory=memory))
         bounded = replace(self, record=record)
         self.network.fast = has_room_for_winograd(self.network, self.recipe, memory)
+        if self.network.fast:
+            try:
+                bounded.means(self.levels[-1])
+            except SizeError:  # where Winograd's filters are what is too much
+                self.network.fast = False
         same = all(bounded.means(level) == self.means(level) for level in self.levels)
         return self if same and self.network.fast else bounded
 

@@ -84,7 +84,7 @@ class Recipe:
     """Whose colours: the painting's, or the photograph's by luminance, match or histogram."""
     steps: int = 200
     """Optimiser steps at the full size, at most; at coarser levels before it a quarter as many."""
-    tolerance: float = 0.005
+    tolerance: float = 0.03
     """Share by which the loss must fall over 20 steps for a level to go on; 0: to the last step."""
     levels: int | None = None
     """How many sizes, each twice the last one, lead up to `size`; None: as many as make sense."""
