@@ -15,7 +15,7 @@ from vangram.settings.recipe import RECONSTRUCTION, TEXTURE, Recipe, layers_up_t
 TITLE = "A neural algorithm of artistic style"
 TEXT = (
     "The figures of Gatys, Ecker and Bethge (CVPR 2016), made anew by VanGram: pictures of"
-    " {recipe.size} px, {recipe.steps} steps each, with the network {recipe.network} and"
+    " {recipe.size} px, {recipe.steps} steps each at most, with the network {recipe.network} and"
     " {recipe.pooling} pooling."
 )
 STYLE_WEIGHTS = (1000.0, 200.0, 40.0, 8.0)
