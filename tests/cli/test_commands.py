@@ -8,7 +8,6 @@ import re
 import subprocess
 import sys
 from collections.abc import Callable
-from dataclasses import fields
 from importlib import import_module
 from pathlib import Path
 
@@ -22,6 +21,7 @@ from vangram.api import stylize
 from vangram.cli.commands.stylize import stylize as stylize_command
 from vangram.images import read_picture, read_recipe, write_picture
 from vangram.run import Run
+from vangram.settings.fields import settings_of
 from vangram.settings.recipe import Recipe
 from vangram.settings.record import Record
 from vangram.settings.text import parse_layers
@@ -60,17 +60,17 @@ def assert_refused(outcome: Outcome, *said: str) -> None:
 def test_every_setting_of_the_recipe_is_an_option_with_its_default() -> None:
     options = inspect.signature(stylize_command).parameters
     default = Recipe()
-    for setting in fields(Recipe):
-        if setting.name in NO_OPTIONS:
+    for name in settings_of(Recipe):
+        if name in NO_OPTIONS:
             continue
-        given = options[setting.name].default
-        wanted = getattr(default, setting.name)
+        given = options[name].default
+        wanted = getattr(default, name)
         if given is None:  # and so not given
-            assert setting.name in ("style_layers", "blend", "levels", "memory", "tile")
-        elif setting.name.endswith("_layers"):
+            assert name in ("style_layers", "blend", "levels", "memory", "tile")
+        elif name.endswith("_layers"):
             assert parse_layers(given) == wanted
         else:
-            assert given == wanted, setting.name
+            assert given == wanted, name
 
 
 def test_every_option_reaches_the_recipe(
@@ -105,7 +105,7 @@ def test_every_option_reaches_the_recipe(
         "flicker_weight": 100.0,
         "style_loss": "gram+moments",
     }
-    assert set(given) == {setting.name for setting in fields(Recipe)} - NO_OPTIONS
+    assert set(given) == set(settings_of(Recipe)) - NO_OPTIONS
     words: list[object] = []
     for name, value in given.items():
         if value is True:
@@ -620,7 +620,7 @@ def test_interrupt_before_any_work_has_exit_code_130(
 def test_help_names_every_option(command: Command) -> None:
     outcome = command("stylize", "--help")
     assert outcome.code == 0
-    for name in {setting.name for setting in fields(Recipe)} - NO_OPTIONS:
+    for name in set(settings_of(Recipe)) - NO_OPTIONS:
         assert "--" + name.replace("_", "-") in outcome.out
 
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import fields, replace
 from typing import Any
 
 import typer
 
 from vangram.errors import RecipeError, SettingError
+from vangram.settings.fields import settings_of
 from vangram.settings.presets import preset, strengthened
 from vangram.settings.recipe import Recipe
 from vangram.settings.text import parse_blend, parse_layers, parse_memory
@@ -36,9 +36,9 @@ def recipe_of(
     """
     options = context.params
     given = {
-        setting.name: _value(setting.name, options[setting.name])
-        for setting in fields(Recipe)
-        if setting.name not in settings and is_given(context, setting.name)
+        name: _value(name, options[name])
+        for name in settings_of(Recipe)
+        if name not in settings and is_given(context, name)
     } | settings
     if "style_layers" not in settings:
         given |= style_layers_of(given.pop("style_layers", None))
@@ -48,7 +48,7 @@ def recipe_of(
     recipe, start = base or _base(options.get("preset"), options.get("recipe")), None
     if given.get("init", "content") not in ("content", "noise", "before"):
         start, given["init"] = given["init"], "picture"
-    recipe = replace(recipe, **given)
+    recipe = recipe.replace(**given)
     if recipe.init == "picture" and start is None:
         raise RecipeError("the recipe starts from a picture; say which with --init PATH")
     return recipe if strength is None else strengthened(recipe, strength), start

@@ -12,7 +12,7 @@ of it.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import TypeVar
 
 import torch
@@ -286,8 +286,7 @@ class Objective:
                 for layer in layers
             }
 
-        return replace(
-            self.recipe,
+        return self.recipe.replace(
             units=units,
             content_weight=float(bool(self.content)),
             style_weight=float(bool(self.style)),

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 
 from vangram.errors import LayerError, SettingError
 from vangram.networks import load_network
@@ -55,7 +54,7 @@ def sections(
         layers: the first layer of each block that the network has, shallow to deep.
     """
     sets = [layers_up_to(layer) for layer in layers]
-    default = replace(base, style_layers=sets[-1], content_layers={_high(layers): 1.0})
+    default = base.replace(style_layers=sets[-1], content_layers={_high(layers): 1.0})
     return [
         _reconstructions(photo, base, layers),
         *(_textures(painting, base, sets) for painting in paintings),
@@ -68,7 +67,7 @@ def sections(
 
 def _reconstructions(photo: str, base: Recipe, layers: Sequence[str]) -> Section:
     figures = (
-        Figure(layer, replace(base, **RECONSTRUCTION, content_layers={layer: 1.0}), content=photo)
+        Figure(layer, base.replace(**RECONSTRUCTION, content_layers={layer: 1.0}), content=photo)
         for layer in layers
     )
     return Section(
@@ -83,7 +82,7 @@ def _reconstructions(photo: str, base: Recipe, layers: Sequence[str]) -> Section
 
 def _textures(painting: str, base: Recipe, sets: Sequence[dict[str, float]]) -> Section:
     figures = (
-        Figure(_span(layers), replace(base, **TEXTURE, style_layers=layers), style=painting)
+        Figure(_span(layers), base.replace(**TEXTURE, style_layers=layers), style=painting)
         for layers in sets
     )
     return Section(
@@ -110,7 +109,7 @@ def _grid(photo: str, painting: str, default: Recipe, sets: Sequence[dict[str, f
     figures = (
         Figure(
             f"{_span(layers)}, α/β = {1 / weight:.3g}",
-            replace(default, style_layers=layers, style_weight=weight),
+            default.replace(style_layers=layers, style_weight=weight),
             photo,
             painting,
         )
@@ -136,7 +135,7 @@ def _content_layers(photo: str, painting: str, default: Recipe, layers: Sequence
         len(chosen),
         tuple(
             Figure(
-                f"content {layer}", replace(default, content_layers={layer: 1.0}), photo, painting
+                f"content {layer}", default.replace(content_layers={layer: 1.0}), photo, painting
             )
             for layer in chosen
         ),
@@ -144,7 +143,7 @@ def _content_layers(photo: str, painting: str, default: Recipe, layers: Sequence
 
 
 def _starts(photo: str, painting: str, default: Recipe) -> Section:
-    noise = replace(default, init="noise")
+    noise = default.replace(init="noise")
     return Section(
         "Where the descent begins",
         "Figure 6: from the photograph, from the painting, and from two samples of white noise. The"
@@ -152,13 +151,11 @@ def _starts(photo: str, painting: str, default: Recipe) -> Section:
         4,
         (
             Figure("from the photograph", default, photo, painting),
-            Figure(
-                "from the painting", replace(default, init="picture"), photo, painting, painting
-            ),
+            Figure("from the painting", default.replace(init="picture"), photo, painting, painting),
             Figure(f"from noise, seed {noise.seed}", noise, photo, painting),
             Figure(
                 f"from noise, seed {noise.seed + 1}",
-                replace(noise, seed=noise.seed + 1),
+                noise.replace(seed=noise.seed + 1),
                 photo,
                 painting,
             ),

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import Any
 
 from vangram.errors import SettingError
@@ -55,4 +54,4 @@ def strengthened(recipe: Recipe, strength: float) -> Recipe:
     least, most = STRENGTHS
     if not least <= strength <= most:
         raise SettingError(f"strength needs a number from {least:g} to {most:g}, not {strength!r}")
-    return replace(recipe, style_weight=recipe.style_weight * math.pow(strength, EXPONENT))
+    return recipe.replace(style_weight=recipe.style_weight * math.pow(strength, EXPONENT))

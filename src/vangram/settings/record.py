@@ -78,7 +78,8 @@ class Record:
 
     def to_json(self) -> str:
         """The record as compact JSON."""
-        return json.dumps({"format": FORMAT} | asdict(self), separators=(",", ":"))
+        values = {"format": FORMAT} | asdict(self) | {"recipe": self.recipe.to_dict()}
+        return json.dumps(values, separators=(",", ":"))
 
     @classmethod
     def from_json(cls, text: str) -> Record:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
 
 from vangram.errors import SettingError
-from vangram.settings.recipe import Recipe
 
 UNITS_OF_MEMORY = {"": 1, "K": 1e3, "M": 1e6, "G": 1e9, "T": 1e12}
 """Bytes."""
@@ -71,6 +72,11 @@ def parse_blend(text: str) -> tuple[float, ...]:
         ) from None
 
 
+def format_blend(shares: Iterable[float]) -> str:
+    """The inverse of `parse_blend`."""
+    return ",".join(map(repr, shares))
+
+
 def parse_memory(text: str) -> int:
     """Bytes as people write them: "4GB", "1.5 GB", "800MB".
 
@@ -83,14 +89,22 @@ def parse_memory(text: str) -> int:
     return round(float(found[1]) * UNITS_OF_MEMORY[found[2].upper()])
 
 
-def as_options(recipe: Recipe, *names: str) -> list[str]:
-    """Some settings as the command line wants them: "--units", "paper", ..."""
-    words = []
-    for name in names:
-        value = getattr(recipe, name)
-        if isinstance(value, bool):
-            words += [f"--{name}"] if value else []
-            continue
-        text = format_layers(value) if isinstance(value, Mapping) else f"{value}"
-        words += ["--" + name.replace("_", "-"), text]
-    return words
+def format_memory(size: int) -> str:
+    """The inverse of `parse_memory`."""
+    return f"{size}B"
+
+
+@dataclass(frozen=True)
+class TextForm:
+    """How values of a setting that are no plain text, number or switch are written as text."""
+
+    parse: Callable[[str], Any]
+    """Raises `SettingError` for text that is no such value."""
+    format: Callable[[Any], str]
+    metavar: str
+    """Stands for the text in `--help`."""
+
+
+LAYERS = TextForm(parse_layers, format_layers, "LAYERS")
+SHARES = TextForm(parse_blend, format_blend, "SHARES")
+MEMORY = TextForm(parse_memory, format_memory, "AMOUNT")

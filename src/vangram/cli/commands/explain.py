@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shlex
-from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -11,8 +10,8 @@ import typer
 from vangram.cli import options
 from vangram.cli.inputs import by_name, find_inputs
 from vangram.errors import RecipeError
+from vangram.settings.command import options_of
 from vangram.settings.recipe import Recipe
-from vangram.settings.text import as_options
 
 if TYPE_CHECKING:
     from vangram.reports.explain import Explanation
@@ -85,8 +84,10 @@ def _options(recipe: Recipe) -> str:
         name: {layer: float(f"{weight:.9g}") for layer, weight in getattr(recipe, name).items()}
         for name in ("content_layers", "style_layers")
     }
-    recipe, names = replace(recipe, **digits), ["units"]  # type: ignore[arg-type]
+    recipe, names = recipe.replace(**digits), ["units"]
     names += ["content_weight", "content_layers"] if recipe.wants_content else []
     names += ["style_weight", "style_layers"] if recipe.wants_style else []
-    names += ["style_loss"] if recipe.wants_style and recipe.style_loss != Recipe.style_loss else []
-    return shlex.join([*as_options(recipe, *names), "--levels", "1"])
+    names += (
+        ["style_loss"] if recipe.wants_style and recipe.style_loss != Recipe().style_loss else []
+    )
+    return shlex.join([*options_of(recipe, *names), "--levels", "1"])

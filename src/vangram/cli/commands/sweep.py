@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -14,6 +13,7 @@ from vangram.cli.downloads import ensure_fetched
 from vangram.cli.settings import is_given, recipe_of
 from vangram.errors import SettingError
 from vangram.reports.figures import Figure
+from vangram.settings.fields import settings_of
 from vangram.settings.recipe import Recipe
 
 if TYPE_CHECKING:
@@ -96,7 +96,7 @@ def _figure_of(context: typer.Context) -> Callable[[Cell, str], Figure]:
     """
     program: Any = context.find_root().command
     stylize = program.commands["stylize"]
-    allowed = {setting.name for setting in fields(Recipe)} | set(LOOKS)
+    allowed = {*settings_of(Recipe), *LOOKS}
     known = {p.name: p for p in stylize.params if p.name in allowed}
     base = {name: context.params[name] for name in known if is_given(context, name)}
     base.setdefault("size", context.params["size"])
