@@ -6,10 +6,10 @@ The only place that knows Pillow and its (width, height).
 from vangram.images.animation import read_frames
 from vangram.images.colour_match import (
     ColourMap,
-    Spread,
-    grey,
-    grey_matching,
-    matching,
+    ColourStatistics,
+    luminance_map,
+    luminance_matching_map,
+    matching_map,
     with_chroma,
 )
 from vangram.images.contact_sheet import write_sheet
@@ -24,19 +24,19 @@ from vangram.images.write import check_output, write_animation, write_picture
 __all__ = [
     "MAX_PIXELS",
     "ColourMap",
+    "ColourStatistics",
     "Histogram",
     "Picture",
     "Regions",
     "Source",
-    "Spread",
     "bands",
     "check_output",
     "file_sha256",
     "fit",
-    "grey",
-    "grey_matching",
+    "luminance_map",
+    "luminance_matching_map",
     "match_histogram",
-    "matching",
+    "matching_map",
     "read_frames",
     "read_picture",
     "read_recipe",

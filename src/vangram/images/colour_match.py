@@ -56,7 +56,7 @@ class ColourMap:
 
 
 @dataclass(frozen=True, eq=False)
-class Spread:
+class ColourStatistics:
     """Where a picture's colours lie, and how far apart."""
 
     mean: Tensor
@@ -70,7 +70,7 @@ class Spread:
         pixels: Tensor,
         alpha: Tensor | None = None,
         release: Callable[[], object] | None = None,
-    ) -> Spread:
+    ) -> ColourStatistics:
         """Of a picture, each pixel counted by its alpha.
 
         Args:
@@ -101,7 +101,7 @@ class Spread:
         return float(luma @ self.mean), max(float(luma @ self.covariance @ luma), 0.0) ** 0.5
 
 
-def matching(given: Spread, wanted: Spread) -> ColourMap:
+def matching_map(given: ColourStatistics, wanted: ColourStatistics) -> ColourMap:
     """The map after which a picture's mean and covariance are another's.
 
     A = Σ_wanted^½ Σ_given^-½ (Gatys et al. 2016b, section 3, with symmetric square roots), so that
@@ -119,12 +119,12 @@ def matching(given: Spread, wanted: Spread) -> ColourMap:
     return ColourMap(matrix, wanted.mean - matrix @ given.mean)
 
 
-def grey() -> ColourMap:
+def luminance_map() -> ColourMap:
     """The map to a picture's luminance Y, in all three channels."""
     return ColourMap(torch.tensor([LUMA] * 3, dtype=torch.float64), torch.zeros(3).double())
 
 
-def grey_matching(given: Spread, wanted: Spread) -> ColourMap:
+def luminance_matching_map(given: ColourStatistics, wanted: ColourStatistics) -> ColourMap:
     """The map to luminance, with mean and deviation of another picture's (Gatys et al. 2016b, 4).
 
     Args:
@@ -133,7 +133,7 @@ def grey_matching(given: Spread, wanted: Spread) -> ColourMap:
     """
     (mean, deviation), (wanted_mean, wanted_deviation) = given.luminance, wanted.luminance
     scale = wanted_deviation / deviation if deviation > LEVEL else 1.0
-    plain = grey()
+    plain = luminance_map()
     return ColourMap(scale * plain.matrix, plain.offset + wanted_mean - scale * mean)
 
 
@@ -149,8 +149,8 @@ def with_chroma(image: Tensor, photograph: Tensor) -> Tensor:
     Returns:
         (1, 3, H, W) in [0, 1].
     """
-    luminance = grey()(image).clamp_(0, 1)
-    chroma = photograph - grey()(photograph)
+    luminance = luminance_map()(image).clamp_(0, 1)
+    chroma = photograph - luminance_map()(photograph)
     # How often the chroma fits between the luminance and black or white, channel by channel.
     room = torch.where(chroma > 0, 1 - luminance, luminance)
     share = (room / chroma.abs().clamp_min(1e-12)).amin(dim=1, keepdim=True).clamp_(max=1)
