@@ -52,7 +52,7 @@ def test_spread_is_torchs_mean_and_covariance_in_bands_of_any_size(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     pixels = batched(13, 9, seed=1)
-    monkeypatch.setattr("vangram.images.resizing.BAND", 3 * 9 * 4)
+    monkeypatch.setattr("vangram.storage.tensors.BAND", 3 * 9 * 4)
     found, values = statistics(pixels), pixels[0].flatten(1)
     assert (found.mean - values.mean(dim=1)).abs().max() < 1e-14  # float64
     assert (found.covariance - torch.cov(values, correction=0)).abs().max() < 1e-14
@@ -145,7 +145,7 @@ def test_map_writes_in_place_in_bands_as_at_once(monkeypatch: pytest.MonkeyPatch
     pixels, calls = batched(12, 10, seed=1), []
     mapping = matching_map(statistics(pixels), statistics(batched(12, 10, seed=2)))
     wanted = mapping(pixels)
-    monkeypatch.setattr("vangram.images.resizing.BAND", 3 * 10 * 5)
+    monkeypatch.setattr("vangram.storage.tensors.BAND", 3 * 10 * 5)
     assert mapping(pixels, into=pixels, release=lambda: calls.append(1)) is pixels
     assert len(calls) == 3
     assert (pixels - wanted).abs().max() < 1e-15  # sums in another order

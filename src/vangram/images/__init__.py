@@ -1,6 +1,6 @@
-"""Pictures: file -> (1, 3, H, W) float32 sRGB in [0, 1], and back; sizes; colours.
+"""Picture files <-> (1, 3, H, W) float32 sRGB in [0, 1]; masks, resizing, colour transfer.
 
-The only place that knows Pillow and its (width, height).
+The only room that knows Pillow and its (width, height).
 """
 
 from vangram.images.animation import read_frames
@@ -18,7 +18,7 @@ from vangram.images.masks import Regions, regions
 from vangram.images.open import file_sha256
 from vangram.images.picture import MAX_PIXELS, Picture
 from vangram.images.read import Source, read_picture, read_recipe
-from vangram.images.resizing import bands, fit, resize
+from vangram.images.resizing import fit, resize
 from vangram.images.write import check_output, write_animation, write_picture
 
 __all__ = [
@@ -29,7 +29,6 @@ __all__ = [
     "Picture",
     "Regions",
     "Source",
-    "bands",
     "check_output",
     "file_sha256",
     "fit",

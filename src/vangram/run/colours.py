@@ -16,7 +16,6 @@ from vangram.images import (
     ColourStatistics,
     Histogram,
     Picture,
-    bands,
     luminance_map,
     luminance_matching_map,
     match_histogram,
@@ -24,6 +23,7 @@ from vangram.images import (
     with_chroma,
 )
 from vangram.settings.recipe import Colour
+from vangram.storage.tensors import bands
 
 
 @dataclass(frozen=True)
