@@ -84,7 +84,7 @@ class Student(nn.Module):
                 the shallow blocks, where most of the time would go.
         """
         features, readouts = {}, {}
-        x, replayed = (self.network.normalised(part) for part in (image[:fresh], image[fresh:]))
+        x, replayed = (self.network.preprocess(part) for part in (image[:fresh], image[fresh:]))
         for name in self.network.topology.convolutions:
             layer = f"relu{name}"
             if name == FIRST_DEEP:
