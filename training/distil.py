@@ -80,7 +80,7 @@ class Student(MixedNetwork):
                 the shallow blocks, where most of the time would go.
         """
         features = {}
-        x, replayed = (self.normalised(part) for part in (image[:fresh], image[fresh:]))
+        x, replayed = (self.preprocess(part) for part in (image[:fresh], image[fresh:]))
         for name in self.topology.convolutions:
             layer = f"relu{name}"
             if name == FIRST_DEEP:
