@@ -97,7 +97,8 @@ class _Path:
 
 def _gram(features: Tensor) -> Tensor:
     flat = features.flatten(2)
-    return flat @ flat.transpose(1, 2)
+    gram: Tensor = flat @ flat.transpose(1, 2)
+    return gram
 
 
 def _energy(target: Tensor) -> Tensor:
