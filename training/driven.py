@@ -65,7 +65,7 @@ class _Path:
 
     def __init__(self, crops: Crops, visits: int, rate: float) -> None:
         self.content, self.style = crops.batch(2).split(1)
-        self.image = self.content.clone().requires_grad_()
+        self.image: Tensor = self.content.clone().requires_grad_()
         self.optimizer = torch.optim.Adam([self.image], rate)
         self.visits = visits
 
@@ -97,8 +97,7 @@ class _Path:
 
 def _gram(features: Tensor) -> Tensor:
     flat = features.flatten(2)
-    gram: Tensor = flat @ flat.transpose(1, 2)
-    return gram
+    return flat @ flat.transpose(1, 2)
 
 
 def _energy(target: Tensor) -> Tensor:
