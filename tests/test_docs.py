@@ -50,8 +50,13 @@ AMERICAN = re.compile(
     r"\b(?:gray|(?i:color|center|behavior|neighbor"  # Gray is an author
     r"|(?:optim|normal|initial|minim|maxim|recogn|synthes|quant|visual|summar|penal)iz))\w*"
 )
-NAMES = ("Preserving Color in Neural Artistic", "Numerical Optimization", "--optimizer")
-"""Titles, and an option that is spelt as in torch."""
+NAMES = (
+    "Preserving Color in Neural Artistic",
+    "Numerical Optimization",
+    "ColorSpace",
+    "--optimizer",
+)
+"""Titles, a tag of EXIF, and an option that is spelt as in torch."""
 
 pytestmark = pytest.mark.skipif(not DOCS.is_dir(), reason="no documentation beside the tests")
 
@@ -202,6 +207,26 @@ def test_python_shown_parses_and_imports_what_there_is(page: Path) -> None:
             assert not missing, node.module
         elif isinstance(node, ast.Attribute) and ast.unparse(node.value) == "vangram":
             assert node.attr in vangram.__all__, node.attr
+
+
+@pytest.mark.parametrize(
+    "page", [page for page in PAGES if "```python" in page.read_text()], ids=lambda page: page.stem
+)
+def test_python_shown_runs(
+    page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    prepare = vangram.Run.prepare
+    small = {"size": 64, "steps": 2, "levels": None}
+    monkeypatch.setattr(
+        vangram.Run, "prepare", lambda *given, **settings: prepare(*given, **settings | small)
+    )
+    (tmp_path / "examples").symlink_to(ROOT / "examples")
+    (tmp_path / "photo.jpg").symlink_to(DOCS / "pictures" / "chelsea.jpg")
+    (tmp_path / "painting.jpg").symlink_to(DOCS / "pictures" / "curl-field.jpg")
+    (tmp_path / "mine.toml").write_text("style_weight = 80.0\n")
+    monkeypatch.chdir(tmp_path)
+    blocks = [token for token in tokens(page) if token.type == "fence" and token.info == "python"]
+    exec("\n".join(block.content for block in blocks), {})
 
 
 def options() -> set[str]:

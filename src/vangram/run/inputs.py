@@ -14,7 +14,13 @@ import torch
 
 from vangram.errors import SettingError, SizeError
 from vangram.images import Picture, Source, fit, read_picture, resize
-from vangram.networks import FeatureNetwork, channel_means, load_network, normalise, shipped_means
+from vangram.networks import (
+    FeatureNetwork,
+    channel_means,
+    load_network,
+    normalise_channels,
+    shipped_channel_means,
+)
 from vangram.run.previous import Before, read_before
 from vangram.run.regions import Guide, check_shape, guides_of
 from vangram.settings.recipe import Recipe
@@ -192,7 +198,7 @@ def network_for(
     network.tf32 = recipe.precision == "tf32"
     if recipe.normalise:
         measured = parameters is None and recipe.pooling == "max"
-        means = shipped_means(recipe.network) if measured else None
+        means = shipped_channel_means(recipe.network) if measured else None
         if means is None:
             sizes = (fit(picture.size, min(recipe.size, NORMALISED_OVER)) for picture in given)
             pictures = (
@@ -200,7 +206,7 @@ def network_for(
                 for picture, size in zip(given, sizes, strict=True)
             )
             means = channel_means(network, pictures)
-        normalise(network, means)
+        normalise_channels(network, means)
     return network
 
 
