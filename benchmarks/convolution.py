@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from benchmarks.evaluation import in_turns
 from vangram.cli.allocator import keep_freed_memory
 from vangram.kernels.gemm import Workspace
-from vangram.kernels.precision import convolving
+from vangram.kernels.precision import conv_precision
 from vangram.kernels.winograd import Winograd
 from vangram.networks.conv import winograd_is_faster
 
@@ -61,7 +61,7 @@ def both(conv: nn.Conv2d, x: Tensor) -> tuple[Callable[[], object], Callable[[],
     winograd, workspace = Winograd(conv.weight, conv.bias), Workspace()
 
     def plain() -> Tensor:
-        with convolving(tf32=False):
+        with conv_precision(tf32=False):
             return F.conv2d(x, conv.weight, conv.bias, padding=1).relu_()
 
     def fast() -> Tensor:

@@ -29,9 +29,9 @@ from torch import Tensor, nn
 from vangram.cli.allocator import keep_freed_memory
 from vangram.engines import TiledEngine, WholeEngine
 from vangram.kernels import gpu, jit
-from vangram.kernels.precision import convolving
+from vangram.kernels.precision import conv_precision
 from vangram.networks import FeatureNetwork, load_network
-from vangram.networks.geometry import cores_within
+from vangram.networks.geometry import best_core_size
 from vangram.networks.registry import VGG19
 from vangram.objective import Objective
 from vangram.settings.recipe import Recipe
@@ -112,7 +112,7 @@ def evaluations(
     objective = Objective.of(recipe, network, content, style)
     engines: list[WholeEngine | TiledEngine] = [WholeEngine(network, objective)]
     for share in SHARES:
-        cores = cores_within(share * math.prod(size), size, network.topology, objective.layers)
+        cores = best_core_size(share * math.prod(size), size, network.topology, objective.layers)
         engines.append(TiledEngine(network, objective, cores))
     return [partial(engine, content) for engine in engines]
 
@@ -129,7 +129,7 @@ def convolutions(network: FeatureNetwork, size: tuple[int, int]) -> Callable[[],
                 calls.append(one_convolution(conv, (size[0] >> block, size[1] >> block)))
 
     def all_of_them() -> None:
-        with convolving(tf32=network.tf32):
+        with conv_precision(tf32=network.tf32):
             for call in calls:
                 call()
 

@@ -72,7 +72,7 @@ def run(name: str, side: int, memory: int, evaluation: bool, device: str) -> tup
     recipe = replace(run.record.recipe, memory=memory, content_layers=layers)
     level = Level(1, 1, (side, side), 1, 0.0, 1.0)
     network = made(name).to(device)
-    network.fast = has_room_for_winograd(network, recipe, memory)
+    network.winograd = has_room_for_winograd(network, recipe, memory)
     record = replace(run.record, recipe=recipe)
     run = replace(run, record=record, network=network, levels=(level,))
     seconds = evaluate(run) if evaluation else take_a_step(run)
@@ -93,7 +93,7 @@ def take_a_step(run: Run) -> float:
     began = time.perf_counter()
     with tempfile.TemporaryDirectory(dir=".") as folder:
         for step in run:
-            checkpoint = Checkpoint(run.record, step.position)
+            checkpoint = Checkpoint(run.record, step.state)
             write_checkpoint(Path(folder) / "checkpoint", checkpoint)
         run.painting(step.image).save(Path(folder) / "picture.png")
     return time.perf_counter() - began

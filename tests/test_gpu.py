@@ -14,12 +14,12 @@ from torch import Tensor
 from tests.support import batched, relative_error
 from vangram.engines import TiledEngine, WholeEngine
 from vangram.kernels.gemm import Workspace
-from vangram.kernels.jit import Kernel, takes
+from vangram.kernels.jit import Kernel, has_kernels
 from vangram.kernels.language import Code, Integer, Pointer
 from vangram.kernels.pooling import pool, unpool
 from vangram.networks import FeatureNetwork
 from vangram.networks import conv as convolution
-from vangram.networks.conv import FrozenConvolution
+from vangram.networks.conv import FixedConvolution
 from vangram.objective import Objective
 from vangram.run import Run
 from vangram.run.memory import Means
@@ -92,12 +92,12 @@ def test_winograd_is_the_plain_convolution(channels: int, reflect: bool) -> None
     conv = torch.nn.Conv2d(channels, 128, 3, padding=1).requires_grad_(False)
     x = torch.randn(1, channels, 37, 50)
     slope = torch.randn(1, 128, 37, 50)
-    plain = FrozenConvolution(conv, reflect, Workspace())
+    plain = FixedConvolution(conv, reflect, Workspace())
     y = plain.forward(x, fast=False)
     back = plain.backward(slope.clone(), y, fast=False)
     there = copy.deepcopy(conv).cuda()
-    assert takes(there.weight)
-    fast = FrozenConvolution(there, reflect, Workspace())
+    assert has_kernels(there.weight)
+    fast = FixedConvolution(there, reflect, Workspace())
     assert relative_error(fast.forward(x.cuda(), fast=True).cpu(), y) < SINGLE
     assert relative_error(fast.backward(slope.cuda(), y.cuda(), fast=True).cpu(), back) < SINGLE
 
@@ -153,6 +153,6 @@ def test_run_that_is_resumed_ends_with_the_same_bits(
         monkeypatch.setattr("vangram.run.run.means_for", lambda *_: means)
     run = prepared(photo, painting)
     straight = list(run)
-    middle = straight[len(straight) - 3].position.to(torch.device("cpu"))
+    middle = straight[len(straight) - 3].state.to(torch.device("cpu"))
     resumed = list(prepared(photo, painting).steps(middle))
     assert torch.equal(resumed[-1].image, straight[-1].image)

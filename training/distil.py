@@ -2,10 +2,10 @@
 
     python -m training.distil --photos DIR --paintings DIR --teacher FILE --out FOLDER
 
-The same command goes on where the last one stopped. In rounds, the student repaints some of the
-photographs itself and learns from those pictures as well: style transfer shows a network pictures
-that the network itself has driven to where it believes itself done. The rate of learning rises,
-and then falls to nothing over the last part of the steps; a run can be given more `--steps`.
+The same command goes on where the last one stopped. The student learns from crops of photographs
+and paintings, and from such crops as it repaints them itself (`training.driven`). The rate of
+learning rises, and then falls to nothing over the last part of the steps; a run can be given more
+`--steps`.
 """
 
 from __future__ import annotations
@@ -24,82 +24,75 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from torch.func import functional_call
 
-from training.halfway import make
+from training.driven import Driven
 from training.pictures import Crops, listed, read, training_photographs
 from training.replay import Replay
 from training.teacher import LEVELS, VGG19, MixedNetwork, Teacher
 from vangram.networks.registry import VGG19_LITE
 from vangram.networks.topology import Topology, block_of
-from vangram.networks.vgg import FeatureNetwork
+from vangram.networks.vgg import FeatureNetwork, head_name
 
-HINTS = {"relu2_2": "relu2_2", "relu3_4": "relu3_4", "relu4_4": "relu4_4"}
-"""Student's layer -> VGG-19's whose activation it should contain, up to a linear map."""
-LEVEL_WEIGHTS = {
-    "relu1_1": 4.0, "relu2_1": 3.0, "relu3_1": 3.0, "relu4_1": 2.0, "relu4_2": 1.0, "relu5_1": 3.0,
+HINTS = ("relu2_2", "relu3_4", "relu4_4")
+"""Layers that are taught as the levels are, by heads that do not ship (Romero et al. 2015)."""
+TAUGHT = tuple(sorted({*LEVELS, *HINTS}))
+WEIGHTS = {
+    "relu1_1": 4.0, "relu2_1": 3.0, "relu2_2": 0.2, "relu3_1": 3.0, "relu3_4": 0.4, "relu4_1": 2.0,
+    "relu4_2": 1.0, "relu4_4": 1.0, "relu5_1": 3.0,
 }  # fmt: skip
 """Of 1 - R². Shallow levels are soon learnt to within a few per cent; the rest would go unheard."""
-DEEP = tuple(level for level in LEVELS if block_of(level) > 3)
-"""Levels whose targets take most of the teacher's time, and little memory."""
+DEEP = tuple(layer for layer in TAUGHT if block_of(layer) > 3)
+"""Layers whose targets take most of the teacher's time, and little memory."""
 SHALLOW_BLOCKS = 2
 FIRST_DEEP = f"{SHALLOW_BLOCKS + 1}_1"
 WARM_UP = 100
 """Steps over which the rate of learning rises."""
-ROUND_EVERY, ROUND_PICTURES = 1500, 60
-"""Steps between two rounds in which the student repaints photographs, and how many."""
 REVIVE_EVERY = 200
 """Steps between two looks for channels that have gone silent."""
-FIRST_PICTURES, RIDGE = 32, 1e-3
+FIRST_PICTURES, RIDGE = 64, 1e-3
 """Crops that heads begin with, and the share of inputs' mean square that keeps them small."""
 SECONDS_BETWEEN_SAVES = 120.0
 NETWORK = "vgg19-lite.safetensors"
-PAINTING_SHARE, ROUND_SHARE = 0.12, 0.06
-"""Crops of paintings, and of each round's pictures, for each crop of a photograph."""
+PAINTING_SHARE = 0.12
+"""Crops of paintings for each crop of a photograph."""
 REPLAYED = 4096
 """Crops whose deep targets are kept (3 GB at 128 px); each is drawn about three times."""
 
 
-class Student(nn.Module):
-    """The network being taught, and linear read-outs for the hints, thrown away afterwards."""
+class Student(MixedNetwork):
+    """The network being taught."""
 
     def __init__(self, topology: Topology, seed: int) -> None:
-        super().__init__()
         torch.manual_seed(seed)
-        self.network = MixedNetwork(topology)
-        self.readouts = nn.ModuleDict()
-        for layer, taught in HINTS.items():
-            inner = topology.widths[block_of(layer) - 1], VGG19.widths[block_of(taught) - 1]
-            if layer.removeprefix("relu") in topology.convolutions:
-                self.readouts[layer] = nn.Conv2d(*inner, 1)
+        super().__init__(topology)
         for module in self.modules():
             if isinstance(module, nn.Conv2d):
                 nn.init.kaiming_normal_(module.weight, nonlinearity="relu")
                 nn.init.zeros_(module.bias)  # type: ignore[arg-type]
 
-    def forward(self, image: Tensor, fresh: int) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
-        """Features by level, and the read-outs by the student's layer.
+    def forward(  # type: ignore[override]
+        self, image: Tensor, fresh: int
+    ) -> dict[str, Tensor]:
+        """Features by layer.
 
         Args:
             image: (B, 3, H, W).
-            fresh: pictures at the front. The others give the deep levels alone, and no gradient to
+            fresh: pictures at the front. The others give the deep layers alone, and no gradient to
                 the shallow blocks, where most of the time would go.
         """
-        features, readouts = {}, {}
-        x, replayed = (self.network.normalised(part) for part in (image[:fresh], image[fresh:]))
-        for name in self.network.topology.convolutions:
+        features = {}
+        x, replayed = (self.preprocess(part) for part in (image[:fresh], image[fresh:]))
+        for name in self.topology.convolutions:
             layer = f"relu{name}"
             if name == FIRST_DEEP:
                 x = torch.cat([x, replayed])
-            x = self.network.advanced(name, x)
+            x = self.advanced(name, x)
             if block_of(name) <= SHALLOW_BLOCKS:
                 # Behind the fresh ones: autocast keeps what it cast, here without a gradient.
                 with torch.no_grad():
-                    replayed = self.network.advanced(name, replayed)
-            if layer in LEVELS:
-                some = x if layer in DEEP else x[:fresh]
-                features[layer] = self.network.head(layer, some)
-            if layer in self.readouts:
-                readouts[layer] = self.readouts[layer](x[:fresh])
-        return features, readouts
+                    replayed = self.advanced(name, replayed)
+            if layer in TAUGHT:
+                features[layer] = self.head(layer, x if layer in DEEP else x[:fresh])
+        return features
 
 
 class Variances:
@@ -147,7 +140,9 @@ class Trainer:
 
     def __init__(self, options: argparse.Namespace) -> None:
         self.options = options
-        self.topology = replace(VGG19_LITE, widths=options.widths, depths=options.depths)
+        heads = {layer: VGG19.widths[block_of(layer) - 1] for layer in TAUGHT}
+        self.shipped = replace(VGG19_LITE, widths=options.widths, depths=options.depths)
+        self.topology = replace(self.shipped, heads=heads)
         self.student = Student(self.topology, options.seed)
         self.shapes = {name: p.shape for name, p in self.student.named_parameters()}
         self.matrices = {
@@ -156,7 +151,7 @@ class Trainer:
             )
             for name, p in self.student.named_parameters()
         }
-        filters = [m for n, m in self.matrices.items() if ".conv" in n and n.endswith("weight")]
+        filters = [m for n, m in self.matrices.items() if n.startswith("conv") and m.dim() == 2]
         chosen = {id(m) for m in filters}
         rest = [m for m in self.matrices.values() if id(m) not in chosen]
         self.optimizers = (
@@ -173,10 +168,15 @@ class Trainer:
         self.crops = Crops(options.side, options.seed)
         self.crops.add([read(path) for path in self.photographs], 1.0)
         self.crops.add([read(path) for path in self.paintings], PAINTING_SHARE)
+        self.driven = Driven(self.crops, options.seed)
         self.replay = Replay(REPLAYED, options.seed)
         self.teacher = Teacher(options.teacher)
         self.variances = Variances()
         self.step = 0
+        self.leader = self.network()
+        """The student that repaints, brought up to date before it does."""
+        self.begun: set[str] = set()
+        """Heads that a network which was there before came with."""
 
     def train_step(self) -> dict[str, float]:
         """One batch; its losses by name."""
@@ -186,12 +186,8 @@ class Trainer:
                 group["lr"] = group["initial_lr"] * share
             optimizer.zero_grad()
         parts = self.losses()
-        weights = {"gram": self.options.gram, "hint": self.options.hint * share}
         total = torch.stack(
-            [
-                value * (LEVEL_WEIGHTS.get(name) or weights[name[:4]])
-                for name, value in parts.items()
-            ]
+            [value * WEIGHTS.get(name, self.options.gram) for name, value in parts.items()]
         ).sum()
         total.backward()
         for optimizer in self.optimizers:
@@ -200,35 +196,32 @@ class Trainer:
         return {name: value.item() for name, value in parts.items()}
 
     def losses(self) -> dict[str, Tensor]:
-        """One minus R² per level and per hint, and the relative Gram error per level.
+        """One minus R² per layer taught, and the relative Gram error per level.
 
         The teacher looks at the fresh crops of a batch; the others are replayed.
         """
-        fresh = self.crops.batch(self.options.fresh)
+        self.leader.load_state_dict(self.parameters())
+        driven = self.driven.batch(self.leader, self.options.driven)
+        fresh = torch.cat([self.crops.batch(self.options.fresh - len(driven)), driven])
         with torch.autocast("cpu", torch.bfloat16):
-            targets = self.teacher(fresh, {*LEVELS, *HINTS.values()})
+            targets = self.teacher(fresh, TAUGHT)
             images = fresh
             if len(self.replay):
                 crops, deep = self.replay.draw(self.options.batch - len(fresh))
                 images = torch.cat([fresh, crops])
-            self.replay.add(fresh, {level: targets[level] for level in DEEP})
+            self.replay.add(fresh, {layer: targets[layer] for layer in DEEP})
             if len(images) > len(fresh):
-                for level in DEEP:
-                    targets[level] = torch.cat([targets[level], deep[level].to(targets[level])])
+                for layer in DEEP:
+                    targets[layer] = torch.cat([targets[layer], deep[layer].to(targets[layer])])
             images = images.contiguous(memory_format=torch.channels_last)
-            features, readouts = functional_call(
-                self.student, self.parameters(), (images, len(fresh))
-            )
+            features = functional_call(self.student, self.parameters(), (images, len(fresh)))
             grams = {
                 level: relative_gram_error(features[level], targets[level]) for level in LEVELS
             }
         parts = {f"gram {level}": value for level, value in grams.items()}
-        for level in LEVELS:
-            pair = features[level].float(), targets[level].float()
-            parts[level] = self.variances.relative(level, *pair)
-        for layer, got in readouts.items():
-            pair = got.float(), targets[HINTS[layer]].float()
-            parts[f"hint {layer}"] = self.variances.relative(f"hint {layer}", *pair)
+        for layer in TAUGHT:
+            pair = features[layer].float(), targets[layer].float()
+            parts[layer] = self.variances.relative(layer, *pair)
         return parts
 
     def parameters(self) -> dict[str, Tensor]:
@@ -244,14 +237,15 @@ class Trainer:
         """
         pictures = self.options.batch if self.step else FIRST_PICTURES
         image, found = self.crops.batch(pictures), 0
-        network, targets = self.network(), self.teacher(image, LEVELS)
+        network, targets = self.network(), self.teacher(image, TAUGHT)
         for layer, activation in network.activations(image):
-            if layer not in LEVELS:
+            if layer not in TAUGHT:
                 continue
             got, wanted = (
                 f.permute(0, 2, 3, 1).flatten(0, 2)
                 for f in (network.head(layer, activation), targets[layer])
             )
+            head = head_name(layer)
             chosen = (got.amax(0) == 0) & (wanted.amax(0) > 0)
             seen = activation.permute(0, 2, 3, 1).flatten(0, 2)
             seen = torch.cat([seen, seen.new_ones(len(seen), 1)], 1)
@@ -260,38 +254,23 @@ class Trainer:
             answer = _least_squares(seen, wanted)
             if not self.step:
                 errors = ((f - wanted).square().sum(0) for f in (got, (seen @ answer).relu()))
-                chosen |= torch.greater(*errors)
-            head = f"network.{layer.replace('relu', 'head')}"
+                chosen |= torch.greater(*errors) & (head not in self.begun)
             self.matrices[f"{head}.weight"][chosen] = answer.mT[chosen, :-1]
             self.matrices[f"{head}.bias"][chosen] = answer.mT[chosen, -1]
             found += int(chosen.sum())
         return found
 
-    def add_round(self, number: int, folder: Path) -> None:
-        """Let the student repaint photographs, unless it has, and learn from that from here on.
-
-        Args:
-            number: of the round, from 1.
-            folder: of the run; the network lies there.
-        """
-        paths = make(
-            folder / NETWORK, self.photographs, self.paintings, folder / f"round-{number}",
-            count=ROUND_PICTURES, seed=1000 * self.options.seed + ROUND_PICTURES * number,
-        )  # fmt: skip
-        self.crops.add([read(path) for path in paths], ROUND_SHARE)
-
     def network(self) -> FeatureNetwork:
-        """The student as it would ship now, frozen."""
+        """The student as it is now, frozen."""
         network = FeatureNetwork(self.topology)
-        network.load_state_dict(self.network_parameters())
+        network.load_state_dict(self.parameters())
         return network.freeze()
 
-    def network_parameters(self) -> dict[str, Tensor]:
-        """The student's without the read-outs, in half precision, as they ship."""
+    def shipped_parameters(self) -> dict[str, Tensor]:
+        """The student's without the hints' heads, in half precision."""
+        wanted = FeatureNetwork(self.shipped).state_dict()
         return {
-            name.removeprefix("network."): p.detach().half().contiguous()
-            for name, p in self.parameters().items()
-            if name.startswith("network.")
+            n: p.detach().half().contiguous() for n, p in self.parameters().items() if n in wanted
         }
 
     def save(self, folder: Path) -> None:
@@ -305,7 +284,7 @@ class Trainer:
         }
         torch.save(state, folder / "checkpoint.part")
         os.replace(folder / "checkpoint.part", folder / "checkpoint.pt")
-        save_file(self.network_parameters(), folder / "network.part")
+        save_file(self.shipped_parameters(), folder / "network.part")
         os.replace(folder / "network.part", folder / NETWORK)
 
     def load(self, folder: Path) -> None:
@@ -338,17 +317,17 @@ class Trainer:
         """
         for name in self.topology.convolutions:
             for module in (f"conv{name}", f"head{name}"):
-                key = f"network.{module}"
-                if f"{key}.weight" not in self.shapes:
+                if f"{module}.weight" not in self.shapes:
                     continue
-                weight = self.matrices[f"{key}.weight"].view(self.shapes[f"{key}.weight"])
-                bias = self.matrices[f"{key}.bias"]
+                weight = self.matrices[f"{module}.weight"].view(self.shapes[f"{module}.weight"])
+                bias = self.matrices[f"{module}.bias"]
                 if f"{module}.weight" in parameters:
                     known = parameters[f"{module}.weight"].float()
                     outputs, inputs = known.shape[:2]
                     weight[:outputs] = 0
                     weight[:outputs, :inputs] = known
                     bias[:outputs] = parameters[f"{module}.bias"].float()
+                    self.begun.add(module)
                 elif module.startswith("conv"):
                     weight.zero_()
                     weight[:, :, 1, 1] = torch.eye(len(weight))
@@ -359,13 +338,8 @@ def train(trainer: Trainer, folder: Path) -> None:
     """Steps until the schedule ends; a line of the log every 50 steps, now and then a save."""
     steps, started, saved = trainer.options.steps, time.monotonic(), time.monotonic()
     running: dict[str, float] = {}
-    for number in range(1, 1 + (trainer.step - 1) // ROUND_EVERY):
-        trainer.add_round(number, folder)
     with (folder / "log.jsonl").open("a") as log:
         while trainer.step < steps:
-            if trainer.step and trainer.step % ROUND_EVERY == 0:
-                trainer.save(folder)
-                trainer.add_round(trainer.step // ROUND_EVERY, folder)
             if trainer.step % REVIVE_EVERY == 0:
                 print(f"step {trainer.step}: {trainer.revive()} silent channels", flush=True)
             for name, value in trainer.train_step().items():
@@ -390,15 +364,15 @@ def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     add("--photos", type=Path, required=True, help="photographs; every 40th is left out")
     add("--paintings", type=Path, required=True, help="to learn from as well")
     add("--teacher", type=Path, required=True, help="file of VGG-19's parameters")
-    add("--out", type=Path, required=True, help="folder for checkpoint, log, rounds and network")
+    add("--out", type=Path, required=True, help="folder for checkpoint, log and network")
     add("--steps", type=int, default=8_000)
     add("--decay", type=float, default=1.0, help="share of the steps over which the rate falls")
     add("--batch", type=int, default=8)
     add("--fresh", type=int, default=2, help="crops of a batch that the teacher looks at")
+    add("--driven", type=int, default=1, help="of those, crops that the student repaints")
     add("--side", type=int, default=128, help="of the crops, in pixels")
     add("--lr", type=float, default=1.2e-3)
     add("--gram", type=float, default=0.5, help="weight of the relative Gram errors")
-    add("--hint", type=float, default=0.2, help="weight of the hints, which falls with the rate")
     add("--seed", type=int, default=1)
     add("--widths", type=_counts, default=VGG19_LITE.widths, help="to try another trunk")
     add("--depths", type=_counts, default=VGG19_LITE.depths, help="likewise")

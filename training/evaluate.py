@@ -28,7 +28,7 @@ from training.halfway import make
 from training.pictures import centre, held_out_photographs, listed
 from training.teacher import LEVELS, VGG19, Teacher
 from vangram.errors import VangramError
-from vangram.losses import gram
+from vangram.losses import gram_matrix
 from vangram.networks import FeatureNetwork, load_network, parameters_path
 
 PROGRAM = "python -m training.evaluate"
@@ -56,8 +56,8 @@ class Comparison:
         self.square += float(target.square().sum())
         self.sums = self.sums + target.sum((1, 2))
         self.count += target[0].numel()
-        wanted = gram(target)
-        difference = gram(got.double()) - wanted
+        wanted = gram_matrix(target)
+        difference = gram_matrix(got.double()) - wanted
         self.gram_errors.append(float(difference.norm() / wanted.norm()))
 
     @property

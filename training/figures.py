@@ -5,7 +5,7 @@
 Prints, by network and pooling, what averages have to be multiplied by: the mean activation after
 the pooling in the network with maxima, over that in the network with averages, whose earlier
 poolings are scaled already.
-`--means` writes every channel's mean activation in `vgg19-lite`, for `vangram.networks.normalise`.
+`--means` writes the mean activation of every channel of `vgg19-lite`, for `normalise_channels`.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ def pooled_sums(network: FeatureNetwork, pictures: list[Tensor]) -> list[float]:
         for layer, activation in network.activations(picture):
             if layer in ends:
                 block = ends.index(layer)
-                pooled = pool(activation, topology.scale(block + 2))
+                pooled = pool(activation, topology.pooling_scale(block + 2))
                 sums[block] += float(pooled.sum(dtype=torch.float64))
     return sums
 

@@ -36,7 +36,7 @@ from torch import Tensor
 from vangram.cli.allocator import keep_freed_memory
 from vangram.errors import NetworkError, PictureError, RecipeError, SettingError, VangramError
 from vangram.images import read_picture, read_recipe
-from vangram.losses import gram
+from vangram.losses import gram_matrix
 from vangram.networks import NETWORKS, load_network
 from vangram.run import Run
 from vangram.settings.presets import strengthened
@@ -170,7 +170,7 @@ def content_distance(features: Tensor, target: Tensor) -> float:
 
 def gram_per_position(features: Tensor) -> Tensor:
     """G / M, (C, C) float64, of features (C, h, w) with M = h w."""
-    return gram(features.double()) / features[0].numel()
+    return gram_matrix(features.double()) / features[0].numel()
 
 
 class Judge:

@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from vangram.kernels.pooling import pool
 from vangram.networks import FeatureNetwork
 from vangram.networks.registry import NETWORKS, VGG19_LITE
-from vangram.networks.topology import block_of, pooled
+from vangram.networks.topology import block_of, follows_pooling
 
 LEVELS = tuple(VGG19_LITE.heads)
 """Layers that the student predicts, shallow to deep."""
@@ -36,8 +36,8 @@ class MixedNetwork(FeatureNetwork):
 
     def advanced(self, name: str, x: Tensor) -> Tensor:
         """The activation of the convolution "1_1", ..., from that before it."""
-        if pooled(name):
-            x = pool(x, self.topology.scale(block_of(name)))
+        if follows_pooling(name):
+            x = pool(x, self.topology.pooling_scale(block_of(name)))
         return F.relu(self._convolve(name, x))
 
     def _convolve(self, name: str, x: Tensor) -> Tensor:

@@ -15,7 +15,7 @@ from vangram.cli import checkpoints
 from vangram.cli.checkpoints import Checkpoints, check_unfinished, checkpoint_path, claim
 from vangram.errors import CheckpointError, OutputError
 from vangram.images import read_picture
-from vangram.optimize import Descent, Level, Position, Step
+from vangram.optimize import Level, LevelState, RunState, Step
 from vangram.run import Checkpoint, read_checkpoint
 from vangram.settings.inputs import Inputs
 from vangram.settings.recipe import Recipe
@@ -44,7 +44,7 @@ class Clock:
     def write(self, path: Path, checkpoint: Checkpoint) -> None:
         self.now += self.writing
         position = checkpoint.position
-        self.written.append((position.level, position.descent.number) if position else None)
+        self.written.append((position.level, position.level_state.number) if position else None)
 
 
 @pytest.fixture
@@ -63,7 +63,7 @@ def kept(tmp_path: Path) -> Iterator[Checkpoints]:
 
 def step(level: int, number: int, of: int = 1000) -> Step:
     last = number == of
-    position = Position(level, Descent(IMAGE, IMAGE, number), None if last else {})
+    position = RunState(level, LevelState(IMAGE, IMAGE, number), None if last else {})
     return Step(Level(level, 3, (2, 2), of, 0.0, 1.0), number, 1.0, (), IMAGE, position, last=last)
 
 
@@ -114,8 +114,8 @@ def test_checkpoint_follows_a_level_that_ended_early(clock: Clock, kept: Checkpo
 def test_run_that_stops_keeps_its_last_step_once(clock: Clock, kept: Checkpoints) -> None:
     kept.begin(RECORD)
     kept.add(step(1, 7))
-    kept.stop(step(1, 7).position)
-    kept.stop(step(1, 7).position)
+    kept.stop(step(1, 7).state)
+    kept.stop(step(1, 7).state)
     assert clock.written == [None, (1, 7)]
 
 
@@ -129,12 +129,12 @@ def test_checkpoint_that_cannot_be_written_costs_one_warning_and_not_the_previou
             patch.setattr(checkpoints, "write_checkpoint", full)
             for number in (1, 2, 3):
                 kept.add(step(2, number, of=3))
-            assert kept.stop(step(2, 3).position)
+            assert kept.stop(step(2, 3).state)
         (line,) = capsys.readouterr().err.splitlines()
         assert line.startswith("vangram: warning: 'out.png.checkpoint' cannot be written")
         position = read_checkpoint(kept.path).position
         assert position is not None
-        assert (position.level, position.descent.number) == (1, 1)
+        assert (position.level, position.level_state.number) == (1, 1)
         # The disk may have room again.
         kept.add(step(3, 3, of=3))
         position = read_checkpoint(kept.path).position

@@ -43,7 +43,7 @@ def server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[FileServ
             licence="a licence",
             source="a source",
             size=23_000_000,
-            addresses=(f"{server.address}/fake",),
+            urls=(f"{server.address}/fake",),
         )
         monkeypatch.setitem(NETWORKS, "fake", fake)
         yield server
@@ -155,7 +155,7 @@ SCRIPT = """
 import signal, sys
 signal.signal(signal.SIGINT, signal.default_int_handler)  # ignored in the background of a shell
 from vangram.networks import NETWORKS, Network, Topology
-NETWORKS["fake"] = Network(Topology((40,), (2,)), sys.argv[1], "none", addresses=(sys.argv[2],))
+NETWORKS["fake"] = Network(Topology((40,), (2,)), sys.argv[1], "none", urls=(sys.argv[2],))
 sys.argv = ["vangram", "networks", "fetch", "fake"]
 from vangram.cli import main
 main()
@@ -171,7 +171,7 @@ def test_ctrl_c_keeps_what_has_come_and_exits_130(server: FileServer) -> None:
     server.plans = [wait]
     entry = NETWORKS["fake"]
     process = subprocess.Popen(
-        [sys.executable, "-c", SCRIPT, entry.file, entry.addresses[0]],
+        [sys.executable, "-c", SCRIPT, entry.file, entry.urls[0]],
         stderr=subprocess.PIPE,
         text=True,
     )

@@ -23,7 +23,7 @@ from vangram.cli.checkpoints import Checkpoints, checkpoint_path
 from vangram.errors import CheckpointError
 from vangram.images import read_picture
 from vangram.networks import FeatureNetwork
-from vangram.optimize import Position
+from vangram.optimize import RunState
 from vangram.run import Checkpoint, Run, read_checkpoint, write_checkpoint
 from vangram.run.inputs import network_for
 
@@ -311,7 +311,7 @@ def test_run_killed_three_times_gives_the_bytes_of_the_uninterrupted(
     assert finished([*start, calm])
 
     kill([*start, output], output, lambda position: True)
-    kill(["resume", output], output, lambda p: p is not None and p.descent.number >= 20)
+    kill(["resume", output], output, lambda p: p is not None and p.level_state.number >= 20)
     kill(["resume", output], output, lambda p: p is not None and p.level == 2)
     assert finished(["resume", output])
     assert output.read_bytes() == calm.read_bytes()
@@ -329,7 +329,7 @@ def finished(words: list[str | Path]) -> bool:
     return launched(words).wait(timeout=SECONDS) == 0
 
 
-def kill(words: list[str | Path], output: Path, when: Callable[[Position | None], bool]) -> None:
+def kill(words: list[str | Path], output: Path, when: Callable[[RunState | None], bool]) -> None:
     """Run, and kill as soon as a checkpoint says that it has come so far."""
     process, given_up = launched(words), time.monotonic() + SECONDS
     try:
@@ -342,7 +342,7 @@ def kill(words: list[str | Path], output: Path, when: Callable[[Position | None]
     assert process.wait(timeout=SECONDS) == -signal.SIGKILL
 
 
-def come_so_far(output: Path, when: Callable[[Position | None], bool]) -> bool:
+def come_so_far(output: Path, when: Callable[[RunState | None], bool]) -> bool:
     try:
         return when(read_checkpoint(checkpoint_path(output)).position)
     except CheckpointError:

@@ -18,7 +18,7 @@ from vangram.cli.checkpoints import checkpoint_path
 from vangram.cli.runner import FRAMES, Keepsakes, Watching
 from vangram.errors import DivergedError
 from vangram.images import read_picture, read_recipe
-from vangram.optimize import Descent, Level, Position, Step, descend
+from vangram.optimize import Level, LevelState, RunState, Step, descend
 from vangram.settings.record import Record
 
 SECONDS = 120
@@ -202,7 +202,7 @@ def steps(plan: list[Level]) -> Iterator[Step]:
     image: Tensor = torch.zeros(1, 3, 8, 8)
     for level in plan:
         for step in range(1, level.steps + 1):
-            position = Position(level.number, Descent(image, image, step), None)
+            position = RunState(level.number, LevelState(image, image, step), None)
             yield Step(level, step, 1.0, (), image, position)
 
 

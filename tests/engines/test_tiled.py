@@ -9,7 +9,7 @@ import torch
 
 from tests.support import batched, he_initialised, relative_error
 from vangram.engines import TiledEngine, WholeEngine
-from vangram.networks import FeatureNetwork, Topology, Trace
+from vangram.networks import FeatureNetwork, ForwardPass, Topology
 from vangram.networks.geometry import Core, grid
 from vangram.networks.registry import VGG19
 from vangram.objective import Evaluation, Objective
@@ -83,7 +83,7 @@ def test_tiled_gradient_in_float32_is_close(
     network = lite
     if name == "vgg19":
         network = copy.deepcopy(full_width)
-        network.fast = False  # with Winograd, see below
+        network.winograd = False  # with Winograd, see below
     image, content, style = (batched(165, 230, seed=seed).float() for seed in (3, 1, 2))
     goal = Objective.of(Recipe(), network, content, style)
     tiled, whole = TiledEngine(network, goal, core)(image), WholeEngine(network, goal)(image)
@@ -99,11 +99,11 @@ def test_features_of_tiles_are_the_wholes_by_winograd(
     # gradients then differ by up to 1e-3, as they do between float32 and float64.
     image, layers = batched(165, 230, seed=3).float(), Recipe().layers
     size, topology = (165, 230), full_width.topology
-    whole = Trace(full_width, image, layers, keep=False).features
+    whole = ForwardPass(full_width, image, layers, keep=False).features
     for tile in grid(size, core, topology, layers):
         windows = tile.windows(layers, topology)
-        part = Trace(
-            full_width, tile.cut(image), layers, tile.inside(layers, topology),
+        part = ForwardPass(
+            full_width, tile.crop(image), layers, tile.local_windows(layers, topology),
             whole=size, corner=tile.corner, keep=False,
         )  # fmt: skip
         for layer, features in part.features.items():

@@ -10,9 +10,11 @@ from torch import Tensor
 
 from tests.support import relative_error
 from vangram.kernels.gemm import OWN_TILES, OnProcessor, Workspace
-from vangram.kernels.jit import takes
+from vangram.kernels.jit import has_kernels
 
-pytestmark = pytest.mark.skipif(not takes(torch.empty(0)), reason="no compiler for this Python")
+pytestmark = pytest.mark.skipif(
+    not has_kernels(torch.empty(0)), reason="no compiler for this Python"
+)
 
 EXACT = 1e-13
 """Float64, sums of some hundred products."""

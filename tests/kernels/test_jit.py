@@ -11,11 +11,13 @@ from torch import Tensor
 from tests.support import relative_error
 from vangram.kernels import jit
 from vangram.kernels.gemm import Workspace
-from vangram.kernels.jit import Kernel, Processor, lanes_for, takes
+from vangram.kernels.jit import Kernel, Processor, has_kernels, lanes_for
 from vangram.kernels.language import Code, Integer, Pointer, Vector
 from vangram.kernels.winograd import Winograd
 
-pytestmark = pytest.mark.skipif(not takes(torch.empty(0)), reason="no compiler for this Python")
+pytestmark = pytest.mark.skipif(
+    not has_kernels(torch.empty(0)), reason="no compiler for this Python"
+)
 
 AVX512, AVX2 = Processor(vector=64, registers=32), Processor(vector=32, registers=16)
 NEON, SSE = Processor(vector=16, registers=32), Processor(vector=16, registers=16)

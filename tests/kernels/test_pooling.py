@@ -10,7 +10,7 @@ from torch import Tensor
 
 from tests.support import NARROW_VGG19, batched, he_initialised, relative_error
 from vangram.kernels.pooling import pool, unpool
-from vangram.networks import FeatureNetwork, Topology, Trace
+from vangram.networks import FeatureNetwork, ForwardPass, Topology
 from vangram.networks.geometry import grid
 from vangram.networks.registry import VGG19_LITE
 
@@ -53,7 +53,7 @@ def test_maximum_of_a_window_is_of_what_is_there() -> None:
 def ways(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     """Maxima by kernels, and by torch where there are none."""
     if request.param != "compiled":
-        monkeypatch.setattr("vangram.kernels.pooling.takes", lambda x: False)
+        monkeypatch.setattr("vangram.kernels.pooling.has_kernels", lambda x: False)
 
 
 @pytest.mark.usefixtures("ways")
@@ -76,10 +76,10 @@ def test_unpool_is_the_gradient_of_pool(
 def test_trace_of_averages_equals_autograd(topology: Topology, size: tuple[int, int]) -> None:
     network, picture = he_initialised(topology), batched(*size, seed=1)
     wanted, gradient = by_autograd(network, picture)
-    trace = Trace(network, picture, LAYERS)
+    trace = ForwardPass(network, picture, LAYERS)
     for layer, features in wanted.items():
         assert relative_error(trace.features[layer], features) < EXACT
-    back = trace.pull_back(lambda layer, f: slope_of(layer, f.shape))
+    back = trace.backward(lambda layer, f: slope_of(layer, f.shape))
     assert relative_error(back, gradient) < EXACT
 
 
@@ -89,8 +89,8 @@ def tiled(network: FeatureNetwork, picture: Tensor, wanted: dict[str, Tensor]) -
     size = picture.shape[2], picture.shape[3]
     for tile in grid(size, 16, topology, LAYERS):
         windows = tile.windows(LAYERS, topology)
-        inside = tile.inside(LAYERS, topology)
-        trace = Trace(network, tile.cut(picture), LAYERS, inside, whole=size)
+        inside = tile.local_windows(LAYERS, topology)
+        trace = ForwardPass(network, tile.crop(picture), LAYERS, inside, whole=size)
 
         def slope(
             layer: str, _: Tensor, windows: dict[str, tuple[slice, slice]] = windows
@@ -98,7 +98,7 @@ def tiled(network: FeatureNetwork, picture: Tensor, wanted: dict[str, Tensor]) -
             whole = slope_of(layer, wanted[layer].shape)
             return whole[:, :, windows[layer][0], windows[layer][1]].clone()
 
-        tile.cut(total).add_(trace.pull_back(slope))
+        tile.crop(total).add_(trace.backward(slope))
     return total
 
 
@@ -121,6 +121,6 @@ def test_averages_and_maxima_differ_behind_the_first_pooling_alone() -> None:
 
 
 def test_scale_is_that_of_the_pooling_before_a_block() -> None:
-    assert [AVERAGE.scale(block) for block in (2, 3, 4, 5)] == [1.1, 1.2, 1.3, 1.4]
-    assert replace(AVERAGE, average_scale=()).scale(2) == 1.0
-    assert NARROW_VGG19.scale(2) is None
+    assert [AVERAGE.pooling_scale(block) for block in (2, 3, 4, 5)] == [1.1, 1.2, 1.3, 1.4]
+    assert replace(AVERAGE, average_scale=()).pooling_scale(2) == 1.0
+    assert NARROW_VGG19.pooling_scale(2) is None

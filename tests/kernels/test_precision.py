@@ -10,9 +10,9 @@ from torch import Tensor
 from torch.backends import cudnn
 
 from tests.support import NARROW_VGG19, he_initialised
-from vangram.kernels.precision import convolving
-from vangram.networks import FeatureNetwork, Trace
-from vangram.networks.conv import FrozenConvolution
+from vangram.kernels.precision import conv_precision
+from vangram.networks import FeatureNetwork, ForwardPass
+from vangram.networks.conv import FixedConvolution
 
 LAYERS = ["relu2_1"]
 
@@ -22,13 +22,13 @@ def seen(monkeypatch: pytest.MonkeyPatch) -> set[tuple[bool, bool]]:
     """(rounding, fixed order) as each convolution found it."""
     found: set[tuple[bool, bool]] = set()
     for name in ("forward", "backward"):
-        plain: Callable[..., Tensor] = getattr(FrozenConvolution, name)
+        plain: Callable[..., Tensor] = getattr(FixedConvolution, name)
 
         def spied(*given: object, plain: Callable[..., Tensor] = plain) -> Tensor:
             found.add((cudnn.allow_tf32, cudnn.deterministic))
             return plain(*given)
 
-        monkeypatch.setattr(FrozenConvolution, name, spied)
+        monkeypatch.setattr(FixedConvolution, name, spied)
     return found
 
 
@@ -37,8 +37,8 @@ def test_trace_rounds_only_where_its_network_may(tf32: bool, seen: set[tuple[boo
     network = he_initialised(NARROW_VGG19).float()
     network.tf32 = tf32
     before = cudnn.allow_tf32, cudnn.deterministic
-    trace = Trace(network, torch.rand(1, 3, 16, 16), LAYERS)
-    trace.pull_back(lambda layer, features: features)
+    trace = ForwardPass(network, torch.rand(1, 3, 16, 16), LAYERS)
+    trace.backward(lambda layer, features: features)
     assert seen == {(tf32, True)}
     assert (cudnn.allow_tf32, cudnn.deterministic) == before
 
@@ -62,7 +62,7 @@ def test_an_error_leaves_the_setting_as_it_was() -> None:
     before = cudnn.allow_tf32
 
     def fail() -> None:
-        with convolving(tf32=not before):
+        with conv_precision(tf32=not before):
             raise ValueError(cudnn.allow_tf32)
 
     with pytest.raises(ValueError, match=str(not before)):

@@ -12,11 +12,11 @@ from torch import Tensor, nn
 from tests.support import NARROW_VGG19, batched, he_initialised, relative_error
 from vangram.kernels import gemm, winograd
 from vangram.kernels.gemm import Workspace
-from vangram.kernels.jit import takes
+from vangram.kernels.jit import has_kernels
 from vangram.kernels.winograd import Winograd
-from vangram.networks import FeatureNetwork, Trace
+from vangram.networks import FeatureNetwork, ForwardPass
 from vangram.networks import conv as convolution
-from vangram.networks.conv import FrozenConvolution
+from vangram.networks.conv import FixedConvolution
 
 EXACT = 1e-13
 """Float64, through transforms whose coefficients add up to about 100."""
@@ -56,7 +56,7 @@ def test_winograd_and_its_gradient_equal_the_plain_convolution(
     conv, x = layer(5, 7), noise(1, 5, *size).requires_grad_()
     wanted, slope = plain(conv, x, reflect), noise(1, 7, *size)
     (gradient,) = torch.autograd.grad(wanted, x, slope)
-    fast = FrozenConvolution(conv, reflect, Workspace())
+    fast = FixedConvolution(conv, reflect, Workspace())
     y = fast.forward(x.detach(), True)
     assert relative_error(y, wanted.detach()) < EXACT
     assert relative_error(fast.backward(slope.clone(), y, True), gradient) < EXACT
@@ -82,7 +82,7 @@ def test_part_of_an_output_and_its_gradient_are_the_wholes(
     wanted = plain(conv, x, reflect)[:, :, window[0], window[1]]
     slope = noise(*wanted.shape)
     (gradient,) = torch.autograd.grad(wanted, x, slope)
-    frozen_layer = FrozenConvolution(conv, reflect, Workspace())
+    frozen_layer = FixedConvolution(conv, reflect, Workspace())
     y = frozen_layer.forward(x.detach(), fast, window)
     assert relative_error(y, wanted.detach()) < EXACT
     back = frozen_layer.backward(slope.clone(), y, fast, window, (16, 23))
@@ -94,7 +94,7 @@ def test_plain_way_and_its_gradient_equal_autograd(reflect: bool) -> None:
     conv, x = layer(5, 7), noise(1, 5, 9, 11).requires_grad_()
     wanted, slope = plain(conv, x, reflect), noise(1, 7, 9, 11)
     (gradient,) = torch.autograd.grad(wanted, x, slope)
-    slow = FrozenConvolution(conv, reflect, Workspace())
+    slow = FixedConvolution(conv, reflect, Workspace())
     y = slow.forward(x.detach(), False)
     assert relative_error(y, wanted.detach()) < EXACT
     assert relative_error(slow.backward(slope.clone(), y, False), gradient) < EXACT
@@ -104,8 +104,8 @@ def test_plain_way_and_its_gradient_equal_autograd(reflect: bool) -> None:
 def test_winograd_in_float32_has_float32s_accuracy(channels: int, outputs: int) -> None:
     conv, x = layer(channels, outputs, torch.float32), noise(1, channels, 37, 50).float()
     conv.weight.mul_(channels**-0.5)
-    assert convolution.winograd_is_faster(conv.weight) == takes(conv.weight)
-    fast = FrozenConvolution(conv, False, Workspace())
+    assert convolution.winograd_is_faster(conv.weight) == has_kernels(conv.weight)
+    fast = FixedConvolution(conv, False, Workspace())
     assert relative_error(fast.forward(x, True), plain(conv, x, False)) < SINGLE
 
 
@@ -138,7 +138,7 @@ def test_winograd_with_a_wrong_coefficient_is_detected(monkeypatch: pytest.Monke
     monkeypatch.setattr(winograd, "G", wrong)
     monkeypatch.setattr(convolution, "winograd_is_faster", lambda filters: True)
     conv, x = layer(5, 7), noise(1, 5, 16, 23)
-    y = FrozenConvolution(conv, False, Workspace()).forward(x, True)
+    y = FixedConvolution(conv, False, Workspace()).forward(x, True)
     assert relative_error(y, plain(conv, x, False)) > EXACT
 
 
@@ -154,10 +154,10 @@ def assert_trace_is_autograds(network: FeatureNetwork, layers: list[str]) -> Non
     (gradient,) = torch.autograd.grad(
         list(features.values()), image, [slope(name, f) for name, f in features.items()]
     )
-    trace = Trace(network, image.detach(), layers)
+    trace = ForwardPass(network, image.detach(), layers)
     for name, wanted in features.items():
         assert relative_error(trace.features[name], wanted.detach()) < 1e-12
-    assert relative_error(trace.pull_back(slope), gradient) < 1e-12  # a dozen layers deep
+    assert relative_error(trace.backward(slope), gradient) < 1e-12  # a dozen layers deep
 
 
 @pytest.mark.parametrize("layers", [FIVE, ["relu4_2"], [*FIVE, "relu1_2", "relu4_4"]])
@@ -173,5 +173,7 @@ def test_trace_by_winograd_equals_autograd(narrow: FeatureNetwork, lite64: Featu
 
 def test_trace_of_moved_parameters_is_of_the_new_ones() -> None:
     network, image = he_initialised(NARROW_VGG19), batched(20, 20, seed=1)
-    Trace(network, image, FIVE)
-    assert Trace(network.float(), image.float(), FIVE).features["relu5_1"].dtype == torch.float32
+    ForwardPass(network, image, FIVE)
+    assert (
+        ForwardPass(network.float(), image.float(), FIVE).features["relu5_1"].dtype == torch.float32
+    )

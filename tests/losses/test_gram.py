@@ -8,7 +8,7 @@ from torch import Tensor
 
 from tests.support import closed, relative_error
 from vangram.errors import ShapeError
-from vangram.losses import gram, gram_loss, gram_loss_grad
+from vangram.losses import gram_loss, gram_loss_grad, gram_matrix
 
 # Rounding alone: sums of a few hundred products in float64.
 ROUNDING = 1e-12
@@ -36,7 +36,7 @@ def autograd(values: Tensor, target: Tensor) -> Tensor:
 
 
 def closed_form(values: Tensor, target: Tensor) -> Tensor:
-    return gram_loss_grad(values, gram(values) - target, values[0].numel())
+    return gram_loss_grad(values, gram_matrix(values) - target, values[0].numel())
 
 
 def test_gram_equals_the_products_by_hand() -> None:
@@ -44,11 +44,11 @@ def test_gram_equals_the_products_by_hand() -> None:
     first = 1 * 1 + 2 * 2 + 0 * 0 + 3 * 3
     mixed = 1 * 4 + 2 * 0 + 0 * 1 + 3 * -1
     second = 4 * 4 + 0 * 0 + 1 * 1 + -1 * -1
-    assert gram(values).tolist() == [[first, mixed], [mixed, second]] == [[14, 1], [1, 18]]
+    assert gram_matrix(values).tolist() == [[first, mixed], [mixed, second]] == [[14, 1], [1, 18]]
 
 
 def test_gram_is_symmetric() -> None:
-    matrix = gram(features(0, 17, 9, 11).float())
+    matrix = gram_matrix(features(0, 17, 9, 11).float())
     # Exact: both halves are the same products, summed in the same order.
     torch.testing.assert_close(matrix, matrix.mT, rtol=1e-6, atol=1e-6)
     assert float(matrix.diagonal().min()) > 0
@@ -57,14 +57,14 @@ def test_gram_is_symmetric() -> None:
 def test_gram_adds_up_over_tiles() -> None:
     values = features(1)
     tiles = [values[:, :1, :], values[:, 1:, :2], values[:, 1:, 2:]]
-    total = sum((gram(tile) for tile in tiles), torch.zeros(5, 5, dtype=torch.float64))
-    torch.testing.assert_close(total, gram(values), rtol=ROUNDING, atol=ROUNDING)
+    total = sum((gram_matrix(tile) for tile in tiles), torch.zeros(5, 5, dtype=torch.float64))
+    torch.testing.assert_close(total, gram_matrix(values), rtol=ROUNDING, atol=ROUNDING)
 
 
 def test_gram_of_overlapping_tiles_is_detected() -> None:
     values = features(1)
-    total = gram(values[:, :2]) + gram(values[:, 1:])
-    assert not torch.allclose(total, gram(values), rtol=ROUNDING, atol=ROUNDING)
+    total = gram_matrix(values[:, :2]) + gram_matrix(values[:, 1:])
+    assert not torch.allclose(total, gram_matrix(values), rtol=ROUNDING, atol=ROUNDING)
 
 
 def test_gram_loss_equals_the_sum_by_hand() -> None:
@@ -75,8 +75,8 @@ def test_gram_loss_equals_the_sum_by_hand() -> None:
 
 
 def test_gram_loss_equals_the_literal_formula() -> None:
-    values, target = features(2), gram(features(3))
-    got = gram_loss(gram(values) - target, values[0].numel())
+    values, target = features(2), gram_matrix(features(3))
+    got = gram_loss(gram_matrix(values) - target, values[0].numel())
     assert float(got) == pytest.approx(float(literal_loss(values, target)), rel=ROUNDING)
 
 
@@ -92,34 +92,36 @@ def test_gram_grad_equals_the_product_by_hand() -> None:
 
 
 def test_gram_grad_matches_autograd_in_float64() -> None:
-    values, target = features(4), gram(features(5))
+    values, target = features(4), gram_matrix(features(5))
     torch.testing.assert_close(
         closed_form(values, target), autograd(values, target), rtol=ROUNDING, atol=ROUNDING
     )
 
 
 def test_gram_grad_with_a_residual_of_other_features_is_detected() -> None:
-    values, target = features(4), gram(features(5))
-    wrong = gram_loss_grad(values, gram(values * 1.001) - target, values[0].numel())
+    values, target = features(4), gram_matrix(features(5))
+    wrong = gram_loss_grad(values, gram_matrix(values * 1.001) - target, values[0].numel())
     assert not torch.allclose(wrong, autograd(values, target), rtol=ROUNDING, atol=ROUNDING)
 
 
 def test_gram_grad_with_one_position_less_is_detected() -> None:
-    values, target = features(4), gram(features(5))
-    wrong = gram_loss_grad(values, gram(values) - target, values[0].numel() - 1)
+    values, target = features(4), gram_matrix(features(5))
+    wrong = gram_loss_grad(values, gram_matrix(values) - target, values[0].numel() - 1)
     assert not torch.allclose(wrong, autograd(values, target), rtol=ROUNDING, atol=ROUNDING)
 
 
 def test_gram_grad_agrees_with_finite_differences() -> None:
-    target = gram(features(7, 3, 2, 2))
+    target = gram_matrix(features(7, 3, 2, 2))
     values = features(6, 3, 2, 2).requires_grad_()
-    function = closed(lambda x: gram_loss(gram(x) - target, 4), lambda x: closed_form(x, target))
+    function = closed(
+        lambda x: gram_loss(gram_matrix(x) - target, 4), lambda x: closed_form(x, target)
+    )
     assert torch.autograd.gradcheck(function, (values,))
 
 
 def test_gram_grad_of_a_tile_is_its_part_of_the_whole() -> None:
-    values, target = features(8), gram(features(9))
-    residual, positions = gram(values) - target, values[0].numel()
+    values, target = features(8), gram_matrix(features(9))
+    residual, positions = gram_matrix(values) - target, values[0].numel()
     tile = gram_loss_grad(values[:, 1:3, 2:], residual, positions)
     torch.testing.assert_close(
         tile, autograd(values, target)[:, 1:3, 2:], rtol=ROUNDING, atol=ROUNDING
@@ -127,10 +129,12 @@ def test_gram_grad_of_a_tile_is_its_part_of_the_whole() -> None:
 
 
 def test_gram_is_the_same_in_every_memory_layout() -> None:
-    values, target = features(10), gram(features(11))
+    values, target = features(10), gram_matrix(features(11))
     innermost = values[None].to(memory_format=torch.channels_last)[0]
     assert innermost.stride() != values.stride()
-    torch.testing.assert_close(gram(innermost), gram(values), rtol=ROUNDING, atol=ROUNDING)
+    torch.testing.assert_close(
+        gram_matrix(innermost), gram_matrix(values), rtol=ROUNDING, atol=ROUNDING
+    )
     torch.testing.assert_close(
         closed_form(innermost, target), closed_form(values, target), rtol=ROUNDING, atol=ROUNDING
     )
@@ -138,7 +142,7 @@ def test_gram_is_the_same_in_every_memory_layout() -> None:
 
 def test_gram_grad_keeps_the_dtype_of_the_features() -> None:
     values = features(12).float()
-    assert closed_form(values, gram(values) * 0.5).dtype == torch.float32
+    assert closed_form(values, gram_matrix(values) * 0.5).dtype == torch.float32
 
 
 @pytest.mark.parametrize("channels_last", [True, False])
@@ -146,16 +150,16 @@ def test_fast_products_agree_with_float64(channels_last: bool) -> None:
     values = features(0, 48, 40, 56).float()
     if channels_last:
         values = values.movedim(0, 2).contiguous().movedim(2, 0)
-    residual = gram(features(0, 48, 40, 56))
+    residual = gram_matrix(features(0, 48, 40, 56))
     # Sums of 2,240 and of 48 products in float32, whose relative rounding is 6e-8 each.
-    assert relative_error(gram(values).double(), gram(values.double())) < 1e-5
+    assert relative_error(gram_matrix(values).double(), gram_matrix(values.double())) < 1e-5
     fast = gram_loss_grad(values, residual.float(), 2240).double()
     assert relative_error(fast, gram_loss_grad(values.double(), residual, 2240)) < 1e-5
 
 
 def test_gram_shape_error_quotes_the_shape() -> None:
     with pytest.raises(ShapeError, match=r"\(C, h, w\), not \(1, 5, 4, 6\)"):
-        gram(features(0)[None])
+        gram_matrix(features(0)[None])
 
 
 def test_gram_loss_shape_error_quotes_the_shape() -> None:

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from tests.support import closed
-from vangram.losses import out_of_range, out_of_range_grad
+from vangram.losses import out_of_range_loss, out_of_range_loss_grad
 
 
 def picture(*shape: int) -> Tensor:
@@ -18,24 +18,24 @@ def picture(*shape: int) -> Tensor:
 
 def test_out_of_range_is_zero_for_what_can_be_shown() -> None:
     image = picture().clamp(0, 1)
-    assert float(out_of_range(image)) == 0
-    assert not out_of_range_grad(image).any()
+    assert float(out_of_range_loss(image)) == 0
+    assert not out_of_range_loss_grad(image).any()
 
 
 def test_out_of_range_equals_the_sum_by_hand() -> None:
     image = torch.tensor([[-0.5, 0.0], [1.0, 1.25]], dtype=torch.float32)
-    assert float(out_of_range(image)) == 0.25 + 0.0625
-    assert out_of_range(image).dtype == torch.float64
+    assert float(out_of_range_loss(image)) == 0.25 + 0.0625
+    assert out_of_range_loss(image).dtype == torch.float64
 
 
 def test_out_of_range_grad_matches_autograd_in_float64() -> None:
     image = picture().requires_grad_()
-    assert torch.autograd.gradcheck(closed(out_of_range, out_of_range_grad), image)
+    assert torch.autograd.gradcheck(closed(out_of_range_loss, out_of_range_loss_grad), image)
 
 
 def test_wrong_out_of_range_grad_is_detected() -> None:
     image = picture().requires_grad_()
-    wrong = closed(out_of_range, lambda x: 1.01 * out_of_range_grad(x))
+    wrong = closed(out_of_range_loss, lambda x: 1.01 * out_of_range_loss_grad(x))
     with pytest.raises(RuntimeError, match="Jacobian mismatch"):
         torch.autograd.gradcheck(wrong, image)
 
@@ -45,7 +45,10 @@ def test_rows_add_up_to_the_whole() -> None:
     parts = [slice(0, 2), slice(2, 5)]
     # Sums in another order.
     torch.testing.assert_close(
-        sum(out_of_range(image, rows) for rows in parts), out_of_range(image), rtol=1e-14, atol=0
+        sum(out_of_range_loss(image, rows) for rows in parts),
+        out_of_range_loss(image),
+        rtol=1e-14,
+        atol=0,
     )
-    slopes = torch.cat([out_of_range_grad(image, rows) for rows in parts], dim=-2)
-    assert torch.equal(slopes, out_of_range_grad(image))
+    slopes = torch.cat([out_of_range_loss_grad(image, rows) for rows in parts], dim=-2)
+    assert torch.equal(slopes, out_of_range_loss_grad(image))

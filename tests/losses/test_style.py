@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from vangram.losses import STYLE_LOSSES, Moments, moments, moments_grad
+from vangram.losses import STYLE_LOSSES, Moments, feature_moments, feature_moments_grad
 from vangram.losses.gaussian import BLUR
 from vangram.losses.gram import GramStyle
 from vangram.losses.mean_std import ChannelStyle, GramMomentsStyle
@@ -25,7 +25,7 @@ def features(seed: int, *shape: int) -> Tensor:
 
 
 def target_of(painted: Tensor) -> Moments:
-    return moments(painted, sums=True) / painted[0].numel()
+    return feature_moments(painted, sums=True) / painted[0].numel()
 
 
 def flat_moments(values: Tensor) -> Moments:
@@ -40,8 +40,8 @@ def test_every_name_of_the_recipe_has_its_loss() -> None:
 @kinds
 def test_value_beside_a_slope_is_the_value(name: str) -> None:
     style = STYLE_LOSSES[name](target_of(features(0)))
-    image = moments(features(1), sums=True)
-    value, _ = style.value_and_slope(image, 42, 3.0)
+    image = feature_moments(features(1), sums=True)
+    value, _ = style.value_and_grad(image, 42, 3.0)
     assert value.dtype == torch.float64
     assert float(value) == pytest.approx(float(style.value(image, 42)), rel=ROUNDING)
 
@@ -52,18 +52,23 @@ def test_slope_matches_autograd_of_the_value_in_float64(name: str) -> None:
     values = features(1).requires_grad_()
     (true,) = torch.autograd.grad(7.0 * style.value(flat_moments(values), 42), values)
     values = values.detach()
-    _, slope = style.value_and_slope(moments(values, sums=True), 42, 7.0)
-    found = moments_grad(values, slope)
+    _, slope = style.value_and_grad(feature_moments(values, sums=True), 42, 7.0)
+    found = feature_moments_grad(values, slope)
     torch.testing.assert_close(found, true, rtol=ROUNDING, atol=ROUNDING)
-    _, other = style.value_and_slope(moments(values, sums=True), 42, 7.01)
-    assert not torch.allclose(moments_grad(values, other), true, rtol=ROUNDING, atol=ROUNDING)
+    _, other = style.value_and_grad(feature_moments(values, sums=True), 42, 7.01)
+    assert not torch.allclose(
+        feature_moments_grad(values, other), true, rtol=ROUNDING, atol=ROUNDING
+    )
 
 
 @kinds
 def test_value_does_not_depend_on_how_often_the_features_repeat(name: str) -> None:
     style = STYLE_LOSSES[name](target_of(features(0)))
     one, four = features(1), features(1).repeat(1, 2, 2)
-    values = [float(style.value(moments(each, sums=True), each[0].numel())) for each in (one, four)]
+    values = [
+        float(style.value(feature_moments(each, sums=True), each[0].numel()))
+        for each in (one, four)
+    ]
     assert values[0] == pytest.approx(values[1], rel=ROUNDING)
 
 
@@ -97,8 +102,8 @@ def test_degenerate_features_have_a_finite_value_and_slope(
     image, painted = made(ours, 1), made(theirs, 2)
     style = STYLE_LOSSES[name](target_of(painted))
     positions = image[0].numel()
-    value, slope = style.value_and_slope(moments(image, sums=True), positions, 1.0)
-    gradient = moments_grad(image, slope)
+    value, slope = style.value_and_grad(feature_moments(image, sums=True), positions, 1.0)
+    gradient = feature_moments_grad(image, slope)
     assert gradient.dtype == dtype
     assert bool(gradient.isfinite().all())
     if name == "wasserstein":
@@ -117,7 +122,7 @@ def test_features_gone_wrong_give_a_value_that_is_not_finite(name: str, wrong: f
     style = STYLE_LOSSES[name](target_of(features(0)))
     image = features(1)
     image[2, 3, 4] = wrong
-    value, _ = style.value_and_slope(moments(image, sums=True), 42, 1.0)
+    value, _ = style.value_and_grad(feature_moments(image, sums=True), 42, 1.0)
     assert not bool(value.isfinite())
 
 
@@ -127,17 +132,17 @@ def test_channel_distance_is_that_of_means_and_deviations_by_hand() -> None:
     deviations = [(each.var((1, 2), correction=0) + blur).sqrt() for each in (ours, theirs)]
     means = [each.mean((1, 2)) for each in (ours, theirs)]
     by_hand = (means[0] - means[1]).square().sum() + (deviations[0] - deviations[1]).square().sum()
-    found = ChannelStyle(target_of(theirs)).value(moments(ours, sums=True), 42)
+    found = ChannelStyle(target_of(theirs)).value(feature_moments(ours, sums=True), 42)
     assert float(found) == pytest.approx(float(by_hand), rel=ROUNDING)
 
 
 def test_gram_with_moments_weighs_at_zero_what_gram_does_and_half_of_it_is_gram() -> None:
     target = target_of(features(0))
     both, gram = GramMomentsStyle(target), GramStyle(target)
-    weighs = float(gram.value(target.at_zero, 1))
-    assert float(both.value(target.at_zero, 1)) == pytest.approx(weighs, rel=ROUNDING)
-    image = moments(features(1), sums=True)
-    rest = float(both.channels.value(image, 42)) / float(both.channels.value(target.at_zero, 1))
+    weighs = float(gram.value(target.zero, 1))
+    assert float(both.value(target.zero, 1)) == pytest.approx(weighs, rel=ROUNDING)
+    image = feature_moments(features(1), sums=True)
+    rest = float(both.channels.value(image, 42)) / float(both.channels.value(target.zero, 1))
     by_hand = 0.5 * float(gram.value(image, 42)) + 0.5 * weighs * rest
     assert float(both.value(image, 42)) == pytest.approx(by_hand, rel=ROUNDING)
 
@@ -146,8 +151,8 @@ def test_contrast_that_the_gram_matrix_does_not_see_is_seen_with_moments() -> No
     # The same mean square, once as a mean and once as a deviation.
     steady, wavering = torch.ones(1, 4, 4), torch.ones(1, 4, 4)
     wavering[:, ::2] = -1
-    image, target = moments(wavering.double(), sums=True), target_of(steady.double())
+    image, target = feature_moments(wavering.double(), sums=True), target_of(steady.double())
     assert float(GramStyle(target).value(image, 16)) == 0
     for name in ("gram+moments", "wasserstein"):
         style = STYLE_LOSSES[name](target)
-        assert float(style.value(image, 16)) > 0.4 * float(style.value(target.at_zero, 16))
+        assert float(style.value(image, 16)) > 0.4 * float(style.value(target.zero, 16))

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from tests.support import closed
-from vangram.losses import total_variation, total_variation_grad
+from vangram.losses import total_variation_loss, total_variation_loss_grad
 from vangram.losses.total_variation import EPSILON
 
 # Rounding alone: differences and roots of numbers near one in float64.
@@ -41,50 +41,52 @@ def test_total_variation_equals_the_sum_by_hand() -> None:
     by_hand = (
         length(0.3 - 0.0, 0.4 - 0.0) + length(0, 1.0 - 0.3) + length(1.0 - 0.4, 0) + length(0, 0)
     )
-    assert float(total_variation(image)) == pytest.approx(by_hand, rel=ROUNDING)
-    assert total_variation(image).dtype == torch.float64
+    assert float(total_variation_loss(image)) == pytest.approx(by_hand, rel=ROUNDING)
+    assert total_variation_loss(image).dtype == torch.float64
 
 
 def test_total_variation_of_a_constant_is_zero() -> None:
     image = torch.full((1, 3, 6, 5), 0.7, dtype=torch.float64)
-    assert float(total_variation(image)) == 0
-    assert not total_variation_grad(image).any()
+    assert float(total_variation_loss(image)) == 0
+    assert not total_variation_loss_grad(image).any()
 
 
 def test_total_variation_of_a_step_is_its_height_times_its_length() -> None:
     image = torch.zeros(1, 1, 10, 8, dtype=torch.float64)
     image[..., 4:] = 1
     # The smoothing takes off ε − ε²/2 of each of the ten differences.
-    assert float(total_variation(image)) == pytest.approx(10 * (1 - EPSILON), abs=10 * EPSILON**2)
+    assert float(total_variation_loss(image)) == pytest.approx(
+        10 * (1 - EPSILON), abs=10 * EPSILON**2
+    )
 
 
 def test_total_variation_counts_every_channel() -> None:
     image = picture(0)
-    by_channel = sum(float(total_variation(image[:, index])) for index in range(3))
-    assert float(total_variation(image)) == pytest.approx(by_channel, rel=ROUNDING)
+    by_channel = sum(float(total_variation_loss(image[:, index])) for index in range(3))
+    assert float(total_variation_loss(image)) == pytest.approx(by_channel, rel=ROUNDING)
 
 
 def test_total_variation_grad_matches_autograd_in_float64() -> None:
     image = picture(1)
     torch.testing.assert_close(
-        total_variation_grad(image), autograd(image), rtol=ROUNDING, atol=ROUNDING
+        total_variation_loss_grad(image), autograd(image), rtol=ROUNDING, atol=ROUNDING
     )
 
 
 def test_total_variation_grad_of_another_scale_is_detected() -> None:
     image = picture(1)
-    wrong = total_variation_grad(image * 1.001)
+    wrong = total_variation_loss_grad(image * 1.001)
     assert not torch.allclose(wrong, autograd(image), rtol=ROUNDING, atol=ROUNDING)
 
 
 def test_total_variation_grad_agrees_with_finite_differences() -> None:
-    function = closed(total_variation, total_variation_grad)
+    function = closed(total_variation_loss, total_variation_loss_grad)
     assert torch.autograd.gradcheck(function, (picture(2, 2, 3, 4).requires_grad_(),))
 
 
 def test_total_variation_grad_sums_to_zero() -> None:
     # Adding a constant to the picture changes no difference.
-    assert abs(float(total_variation_grad(picture(3)).sum())) < ROUNDING
+    assert abs(float(total_variation_loss_grad(picture(3)).sum())) < ROUNDING
 
 
 def test_total_variation_is_the_same_in_every_memory_layout() -> None:
@@ -92,15 +94,18 @@ def test_total_variation_is_the_same_in_every_memory_layout() -> None:
     innermost = image.to(memory_format=torch.channels_last)
     assert innermost.stride() != image.stride()
     torch.testing.assert_close(
-        total_variation(innermost), total_variation(image), rtol=ROUNDING, atol=0
+        total_variation_loss(innermost), total_variation_loss(image), rtol=ROUNDING, atol=0
     )
     torch.testing.assert_close(
-        total_variation_grad(innermost), total_variation_grad(image), rtol=ROUNDING, atol=ROUNDING
+        total_variation_loss_grad(innermost),
+        total_variation_loss_grad(image),
+        rtol=ROUNDING,
+        atol=ROUNDING,
     )
 
 
 def test_total_variation_grad_keeps_shape_and_dtype() -> None:
     image = picture(5).float()
-    gradient = total_variation_grad(image)
+    gradient = total_variation_loss_grad(image)
     assert gradient.dtype == torch.float32
     assert gradient.shape == image.shape

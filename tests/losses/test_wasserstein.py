@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from tests.support import closed
-from vangram.losses import Moments, moments, moments_grad
+from vangram.losses import Moments, feature_moments, feature_moments_grad
 from vangram.losses.gaussian import BLUR
 from vangram.losses.wasserstein import WassersteinStyle
 
@@ -79,26 +79,26 @@ def test_wasserstein_of_covariances_that_do_not_commute_is_that_of_two_by_two() 
 
 
 def test_wasserstein_between_equals_is_zero() -> None:
-    ours = moments(features(0), sums=True)
+    ours = feature_moments(features(0), sums=True)
     target = ours / 42
-    weighs = distance(target.at_zero, target)
-    value, slope = WassersteinStyle(target).value_and_slope(ours, 42, 1.0)
+    weighs = distance(target.zero, target)
+    value, slope = WassersteinStyle(target).value_and_grad(ours, 42, 1.0)
     assert abs(float(value)) < ROUNDING * weighs
     assert float(slope.products.abs().max()) < ROUNDING
-    other = moments(features(1), sums=True)
+    other = feature_moments(features(1), sums=True)
     assert float(WassersteinStyle(target).value(other, 42)) > 0.01 * weighs
 
 
 def test_wasserstein_from_zero_is_the_mean_square_up_to_the_blur() -> None:
-    target = moments(features(0), sums=True) / 42
+    target = feature_moments(features(0), sums=True) / 42
     assert target.sums is not None
     square = float(target.products.trace())
     # Blurred roots: √(σ² + b) − √b is less than σ by √b at most, a thirtieth of the mean square's.
-    assert 0.9 * square < distance(target.at_zero, target) < square
+    assert 0.9 * square < distance(target.zero, target) < square
 
 
 def test_wasserstein_is_symmetric_up_to_the_blur() -> None:
-    ours, theirs = (moments(features(seed), sums=True) / 42 for seed in (0, 1))
+    ours, theirs = (feature_moments(features(seed), sums=True) / 42 for seed in (0, 1))
     assert distance(ours, theirs) == pytest.approx(distance(theirs, ours), rel=BLUR)
 
 
@@ -118,15 +118,15 @@ def independent(values: Tensor, painted: Tensor) -> Tensor:
 
 
 def closed_form(values: Tensor, painted: Tensor) -> Tensor:
-    target = moments(painted, sums=True) / painted[0].numel()
+    target = feature_moments(painted, sums=True) / painted[0].numel()
     style, positions = WassersteinStyle(target), values[0].numel()
-    _, slope = style.value_and_slope(moments(values, sums=True), positions, 1.0)
-    return moments_grad(values, slope)
+    _, slope = style.value_and_grad(feature_moments(values, sums=True), positions, 1.0)
+    return feature_moments_grad(values, slope)
 
 
 def value(values: Tensor, painted: Tensor) -> Tensor:
-    target = moments(painted, sums=True) / painted[0].numel()
-    return WassersteinStyle(target).value(moments(values, sums=True), values[0].numel())
+    target = feature_moments(painted, sums=True) / painted[0].numel()
+    return WassersteinStyle(target).value(feature_moments(values, sums=True), values[0].numel())
 
 
 def test_wasserstein_equals_an_independent_formula_by_singular_values() -> None:

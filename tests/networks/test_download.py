@@ -71,14 +71,14 @@ def server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[FileServ
             licence="none",
             source="nobody",
             size=LENGTH,
-            addresses=(f"{server.address}/fake",),
+            urls=(f"{server.address}/fake",),
         )
         monkeypatch.setitem(NETWORKS, "fake", fake)
         yield server
 
 
-def addresses(*given: str) -> None:
-    NETWORKS["fake"] = replace(NETWORKS["fake"], addresses=given)
+def urls(*given: str) -> None:
+    NETWORKS["fake"] = replace(NETWORKS["fake"], urls=given)
 
 
 def beside(suffix: str) -> Path:
@@ -235,14 +235,14 @@ def test_dead_link_is_told(server: FileServer) -> None:
 
 
 def test_mirror_is_tried_after_the_first_address(server: FileServer) -> None:
-    addresses(f"http://127.0.0.1:{closed_port()}/a", f"{server.address}/b", f"{server.address}/c")
+    urls(f"http://127.0.0.1:{closed_port()}/a", f"{server.address}/b", f"{server.address}/c")
     server.plans = [refuse(404), cut(20 * BLOCK), serve]
     assert fetch_network("fake").read_bytes() == CONTENT
     assert len(server.asked) == 3
 
 
 def test_part_from_one_address_is_gone_on_with_from_another(server: FileServer) -> None:
-    addresses(f"{server.address}/a", f"{server.address}/b")
+    urls(f"{server.address}/a", f"{server.address}/b")
     server.plans = [cut(20 * BLOCK), refuse(503), serve]
     assert fetch_network("fake").read_bytes() == CONTENT
     assert server.sent == LENGTH
@@ -270,7 +270,7 @@ def test_server_that_cuts_again_and_again_is_given_up(server: FileServer) -> Non
 
 def test_no_server_is_told(server: FileServer) -> None:
     port = closed_port()
-    addresses(f"http://127.0.0.1:{port}/fake")
+    urls(f"http://127.0.0.1:{port}/fake")
     refused(f"http://127.0.0.1:{port}/fake (connection refused)")
 
 
@@ -281,7 +281,7 @@ def test_unknown_host_is_told_as_offline(
         raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
 
     monkeypatch.setattr(socket, "getaddrinfo", unknown)
-    addresses("http://nowhere.invalid/fake")
+    urls("http://nowhere.invalid/fake")
     refused("is this machine offline?")
 
 
@@ -289,7 +289,7 @@ def test_full_disk_is_told(server: FileServer, monkeypatch: pytest.MonkeyPatch) 
     def full(handle: object, block: bytes) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    addresses(f"{server.address}/a", f"{server.address}/b")
+    urls(f"{server.address}/a", f"{server.address}/b")
     monkeypatch.setattr(download, "_write", full)
     refused("cannot be written (No space left on device)", "free some space")
     assert len(server.asked) == 1  # no mirror makes room
@@ -330,7 +330,7 @@ SCRIPT = """
 import json, sys
 from vangram.networks import NETWORKS, Network, Topology, fetch_network
 file, address = json.loads(sys.argv[1])
-NETWORKS["fake"] = Network(Topology((40,), (2,)), file, "none", addresses=(address,))
+NETWORKS["fake"] = Network(Topology((40,), (2,)), file, "none", urls=(address,))
 import filelock, requests
 print("ready", flush=True)
 sys.stdin.readline()
@@ -346,7 +346,7 @@ def serve_slowly(answer: Answer) -> None:
 def test_two_processes_at_once_fetch_once(server: FileServer) -> None:
     server.plans = [serve_slowly, serve_slowly]
     entry = NETWORKS["fake"]
-    given = json.dumps([entry.file, entry.addresses[0]])
+    given = json.dumps([entry.file, entry.urls[0]])
     processes = [
         subprocess.Popen(
             [sys.executable, "-c", SCRIPT, given],

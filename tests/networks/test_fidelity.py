@@ -132,7 +132,7 @@ def test_scaled_averages_have_the_mean_of_the_maxima_in_vgg19_itself() -> None:
     for path in held_out_photographs(PHOTOS)[::5]:
         averaged, largest = (net(centre(path, SIDE), list(before)) for net in (averaging, network))
         for index, (layer, block) in enumerate(before.items()):
-            sums[index, 0] += pool(averaged[layer], scales.scale(block)).mean()
+            sums[index, 0] += pool(averaged[layer], scales.pooling_scale(block)).mean()
             sums[index, 1] += pool(largest[layer], None).mean()
     # Five pictures of a hundred others.
     torch.testing.assert_close(sums[:, 0], sums[:, 1], rtol=0.1, atol=0)

@@ -15,12 +15,12 @@ from tests.support import NARROW_VGG19, batched, he_initialised, relative_error
 from vangram.errors import ShapeError
 from vangram.networks import (
     FeatureNetwork,
+    ForwardPass,
     Topology,
-    Trace,
     channel_means,
     load_network,
-    normalise,
-    shipped_means,
+    normalise_channels,
+    shipped_channel_means,
 )
 from vangram.networks.registry import VGG19_LITE
 
@@ -38,7 +38,7 @@ every_topology = pytest.mark.parametrize("topology", TOPOLOGIES.values(), ids=li
 
 def normalised(topology: Topology, dead_from: float = 1.0) -> FeatureNetwork:
     network = he_initialised(topology, dead_from=dead_from)
-    normalise(network, channel_means(network, PICTURES))
+    normalise_channels(network, channel_means(network, PICTURES))
     return network
 
 
@@ -60,7 +60,7 @@ def test_normalised_features_are_the_old_ones_over_their_means(topology: Topolog
     network = he_initialised(topology)
     means, picture = channel_means(network, PICTURES), batched(40, 40, seed=5)
     wanted = network(picture, topology.layers)
-    normalise(network, means)
+    normalise_channels(network, means)
     for layer, got in network(picture, topology.layers).items():
         factors = means[layer.replace("relu", "head" if topology.heads else "conv")]
         factors = torch.where(factors > 0, factors, 1.0)
@@ -81,18 +81,21 @@ def test_almost_dead_channel_is_not_blown_up() -> None:
     network = he_initialised(NARROW_VGG19)
     means = channel_means(network, PICTURES)
     means["conv1_1"][0] = 1e-30
-    normalise(network, means)
+    normalise_channels(network, means)
     assert network.get_parameter("conv1_1.weight").abs().max() < 1e3
 
 
 def test_trace_after_normalising_is_of_the_new_filters() -> None:
     network, image = he_initialised(NARROW_VGG19), PICTURES[0].clone().requires_grad_()
-    Trace(network, PICTURES[0], ["relu2_1"]).pull_back(lambda layer, f: torch.ones_like(f))
-    normalise(network, channel_means(network, PICTURES))
-    trace, wanted = Trace(network, PICTURES[0], ["relu2_1"]), network(image, ["relu2_1"])["relu2_1"]
+    ForwardPass(network, PICTURES[0], ["relu2_1"]).backward(lambda layer, f: torch.ones_like(f))
+    normalise_channels(network, channel_means(network, PICTURES))
+    trace, wanted = (
+        ForwardPass(network, PICTURES[0], ["relu2_1"]),
+        network(image, ["relu2_1"])["relu2_1"],
+    )
     assert relative_error(trace.features["relu2_1"], wanted.detach()) < EXACT
     (gradient,) = torch.autograd.grad(wanted.sum(), image)
-    got = trace.pull_back(lambda layer, f: torch.ones_like(f))
+    got = trace.backward(lambda layer, f: torch.ones_like(f))
     assert relative_error(got, gradient) < EXACT
 
 
@@ -105,7 +108,7 @@ def test_means_are_over_positions_of_all_pictures(narrow: FeatureNetwork) -> Non
 def test_cut_network_is_normalised_by_the_whole_ones_means(narrow: FeatureNetwork) -> None:
     means = channel_means(narrow, PICTURES)
     cut = he_initialised(NARROW_VGG19.up_to(["relu2_1"]))
-    normalise(cut, means)
+    normalise_channels(cut, means)
     assert set(channel_means(cut, PICTURES)) == {"conv1_1", "conv1_2", "conv2_1"}
 
 
@@ -117,7 +120,7 @@ def test_means_that_do_not_fit_are_refused(change: dict[str, Tensor | None], sai
     means = {**channel_means(network, PICTURES), **change}
     fitting = {name: values for name, values in means.items() if values is not None}
     with pytest.raises(ShapeError, match=f"conv2_1 has 16 channels, and means of shape {said}"):
-        normalise(network, fitting)
+        normalise_channels(network, fitting)
 
 
 def example(path: Path) -> Tensor:
@@ -130,9 +133,9 @@ def example(path: Path) -> Tensor:
 
 
 def test_shipped_means_bring_the_layers_of_photographs_near_one() -> None:
-    network, means = load_network("vgg19-lite"), shipped_means("vgg19-lite")
+    network, means = load_network("vgg19-lite"), shipped_channel_means("vgg19-lite")
     assert means is not None
-    normalise(network, means)
+    normalise_channels(network, means)
     found = channel_means(network, [example(path) for path in sorted(EXAMPLES.iterdir())])
     for layer in network.topology.layers:
         mean = found[layer.replace("relu", "head")]
@@ -149,4 +152,4 @@ def test_unnormalised_means_are_not_near_one(lite: FeatureNetwork) -> None:
 
 
 def test_no_means_ship_for_networks_that_are_downloaded() -> None:
-    assert shipped_means("vgg19") is None
+    assert shipped_channel_means("vgg19") is None

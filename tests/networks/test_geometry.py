@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from tests.support import NARROW_VGG19, he_initialised
-from vangram.networks import Trace
-from vangram.networks.conv import FrozenConvolution
-from vangram.networks.geometry import Core, cores_within, frames, grid, size_of
+from vangram.networks import ForwardPass
+from vangram.networks.conv import FixedConvolution
+from vangram.networks.geometry import Core, best_core_size, computed_windows, grid, window_size
 from vangram.networks.registry import VGG19
 
 LAYERS = ("relu1_1", "relu3_1", "relu5_1")
@@ -49,16 +49,16 @@ def test_best_cores_have_tiles_within_the_room_and_no_more_work_than_squares(
 ) -> None:
     def areas(core: Core) -> list[int]:
         tiles = grid((height, width), core, VGG19, LAYERS)
-        return [math.prod(size_of(tile.padded)) for tile in tiles]
+        return [math.prod(window_size(tile.padded)) for tile in tiles]
 
-    best = areas(cores_within(pixels, (height, width), VGG19, LAYERS))
+    best = areas(best_core_size(pixels, (height, width), VGG19, LAYERS))
     assert max(best) <= pixels
     square = int(pixels**0.5) - 2 * 80
     assert sum(best) <= sum(areas(square))
 
 
 def test_picture_hardly_larger_than_a_tile_is_cut_once() -> None:
-    core = cores_within(400 * 400, (384, 512), VGG19, LAYERS)
+    core = best_core_size(400 * 400, (384, 512), VGG19, LAYERS)
     assert len(list(grid((384, 512), core, VGG19, LAYERS))) == 2
 
 
@@ -78,9 +78,9 @@ def test_convolutions_are_computed_for_what_cores_see_of_them_and_little_more(
     layers = ("relu1_1", deepest)
     used = VGG19.up_to(layers).convolutions
     for tile in grid((height, width), core, VGG19, layers):
-        size = size_of(tile.padded)
-        windows = tile.inside(layers, VGG19)
-        for name, computed in frames(VGG19, size, layers, windows, tile.corner).items():
+        size = window_size(tile.padded)
+        windows = tile.local_windows(layers, VGG19)
+        for name, computed in computed_windows(VGG19, size, layers, windows, tile.corner).items():
             stride = VGG19.stride(f"relu{name}")
             behind = used[used.index(name) + 1 :]
             reach = sum(VGG19.stride(f"relu{other}") for other in behind)
@@ -99,16 +99,18 @@ def test_traces_compute_these_positions(monkeypatch: pytest.MonkeyPatch) -> None
     layers, size = ["relu1_1", "relu5_1"], (320, 320)
     tile = next(t for t in grid(size, 64, network.topology, layers) if t.padded[0].start > 0)
     computed: list[tuple[int, int]] = []
-    forward = FrozenConvolution.forward
+    forward = FixedConvolution.forward
 
-    def spied(self: FrozenConvolution, *given: Any) -> Tensor:
+    def spied(self: FixedConvolution, *given: Any) -> Tensor:
         y = forward(self, *given)
         computed.append((y.shape[2], y.shape[3]))
         return y
 
-    monkeypatch.setattr(FrozenConvolution, "forward", spied)
-    inside = tile.inside(layers, network.topology)
-    part = tile.cut(torch.rand(1, 3, *size, dtype=torch.float64))
-    Trace(network, part, layers, inside, whole=size, corner=tile.corner)
-    wanted = frames(network.topology, size_of(tile.padded), layers, inside, tile.corner)
-    assert computed == [size_of(frame) for frame in wanted.values()]
+    monkeypatch.setattr(FixedConvolution, "forward", spied)
+    inside = tile.local_windows(layers, network.topology)
+    part = tile.crop(torch.rand(1, 3, *size, dtype=torch.float64))
+    ForwardPass(network, part, layers, inside, whole=size, corner=tile.corner)
+    wanted = computed_windows(
+        network.topology, window_size(tile.padded), layers, inside, tile.corner
+    )
+    assert computed == [window_size(frame) for frame in wanted.values()]

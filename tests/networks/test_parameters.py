@@ -151,7 +151,7 @@ def test_partial_file_suffices_for_the_layers_in_it(
 def test_pooling_asked_for_is_the_networks(whole: Tensors, tmp_path: Path) -> None:
     save_file(whole, tmp_path / "file")
     network = load_network("vgg19", parameters=tmp_path / "file", pooling="average")
-    assert network.topology.scale(2) == NETWORKS["vgg19"].topology.average_scale[0]
+    assert network.topology.pooling_scale(2) == NETWORKS["vgg19"].topology.average_scale[0]
     with pytest.raises(SettingError, match="no pooling 'median'; there are max, average"):
         load_network("vgg19", pooling="median")
 

@@ -19,7 +19,7 @@ from vangram.networks import (
     fetch_network,
     load_network,
     parameters_path,
-    shipped_means,
+    shipped_channel_means,
 )
 
 LARGEST_FILE = 12_000_000
@@ -88,7 +88,7 @@ def test_network_normalises_inside() -> None:
 
 
 def test_unknown_network_is_refused_with_those_there_are() -> None:
-    for function in (load_network, parameters_path, fetch_network, shipped_means):
+    for function in (load_network, parameters_path, fetch_network, shipped_channel_means):
         with pytest.raises(NetworkError) as caught:
             function("vgg20")
         assert str(caught.value) == f"no network 'vgg20'; there are {', '.join(NETWORKS)}"
@@ -121,7 +121,7 @@ def test_network_not_downloaded_is_told_with_address_place_and_what_to_do(
         load_network(name)
     entry, message = NETWORKS[name], str(caught.value)
     place = tmp_path / "hub" / "checkpoints" / entry.file
-    for said in (entry.addresses[0], f"'{place}'", f"`vangram networks fetch {name}`"):
+    for said in (entry.urls[0], f"'{place}'", f"`vangram networks fetch {name}`"):
         assert said in message
     assert message.endswith("--network vgg19-lite works offline")
 

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from tests.support import batched, relative_error
-from vangram.losses import gram
+from vangram.losses import gram_matrix
 from vangram.networks import FeatureNetwork
 from vangram.objective.targets import content_targets, style_targets
 from vangram.run import Run
@@ -31,7 +31,7 @@ def test_style_targets_are_gram_matrices_per_position(
     picture = batched(101, 170, seed=1)
     targets = style_targets(lite64, picture, LAYERS, tile)
     for layer, features in lite64(picture, LAYERS).items():
-        wanted = gram(features[0]) / features[0, 0].numel()
+        wanted = gram_matrix(features[0]) / features[0, 0].numel()
         assert relative_error(targets[layer].products, wanted) < ROUNDING
         assert targets[layer].sums is None
 

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from vangram.errors import DivergedError
 from vangram.objective import Evaluate, Evaluation, Term
-from vangram.optimize import LBFGS, Adam, Descent, Level, Optimizer, Position, Step, descend
+from vangram.optimize import LBFGS, Adam, Level, LevelState, Optimizer, RunState, Step, descend
 from vangram.optimize.loop import RESTARTS, RUN_AWAY, WINDOW
 from vangram.optimize.optimizer import Move, State
 
@@ -53,7 +53,7 @@ def nothing(image: Tensor) -> Evaluation:
 
 
 def taken(optimizer: Optimizer, steps: int = 10) -> list[Step]:
-    return list(descend(Descent.start(START), nothing, optimizer, replace(LEVEL, steps=steps)))
+    return list(descend(LevelState.start(START), nothing, optimizer, replace(LEVEL, steps=steps)))
 
 
 def value(image: Tensor) -> float:
@@ -106,7 +106,7 @@ def test_descent_that_keeps_running_away_is_given_up() -> None:
 
 
 def collect(steps: list[Step], optimizer: Optimizer) -> None:
-    for step in descend(Descent.start(START), nothing, optimizer, replace(LEVEL, steps=20)):
+    for step in descend(LevelState.start(START), nothing, optimizer, replace(LEVEL, steps=20)):
         steps.append(step)
 
 
@@ -124,7 +124,7 @@ def test_start_that_is_not_finite_is_given_up_by_real_optimisers(optimizer: Opti
         return Evaluation(math.nan, (), torch.full_like(image, math.nan))
 
     with pytest.raises(DivergedError):
-        list(descend(Descent.start(START), bad, optimizer, LEVEL))
+        list(descend(LevelState.start(START), bad, optimizer, LEVEL))
 
 
 @pytest.mark.parametrize("optimizer", [LBFGS, Adam])
@@ -141,7 +141,7 @@ def test_real_optimisers_get_over_a_value_that_is_not_finite(
             return Evaluation(math.nan, (), torch.full_like(image, math.nan))
         return Evaluation(float((image - goal).square().sum()), (), 2 * (image - goal))
 
-    steps = list(descend(Descent.start(START), once_bad, optimizer(), replace(LEVEL, steps=150)))
+    steps = list(descend(LevelState.start(START), once_bad, optimizer(), replace(LEVEL, steps=150)))
     assert calls >= when
     for step in steps:
         assert math.isfinite(step.loss)
@@ -165,7 +165,7 @@ def test_descent_at_the_minimum_ends_early() -> None:
     def flat(image: Tensor) -> Evaluation:
         return Evaluation(0.0, (), torch.zeros_like(image))
 
-    assert len(list(descend(Descent.start(START), flat, LBFGS(), LEVEL))) < LEVEL.steps
+    assert len(list(descend(LevelState.start(START), flat, LBFGS(), LEVEL))) < LEVEL.steps
 
 
 def test_steps_are_numbered_from_one_to_the_last() -> None:
@@ -182,7 +182,7 @@ def test_done_rises_from_zero_to_one_over_the_levels() -> None:
         step.done
         for level in levels
         for step in descend(
-            Descent.start(START), nothing, Scripted([9 - i for i in range(9)]), level
+            LevelState.start(START), nothing, Scripted([9 - i for i in range(9)]), level
         )
     ]
     assert done == sorted(done)
@@ -197,7 +197,7 @@ def test_total_sums_the_weighted_terms_of_a_kind() -> None:
         Term("style", "relu2_1", 3.0, 10.0),
         Term("content", "relu2_1", 7.0, 1.0),
     )
-    step = Step(LEVEL, 1, 38.0, terms, START, Position(1, Descent.start(START), None))
+    step = Step(LEVEL, 1, 38.0, terms, START, RunState(1, LevelState.start(START), None))
     assert step.total("style") == 31
     assert step.total("content") == 7
     assert step.total("tv") == 0
@@ -213,30 +213,30 @@ def test_descent_goes_on_from_any_step_as_if_it_had_never_stopped() -> None:
     assert [step.number for step in whole] == [*range(1, 12)]
     for step in whole:
         optimizer = Scripted(TROUBLED, stuck)
-        assert step.position.optimizer is not None
-        optimizer.restore(step.position.optimizer)
+        assert step.state.optimizer is not None
+        optimizer.restore(step.state.optimizer)
         level = replace(LEVEL, steps=40)
-        rest = list(descend(step.position.descent, nothing, optimizer, level))
+        rest = list(descend(step.state.level_state, nothing, optimizer, level))
         assert [s.number for s in rest] == [*range(step.number + 1, 12)]
         for ours, theirs in zip(rest, whole[step.number :], strict=True):
             assert (ours.loss, ours.note, ours.terms) == (theirs.loss, theirs.note, theirs.terms)
             assert torch.equal(ours.image, theirs.image)
-            assert vars(ours.position.descent).keys() == vars(theirs.position.descent).keys()
-            assert ours.position.descent.restarts == theirs.position.descent.restarts
+            assert vars(ours.state.level_state).keys() == vars(theirs.state.level_state).keys()
+            assert ours.state.level_state.restarts == theirs.state.level_state.restarts
 
 
 def test_position_after_a_levels_last_step_keeps_its_image_alone() -> None:
     steps = taken(Scripted([5, 4, 6]), 3)
-    assert [step.position.optimizer is None for step in steps] == [False, False, True]
-    assert steps[-1].position.image is steps[-1].image
+    assert [step.state.optimizer is None for step in steps] == [False, False, True]
+    assert steps[-1].state.image is steps[-1].image
     assert value(steps[-1].image) == 2
 
 
 def test_position_has_done_the_levels_before_and_its_own_when_at_its_end() -> None:
     levels = [replace(LEVEL, number=number, of=3) for number in (1, 2, 3)]
     for state, done in (({}, [True, False, False]), (None, [True, True, False])):
-        position = Position(2, Descent(START, START, 9), state)
-        assert [position.has_done(level) for level in levels] == done
+        position = RunState(2, LevelState(START, START, 9), state)
+        assert [position.has_finished(level) for level in levels] == done
 
 
 def falling(shares: Sequence[float]) -> list[float]:
@@ -249,7 +249,7 @@ def falling(shares: Sequence[float]) -> list[float]:
 
 def converged(losses: Sequence[float], tolerance: float, steps: int = 200) -> list[Step]:
     level = replace(LEVEL, steps=steps)
-    return list(descend(Descent.start(START), nothing, Scripted(losses), level, tolerance))
+    return list(descend(LevelState.start(START), nothing, Scripted(losses), level, tolerance))
 
 
 def test_level_ends_where_the_loss_falls_by_less_than_the_tolerance_over_the_window() -> None:
@@ -264,7 +264,7 @@ def test_level_ends_where_the_loss_falls_by_less_than_the_tolerance_over_the_win
     before = losses[last - 2 - WINDOW : last - 1]
     assert before[0] - before[-1] >= 0.01 * before[0]
     assert [step.last for step in steps] == [False] * (last - 1) + [True]
-    assert steps[-1].position.optimizer is None
+    assert steps[-1].state.optimizer is None
     assert steps[-1].done == 1
     assert steps[-2].done == (last - 1) / 200
 
@@ -290,11 +290,11 @@ def test_level_that_goes_on_from_any_step_converges_at_the_same() -> None:
     whole = converged(losses, 0.01)
     level = replace(LEVEL, steps=200)
     for step in whole[:-1]:
-        plain, tensors = step.position.parts()
-        position = Position.of_parts(json.loads(json.dumps(plain)), tensors)
+        plain, tensors = step.state.parts()
+        position = RunState.from_parts(json.loads(json.dumps(plain)), tensors)
         optimizer = Scripted(losses)
         assert position.optimizer is not None
         optimizer.restore(position.optimizer)
-        rest = list(descend(position.descent, nothing, optimizer, level, 0.01))
+        rest = list(descend(position.level_state, nothing, optimizer, level, 0.01))
         assert rest[-1].number == whole[-1].number
-        assert position.descent.recent == step.position.descent.recent
+        assert position.level_state.recent == step.state.level_state.recent

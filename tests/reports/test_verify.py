@@ -8,7 +8,7 @@ import pytest
 
 from tests.conftest import Outcome
 from vangram.kernels import winograd
-from vangram.kernels.jit import takes
+from vangram.kernels.jit import has_kernels
 from vangram.networks import FeatureNetwork, Topology, load_network
 from vangram.reports.verify import verify
 from vangram.settings.recipe import Recipe
@@ -39,7 +39,7 @@ def test_comparisons_hold_with_every_style_loss(
 def test_command_says_where_nothing_is_compared(
     command: Callable[..., Outcome], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("vangram.networks.conv.takes", lambda x: False)
+    monkeypatch.setattr("vangram.networks.conv.has_kernels", lambda x: False)
     assert "used by no layer" in command("verify", "--size", 160, "--tile", 64).out
 
 
@@ -55,7 +55,7 @@ def test_halo_too_short_is_found(lite: FeatureNetwork, monkeypatch: pytest.Monke
 
 
 def test_wrong_winograd_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
-    if not takes(load_network("vgg19-lite").mean):
+    if not has_kernels(load_network("vgg19-lite").mean):
         pytest.skip("no compiler here, so Winograd is not used")
     wrong = (*winograd.G[:3], (1 / 24, 1 / 12, 1 / 6 + 1e-3), *winograd.G[4:])
     monkeypatch.setattr(winograd, "G", wrong)

@@ -22,7 +22,7 @@ from torch import Tensor
 from tests.support import Counted, noise, quadratic
 from vangram.errors import CheckpointError, OutputError
 from vangram.objective import Term
-from vangram.optimize import LBFGS, Adam, Descent, Level, Optimizer, Position, Step, descend
+from vangram.optimize import LBFGS, Adam, Level, LevelState, Optimizer, RunState, Step, descend
 from vangram.optimize.state import TENSOR
 from vangram.run import Checkpoint, read_checkpoint, write_checkpoint
 from vangram.run.checkpoint import DIGEST, FORMAT, LENGTH
@@ -50,7 +50,7 @@ def with_terms(image: Tensor) -> Any:
 
 
 def descent(optimizer: Optimizer) -> list[Step]:
-    return list(descend(Descent.start(noise(2)), with_terms, optimizer, LEVEL))
+    return list(descend(LevelState.start(noise(2)), with_terms, optimizer, LEVEL))
 
 
 def bits(tensor: Tensor) -> Tensor:
@@ -71,7 +71,7 @@ def assert_same(ours: Any, theirs: Any) -> None:
         assert len(ours) == len(theirs)
         for one, other in zip(ours, theirs, strict=True):
             assert_same(one, other)
-    elif isinstance(ours, Position | Descent):
+    elif isinstance(ours, RunState | LevelState):
         assert_same(vars(ours), vars(theirs))
     elif isinstance(ours, float):
         assert struct.pack("d", ours) == struct.pack("d", theirs)
@@ -79,7 +79,7 @@ def assert_same(ours: Any, theirs: Any) -> None:
         assert ours == theirs
 
 
-def kept(path: Path, position: Position | None) -> Position | None:
+def kept(path: Path, position: RunState | None) -> RunState | None:
     """A position, written and read."""
     write_checkpoint(path, Checkpoint(RECORD, position))
     checkpoint = read_checkpoint(path)
@@ -87,8 +87,8 @@ def kept(path: Path, position: Position | None) -> Position | None:
     return checkpoint.position
 
 
-def position_of(**state: Any) -> Position:
-    return Position(1, Descent.start(noise(2)), state)
+def position_of(**state: Any) -> RunState:
+    return RunState(1, LevelState.start(noise(2)), state)
 
 
 @pytest.fixture
@@ -99,7 +99,7 @@ def path(tmp_path: Path) -> Path:
 @OPTIMIZERS
 def test_position_comes_back_to_the_last_bit(path: Path, optimizer: Callable[[], Any]) -> None:
     for step in descent(optimizer()):
-        assert_same(kept(path, step.position), step.position)
+        assert_same(kept(path, step.state), step.state)
 
 
 @OPTIMIZERS
@@ -109,14 +109,14 @@ def test_descent_goes_on_bit_for_bit_from_every_step(
     whole = descent(optimizer())
     assert len(whole) == LEVEL.steps
     for step in whole[:-1]:
-        position = kept(path, step.position)
+        position = kept(path, step.state)
         assert position is not None
         assert position.optimizer is not None
         again = optimizer()
         again.restore(position.optimizer)
-        rest = list(descend(position.descent, with_terms, again, LEVEL))
+        rest = list(descend(position.level_state, with_terms, again, LEVEL))
         for ours, theirs in zip(rest, whole[step.number :], strict=True):
-            assert_same(ours.position, theirs.position)
+            assert_same(ours.state, theirs.state)
             assert (ours.number, ours.loss, ours.terms) == (
                 theirs.number,
                 theirs.loss,
@@ -127,13 +127,13 @@ def test_descent_goes_on_bit_for_bit_from_every_step(
 @OPTIMIZERS
 def test_descent_goes_on_without_evaluating_again(path: Path, optimizer: Callable[[], Any]) -> None:
     evaluate, again = Counted(quadratic), optimizer()
-    steps = descend(Descent.start(noise(2)), evaluate, optimizer(), LEVEL)
-    position = kept(path, next(steps).position)
+    steps = descend(LevelState.start(noise(2)), evaluate, optimizer(), LEVEL)
+    position = kept(path, next(steps).state)
     assert position is not None
     assert position.optimizer is not None
     again.restore(position.optimizer)
     before = evaluate.calls
-    next(descend(position.descent, evaluate, again, LEVEL))
+    next(descend(position.level_state, evaluate, again, LEVEL))
     assert evaluate.calls == before + 1
 
 
@@ -154,7 +154,7 @@ def test_restarted_optimiser_is_as_careful_when_it_comes_back(
 @OPTIMIZERS
 def test_optimiser_that_has_forgotten_goes_elsewhere(optimizer: Callable[[], Any]) -> None:
     whole = descent(optimizer())
-    rest = list(descend(whole[5].position.descent, with_terms, optimizer(), LEVEL))
+    rest = list(descend(whole[5].state.level_state, with_terms, optimizer(), LEVEL))
     assert not torch.equal(rest[-1].image, whole[-1].image)
 
 
@@ -175,11 +175,13 @@ def test_state_stays_as_it_was_when_moves_follow(optimizer: Callable[[], Any]) -
 
 def test_tensor_shared_is_written_once_and_comes_back_shared(path: Path) -> None:
     image = noise(2)
-    position = kept(path, Position(1, Descent(image, image, 3, 1.0), {"here": [image, noise(3)]}))
+    position = kept(
+        path, RunState(1, LevelState(image, image, 3, 1.0), {"here": [image, noise(3)]})
+    )
     assert position is not None
     assert position.optimizer is not None
-    assert position.descent.image is position.descent.lowest_image
-    assert position.descent.image is position.optimizer["here"][0]
+    assert position.level_state.image is position.level_state.lowest_image
+    assert position.level_state.image is position.optimizer["here"][0]
     size = image.numel() * image.element_size()
     assert 2 * size < path.stat().st_size < 3 * size + 3000
     with safe_open(path, "pt") as file:
@@ -237,9 +239,9 @@ def test_plain_values_come_back(
 
 
 def test_lowest_loss_of_infinity_comes_back(path: Path) -> None:
-    position = kept(path, Position(1, Descent.start(noise(2)), None))
+    position = kept(path, RunState(1, LevelState.start(noise(2)), None))
     assert position is not None
-    assert position.descent.lowest == math.inf
+    assert position.level_state.lowest == math.inf
     assert position.optimizer is None
 
 
@@ -259,7 +261,7 @@ def test_checkpoint_is_a_safetensors_file(path: Path) -> None:
 @pytest.fixture
 def whole(path: Path) -> bytes:
     """A checkpoint's bytes."""
-    write_checkpoint(path, Checkpoint(RECORD, descent(LBFGS(history=1))[3].position))
+    write_checkpoint(path, Checkpoint(RECORD, descent(LBFGS(history=1))[3].state))
     return path.read_bytes()
 
 
@@ -330,7 +332,7 @@ def test_missing_checkpoint_and_folder_are_refused(tmp_path: Path) -> None:
 def test_full_disk_leaves_the_previous_checkpoint_and_nothing_else(
     path: Path, whole: bytes, monkeypatch: pytest.MonkeyPatch, after: int
 ) -> None:
-    position = descent(Adam())[5].position
+    position = descent(Adam())[5].state
     monkeypatch.setattr("builtins.open", full_after(after))
     with pytest.raises(OutputError, match="No space left"):
         write_checkpoint(path, Checkpoint(RECORD, position))

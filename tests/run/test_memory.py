@@ -8,7 +8,7 @@ import pytest
 
 from vangram.errors import SettingError, SizeError
 from vangram.networks import FeatureNetwork
-from vangram.networks.geometry import sides
+from vangram.networks.geometry import core_sides
 from vangram.optimize import Level
 from vangram.run.memory import HISTORIES, Means, free_memory, means_for, work_of
 from vangram.settings.recipe import Recipe
@@ -44,7 +44,7 @@ def test_small_picture_is_computed_at_once_with_all_pairs(lite: FeatureNetwork) 
 def test_means_keep_to_the_memory(lite: FeatureNetwork, side: int, memory: int) -> None:
     found = means(lite, side, memory * GB)
     assert found.bytes <= memory * GB
-    assert found.tile is None or min(sides(found.tile)) < side
+    assert found.tile is None or min(core_sides(found.tile)) < side
 
 
 def test_less_memory_gives_tiles_then_fewer_pairs_then_files(lite: FeatureNetwork) -> None:

@@ -217,7 +217,7 @@ def test_run_goes_on_bit_for_bit_from_every_step(
     whole, path = list(transfer), tmp_path / "checkpoint"
     assert len(whole) == 12
     for index, step in enumerate(whole):
-        write_checkpoint(path, Checkpoint(transfer.record, step.position))
+        write_checkpoint(path, Checkpoint(transfer.record, step.state))
         rest = list(transfer.steps(read_checkpoint(path).position))
         for ours, theirs in zip(rest, whole[index + 1 :], strict=True):
             assert (ours.level, ours.number) == (theirs.level, theirs.number)
@@ -232,13 +232,13 @@ def test_run_goes_on_past_a_level_that_ended_early(photo: Path) -> None:
     assert whole[0].level.number == 1
     first = [step for step in whole if step.level.number == 1]
     assert len(first) < 5
-    rest = list(transfer.steps(first[-1].position))
+    rest = list(transfer.steps(first[-1].state))
     assert [step.loss for step in rest] == [step.loss for step in whole[len(first) :]]
 
 
 def test_run_that_goes_on_lets_go_of_where_it_was(photo: Path, painting: Path) -> None:
     transfer = Run.prepare(photo, painting, optimizer="adam", size=64, steps=4, levels=1, **SHALLOW)
-    position = next(iter(transfer)).position
+    position = next(iter(transfer)).state
     assert position.optimizer is not None
     kept = [weakref.ref(position.optimizer[name]) for name in ("mean", "square")]
     kept.append(weakref.ref(position.image))
@@ -371,6 +371,6 @@ def test_run_that_starts_at_its_goal_stays_there(optimizer: str) -> None:
 def test_print_that_fits_without_winograds_filters_goes_without_them() -> None:
     square = drawn(64, 64, seed=1), drawn(64, 64, seed=2)
     short = Run.prepare(*square, size=8192, memory=1_000_000_000)
-    assert not short.network.fast
+    assert not short.network.winograd
     assert short.means(short.levels[-1]).bytes <= 1_000_000_000
-    assert Run.prepare(*square, size=8192, memory=4_000_000_000).network.fast
+    assert Run.prepare(*square, size=8192, memory=4_000_000_000).network.winograd

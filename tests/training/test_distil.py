@@ -7,7 +7,8 @@ from itertools import pairwise
 import pytest
 import torch
 
-from training.distil import WARM_UP, Variances, rate, relative_gram_error
+from training.distil import DEEP, TAUGHT, WARM_UP, Student, Variances, rate, relative_gram_error
+from vangram.networks.topology import Topology
 
 STEPS = 1000
 
@@ -61,3 +62,27 @@ def test_variances_make_a_constant_guess_cost_one() -> None:
     error = Variances().relative("relu1_1", mean, target)
     assert float(error) == pytest.approx(1, rel=1e-5)  # float32
     assert Variances().relative("relu1_1", target, target) == 0
+
+
+def test_student_gives_of_replayed_pictures_the_deep_layers_that_it_gives_of_fresh_ones() -> None:
+    topology = Topology(
+        (4, 4, 4, 6, 6), (2, 2, 4, 4, 1), dict.fromkeys(TAUGHT, 5), padding="reflect"
+    )
+    student = Student(topology, seed=1)
+    images = torch.rand(3, 3, 64, 64, generator=torch.Generator().manual_seed(0))
+    whole, parted = student(images, 3), student(images, 1)
+    for layer in TAUGHT:
+        assert whole[layer].amax() > 0
+        wanted = whole[layer] if layer in DEEP else whole[layer][:1]
+        # Convolutions of another batch may add in another order.
+        torch.testing.assert_close(parted[layer], wanted, rtol=1e-4, atol=1e-5)
+
+
+def test_student_teaches_its_shallow_blocks_by_the_fresh_pictures_alone() -> None:
+    topology = Topology((4,) * 5, (2, 2, 4, 4, 1), dict.fromkeys(TAUGHT, 5), padding="reflect")
+    student = Student(topology, seed=1)
+    images = torch.rand(2, 3, 32, 32, requires_grad=True)
+    student(images, 1)["relu5_1"].sum().backward()
+    assert images.grad is not None
+    assert images.grad[0].abs().sum() > 0
+    assert images.grad[1].abs().sum() == 0

@@ -11,7 +11,7 @@ from typing import BinaryIO
 
 from vangram.cli.side_writes import Attempts
 from vangram.errors import CheckpointError, OutputError
-from vangram.optimize import Position, Step
+from vangram.optimize import RunState, Step
 from vangram.run import Checkpoint, read_checkpoint, write_checkpoint
 from vangram.settings.record import Record
 
@@ -33,7 +33,7 @@ class Checkpoints:
     def __init__(self, output: Path) -> None:
         self.path = checkpoint_path(output)
         self.record: Record | None = None
-        self.position: Position | None = None
+        self.position: RunState | None = None
         self.resumed = False
         self.written: tuple[int, int] | None = None
         self.level_ended = False
@@ -52,7 +52,7 @@ class Checkpoints:
         self.record, self.position, self.resumed = checkpoint.record, checkpoint.position, True
         return checkpoint.record
 
-    def begin(self, record: Record) -> Position | None:
+    def begin(self, record: Record) -> RunState | None:
         """Begin to keep a run; where it goes on from, handed over for good to save its memory."""
         self.record = record
         position, self.position = self.position, None
@@ -68,9 +68,9 @@ class Checkpoints:
         ended_early = step.number == 1 and step.level.number > 1 and not self.level_ended
         self.level_ended = step.last
         if self.level_ended or ended_early or time.monotonic() >= self.due:
-            self._write(step.position)
+            self._write(step.state)
 
-    def stop(self, position: Position | None) -> bool:
+    def stop(self, position: RunState | None) -> bool:
         """Keep where a run was stopped; whether it can go on from there, or nearly."""
         if position is None and not self.resumed:
             self.remove()
@@ -89,7 +89,7 @@ class Checkpoints:
         if self.lock is not None:
             self.lock.close()
 
-    def _write(self, position: Position | None) -> None:
+    def _write(self, position: RunState | None) -> None:
         assert self.record is not None
         checkpoint, started = Checkpoint(self.record, position), time.monotonic()
         if self.attempt(lambda: write_checkpoint(self.path, checkpoint)):
@@ -154,5 +154,5 @@ def claim(path: Path) -> BinaryIO | None:
     return handle
 
 
-def _place(position: Position | None) -> tuple[int, int]:
-    return (position.level, position.descent.number) if position else (0, 0)
+def _place(position: RunState | None) -> tuple[int, int]:
+    return (position.level, position.level_state.number) if position else (0, 0)

@@ -24,7 +24,7 @@ from vangram.cli.progress import Among, Progress, duration
 from vangram.cli.side_writes import Attempts
 from vangram.errors import DivergedError, OutputError
 from vangram.images import check_output, fit, resize, write_animation, write_picture
-from vangram.optimize import Level, Position, Step
+from vangram.optimize import Level, RunState, Step
 from vangram.run import Painting, Run
 from vangram.settings.inputs import Inputs
 from vangram.settings.recipe import Recipe
@@ -111,7 +111,7 @@ def carry_out(
         with _termination_as_interrupt(), progress:
             try:
                 for step in run.steps(position):
-                    position = step.position
+                    position = step.state
                     progress.show(step)
                     keepsakes.add(step)
                     kept.add(step)
@@ -145,9 +145,9 @@ def _foretell(run: Run, done: float) -> None:
     print(f"vangram: {words}, {duration(seconds)} at most", file=sys.stderr, flush=True)
 
 
-def _done(position: Position | None, levels: Sequence[Level]) -> float:
+def _done(position: RunState | None, levels: Sequence[Level]) -> float:
     """Share of the work that lies behind."""
-    return levels[position.level - 1].done(position.descent.number) if position else 0.0
+    return levels[position.level - 1].done(position.level_state.number) if position else 0.0
 
 
 def _save(painting: Painting, output: Path) -> None:

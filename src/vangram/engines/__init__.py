@@ -5,7 +5,7 @@ from __future__ import annotations
 from vangram.engines.tiled import TiledEngine
 from vangram.engines.whole import WholeEngine
 from vangram.networks import FeatureNetwork
-from vangram.networks.geometry import Core, sides
+from vangram.networks.geometry import Core, core_sides
 from vangram.objective import Objective
 
 __all__ = ["TiledEngine", "WholeEngine", "engine_for"]
@@ -15,6 +15,6 @@ def engine_for(
     size: tuple[int, int], tile: Core | None, network: FeatureNetwork, objective: Objective
 ) -> WholeEngine | TiledEngine:
     """The engine for an image of (height, width): tiled where more than one tile is needed."""
-    if tile is None or all(a <= b for a, b in zip(size, sides(tile), strict=True)):
+    if tile is None or all(a <= b for a, b in zip(size, core_sides(tile), strict=True)):
         return WholeEngine(network, objective)
     return TiledEngine(network, objective, tile)

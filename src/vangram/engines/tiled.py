@@ -7,7 +7,7 @@ from operator import add
 
 from torch import Tensor
 
-from vangram.networks import FeatureNetwork, Trace
+from vangram.networks import FeatureNetwork, ForwardPass
 from vangram.networks.geometry import Core, Tile, grid
 from vangram.objective import Evaluation, Objective, Statistics
 
@@ -39,10 +39,10 @@ class TiledEngine:
         size = (image.shape[2], image.shape[3])
         tiles = list(grid(size, self.core, topology, layers))
 
-        def trace(tile: Tile, keep: bool) -> Trace:
-            inside = tile.inside(layers, topology)
-            return Trace(
-                self.network, tile.cut(image), layers, inside,
+        def trace(tile: Tile, keep: bool) -> ForwardPass:
+            inside = tile.local_windows(layers, topology)
+            return ForwardPass(
+                self.network, tile.crop(image), layers, inside,
                 whole=size, corner=tile.corner, keep=keep,
             )  # fmt: skip
 
@@ -57,8 +57,8 @@ class TiledEngine:
         for tile in tiles:
             windows = tile.windows(layers, topology)
             slope = partial(objective.feature_gradient, judgement=judgement, windows=windows)
-            part = trace(tile, keep=True).pull_back(slope)
-            tile.cut(gradient).add_(part.to(gradient.device))
+            part = trace(tile, keep=True).backward(slope)
+            tile.crop(gradient).add_(part.to(gradient.device))
             objective.storage.release()
         objective.add_image_gradient(image, gradient)
         return Evaluation(judgement.loss, judgement.terms, gradient)

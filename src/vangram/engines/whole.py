@@ -6,7 +6,7 @@ from functools import partial
 
 from torch import Tensor
 
-from vangram.networks import FeatureNetwork, Trace
+from vangram.networks import FeatureNetwork, ForwardPass
 from vangram.objective import Evaluation, Objective
 
 
@@ -20,9 +20,9 @@ class WholeEngine:
     def __call__(self, image: Tensor) -> Evaluation:
         """Evaluate at (1, 3, H, W), which is read and not changed."""
         image, objective = image.detach(), self.objective
-        trace = Trace(self.network, image, objective.layers)
+        trace = ForwardPass(self.network, image, objective.layers)
         judgement = objective.judge(objective.measure(trace.features), image)
         slope = partial(objective.feature_gradient, judgement=judgement)
-        gradient = trace.pull_back(slope).contiguous().to(image.device)
+        gradient = trace.backward(slope).contiguous().to(image.device)
         objective.add_image_gradient(image, gradient)
         return Evaluation(judgement.loss, judgement.terms, gradient)

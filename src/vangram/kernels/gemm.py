@@ -23,7 +23,7 @@ MANY_TILES = 192
 OWN_TILES = 64
 """For each thread, so that it multiplies the tiles that it transformed, which are in its own cache;
 where there are fewer, threads share tiles and each has filters of its own."""
-GPU_BLOCK = 128 * 2**20
+GPU_BLOCK_BYTES = 128 * 2**20
 """Bytes of transformed inputs and products at a time on a GPU."""
 
 
@@ -104,7 +104,7 @@ class OnGPU:
         """Tiles to take, all blocks alike."""
         points, channels, outputs = self.filters.shape
         tile = points * (channels + outputs) * self.filters.itemsize
-        return _alike(tiles, max(GPU_BLOCK // tile, 1))
+        return _alike(tiles, max(GPU_BLOCK_BYTES // tile, 1))
 
     def tensors(self, tiles: int, workspace: Workspace) -> tuple[Tensor, Tensor]:
         """Room for factors (points, tiles, C) and products (points, tiles, K)."""

@@ -57,13 +57,13 @@ class Processor:
         return cls(vector=16, registers=32 if arm else 16)
 
 
-def takes(x: Tensor) -> bool:
+def has_kernels(x: Tensor) -> bool:
     """Whether there are kernels for such a tensor."""
     there = gpu.usable(x.device) if x.is_cuda else AVAILABLE and x.device.type == "cpu"
     return there and x.dtype in (torch.float32, torch.float64)
 
 
-def innermost(x: Tensor) -> Tensor:
+def channels_last(x: Tensor) -> Tensor:
     """(B, C, h, w) with channels innermost; the same tensor if they are."""
     return x if x.stride(1) == 1 else x.contiguous(memory_format=torch.channels_last)
 

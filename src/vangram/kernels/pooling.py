@@ -11,7 +11,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from vangram.kernels.jit import Kernel, innermost, lanes_for, takes
+from vangram.kernels.jit import Kernel, channels_last, has_kernels, lanes_for
 from vangram.kernels.language import Code, Integer, Pointer
 
 
@@ -24,9 +24,9 @@ def pool(x: Tensor, scale: float | None) -> Tensor:
     """
     if scale is not None:
         return F.avg_pool2d(x, 2, ceil_mode=True, count_include_pad=False) * scale
-    if x.requires_grad or not takes(x):
+    if x.requires_grad or not has_kernels(x):
         return F.max_pool2d(x, 2, ceil_mode=True)
-    x = innermost(x)
+    x = channels_last(x)
     batch, channels, height, width = x.shape
     out = x.new_empty(batch, -(-height // 2), -(-width // 2), channels)
     kernel = _maxima(x.dtype, lanes_for(channels, x.dtype))
@@ -52,13 +52,13 @@ def unpool(gradient: Tensor, x: Tensor, scale: float | None) -> Tensor:
             gradient, x, window, window, [0, 0], True, False, None
         )
         return averaged.mul_(scale)
-    if not takes(x):
+    if not has_kernels(x):
         _, origin = torch.ops.aten.max_pool2d_with_indices(x, window, window, [0, 0], [1, 1], True)
         spread: Tensor = torch.ops.aten.max_pool2d_with_indices_backward(
             gradient, x, window, window, [0, 0], [1, 1], True, origin
         )
         return spread
-    x, gradient = innermost(x), innermost(gradient)
+    x, gradient = channels_last(x), channels_last(gradient)
     batch, channels, height, width = x.shape
     out = x.new_empty(batch, height, width, channels)
     kernel = _to_maxima(x.dtype, lanes_for(channels, x.dtype))

@@ -9,7 +9,7 @@ from torch.backends import cudnn
 
 
 @contextmanager
-def convolving(*, tf32: bool) -> Iterator[None]:
+def conv_precision(*, tf32: bool) -> Iterator[None]:
     """Convolve in float32 as it is, and the same way every time.
 
     Left alone, torch lets cuDNN round the factors to eleven bits (TF32): half as fast again as the

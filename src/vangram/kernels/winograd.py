@@ -16,15 +16,15 @@ import torch
 from torch import Tensor
 
 from vangram.kernels.gemm import OnGPU, OnProcessor, Workspace
-from vangram.kernels.jit import Kernel, innermost, lanes_for
+from vangram.kernels.jit import Kernel, channels_last, lanes_for
 from vangram.kernels.language import Code, Condition, Integer, Pointer, Vector
 from vangram.kernels.window import Window
 
-OUTPUTS = 4
+TILE = 4
 """Of a tile, along either axis."""
-INPUTS = OUTPUTS + 2
+INPUT_TILE = TILE + 2
 """That a tile's outputs see."""
-POINTS = INPUTS * INPUTS
+POINTS = INPUT_TILE * INPUT_TILE
 """Products for each tile, input and output channel, where a plain convolution has 144."""
 
 G = (
@@ -91,11 +91,11 @@ class Winograd:
             (1, K, h, w) of the window, channels innermost.
         """
         size = x.shape[2:]
-        x, mask = innermost(x), innermost(x if where is None else where)
+        x, mask = channels_last(x), channels_last(x if where is None else where)
         window = window or (slice(0, size[0]), slice(0, size[1]))
         height, width = (part.stop - part.start for part in window)
-        across = -(-width // OUTPUTS)
-        tiles = -(-height // OUTPUTS) * across
+        across = -(-width // TILE)
+        tiles = -(-height // TILE) * across
         C, K = self.channels, self.outputs
         block = self.multiply.at_a_time(tiles)
         V, M = self.multiply.tensors(block, workspace)
@@ -128,10 +128,10 @@ def _analysis(dtype: torch.dtype, lanes: int, reflect: bool, masked: bool) -> Ke
         mask_row: Integer, mask_column: Integer, channels: Integer,
         point: Integer, place: Integer,
     ) -> None:  # fmt: skip
-        top = (first + tile) // across * OUTPUTS + above
-        left = (first + tile) % across * OUTPUTS + beside
-        rows = [_placed(top + i, height, reflect) for i in range(INPUTS)]
-        columns = [_placed(left + j, width, reflect) for j in range(INPUTS)]
+        top = (first + tile) // across * TILE + above
+        left = (first + tile) % across * TILE + beside
+        rows = [_placed(top + i, height, reflect) for i in range(INPUT_TILE)]
+        columns = [_placed(left + j, width, reflect) for j in range(INPUT_TILE)]
 
         def transform(border: bool) -> None:
             def load(i: int, j: int, c: Integer) -> Vector:
@@ -144,12 +144,16 @@ def _analysis(dtype: torch.dtype, lanes: int, reflect: bool, masked: bool) -> Ke
                 return d.where(row_there & column_there) if border and not reflect else d
 
             with code.vectors(channels) as c:
-                v = [analysed([load(i, j, c) for i in range(INPUTS)]) for j in range(INPUTS)]
-                for i in range(INPUTS):
-                    for j, value in enumerate(analysed([v[j][i] for j in range(INPUTS)])):
-                        V[point * (INPUTS * i + j) + tile * place + c] = value
+                v = [
+                    analysed([load(i, j, c) for i in range(INPUT_TILE)]) for j in range(INPUT_TILE)
+                ]
+                for i in range(INPUT_TILE):
+                    for j, value in enumerate(analysed([v[j][i] for j in range(INPUT_TILE)])):
+                        V[point * (INPUT_TILE * i + j) + tile * place + c] = value
 
-        inside = (top >= 0) & (left >= 0) & (top + INPUTS <= height) & (left + INPUTS <= width)
+        inside = (
+            (top >= 0) & (left >= 0) & (top + INPUT_TILE <= height) & (left + INPUT_TILE <= width)
+        )
         with code.when(inside):
             transform(border=False)
         with code.when(~inside):
@@ -176,15 +180,15 @@ def _synthesis(dtype: torch.dtype, lanes: int, activated: bool) -> Kernel:
         first: Integer, across: Integer, height: Integer, width: Integer, channels: Integer,
         point: Integer, place: Integer,
     ) -> None:  # fmt: skip
-        top = (first + tile) // across * OUTPUTS
-        left = (first + tile) % across * OUTPUTS
+        top = (first + tile) // across * TILE
+        left = (first + tile) % across * TILE
 
         def transform(border: bool) -> None:
             with code.vectors(channels) as c:
-                m = [[M[point * (INPUTS * i + j) + tile * place + c] for i in range(INPUTS)]
-                     for j in range(INPUTS)]  # fmt: skip
+                m = [[M[point * (INPUT_TILE * i + j) + tile * place + c] for i in range(INPUT_TILE)]
+                     for j in range(INPUT_TILE)]  # fmt: skip
                 r = [synthesised(column) for column in m]
-                for i in range(OUTPUTS):
+                for i in range(TILE):
                     for j, value in enumerate(synthesised([column[i] for column in r])):
                         if activated:
                             value = (value + bias[c]).maximum(0.0)
@@ -195,7 +199,7 @@ def _synthesis(dtype: torch.dtype, lanes: int, activated: bool) -> Kernel:
                         else:
                             out[to] = value
 
-        inside = (top + OUTPUTS <= height) & (left + OUTPUTS <= width)
+        inside = (top + TILE <= height) & (left + TILE <= width)
         with code.when(inside):
             transform(border=False)
         with code.when(~inside):

@@ -7,26 +7,26 @@ with respect to.
 """
 
 from vangram.losses.content import content_loss, content_loss_grad
-from vangram.losses.gram import gram, gram_loss, gram_loss_grad
-from vangram.losses.moments import Moments, Slope, moments, moments_grad
-from vangram.losses.out_of_range import out_of_range, out_of_range_grad
+from vangram.losses.gram import gram_loss, gram_loss_grad, gram_matrix
+from vangram.losses.moments import Moments, MomentsGrad, feature_moments, feature_moments_grad
+from vangram.losses.out_of_range import out_of_range_loss, out_of_range_loss_grad
 from vangram.losses.style import STYLE_LOSSES, StyleLoss
-from vangram.losses.total_variation import total_variation, total_variation_grad
+from vangram.losses.total_variation import total_variation_loss, total_variation_loss_grad
 
 __all__ = [
     "STYLE_LOSSES",
     "Moments",
-    "Slope",
+    "MomentsGrad",
     "StyleLoss",
     "content_loss",
     "content_loss_grad",
-    "gram",
+    "feature_moments",
+    "feature_moments_grad",
     "gram_loss",
     "gram_loss_grad",
-    "moments",
-    "moments_grad",
-    "out_of_range",
-    "out_of_range_grad",
-    "total_variation",
-    "total_variation_grad",
+    "gram_matrix",
+    "out_of_range_loss",
+    "out_of_range_loss_grad",
+    "total_variation_loss",
+    "total_variation_loss_grad",
 ]

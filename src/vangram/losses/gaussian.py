@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from vangram.errors import ShapeError
-from vangram.losses.moments import Moments, Slope
+from vangram.losses.moments import Moments, MomentsGrad
 
 BLUR = 1e-3
 """Variance that is added to every channel, in units of the target's mean square.
@@ -40,9 +40,9 @@ def blur_for(target: Moments) -> float:
     return BLUR * float(target.products.diagonal().mean(dtype=torch.float64)) or BLUR
 
 
-def slope_of(
+def moments_grad_of(
     mean_slope: Tensor, covariance_slope: Tensor, mean: Tensor, positions: float, dtype: torch.dtype
-) -> Slope:
+) -> MomentsGrad:
     """The slope with respect to moments of a function of mean and covariance.
 
     ∂E/∂G = ∂E/∂Σ / M and ∂E/∂s = (∂E/∂μ − 2 ∂E/∂Σ μ) / M.
@@ -55,4 +55,4 @@ def slope_of(
         dtype: of the features.
     """
     sums = (mean_slope - 2 * covariance_slope @ mean) / positions
-    return Slope((2 * covariance_slope / positions).to(dtype), sums.to(dtype))
+    return MomentsGrad((2 * covariance_slope / positions).to(dtype), sums.to(dtype))

@@ -6,10 +6,10 @@ import torch
 from torch import Tensor
 
 from vangram.errors import ShapeError
-from vangram.losses.moments import Moments, Slope, moments, moments_grad
+from vangram.losses.moments import Moments, MomentsGrad, feature_moments, feature_moments_grad
 
 
-def gram(features: Tensor) -> Tensor:
+def gram_matrix(features: Tensor) -> Tensor:
     """Gram matrix of a layer's features: G = F Fᵀ, summed over positions.
 
     Gatys et al. 2016, equation 3. Gram matrices of tiles add up to the whole picture's. Divided by
@@ -24,7 +24,7 @@ def gram(features: Tensor) -> Tensor:
     Raises:
         ShapeError: `features` has not three dimensions.
     """
-    return moments(features, sums=False).products
+    return feature_moments(features, sums=False).products
 
 
 def gram_loss(residual: Tensor, positions: float) -> Tensor:
@@ -63,12 +63,12 @@ def gram_loss_grad(features: Tensor, residual: Tensor, positions: float) -> Tens
     Raises:
         ShapeError: the channel counts differ, or `residual` is not square.
     """
-    return moments_grad(features, gram_slope(residual, positions))
+    return feature_moments_grad(features, gram_moments_grad(residual, positions))
 
 
-def gram_slope(residual: Tensor, positions: float) -> Slope:
+def gram_moments_grad(residual: Tensor, positions: float) -> MomentsGrad:
     """What `gram_loss` gains with G: (G − A) / (C² M²); args as there."""
-    return Slope(residual / float(_channels(residual) ** 2 * positions**2))
+    return MomentsGrad(residual / float(_channels(residual) ** 2 * positions**2))
 
 
 class GramStyle:
@@ -78,7 +78,7 @@ class GramStyle:
         target: the painting's moments per position.
     """
 
-    takes_sums = False
+    needs_sums = False
 
     def __init__(self, target: Moments) -> None:
         self.target = target
@@ -87,12 +87,12 @@ class GramStyle:
         """E, float64; see `StyleLoss`."""
         return gram_loss(self._residual(image, positions), positions)
 
-    def value_and_slope(
+    def value_and_grad(
         self, image: Moments, positions: float, weight: float
-    ) -> tuple[Tensor, Slope]:
+    ) -> tuple[Tensor, MomentsGrad]:
         """E, and the slope of E times a weight; see `StyleLoss`."""
         residual = self._residual(image, positions)
-        return gram_loss(residual, positions), gram_slope(residual * weight, positions)
+        return gram_loss(residual, positions), gram_moments_grad(residual * weight, positions)
 
     def _residual(self, image: Moments, positions: float) -> Tensor:
         return image.products - self.target.products * positions

@@ -5,9 +5,9 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from vangram.losses.gaussian import blur_for, gaussian, slope_of
+from vangram.losses.gaussian import blur_for, gaussian, moments_grad_of
 from vangram.losses.gram import GramStyle
-from vangram.losses.moments import Moments, Slope
+from vangram.losses.moments import Moments, MomentsGrad
 
 SHARE = 0.5
 """Of `GramMomentsStyle` that is the Gram term; means and deviations have the rest."""
@@ -23,7 +23,7 @@ class ChannelStyle:
         target: the painting's moments per position.
     """
 
-    takes_sums = True
+    needs_sums = True
 
     def __init__(self, target: Moments) -> None:
         self.blur = blur_for(target)
@@ -34,15 +34,15 @@ class ChannelStyle:
         mean, deviation = self._of(image, positions)
         return self._distance(mean, deviation)
 
-    def value_and_slope(
+    def value_and_grad(
         self, image: Moments, positions: float, weight: float
-    ) -> tuple[Tensor, Slope]:
+    ) -> tuple[Tensor, MomentsGrad]:
         """E, and the slope of E times a weight; see `StyleLoss`.
 
         ∂E/∂μ = 2 (μ − μ') and ∂E/∂σ² = 1 − σ' / σ.
         """
         mean, deviation = self._of(image, positions)
-        slope = slope_of(
+        slope = moments_grad_of(
             weight * 2 * (mean - self.target_mean),
             torch.diag(weight * (1 - self.target_deviation / deviation)),
             mean,
@@ -74,24 +74,24 @@ class GramMomentsStyle:
         target: the painting's moments per position.
     """
 
-    takes_sums = True
+    needs_sums = True
 
     def __init__(self, target: Moments) -> None:
         self.gram, self.channels = GramStyle(target), ChannelStyle(target)
-        weighs = float(self.channels.value(target.at_zero, 1)) or 1.0
-        self.scale = float(self.gram.value(target.at_zero, 1)) / weighs
+        weighs = float(self.channels.value(target.zero, 1)) or 1.0
+        self.scale = float(self.gram.value(target.zero, 1)) / weighs
 
     def value(self, image: Moments, positions: float) -> Tensor:
         """E, float64; see `StyleLoss`."""
         gram = self.gram.value(image, positions)
         return SHARE * gram + (1 - SHARE) * self.scale * self.channels.value(image, positions)
 
-    def value_and_slope(
+    def value_and_grad(
         self, image: Moments, positions: float, weight: float
-    ) -> tuple[Tensor, Slope]:
+    ) -> tuple[Tensor, MomentsGrad]:
         """E, and the slope of E times a weight; see `StyleLoss`."""
         share = (1 - SHARE) * self.scale
-        gram, steep = self.gram.value_and_slope(image, positions, SHARE * weight)
-        channels, other = self.channels.value_and_slope(image, positions, share * weight)
-        slope = Slope(steep.products + other.products, other.sums)
+        gram, steep = self.gram.value_and_grad(image, positions, SHARE * weight)
+        channels, other = self.channels.value_and_grad(image, positions, share * weight)
+        slope = MomentsGrad(steep.products + other.products, other.sums)
         return SHARE * gram + share * channels, slope

@@ -40,14 +40,14 @@ class Moments:
         return Moments(self.products / positions, sums)
 
     @property
-    def at_zero(self) -> Moments:
+    def zero(self) -> Moments:
         """Of features of zero, of the same width."""
         sums = None if self.sums is None else torch.zeros_like(self.sums)
         return Moments(torch.zeros_like(self.products), sums)
 
 
 @dataclass(frozen=True)
-class Slope:
+class MomentsGrad:
     """What a loss gains with a layer's moments, as the features' gradient needs it."""
 
     products: Tensor
@@ -56,7 +56,7 @@ class Slope:
     """∂E/∂s, (C,); None: the loss does not depend on the sums."""
 
 
-def moments(features: Tensor, *, sums: bool, weights: Tensor | None = None) -> Moments:
+def feature_moments(features: Tensor, *, sums: bool, weights: Tensor | None = None) -> Moments:
     """Moments of a layer's features: G = F Fᵀ, and s = Σ F where they are asked for.
 
     With weights w of the positions, G = Σ w F Fᵀ and s = Σ w F: guided Gram matrices (Gatys et al.
@@ -91,7 +91,9 @@ def moments(features: Tensor, *, sums: bool, weights: Tensor | None = None) -> M
     return Moments(products.view(channels, channels), summed if sums else None)
 
 
-def moments_grad(features: Tensor, slope: Slope, weights: Tensor | None = None) -> Tensor:
+def feature_moments_grad(
+    features: Tensor, slope: MomentsGrad, weights: Tensor | None = None
+) -> Tensor:
     """Gradient with respect to features of a function of their moments.
 
     (∂E/∂G + (∂E/∂G)ᵀ) F + ∂E/∂s, the last at every position. The features may be one tile's: the
@@ -101,7 +103,7 @@ def moments_grad(features: Tensor, slope: Slope, weights: Tensor | None = None) 
     Args:
         features: (C, h, w) activations.
         slope: of the whole picture, dtype and device of `features`.
-        weights: as in `moments`; positions count in proportion.
+        weights: as in `feature_moments`; positions count in proportion.
 
     Returns:
         (C, h, w), channels innermost in memory, as oneDNN's convolutions like it best.

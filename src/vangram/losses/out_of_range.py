@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 
-def out_of_range(image: Tensor, rows: slice | None = None) -> Tensor:
+def out_of_range_loss(image: Tensor, rows: slice | None = None) -> Tensor:
     """Squared distance from what can be shown: Σ (x − clip(x, 0, 1))² over pixels and channels.
 
     A descent that does not know that pixels end in black and white goes on beyond them, and what
@@ -22,8 +22,8 @@ def out_of_range(image: Tensor, rows: slice | None = None) -> Tensor:
     return _excess(image, rows).square().sum(dtype=torch.float64)
 
 
-def out_of_range_grad(image: Tensor, rows: slice | None = None) -> Tensor:
-    """Gradient of `out_of_range`: 2 (x − clip(x, 0, 1)).
+def out_of_range_loss_grad(image: Tensor, rows: slice | None = None) -> Tensor:
+    """Gradient of `out_of_range_loss`: 2 (x − clip(x, 0, 1)).
 
     Args:
         image: (..., H, W).

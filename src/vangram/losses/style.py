@@ -9,7 +9,7 @@ from torch import Tensor
 
 from vangram.losses.gram import GramStyle
 from vangram.losses.mean_std import GramMomentsStyle
-from vangram.losses.moments import Moments, Slope
+from vangram.losses.moments import Moments, MomentsGrad
 from vangram.losses.wasserstein import WassersteinStyle
 
 
@@ -27,16 +27,16 @@ class StyleLoss(Protocol):
             A float64 scalar.
         """
 
-    def value_and_slope(
+    def value_and_grad(
         self, image: Moments, positions: float, weight: float
-    ) -> tuple[Tensor, Slope]:
+    ) -> tuple[Tensor, MomentsGrad]:
         """The value, and the slope of the value times a weight; args as `value`."""
 
 
 class _Kind(Protocol):
     """A class of style losses."""
 
-    takes_sums: bool
+    needs_sums: bool
     """Whether its moments need sums."""
 
     def __call__(self, target: Moments) -> StyleLoss:

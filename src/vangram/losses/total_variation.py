@@ -14,7 +14,7 @@ BAND = 2**17
 """Values of the image at a time, for a processor."""
 
 
-def total_variation(image: Tensor, rows: slice | None = None) -> Tensor:
+def total_variation_loss(image: Tensor, rows: slice | None = None) -> Tensor:
     """Isotropic total variation: Σ √(dx² + dy² + ε²) − ε over pixels and channels.
 
     Rudin, Osher and Fatemi 1992, with forward differences, zero beyond the last row and column,
@@ -35,8 +35,8 @@ def total_variation(image: Tensor, rows: slice | None = None) -> Tensor:
     return total
 
 
-def total_variation_grad(image: Tensor, rows: slice | None = None) -> Tensor:
-    """Gradient of `total_variation` of all rows: minus the divergence of normalised differences.
+def total_variation_loss_grad(image: Tensor, rows: slice | None = None) -> Tensor:
+    """Gradient of `total_variation_loss` of all rows: minus the divergence of unit differences.
 
     Args:
         image: (..., H, W).

@@ -5,8 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from vangram.losses.gaussian import blur_for, gaussian, slope_of
-from vangram.losses.moments import Moments, Slope
+from vangram.losses.gaussian import blur_for, gaussian, moments_grad_of
+from vangram.losses.moments import Moments, MomentsGrad
 
 
 def _eigh(matrix: Tensor) -> tuple[Tensor, Tensor]:
@@ -32,7 +32,7 @@ class WassersteinStyle:
         target: the painting's moments per position.
     """
 
-    takes_sums = True
+    needs_sums = True
 
     def __init__(self, target: Moments) -> None:
         self.blur = blur_for(target)
@@ -48,9 +48,9 @@ class WassersteinStyle:
         values, _ = _eigh(self._between(covariance))
         return self._distance(mean, covariance, self._trusted(values))
 
-    def value_and_slope(
+    def value_and_grad(
         self, image: Moments, positions: float, weight: float
-    ) -> tuple[Tensor, Slope]:
+    ) -> tuple[Tensor, MomentsGrad]:
         """E, and the slope of E times a weight; see `StyleLoss`.
 
         ∂E/∂μ = 2 (μ − μ') and ∂E/∂Σ = I − T, where T = Σ'^½ (Σ'^½ Σ Σ'^½)^-½ Σ'^½ takes features to
@@ -61,7 +61,7 @@ class WassersteinStyle:
         values = self._trusted(values)
         half = self.root @ (vectors * values.pow(-0.25))
         transport = half @ half.mT
-        slope = slope_of(
+        slope = moments_grad_of(
             weight * 2 * (mean - self.target_mean),
             weight * (torch.eye(len(mean)).to(transport) - transport),
             mean,

@@ -1,9 +1,9 @@
 """Networks: pictures to features. The only place that knows what a network wants as input."""
 
-from vangram.networks.backprop import Trace
-from vangram.networks.cache import known_sha256, parameters_path
+from vangram.networks.backprop import ForwardPass
+from vangram.networks.cache import parameters_path, verified_sha256
 from vangram.networks.download import fetch_network
-from vangram.networks.gatys_norm import channel_means, normalise, shipped_means
+from vangram.networks.gatys_norm import channel_means, normalise_channels, shipped_channel_means
 from vangram.networks.geometry import WHOLE, Windows
 from vangram.networks.load import load_network
 from vangram.networks.registry import NETWORKS, Network, network_named
@@ -14,16 +14,16 @@ __all__ = [
     "NETWORKS",
     "WHOLE",
     "FeatureNetwork",
+    "ForwardPass",
     "Network",
     "Topology",
-    "Trace",
     "Windows",
     "channel_means",
     "fetch_network",
-    "known_sha256",
     "load_network",
     "network_named",
-    "normalise",
+    "normalise_channels",
     "parameters_path",
-    "shipped_means",
+    "shipped_channel_means",
+    "verified_sha256",
 ]

@@ -8,10 +8,17 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from vangram.kernels import Window, convolving, pool, unpool
+from vangram.kernels import Window, conv_precision, pool, unpool
 from vangram.networks.conv import winograd_has_room
-from vangram.networks.geometry import WHOLE, Windows, frames, halved, size_of, within
-from vangram.networks.topology import block_of, pooled
+from vangram.networks.geometry import (
+    WHOLE,
+    Windows,
+    computed_windows,
+    pooled_window,
+    relative_to,
+    window_size,
+)
+from vangram.networks.topology import block_of, follows_pooling
 from vangram.networks.vgg import FeatureNetwork
 
 Slope = Callable[[str, Tensor], Tensor]
@@ -33,7 +40,7 @@ class _Stop:
     """Whether Winograd may be used."""
 
 
-class Trace:
+class ForwardPass:
     """Features of a picture, and the way back from them to its pixels.
 
     What autograd would do for `FeatureNetwork.forward`, but for filters that never change: only
@@ -74,18 +81,18 @@ class Trace:
         self.network, self.windows = network, windows
         self.features = {}
         self._stops: list[_Stop] = []
-        with convolving(tf32=network.tf32):
+        with conv_precision(tf32=network.tf32):
             self._go(image, layers, whole or (image.shape[2], image.shape[3]), corner, keep)
 
     @torch.no_grad()
-    def pull_back(self, slope: Slope) -> Tensor:
+    def backward(self, slope: Slope) -> Tensor:
         """The loss's gradient with respect to the image, (1, 3, H, W); it can be had once.
 
         Args:
             slope: the loss's gradient with respect to a layer's features, its window alone; what
                 it gives is overwritten.
         """
-        with convolving(tf32=self.network.tf32):
+        with conv_precision(tf32=self.network.tf32):
             return self._go_back(slope)
 
     def _go(
@@ -99,15 +106,18 @@ class Trace:
         network, (height, width) = self.network, whole
         size = image.shape[2], image.shape[3]
         read: Window = slice(0, size[0]), slice(0, size[1])
-        x = network.normalised(image).contiguous(memory_format=torch.channels_last)
-        used = frames(network.topology, size, layers, self.windows, corner)
+        x = network.preprocess(image).contiguous(memory_format=torch.channels_last)
+        used = computed_windows(network.topology, size, layers, self.windows, corner)
         for name, frame in used.items():
             layer = f"relu{name}"
-            if pooled(name):
-                x, read = pool(x, network.topology.scale(block_of(name))), halved(read)
+            if follows_pooling(name):
+                x, read = (
+                    pool(x, network.topology.pooling_scale(block_of(name))),
+                    pooled_window(read),
+                )
                 height, width = -(-height // 2), -(-width // 2)
             fast = network.uses_winograd and winograd_has_room((height, width))
-            x = network.frozen(name).forward(x, fast, within(frame, read))
+            x = network.convolution(name).forward(x, fast, relative_to(frame, read))
             if keep:
                 self._stops.append(_Stop(name, x, frame, read, fast))
             if layer in layers:
@@ -121,7 +131,7 @@ class Trace:
             layer = f"relu{stop.name}"
             if layer in self.features:
                 features = self.features.pop(layer)
-                part = self.network.head_gradient(layer, slope(layer, features), features)
+                part = self.network.head_grad(layer, slope(layer, features), features)
                 del features
                 if gradient is None and layer not in self.windows:
                     gradient = part
@@ -129,21 +139,21 @@ class Trace:
                     gradient = torch.zeros_like(stop.activation) if gradient is None else gradient
                     self._window(layer, gradient, stop.frame).add_(part)
             assert gradient is not None
-            gradient = self.network.frozen(stop.name).backward(
+            gradient = self.network.convolution(stop.name).backward(
                 gradient,
                 stop.activation,
                 stop.fast,
-                within(stop.frame, stop.read),
-                size_of(stop.read),
+                relative_to(stop.frame, stop.read),
+                window_size(stop.read),
             )
-            if pooled(stop.name):
-                scale = self.network.topology.scale(block_of(stop.name))
+            if follows_pooling(stop.name):
+                scale = self.network.topology.pooling_scale(block_of(stop.name))
                 gradient = unpool(gradient, self._stops[-1].activation, scale)
         assert gradient is not None
-        return self.network.normalised_gradient(gradient)
+        return self.network.preprocess_grad(gradient)
 
     def _window(self, layer: str, x: Tensor, frame: Window) -> Tensor:
         if layer not in self.windows:
             return x
-        rows, columns = within(self.windows[layer], frame)
+        rows, columns = relative_to(self.windows[layer], frame)
         return x[:, :, rows, columns]

@@ -29,7 +29,7 @@ def parameters_path(name: str) -> Path:
         NetworkError: there is no network of this name.
     """
     network = network_named(name)
-    if not network.addresses:
+    if not network.urls:
         return Path(str(resources.files("vangram.networks") / network.file))
     return Path(torch.hub.get_dir()) / "checkpoints" / network.file
 
@@ -44,7 +44,7 @@ def sha256_of(path: Path) -> str:
         return sha256_of_open(handle)
 
 
-def known_sha256(name: str) -> str:
+def verified_sha256(name: str) -> str:
     """SHA-256 of a network's parameters, which are what they were when they were first seen.
 
     Raises:
@@ -52,11 +52,11 @@ def known_sha256(name: str) -> str:
     """
     network, path = network_named(name), parameters_path(name)
     if not path.exists():
-        if not network.addresses:
+        if not network.urls:
             raise NetworkError(f"{quoted(path)} is not there; reinstall vangram")
         raise NetworkError(
             f"the parameters of {name} are not here: `vangram networks fetch {name}` brings"
-            f" {network.size / 1e6:.0f} MB from {network.addresses[0]} to {quoted(path)};"
+            f" {network.size / 1e6:.0f} MB from {network.urls[0]} to {quoted(path)};"
             f" {OFFLINE}"
         )
     try:
@@ -65,35 +65,35 @@ def known_sha256(name: str) -> str:
         raise NetworkError(
             f"{quoted(path)} cannot be read ({reason(error)}); make it readable"
         ) from error
-    if network.addresses and not is_right(path, found):
+    if network.urls and not hash_matches(path, found):
         raise NetworkError(
             f"{quoted(path)} is damaged: its SHA-256 is not what it was;"
             f" `vangram networks fetch {name}` brings it anew"
         )
-    if network.addresses:
-        pin(path, found)
+    if network.urls:
+        write_pin(path, found)
     return found
 
 
-def is_right(path: Path, found: str) -> bool:
+def hash_matches(path: Path, found: str) -> bool:
     """Whether a hash is what a file's name begins to tell, and what was first seen, if it was."""
-    return has_digits(path, found) and pinned(path) in (None, found)
+    return matches_file_name(path, found) and read_pin(path) in (None, found)
 
 
-def has_digits(path: Path, found: str) -> bool:
+def matches_file_name(path: Path, found: str) -> bool:
     """Whether a hash begins with the digits in a file's name."""
     digits = re.search(r"-([0-9a-f]{8,64})\.", path.name)
     return digits is not None and found.startswith(digits[1])
 
 
-def pin(path: Path, found: str) -> None:
+def write_pin(path: Path, found: str) -> None:
     """Write a file's hash beside it, unless it is there or the folder is not ours to write to."""
-    if pinned(path) != found:
+    if read_pin(path) != found:
         with suppress(OutputError), replacing(_pin_path(path)) as handle:
             handle.write(f"{found}  {path.name}\n".encode())
 
 
-def pinned(path: Path) -> str | None:
+def read_pin(path: Path) -> str | None:
     """The hash written beside a file; None where there is none."""
     try:
         words = _pin_path(path).read_text(encoding="utf-8").split()

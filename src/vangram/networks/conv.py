@@ -9,13 +9,13 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from vangram.kernels import OUTPUTS, Window, Winograd, Workspace, takes
+from vangram.kernels import TILE, Window, Winograd, Workspace, has_kernels
 
 FEWEST_TILES = 16
 """Of Winograd's; for fewer its filters, four times as large, take too long to read."""
 
 
-class FrozenConvolution:
+class FixedConvolution:
     """ReLU of a 3×3 convolution of stride 1, and its gradient to the input.
 
     No gradient of the filters is ever wanted, and that to the input is a 3×3 convolution with the
@@ -84,9 +84,9 @@ class FrozenConvolution:
         if fast and winograd_is_faster(self.filters.transpose(0, 1)):
             x = self._backward(slope, self.workspace, window=wanted, where=y)
         elif wanted == _all_of(y):
-            x = F.conv2d(relu_gradient(slope, y, slope), self._turned, padding=1)
+            x = F.conv2d(relu_grad(slope, y, slope), self._turned, padding=1)
         else:
-            x = F.conv2d(relu_gradient(slope, y, slope), self._turned, padding=2)
+            x = F.conv2d(relu_grad(slope, y, slope), self._turned, padding=2)
             above, left = (-1 - part.start for part in wanted)
             below, right = (
                 part.stop - length - 1 for part, length in zip(wanted, y.shape[2:], strict=True)
@@ -120,19 +120,21 @@ def winograd_is_faster(filters: Tensor) -> bool:
     (`benchmarks.convolution`).
     """
     outputs, channels = filters.shape[:2]
-    return takes(filters) and filters.dtype == torch.float32 and channels > 16 and outputs >= 16
+    return (
+        has_kernels(filters) and filters.dtype == torch.float32 and channels > 16 and outputs >= 16
+    )
 
 
 def winograd_has_room(size: tuple[int, int]) -> bool:
     """Whether a layer of (h, w) positions is large enough for it."""
-    return math.prod(-(-length // OUTPUTS) for length in size) >= FEWEST_TILES
+    return math.prod(-(-length // TILE) for length in size) >= FEWEST_TILES
 
 
 def _all_of(x: Tensor) -> Window:
     return slice(0, x.shape[2]), slice(0, x.shape[3])
 
 
-def relu_gradient(slope: Tensor, y: Tensor, into: Tensor) -> Tensor:
+def relu_grad(slope: Tensor, y: Tensor, into: Tensor) -> Tensor:
     """Gradient with respect to x, from that with respect to y = ReLU(x): zero where it is closed.
 
     Args:

@@ -16,7 +16,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
 from vangram.errors import NetworkError
-from vangram.networks.cache import OFFLINE, has_digits, is_right, parameters_path, pin, sha256_of
+from vangram.networks.cache import (
+    OFFLINE,
+    hash_matches,
+    matches_file_name,
+    parameters_path,
+    sha256_of,
+    write_pin,
+)
 from vangram.networks.registry import Network, network_named
 from vangram.storage.files import quoted, reason
 
@@ -60,7 +67,7 @@ def fetch_network(name: str, progress: Progress | None = None) -> Path:
         NetworkError: no address gives the right file, there is no room for it, or no such network.
     """
     network, path = network_named(name), parameters_path(name)
-    if not network.addresses:
+    if not network.urls:
         return path
     from filelock import FileLock
 
@@ -75,9 +82,9 @@ def fetch_network(name: str, progress: Progress | None = None) -> Path:
 
 
 def _is_here(path: Path) -> bool:
-    if not path.exists() or not is_right(path, found := sha256_of(path)):
+    if not path.exists() or not hash_matches(path, found := sha256_of(path)):
         return False
-    pin(path, found)
+    write_pin(path, found)
     return True
 
 
@@ -101,7 +108,7 @@ def _fetch(name: str, network: Network, path: Path, progress: Progress) -> None:
         OSError: it cannot be written.
     """
     faults = []
-    for address in network.addresses:
+    for address in network.urls:
         try:
             _Download(address, path, progress).run()
             return
@@ -142,17 +149,17 @@ class _Download:
         resumed = _size(self.part) > 0
         self._complete()
         found = sha256_of(self.part)
-        if resumed and not has_digits(self.path, found):
+        if resumed and not matches_file_name(self.path, found):
             # The part may have been another version's, or another address's: once more, from 0.
             self._discard()
             self._complete()
             found = sha256_of(self.part)
-        if not has_digits(self.path, found):
+        if not matches_file_name(self.path, found):
             self._discard()
             raise _UnavailableError(f"not the right file, its SHA-256 begins with {found[:8]}")
         os.replace(self.part, self.path)
         self.origin.unlink(missing_ok=True)
-        pin(self.path, found)
+        write_pin(self.path, found)
 
     def _complete(self) -> None:
         """Bring what is missing, through a few cuts."""

@@ -49,7 +49,7 @@ def channel_means(network: FeatureNetwork, pictures: Iterable[Tensor]) -> dict[s
 
 
 @torch.no_grad()
-def normalise(network: FeatureNetwork, means: Mapping[str, Tensor]) -> None:
+def normalise_channels(network: FeatureNetwork, means: Mapping[str, Tensor]) -> None:
     """Rescale a network's filters in place so that each channel's mean activation is one.
 
     Args:
@@ -59,7 +59,7 @@ def normalise(network: FeatureNetwork, means: Mapping[str, Tensor]) -> None:
     Raises:
         ShapeError: a module's means are missing, or are not as many as its channels.
     """
-    network.forget_frozen()
+    network.drop_prepared()
     before: Tensor | None = None
     for name in network.topology.convolutions:
         factors = _factors(network, f"conv{name}", means)
@@ -70,7 +70,7 @@ def normalise(network: FeatureNetwork, means: Mapping[str, Tensor]) -> None:
             _rescale(network, head, _factors(network, head, means), before)
 
 
-def shipped_means(name: str) -> dict[str, Tensor] | None:
+def shipped_channel_means(name: str) -> dict[str, Tensor] | None:
     """The `channel_means` that ship for a network; None where there are none.
 
     Measured over a hundred photographs of 256 px (`training.figures`), with max pooling.
@@ -78,7 +78,7 @@ def shipped_means(name: str) -> dict[str, Tensor] | None:
     Raises:
         NetworkError: there is no network of this name.
     """
-    file = network_named(name).means
+    file = network_named(name).means_file
     if file is None:
         return None
     return load((resources.files("vangram.networks") / file).read_bytes())

@@ -11,8 +11,8 @@ from typing import NamedTuple
 
 from torch import Tensor
 
-from vangram.kernels import OUTPUTS, Window
-from vangram.networks.topology import Topology, pooled
+from vangram.kernels import TILE, Window
+from vangram.networks.topology import Topology, follows_pooling
 
 Windows = Mapping[str, Window]
 """Layer -> rows and columns of its positions."""
@@ -35,11 +35,11 @@ class Tile:
         """Row and column where the padded part begins."""
         return self.padded[0].start, self.padded[1].start
 
-    def cut(self, image: Tensor) -> Tensor:
+    def crop(self, image: Tensor) -> Tensor:
         """The padded part (B, C, h, w) of a picture (B, C, H, W), a view."""
         return image[:, :, self.padded[0], self.padded[1]]
 
-    def inside(self, layers: Iterable[str], topology: Topology) -> dict[str, Window]:
+    def local_windows(self, layers: Iterable[str], topology: Topology) -> dict[str, Window]:
         """The core's positions by layer, in the features of the padded part."""
         return self.windows(layers, topology, self.corner)
 
@@ -74,13 +74,15 @@ def grid(
         layers: whose features are to be exact.
     """
     axes = _Axes(topology, layers)
-    rows, columns = (axes.cut(length, side) for length, side in zip(size, sides(core), strict=True))
+    rows, columns = (
+        axes.cut(length, side) for length, side in zip(size, core_sides(core), strict=True)
+    )
     for top in rows.parts:
         for left in columns.parts:
             yield Tile(core=(top.core, left.core), padded=(top.padded, left.padded))
 
 
-def cores_within(
+def best_core_size(
     pixels: float, size: tuple[int, int], topology: Topology, layers: Collection[str]
 ) -> tuple[int, int]:
     """The cores that make the least work of a picture in tiles of so many pixels at most.
@@ -106,7 +108,7 @@ def cores_within(
     return core[0], core[1]
 
 
-def sides(core: Core) -> tuple[int, int]:
+def core_sides(core: Core) -> tuple[int, int]:
     """Height and width."""
     return (core, core) if isinstance(core, int) else core
 
@@ -157,7 +159,7 @@ class _Axes:
         return _Cut(core, parts, max(lengths), sum(lengths))
 
 
-def frames(
+def computed_windows(
     topology: Topology,
     size: tuple[int, int],
     layers: Collection[str],
@@ -198,10 +200,10 @@ def frames(
 def _spans(
     used: tuple[str, ...], length: int, before: int, windows: Mapping[str, slice | None]
 ) -> dict[str, slice]:
-    """`frames` along one axis."""
+    """`computed_windows` along one axis."""
     places = {}
     for name in used:
-        if pooled(name):
+        if follows_pooling(name):
             length, before = -(-length // 2), before // 2
         places[name] = length, before
     spans: dict[str, slice] = {}
@@ -211,10 +213,10 @@ def _spans(
         if layer in windows:
             seen = _union(seen, windows[layer] or slice(0, length))
         assert seen is not None
-        first = (seen.start + before) // OUTPUTS * OUTPUTS - before
+        first = (seen.start + before) // TILE * TILE - before
         spans[name] = slice(first, min(seen.stop, length))
         seen = slice(max(seen.start - 1, 0), min(seen.stop + 1, length))
-        if pooled(name):
+        if follows_pooling(name):
             seen = slice(2 * min(seen.start, first), 2 * seen.stop)
     return spans
 
@@ -225,13 +227,13 @@ def _union(one: slice | None, other: slice) -> slice:
     return slice(min(one.start, other.start), max(one.stop, other.stop))
 
 
-def halved(frame: Window) -> Window:
+def pooled_window(frame: Window) -> Window:
     """What pooling makes of a frame, which begins at even positions."""
     rows, columns = (slice(part.start // 2, -(-part.stop // 2)) for part in frame)
     return rows, columns
 
 
-def within(frame: Window, other: Window) -> Window:
+def relative_to(frame: Window, other: Window) -> Window:
     """A frame, counted from where another one begins."""
     rows, columns = (
         slice(part.start - there.start, part.stop - there.start)
@@ -240,6 +242,6 @@ def within(frame: Window, other: Window) -> Window:
     return rows, columns
 
 
-def size_of(frame: Window) -> tuple[int, int]:
+def window_size(frame: Window) -> tuple[int, int]:
     """Its rows and columns, counted."""
     return frame[0].stop - frame[0].start, frame[1].stop - frame[1].start

@@ -11,8 +11,8 @@ from typing import get_args
 import torch
 
 from vangram.errors import NetworkError, SettingError
-from vangram.networks.cache import known_sha256, parameters_path, sha256_of
-from vangram.networks.parameters import is_original, read_parameters
+from vangram.networks.cache import parameters_path, sha256_of, verified_sha256
+from vangram.networks.parameters import is_original_vgg19, read_parameters
 from vangram.networks.registry import CAFFE_MEAN, CAFFE_STD, network_named
 from vangram.networks.vgg import FeatureNetwork
 from vangram.settings.recipe import Pooling
@@ -58,12 +58,14 @@ def load_network(
     else:
         path = parameters_path(name)
         remedy = f"`vangram networks fetch {name}` brings it anew"
-        remedy = remedy if entry.addresses else "reinstall vangram"
-        sha256 = known_sha256(name)
+        remedy = remedy if entry.urls else "reinstall vangram"
+        sha256 = verified_sha256(name)
     network = FeatureNetwork(topology)
     shapes = {key: values.shape for key, values in network.state_dict().items()}
-    found = read_parameters(path, topology, shapes, order=entry.order, remedy=remedy)
-    if is_original(found):  # whatever name it is given by, it reads what it was trained on
+    found = read_parameters(
+        path, topology, shapes, channel_order=entry.channel_order, remedy=remedy
+    )
+    if is_original_vgg19(found):  # whatever name it is given by, it reads what it was trained on
         network = FeatureNetwork(replace(topology, mean=CAFFE_MEAN, std=CAFFE_STD))
     network.load_state_dict(found)
     network.sha256 = sha256

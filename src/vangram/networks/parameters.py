@@ -39,7 +39,12 @@ class _File:
 
 
 def read_parameters(
-    path: Path, topology: Topology, shapes: dict[str, torch.Size], *, order: str, remedy: str
+    path: Path,
+    topology: Topology,
+    shapes: dict[str, torch.Size],
+    *,
+    channel_order: str,
+    remedy: str,
 ) -> dict[str, Tensor]:
     """The parameters of a network out of a .pth or .safetensors file, which is told by its content.
 
@@ -49,7 +54,7 @@ def read_parameters(
         path: of the file; it may hold more, or end behind the deepest layer of the topology.
         topology: what is needed.
         shapes: our names -> shapes, all that is needed.
-        order: of the input channels of `features.0.weight`: "RGB" or "BGR".
+        channel_order: of the input channels of `features.0.weight`: "RGB" or "BGR".
         remedy: what to do about a file that cannot be used.
 
     Returns:
@@ -65,13 +70,13 @@ def read_parameters(
         tensors = {
             name: _checked(name, aliases[name], file, shape) for name, shape in shapes.items()
         }
-        turned = order == "BGR" or is_original(tensors)
+        turned = channel_order == "BGR" or is_original_vgg19(tensors)
         if turned and aliases["conv1_1.weight"].startswith("features."):
             tensors["conv1_1.weight"] = tensors["conv1_1.weight"].flip(1)
         return tensors
 
 
-def is_original(tensors: Mapping[str, Tensor]) -> bool:
+def is_original_vgg19(tensors: Mapping[str, Tensor]) -> bool:
     """Whether parameters, by our names, are those of the original VGG-19."""
     first = torch.tensor(VGG19_ORIGINAL_BIAS)
     found = tensors["conv1_1.bias"][: len(first)].float()

@@ -67,14 +67,14 @@ class Network:
     """Who made the parameters."""
     size: int = 0
     """Bytes of the file."""
-    addresses: tuple[str, ...] = ()
+    urls: tuple[str, ...] = ()
     """Where to download it, tried in order; none: it ships with the package."""
-    order: Literal["RGB", "BGR"] = "RGB"
+    channel_order: Literal["RGB", "BGR"] = "RGB"
     """Of the first filters' input channels, in a file with torchvision's names."""
     version: str = ""
     """Of parameters that ship with the package, which change with it."""
-    means: str | None = None
-    """File of this package with the channels' mean activations, for `normalise`."""
+    means_file: str | None = None
+    """File of this package with the channels' mean activations, for `normalise_channels`."""
 
 
 def _original(topology: Topology, file: str, size: int) -> Network:
@@ -85,11 +85,11 @@ def _original(topology: Topology, file: str, size: int) -> Network:
         licence="CC BY 4.0",
         source="Oxford VGG, by way of jcjohnson/pytorch-vgg",
         size=size,
-        addresses=(
+        urls=(
             f"https://web.eecs.umich.edu/~justincj/models/{file}",
             f"https://s3-us-west-2.amazonaws.com/jcjohns-models/{file}",
         ),
-        order="BGR",
+        channel_order="BGR",
     )
 
 
@@ -101,7 +101,7 @@ def _torchvision(topology: Topology, file: str, size: int) -> Network:
         licence="BSD-3-Clause; ImageNet's terms",
         source="torchvision",
         size=size,
-        addresses=(f"https://download.pytorch.org/models/{file}",),
+        urls=(f"https://download.pytorch.org/models/{file}",),
     )
 
 
@@ -112,7 +112,7 @@ NETWORKS = {
         licence="Apache-2.0; see its model card",
         size=8_268_632,
         version="2",
-        means="vgg19-lite-means.safetensors",
+        means_file="vgg19-lite-means.safetensors",
     ),
     "vgg19": _torchvision(VGG19, "vgg19-dcbb9e9d.pth", 574_673_361),
     "vgg16": _torchvision(VGG16, "vgg16-397923af.pth", 553_433_881),

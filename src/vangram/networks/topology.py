@@ -100,7 +100,7 @@ class Topology:
         stride = max(self.stride(layer) for layer in layers)
         return stride * (2 if self.padding == "reflect" else 1)  # one position has no reflection
 
-    def scale(self, block: int) -> float | None:
+    def pooling_scale(self, block: int) -> float | None:
         """What the averages before a block are multiplied by; none where maxima are taken."""
         if self.pooling == "max":
             return None
@@ -141,7 +141,7 @@ def block_of(name: str) -> int:
     return _place(name)[0]
 
 
-def pooled(convolution: str) -> bool:
+def follows_pooling(convolution: str) -> bool:
     """Whether a convolution "1_1", ... reads a pooling's output."""
     block, index = _place(convolution)
     return block > 1 and index == 1

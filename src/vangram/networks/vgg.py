@@ -9,9 +9,9 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from vangram.errors import LayerError, SizeError
-from vangram.kernels import Workspace, convolving, pool
-from vangram.networks.conv import FrozenConvolution, relu_gradient
-from vangram.networks.topology import Topology, block_of, pooled
+from vangram.kernels import Workspace, conv_precision, pool
+from vangram.networks.conv import FixedConvolution, relu_grad
+from vangram.networks.topology import Topology, block_of, follows_pooling
 
 
 class FeatureNetwork(nn.Module):
@@ -40,11 +40,11 @@ class FeatureNetwork(nn.Module):
         for layer, channels in topology.heads.items():
             trunk = topology.widths[block_of(layer) - 1]
             self.add_module(head_name(layer), nn.Conv2d(trunk, channels, 1))
-        self.fast = True
+        self.winograd = True
         """Whether Winograd's filters, which take eight times the memory, may be used."""
         self.tf32 = False
         """Whether a GPU may round what it convolves."""
-        self._frozen: dict[str, FrozenConvolution] = {}
+        self._frozen: dict[str, FixedConvolution] = {}
 
     def freeze(self) -> FeatureNetwork:
         """This network, without gradients of its own, laid out channels innermost."""
@@ -54,9 +54,9 @@ class FeatureNetwork(nn.Module):
     @property
     def uses_winograd(self) -> bool:
         """Whether Winograd may convolve; where a GPU may round, its library is faster still."""
-        return self.fast and not (self.tf32 and self.mean.is_cuda)
+        return self.winograd and not (self.tf32 and self.mean.is_cuda)
 
-    def frozen(self, name: str) -> FrozenConvolution:
+    def convolution(self, name: str) -> FixedConvolution:
         """The convolution "1_1", ... with its ReLU, for gradients to the input alone."""
         if not self._frozen:
             workspace, reflect = Workspace(), self.topology.padding == "reflect"
@@ -64,15 +64,15 @@ class FeatureNetwork(nn.Module):
                 conv = self.get_submodule(f"conv{each}")
                 assert isinstance(conv, nn.Conv2d)
                 assert not conv.weight.requires_grad
-                self._frozen[each] = FrozenConvolution(conv, reflect, workspace)
+                self._frozen[each] = FixedConvolution(conv, reflect, workspace)
         return self._frozen[name]
 
-    def forget_frozen(self) -> None:
+    def drop_prepared(self) -> None:
         """Let go of what was made from the parameters, which are about to move or to change."""
         self._frozen = {}
 
     def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> FeatureNetwork:
-        self.forget_frozen()
+        self.drop_prepared()
         return super()._apply(fn, recurse)  # type: ignore[no-untyped-call, no-any-return]
 
     def forward(self, image: Tensor, layers: Collection[str]) -> dict[str, Tensor]:
@@ -92,7 +92,7 @@ class FeatureNetwork(nn.Module):
         """
         self.check(image, layers)
         features: dict[str, Tensor] = {}
-        with convolving(tf32=self.tf32):
+        with conv_precision(tf32=self.tf32):
             for layer, activation in self.activations(image):
                 if layer in layers:
                     features[layer] = self.head(layer, activation)
@@ -100,20 +100,20 @@ class FeatureNetwork(nn.Module):
                     break
         return features
 
-    def normalised(self, image: Tensor) -> Tensor:
+    def preprocess(self, image: Tensor) -> Tensor:
         """A picture (B, 3, H, W), RGB in [0, 1], as the first convolution wants it, and where."""
         return (image.to(self.mean.device) - self.mean) / self.std
 
-    def normalised_gradient(self, slope: Tensor) -> Tensor:
-        """Gradient with respect to the picture, from that to `normalised`."""
+    def preprocess_grad(self, slope: Tensor) -> Tensor:
+        """Gradient with respect to the picture, from that to `preprocess`."""
         return slope / self.std
 
     def activations(self, image: Tensor) -> Iterator[tuple[str, Tensor]]:
         """The trunk's activations (B, C, h, w) by layer name, each computed when asked for."""
-        x = self.normalised(image)
+        x = self.preprocess(image)
         for name in self.topology.convolutions:
-            if pooled(name):
-                x = pool(x, self.topology.scale(block_of(name)))
+            if follows_pooling(name):
+                x = pool(x, self.topology.pooling_scale(block_of(name)))
             x = F.relu(self._convolve(name, x))
             yield f"relu{name}", x
 
@@ -130,7 +130,7 @@ class FeatureNetwork(nn.Module):
             return x
         return F.relu_(self.get_submodule(head_name(layer))(x))
 
-    def head_gradient(self, layer: str, slope: Tensor, features: Tensor) -> Tensor:
+    def head_grad(self, layer: str, slope: Tensor, features: Tensor) -> Tensor:
         """Gradient with respect to the trunk's activation, from that to `features`, its `head`.
 
         `slope` is overwritten.
@@ -139,7 +139,7 @@ class FeatureNetwork(nn.Module):
             return slope
         head = self.get_submodule(head_name(layer))
         assert isinstance(head, nn.Conv2d)
-        return F.conv2d(relu_gradient(slope, features, slope), head.weight.transpose(0, 1))
+        return F.conv2d(relu_grad(slope, features, slope), head.weight.transpose(0, 1))
 
     def check(self, image: Tensor, layers: Collection[str]) -> None:
         """Raise LayerError or SizeError where `forward` would."""

@@ -22,16 +22,16 @@ from vangram.errors import SettingError, ShapeError
 from vangram.losses import (
     STYLE_LOSSES,
     Moments,
-    Slope,
+    MomentsGrad,
     StyleLoss,
     content_loss,
     content_loss_grad,
-    moments,
-    moments_grad,
-    out_of_range,
-    out_of_range_grad,
-    total_variation,
-    total_variation_grad,
+    feature_moments,
+    feature_moments_grad,
+    out_of_range_loss,
+    out_of_range_loss_grad,
+    total_variation_loss,
+    total_variation_loss_grad,
 )
 from vangram.networks import WHOLE, FeatureNetwork, Windows
 from vangram.networks.geometry import Core
@@ -49,8 +49,8 @@ from vangram.storage.tensors import IN_MEMORY, Storage, bands
 T = TypeVar("T")
 
 PIXEL_TERMS = {
-    "tv": (total_variation, total_variation_grad),
-    "range": (out_of_range, out_of_range_grad),
+    "tv": (total_variation_loss, total_variation_loss_grad),
+    "range": (out_of_range_loss, out_of_range_loss_grad),
 }
 """Terms taken on the pixels themselves, as sums over them: value and gradient."""
 
@@ -77,7 +77,7 @@ class Judgement:
     """A loss, and what it gains with each layer's moments, which its gradient needs."""
 
     terms: tuple[Term, ...]
-    slopes: Mapping[str, Slope]
+    slopes: Mapping[str, MomentsGrad]
 
     @property
     def loss(self) -> float:
@@ -167,7 +167,7 @@ class Objective:
         for layer, features in found.items():
             weighs[f"content {layer}"] = _weight(features, storage)
         for layer, distance in distances.items():
-            nothing = distance.value(painted[layer].at_zero, positions[layer])
+            nothing = distance.value(painted[layer].zero, positions[layer])
             weighs[f"style {layer}"] = float(nothing)
         weighs = {name: weight or 1.0 for name, weight in weighs.items()}
         return cls(recipe, found, painted, distances, positions, weighs, storage, guides)
@@ -184,10 +184,10 @@ class Objective:
             features: of the part.
             windows: by layer, the rows and columns that the part takes of the whole; all, if none.
         """
-        sums = STYLE_LOSSES[self.recipe.style_loss].takes_sums
+        sums = STYLE_LOSSES[self.recipe.style_loss].needs_sums
         return Statistics(
             style={
-                name: moments(
+                name: feature_moments(
                     features[_layer(name)][0], sums=sums, weights=self._guide(name, windows)
                 )
                 for name in self.style
@@ -212,7 +212,7 @@ class Objective:
             shape, wanted = found.products.shape, self.style[layer].products.shape
             if shape != wanted:
                 raise ShapeError(f"{layer}: Gram {tuple(shape)}, not {tuple(wanted)}")
-            literal, slopes[layer] = self.distances[layer].value_and_slope(
+            literal, slopes[layer] = self.distances[layer].value_and_grad(
                 found, self.positions[layer], self._slope("style", layer)
             )
             terms.append(self._term("style", layer, literal))
@@ -239,7 +239,7 @@ class Objective:
         gradient: Tensor | None = None
         for name in (name for name in judgement.slopes if _layer(name) == layer):
             guide = self._guide(name, windows)
-            style = moments_grad(features[0], judgement.slopes[name], guide)
+            style = feature_moments_grad(features[0], judgement.slopes[name], guide)
             # Not `style[None]`, whose strides oneDNN does not recognise.
             style = style.as_strided(features.shape, (style.numel(), *style.stride()))
             gradient = style if gradient is None else gradient.add_(style)
@@ -334,7 +334,7 @@ def _style(
     if not recipe.wants_style:
         return {}, {}
     paintings = [styles] if isinstance(styles, Tensor) else _given(styles, "style")
-    shares, sums = recipe.shares(len(paintings)), STYLE_LOSSES[recipe.style_loss].takes_sums
+    shares, sums = recipe.shares(len(paintings)), STYLE_LOSSES[recipe.style_loss].needs_sums
     if not regions:
         return blended(network, paintings, shares, tile, sums=sums, storage=storage), {}
     painted, guides = {}, {}

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import torch.nn.functional as F
 from torch import Tensor
 
-from vangram.losses import Moments, moments
-from vangram.networks import FeatureNetwork, Topology, Trace
+from vangram.losses import Moments, feature_moments
+from vangram.networks import FeatureNetwork, ForwardPass, Topology
 from vangram.networks.geometry import Core, Tile, grid
 from vangram.storage.tensors import IN_MEMORY, Storage
 
@@ -106,7 +106,7 @@ def style_targets(
         windows = seen.windows(layers, topology)
         for layer, values in features.items():
             weights = counts[layer][windows[layer]] if layer in counts else None
-            found = moments(values[0], sums=sums, weights=weights)
+            found = feature_moments(values[0], sums=sums, weights=weights)
             summed[layer] = summed[layer] + found if layer in summed else found
     return {layer: total / positions[layer] for layer, total in summed.items()}
 
@@ -161,9 +161,9 @@ def _parts(
         return
     size = (picture.shape[2], picture.shape[3])
     for part in grid(size, tile or size, network.topology, layers):
-        inside = part.inside(layers, network.topology)
-        trace = Trace(
-            network, part.cut(picture), layers, inside, whole=size, corner=part.corner, keep=False
+        inside = part.local_windows(layers, network.topology)
+        trace = ForwardPass(
+            network, part.crop(picture), layers, inside, whole=size, corner=part.corner, keep=False
         )
         yield part, trace.features
         storage.release()

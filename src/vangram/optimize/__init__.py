@@ -5,15 +5,15 @@ from vangram.optimize.lbfgs import LBFGS
 from vangram.optimize.loop import Step, descend
 from vangram.optimize.optimizer import Optimizer
 from vangram.optimize.schedule import Level, coarse_to_fine
-from vangram.optimize.state import Descent, Position
+from vangram.optimize.state import LevelState, RunState
 
 __all__ = [
     "LBFGS",
     "Adam",
-    "Descent",
     "Level",
+    "LevelState",
     "Optimizer",
-    "Position",
+    "RunState",
     "Step",
     "coarse_to_fine",
     "descend",

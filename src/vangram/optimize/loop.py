@@ -12,7 +12,7 @@ from vangram.errors import DivergedError
 from vangram.objective import Evaluate, Term
 from vangram.optimize.optimizer import Optimizer
 from vangram.optimize.schedule import Level
-from vangram.optimize.state import Descent, Position
+from vangram.optimize.state import LevelState, RunState
 
 RESTARTS = 4
 """Of the optimiser in one level, before it is given up."""
@@ -34,7 +34,7 @@ class Step:
     terms: tuple[Term, ...]
     image: Tensor
     """(1, 3, H, W), detached: the level's image of lowest loss so far. It may leave [0, 1]."""
-    position: Position = field(repr=False)
+    state: RunState = field(repr=False)
     """Where the run can go on from; a step that is kept keeps the optimiser's tensors as well."""
     note: str | None = None
     """What went wrong, and what was done about it."""
@@ -52,7 +52,7 @@ class Step:
 
 
 def descend(
-    at: Descent, evaluate: Evaluate, optimizer: Optimizer, level: Level, tolerance: float = 0.0
+    at: LevelState, evaluate: Evaluate, optimizer: Optimizer, level: Level, tolerance: float = 0.0
 ) -> Iterator[Step]:
     """Take a level's steps that are left; ends early where nothing is left to gain.
 
@@ -95,8 +95,8 @@ def descend(
             at, image=image, number=number, restarts=restarts, stuck=move.stuck, recent=recent
         )
         last = number == level.steps or _converged(recent, tolerance)
-        position = Position(level.number, at, None if last else optimizer.state())
-        yield Step(level, number, loss, terms, at.lowest_image, position, note, last)
+        state = RunState(level.number, at, None if last else optimizer.state())
+        yield Step(level, number, loss, terms, at.lowest_image, state, note, last)
         if last:
             return
 

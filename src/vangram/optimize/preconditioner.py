@@ -13,7 +13,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from vangram.kernels import convolving
+from vangram.kernels import conv_precision
 from vangram.storage.tensors import IN_MEMORY, Storage, bands
 
 LEVELS = 4
@@ -43,7 +43,7 @@ def multilevel(gradient: Tensor, storage: Storage = IN_MEMORY) -> Tensor:
     """
     axis = torch.tensor(BINOMIAL, dtype=gradient.dtype, device=gradient.device)
     planes = gradient.reshape(-1, 1, *gradient.shape[-2:])
-    with convolving(tf32=False):
+    with conv_precision(tf32=False):
         grids = _Grids(axis.outer(axis)[None, None], storage)
         return grids.with_coarser(planes, 0).view_as(gradient)
 

@@ -19,7 +19,7 @@ TENSOR = "tensor"
 
 
 @dataclass(frozen=True)
-class Descent:
+class LevelState:
     """How far a level has come."""
 
     image: Tensor
@@ -37,13 +37,13 @@ class Descent:
     """The lowest loss after each of the last steps, one more than `loop.WINDOW` at most."""
 
     @classmethod
-    def start(cls, image: Tensor) -> Descent:
+    def start(cls, image: Tensor) -> LevelState:
         """Before the first step."""
         return cls(image, image)
 
 
 @dataclass(frozen=True)
-class Position:
+class RunState:
     """Where a run stands after a step, by reference: no tensor here is ever changed in place.
 
     Nothing is random after the first image, which the recipe's seed decides, so that a position
@@ -52,39 +52,40 @@ class Position:
 
     level: int
     """Its number, from 1."""
-    descent: Descent
+    level_state: LevelState
     optimizer: State | None
     """None after a level's last step: the next level takes the image alone."""
 
     @property
     def image(self) -> Tensor:
         """(1, 3, H, W), the level's image of lowest loss so far."""
-        return self.descent.lowest_image
+        return self.level_state.lowest_image
 
-    def has_done(self, level: Level) -> bool:
+    def has_finished(self, level: Level) -> bool:
         """Whether a level's last step lies behind."""
         return level.number < self.level or (level.number == self.level and self.optimizer is None)
 
-    def to(self, device: torch.device) -> Position:
+    def to(self, device: torch.device) -> RunState:
         """The same position with its tensors on a device."""
         plain, tensors = self.parts()
-        return Position.of_parts(plain, [tensor.to(device) for tensor in tensors])
+        return RunState.from_parts(plain, [tensor.to(device) for tensor in tensors])
 
     def parts(self) -> tuple[dict[str, Any], list[Tensor]]:
         """Values fit for JSON, and the tensors that they name by index, each of them once."""
-        terms = [astuple(term) for term in self.descent.lowest_terms]
-        descent = vars(self.descent) | {"lowest_terms": terms}
+        terms = [astuple(term) for term in self.level_state.lowest_terms]
+        descent = vars(self.level_state) | {"lowest_terms": terms}
         tensors: list[Tensor] = []
-        return _plain(vars(self) | {"descent": descent}, tensors), tensors
+        values = {"level": self.level, "descent": descent, "optimizer": self.optimizer}
+        return _plain(values, tensors), tensors
 
     @classmethod
-    def of_parts(cls, plain: Mapping[str, Any], tensors: list[Tensor]) -> Position:
+    def from_parts(cls, plain: Mapping[str, Any], tensors: list[Tensor]) -> RunState:
         """The inverse of `parts`."""
         values = _whole(plain, tensors)
         terms = tuple(Term(*term) for term in values["descent"]["lowest_terms"])
         recent = tuple(values["descent"].get("recent", ()))
-        descent = Descent(**values["descent"] | {"lowest_terms": terms, "recent": recent})
-        return cls(**values | {"descent": descent})
+        level_state = LevelState(**values["descent"] | {"lowest_terms": terms, "recent": recent})
+        return cls(values["level"], level_state, values["optimizer"])
 
 
 def _plain(value: Any, tensors: list[Tensor]) -> Any:

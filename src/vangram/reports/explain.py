@@ -57,7 +57,7 @@ def explain(run: Run, image: Tensor) -> Explanation:
             f" {level.size[1]} x {level.size[0]}: was it resized since?"
         )
     objective = run.objective(level)
-    found = run.engine(level, objective)(image.to(run.storage(level).beside(run.device)))
+    found = run.engine(level, objective)(image.to(run.storage(level).device_for(run.device)))
     terms = []
     for term in found.terms:
         if not term.layer:

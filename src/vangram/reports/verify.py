@@ -10,10 +10,10 @@ import torch
 from torch import Tensor
 
 from vangram.engines import TiledEngine, WholeEngine
-from vangram.losses import Moments, content_loss, out_of_range, total_variation
-from vangram.networks import FeatureNetwork, Trace
+from vangram.losses import Moments, content_loss, out_of_range_loss, total_variation_loss
+from vangram.networks import FeatureNetwork, ForwardPass
 from vangram.objective import Objective
-from vangram.optimize import LBFGS, Descent, Level, descend
+from vangram.optimize import LBFGS, Level, LevelState, descend
 from vangram.settings.recipe import Recipe
 
 EXACT = 1e-12
@@ -98,8 +98,8 @@ def _by_autograd(objective: Objective, network: FeatureNetwork, image: Tensor) -
             weight = recipe.style_weight * recipe.style_layers[layer]
             literal = objective.distances[layer].value(found, objective.positions[layer])
             loss = loss + weight * literal / objective.unit("style", layer)
-    loss = loss + recipe.tv_weight * total_variation(image) / image.numel()
-    loss = loss + recipe.range_weight * out_of_range(image) / image.numel()
+    loss = loss + recipe.tv_weight * total_variation_loss(image) / image.numel()
+    loss = loss + recipe.range_weight * out_of_range_loss(image) / image.numel()
     (gradient,) = torch.autograd.grad(loss, image)
     return gradient
 
@@ -107,7 +107,7 @@ def _by_autograd(objective: Objective, network: FeatureNetwork, image: Tensor) -
 def _tiled(objective: Objective, network: FeatureNetwork, image: Tensor, tile: int) -> float:
     """By plain convolutions, which sum up alike; at a seam Winograd's rounding differs."""
     plain = copy.copy(network)
-    plain.fast = False
+    plain.winograd = False
     whole = WholeEngine(plain, objective)(image).gradient
     return _error(TiledEngine(plain, objective, tile)(image).gradient, whole)
 
@@ -115,17 +115,17 @@ def _tiled(objective: Objective, network: FeatureNetwork, image: Tensor, tile: i
 @torch.no_grad()
 def _winograd(objective: Objective, network: FeatureNetwork, image: Tensor) -> float:
     plain = network(image, objective.layers)
-    fast = Trace(network, image, objective.layers, keep=False).features
+    fast = ForwardPass(network, image, objective.layers, keep=False).features
     return max(_error(fast[layer], plain[layer]) for layer in plain)
 
 
 def _resumed(engine: WholeEngine, image: Tensor) -> float:
     level = Level(1, 1, (image.shape[2], image.shape[3]), 4, 0.0, 1.0)
-    straight = list(descend(Descent.start(image), engine, LBFGS(), level))
-    position, again = straight[1].position, LBFGS()
+    straight = list(descend(LevelState.start(image), engine, LBFGS(), level))
+    position, again = straight[1].state, LBFGS()
     assert position.optimizer is not None
     again.restore(position.optimizer)
-    resumed = list(descend(position.descent, engine, again, level))
+    resumed = list(descend(position.level_state, engine, again, level))
     return _error(resumed[-1].image, straight[-1].image)
 
 

@@ -28,7 +28,7 @@ import torch
 from torch import Tensor
 
 from vangram.errors import CheckpointError, RecipeError
-from vangram.optimize.state import Position
+from vangram.optimize.state import RunState
 from vangram.settings.record import Record
 from vangram.storage.files import quoted, reason, replacing
 from vangram.storage.tensors import IN_MEMORY, SpilledStorage, Storage, release_mapped
@@ -59,7 +59,7 @@ class Checkpoint:
     """All that a run needs to go on."""
 
     record: Record
-    position: Position | None = None
+    position: RunState | None = None
     """None: nothing has been computed yet."""
 
 
@@ -134,7 +134,7 @@ def _read(handle: BinaryIO) -> Checkpoint:
         _tensor(handle, storage, DTYPES[header[str(index)]["dtype"]], *layout)
         for index, layout in enumerate(values["layouts"])
     ]
-    position = values["position"] and Position.of_parts(values["position"], tensors)
+    position = values["position"] and RunState.from_parts(values["position"], tensors)
     return Checkpoint(record, position)
 
 

@@ -12,7 +12,13 @@ import torch
 
 from vangram.errors import SettingError
 from vangram.images import Picture, Source, fit, read_picture, resize
-from vangram.networks import FeatureNetwork, channel_means, load_network, normalise, shipped_means
+from vangram.networks import (
+    FeatureNetwork,
+    channel_means,
+    load_network,
+    normalise_channels,
+    shipped_channel_means,
+)
 from vangram.run.regions import check_shape
 from vangram.settings.inputs import Inputs
 from vangram.settings.recipe import Recipe
@@ -106,13 +112,13 @@ def network_for(
     network.tf32 = recipe.precision == "tf32"
     if recipe.normalise:
         measured = parameters is None and recipe.pooling == "max"
-        means = shipped_means(recipe.network) if measured else None
+        means = shipped_channel_means(recipe.network) if measured else None
         if means is None:
             side = min(recipe.size, NORMALISED_OVER)
             means = channel_means(
                 network, (resize(p.pixels, fit(p.size, side)).to(device) for p in pictures)
             )
-        normalise(network, means)
+        normalise_channels(network, means)
     return network
 
 

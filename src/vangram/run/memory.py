@@ -16,9 +16,9 @@ import psutil
 import torch
 
 from vangram.errors import SizeError
-from vangram.kernels import GPU_BLOCK
+from vangram.kernels import GPU_BLOCK_BYTES
 from vangram.networks import FeatureNetwork
-from vangram.networks.geometry import Core, cores_within, grid, sides, size_of
+from vangram.networks.geometry import Core, best_core_size, core_sides, grid, window_size
 from vangram.optimize import LBFGS, Level
 from vangram.settings.recipe import Recipe
 
@@ -86,7 +86,7 @@ class Means:
         """In words, for whoever starts a run."""
         where = "all at once"
         if self.tile is not None:
-            height, width = sides(self.tile)
+            height, width = core_sides(self.tile)
             where = f"in tiles of {width} x {height} px"
         how = f"L-BFGS with {self.history} pairs" if self.optimizer == "lbfgs" else "Adam"
         if self.instead:
@@ -164,7 +164,7 @@ class _Model:
         """The best core for that room; none where there is room for the whole picture."""
         if room >= self.pixels:
             return None
-        return cores_within(room, self.size, self.topology, self.layers)
+        return best_core_size(room, self.size, self.topology, self.layers)
 
     def room(self, memory: int, pairs: int) -> float:
         """For a tile, beside the optimiser's vectors; none of its pairs are Adam's."""
@@ -191,7 +191,7 @@ class _Model:
         if core is None:
             return self.trace * self.pixels
         tiles = grid(self.size, core, self.topology, self.layers)
-        return self.trace * max(math.prod(size_of(tile.padded)) for tile in tiles)
+        return self.trace * max(math.prod(window_size(tile.padded)) for tile in tiles)
 
 
 def work_of(level: Level, means: Means, recipe: Recipe, network: FeatureNetwork) -> float:
@@ -203,7 +203,7 @@ def work_of(level: Level, means: Means, recipe: Recipe, network: FeatureNetwork)
     evaluated = float(height * width)
     if means.tile is not None:
         tiles = grid(level.size, means.tile, network.topology, recipe.layers)
-        evaluated = TWICE * sum(math.prod(size_of(tile.padded)) for tile in tiles)
+        evaluated = TWICE * sum(math.prod(window_size(tile.padded)) for tile in tiles)
     return (level.steps * BESIDE + TARGETS) * evaluated
 
 
@@ -233,7 +233,7 @@ def network_bytes(network: FeatureNetwork, recipe: Recipe) -> int:
     """Parameters, filters turned for the way back, and what Winograd needs beside them."""
     plain = sum(parameter.numel() * 4 for parameter in network.parameters())
     filters = _filters(network, recipe)
-    workspace = GPU_BLOCK if network.mean.is_cuda else WORKSPACE
+    workspace = GPU_BLOCK_BYTES if network.mean.is_cuda else WORKSPACE
     return plain + filters + (WINOGRAD * filters + workspace if network.uses_winograd else 0)
 
 

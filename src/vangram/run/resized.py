@@ -142,7 +142,7 @@ class Scene:
         if chosen is not None:
             return self.at(size, chosen, storage, self.seen.content)
         generator = torch.Generator().manual_seed(recipe.seed)
-        noise = torch.rand(1, 3, *size, generator=generator).to(storage.beside(self.device))
+        noise = torch.rand(1, 3, *size, generator=generator).to(storage.device_for(self.device))
         return noise.sub_(0.5).mul_(recipe.noise_range).add_(0.5)
 
     def enlarged(self, image: Tensor, size: Size, storage: Storage) -> Tensor:
@@ -150,7 +150,7 @@ class Scene:
 
         Without the photograph's, the next level's first steps would go into finding it.
         """
-        enlarged = resized(image.to(storage.beside(self.device)), size, storage)
+        enlarged = resized(image.to(storage.device_for(self.device)), size, storage)
         content = self.content(size, storage) if self.recipe.init == "content" else None
         if content is None:
             return enlarged
@@ -203,11 +203,11 @@ class Scene:
         if colours is not None:
             into = storage.empty(tuple(pixels.shape), pixels)
             pixels = colours(pixels, into=into, release=storage.release)
-        return pixels.to(storage.beside(self.device))
+        return pixels.to(storage.device_for(self.device))
 
     def _last(self, moved: Moved, size: Size, storage: Storage) -> tuple[Tensor, Tensor]:
         """The last frame's result, moved, and where it can be trusted, at a size."""
-        device = storage.beside(self.device)
+        device = storage.device_for(self.device)
         last = resized(moved.picture, size, storage).to(device)
         return last, _weights(moved.weights, size).to(device)
 

@@ -27,10 +27,10 @@ from vangram.objective import Evaluate, Objective
 from vangram.optimize import (
     LBFGS,
     Adam,
-    Descent,
     Level,
+    LevelState,
     Optimizer,
-    Position,
+    RunState,
     Step,
     coarse_to_fine,
     descend,
@@ -66,21 +66,21 @@ class Run:
     def __iter__(self) -> Iterator[Step]:
         return self.steps()
 
-    def steps(self, since: Position | None = None) -> Iterator[Step]:
+    def steps(self, since: RunState | None = None) -> Iterator[Step]:
         """From coarse to fine, each level from the last one's picture.
 
         Args:
             since: where a run of the same record stood; what followed there, follows here.
         """
         for level in self.levels:
-            if since and since.has_done(level):
+            if since and since.has_finished(level):
                 continue
             return_freed_memory()  # the last level's, which suits no tensor of this one
             for step in self._steps_at(level, since):
-                since = step.position
+                since = step.state
                 yield step
 
-    def _steps_at(self, level: Level, since: Position | None) -> Iterator[Step]:
+    def _steps_at(self, level: Level, since: RunState | None) -> Iterator[Step]:
         engine = self.engine(level, self.objective(level))
         optimizer = _optimizer(self.means(level), self.storage(level))
         # Where the level begins is held by the descent alone, which lets go of it when it moves on.
@@ -208,14 +208,14 @@ class Run:
         """
         record = replace(self.record, recipe=replace(self.recipe, memory=memory))
         bounded = replace(self, record=record)
-        self.network.fast = has_room_for_winograd(self.network, self.recipe, memory)
-        if self.network.fast:
+        self.network.winograd = has_room_for_winograd(self.network, self.recipe, memory)
+        if self.network.winograd:
             try:
                 bounded.means(self.levels[-1])
             except SizeError:  # where Winograd's filters are what is too much
-                self.network.fast = False
+                self.network.winograd = False
         same = all(bounded.means(level) == self.means(level) for level in self.levels)
-        return self if same and self.network.fast else bounded
+        return self if same and self.network.winograd else bounded
 
     def means(self, level: Level) -> Means:
         """What a level is computed with, for the memory that the recipe allows."""
@@ -267,17 +267,17 @@ class Run:
         """
         return self.scene.shown(image, size, self.storage(self.levels[-1]))
 
-    def _begin(self, level: Level, optimizer: Optimizer, since: Position | None) -> Descent:
+    def _begin(self, level: Level, optimizer: Optimizer, since: RunState | None) -> LevelState:
         """Where a level begins: from the first picture, from the last level's, or amid itself."""
         if since is None:
-            return Descent.start(self.first(level))
+            return LevelState.start(self.first(level))
         if since.level < level.number:
             storage = self.storage(level)
-            return Descent.start(self.scene.enlarged(since.image, level.size, storage))
-        since = since.to(self.storage(level).beside(self.device))
+            return LevelState.start(self.scene.enlarged(since.image, level.size, storage))
+        since = since.to(self.storage(level).device_for(self.device))
         assert since.optimizer is not None  # as the level is not done
         optimizer.restore(since.optimizer)
-        return since.descent
+        return since.level_state
 
     def first(self, level: Level) -> Tensor:
         """The first image of all, (1, 3, H, W), were this the first level."""

@@ -29,7 +29,7 @@ SHORT = 0.8
 class Storage:
     """In the memory of the device that computes."""
 
-    def beside(self, device: torch.device) -> torch.device:
+    def device_for(self, device: torch.device) -> torch.device:
         """Where its tensors are, for a network on a device."""
         return device
 
@@ -69,7 +69,7 @@ class SpilledStorage(Storage):
         self.folder = folder or _folder()
         self.memory = memory
 
-    def beside(self, device: torch.device) -> torch.device:
+    def device_for(self, device: torch.device) -> torch.device:
         """The CPU, whose memory alone files can be mapped into."""
         return torch.device("cpu")
 

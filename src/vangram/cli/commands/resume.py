@@ -19,7 +19,7 @@ from vangram.settings.record import Record
 
 if TYPE_CHECKING:
     from vangram.cli.checkpoints import Checkpoints
-    from vangram.optimize import Level, Position
+    from vangram.optimize import Level, RunState
 
 
 def resume(
@@ -98,14 +98,14 @@ def _unfinished(checkpoints: Checkpoints, output: Path) -> Record:
     return record
 
 
-def _tell(position: Position | None, levels: tuple[Level, ...]) -> None:
+def _tell(position: RunState | None, levels: tuple[Level, ...]) -> None:
     """Say where the run goes on."""
     from vangram.cli.progress import where
 
     if position is None:
         print("vangram: starting again: there was no step yet", file=sys.stderr)
     else:
-        place = where(levels[position.level - 1], position.descent.number)
+        place = where(levels[position.level - 1], position.level_state.number)
         print(f"vangram: going on at {place}", file=sys.stderr)
 
 
