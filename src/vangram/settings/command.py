@@ -5,12 +5,10 @@ from __future__ import annotations
 from vangram.settings.fields import settings_of
 from vangram.settings.kinds import RECONSTRUCT, STYLIZE, SYNTHESIZE, Kind
 from vangram.settings.recipe import Recipe
-from vangram.settings.record import Record, kind_of
+from vangram.settings.record import Record
 
-PICTURES = ("content", "style")
+ARGUMENTS = ("content", "style")
 """Inputs that are arguments, and no options."""
-FILES = ("mask", "style-mask", "keep", "before", "before-frame", "flow")
-"""Inputs that are options of their own name."""
 
 
 def command_of(record: Record, output: str) -> list[str]:
@@ -21,19 +19,17 @@ def command_of(record: Record, output: str) -> list[str]:
         output: where it is to go.
     """
     kind = STYLIZE
-    if record.content is None:
+    if record.inputs.content is None:
         kind = SYNTHESIZE
-    elif record.style is None:
+    elif not record.inputs.styles:
         kind = RECONSTRUCT
-    given = record.inputs
-    pictures = [given[name].path for name in given if kind_of(name) in PICTURES]
+    given = list(record.inputs.named())
+    pictures = [each.path for name, each in given if name.kind in ARGUMENTS]
     words = ["vangram", kind.command, *pictures, "--output", output]
     words += _changed(record, kind)
-    for name in given:
-        if kind_of(name) in FILES:
-            words += [f"--{kind_of(name)}", given[name].path]
-    if record.parameters is not None:
-        words += ["--parameters", record.parameters.path]
+    for name, each in given:
+        if name.kind not in (*ARGUMENTS, "start"):
+            words += [name.option, each.path]
     return words
 
 
@@ -53,11 +49,11 @@ def _changed(record: Record, kind: Kind) -> list[str]:
         height, width = recipe.proportions
         changed["size"] = f"{width}x{height}"
     if recipe.init == "before":
-        del changed["init"]  # which follows
-    if record.start is not None:
-        changed["init"] = record.start.path
+        changed.pop("init", None)  # which follows
+    if record.inputs.start is not None:
+        changed["init"] = record.inputs.start.path
     if recipe.each_style_layers:
-        del changed["style_layers"]  # which follows
+        changed.pop("style_layers", None)  # which follows
     repeated = [("style_layers", layers) for layers in recipe.each_style_layers]
     return [
         word
