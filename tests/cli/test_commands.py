@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 import json
 import re
 import subprocess
@@ -10,21 +9,22 @@ import sys
 from collections.abc import Callable
 from importlib import import_module
 from pathlib import Path
+from typing import Any
 
 import pytest
 from PIL import Image
 from torch.nn import functional
+from typer.main import get_command
 
 from tests.conftest import Outcome
 from tests.support import drawn
 from vangram.api import stylize
-from vangram.cli.commands.stylize import stylize as stylize_command
+from vangram.cli.app import app
 from vangram.images import read_picture, read_recipe, write_picture
 from vangram.run import Run
 from vangram.settings.fields import settings_of
 from vangram.settings.recipe import Recipe
 from vangram.settings.record import Record
-from vangram.settings.text import parse_layers
 
 Command = Callable[..., Outcome]
 QUICK = ("--size", 48, "--steps", 2)
@@ -58,19 +58,20 @@ def assert_refused(outcome: Outcome, *said: str) -> None:
 
 
 def test_every_setting_of_the_recipe_is_an_option_with_its_default() -> None:
-    options = inspect.signature(stylize_command).parameters
-    default = Recipe()
-    for name in settings_of(Recipe):
+    program: Any = get_command(app)
+    options = {option.name: option for option in program.commands["stylize"].params}
+    for name, setting in settings_of(Recipe).items():
         if name in NO_OPTIONS:
             continue
-        given = options[name].default
-        wanted = getattr(default, name)
-        if given is None:  # and so not given
-            assert name in ("style_layers", "blend", "levels", "memory", "tile")
-        elif name.endswith("_layers"):
-            assert parse_layers(given) == wanted
+        default = options[name].default
+        if setting.is_switch:
+            assert default is setting.default
+        elif default is None:
+            assert name in ("blend", "levels", "memory", "tile")
+            assert options[name].show_default == setting.unset
         else:
-            assert given == wanted, name
+            texts = default if isinstance(default, list) else [default]
+            assert setting.given(*texts)[name] == setting.default
 
 
 def test_every_option_reaches_the_recipe(
@@ -257,7 +258,10 @@ def test_bad_picture_is_refused(
         (["--size", 0], "size"),
         (["--size", 1_000_000], "size"),
         (["--size", 20], "too small"),
+        (["--size", "big"], "size needs a whole number from 2 to 32768 px, not 'big'"),
         (["--steps", 0], "steps"),
+        (["--steps", "1.5"], "steps needs a whole number"),
+        (["--tv-weight", "some"], "tv_weight needs a number"),
         (["--levels", 0], "levels"),
         (["--seed", -1], "seed"),
         (["--content-weight", -1], "content_weight"),
@@ -301,9 +305,6 @@ def test_bad_setting_is_refused(
 @pytest.mark.parametrize(
     "words",
     [
-        ["--size", "big"],
-        ["--steps", "1.5"],
-        ["--tv-weight", "some"],
         ["--hue"],
         ["--output"],
     ],
@@ -622,6 +623,26 @@ def test_help_names_every_option(command: Command) -> None:
     assert outcome.code == 0
     for name in set(settings_of(Recipe)) - NO_OPTIONS:
         assert "--" + name.replace("_", "-") in outcome.out
+
+
+def test_help_shows_choices_ranges_and_defaults(
+    command: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "300")
+    shown = " ".join(command("stylize", "--help").out.split())
+    for setting in settings_of(Recipe).values():
+        if setting.choices and setting.name != "init":
+            assert f"--{setting.key} [{'|'.join(setting.choices)}] " in shown
+    assert "--init [content|noise|PATH] " in shown
+    assert "Longer side of the result. [2 to 32768 px] [default: 512]" in shown
+    assert "[default: (as many as make sense)]" in shown
+
+
+def test_help_lists_commands_in_an_order_of_use(command: Command) -> None:
+    shown = command("--help").out
+    places = [shown.index(f"│ {name} ") for name in ("stylize", "rerun", "batch", "networks")]
+    assert places == sorted(places)
+    assert shown.index("│ stylize ") < shown.index("│ texture ")
 
 
 def test_version_is_told(command: Command) -> None:

@@ -17,20 +17,20 @@ from vangram.cli.commands.stylize import stylize
 from vangram.cli.commands.sweep import sweep
 from vangram.cli.commands.texture import texture
 from vangram.cli.commands.verify import verify
+from vangram.cli.options import command_line
 
 app = typer.Typer(
     name="vangram",
     help="Repaint a picture in the style of another.",
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
-app.add_typer(networks, name="networks")
-COMMANDS = (batch, sweep, stylize, reconstruct, texture, rerun, resume, study, explain, verify)
+COMMANDS = (stylize, texture, reconstruct, rerun, resume, batch, sweep, study, explain, verify)
 for command in COMMANDS:
-    app.command()(command)
+    app.command()(command_line(command))
+app.add_typer(networks, name="networks")
 
 
 def _show_version(wanted: bool) -> None:

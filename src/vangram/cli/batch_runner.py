@@ -11,9 +11,9 @@ import typer
 
 from vangram.batch import MANIFEST, Batch, Pair
 from vangram.cli.checkpoints import Checkpoints, claim
+from vangram.cli.options import Watching
 from vangram.cli.progress import Among
 from vangram.cli.records import continued
-from vangram.cli.runner import Watching
 from vangram.cli.runner import carry_out as carry_out_run
 from vangram.errors import CheckpointError, DivergedError, InputError, OutputError
 from vangram.run import Run
@@ -42,9 +42,7 @@ def carry_out(batch: Batch, *, quiet: bool) -> None:
                 continue
             number += 1
             among = Among(number, of, pair.name, there, started)
-            error = batch.entries[pair].error or _make(
-                batch, pair, Watching(None, None, quiet, among)
-            )
+            error = batch.entries[pair].error or _make(batch, pair, Watching(quiet=quiet), among)
             batch.settle(pair, "failed" if error else "made", error)
             if error and error not in told:  # one bad file may be part of many pictures
                 print(f"vangram: skipped {pair.name!r}: {error}", file=sys.stderr, flush=True)
@@ -62,7 +60,7 @@ def carry_out(batch: Batch, *, quiet: bool) -> None:
         raise typer.Exit(SKIPPED)
 
 
-def _make(batch: Batch, pair: Pair, watching: Watching) -> str | None:
+def _make(batch: Batch, pair: Pair, watching: Watching, among: Among) -> str | None:
     """Make a picture; what was wrong, if it cannot be made.
 
     A full disk would meet the others as well, so it is not one picture's failure.
@@ -73,7 +71,7 @@ def _make(batch: Batch, pair: Pair, watching: Watching) -> str | None:
             if run is None:
                 checkpoints.resumed, checkpoints.position = False, None
                 run = _run(batch, pair, None)
-            carry_out_run(run, batch.output(pair), watching, checkpoints)
+            carry_out_run(run, batch.output(pair), watching, checkpoints, among)
     except OutputError:
         raise
     except (InputError, DivergedError) as error:

@@ -19,6 +19,7 @@ from torch import Tensor
 from vangram.cli.allocator import keep_freed_memory
 from vangram.cli.checkpoints import Checkpoints, check_unfinished
 from vangram.cli.downloads import ensure_fetched
+from vangram.cli.options import Output, Watching
 from vangram.cli.outputs import check_outputs, check_recipe_file, check_timelapse
 from vangram.cli.progress import Among, Progress, duration
 from vangram.cli.side_writes import Attempts
@@ -37,17 +38,6 @@ LARGEST_FRAME = 512
 """Longer side of a timelapse in pixels."""
 
 
-@dataclass(frozen=True)
-class Watching:
-    """How somebody wants to follow a run."""
-
-    preview: Path | None = None
-    timelapse: Path | None = None
-    quiet: bool = False
-    among: Among | None = None
-    """The other pictures, where it is one of several."""
-
-
 class Terminated(KeyboardInterrupt):
     """The system asks the process to end."""
 
@@ -55,18 +45,16 @@ class Terminated(KeyboardInterrupt):
 def make(
     recipe: Recipe,
     inputs: Inputs[str],
-    output: Path,
-    force: bool,
-    preview: Path | None,
-    timelapse: Path | None,
-    quiet: bool,
+    output: Output,
+    watching: Watching,
     save_recipe: Path | None = None,
 ) -> None:
     """Check all that can be checked before anything is read, then run."""
-    check_timelapse(timelapse)
-    check_unfinished(output, force=force)
-    check_outputs(output, preview, timelapse, inputs=inputs, force=force)
-    check_recipe_file(save_recipe, (output, preview, timelapse, *inputs), force)
+    check_timelapse(watching.timelapse)
+    check_unfinished(output.output, force=output.force)
+    written = output.output, watching.preview, watching.timelapse
+    check_outputs(*written, inputs=inputs, force=output.force)
+    check_recipe_file(save_recipe, (*written, *inputs), output.force)
 
     if inputs.parameters is None:
         ensure_fetched(recipe.network)
@@ -75,7 +63,7 @@ def make(
         print(f"vangram: note: {note}", file=sys.stderr)
     if save_recipe is not None:
         write_recipe_file(save_recipe, recipe)
-    carry_out(run, output, Watching(preview, timelapse, quiet))
+    carry_out(run, output.output, watching)
 
 
 def carry_out(
@@ -83,6 +71,7 @@ def carry_out(
     output: Path,
     watching: Watching,
     checkpoints: Checkpoints | None = None,
+    among: Among | None = None,
 ) -> None:
     """Run to the end, or as far as it goes, and write the picture; print its path last.
 
@@ -93,6 +82,7 @@ def carry_out(
         output: where the picture goes.
         watching: how it is followed.
         checkpoints: of an earlier process that the run goes on from.
+        among: the other pictures, where this is one of several.
 
     Raises:
         OutputError: the picture cannot be written where it was to go.
@@ -105,9 +95,9 @@ def carry_out(
     with closing(checkpoints or Checkpoints(output)) as kept:
         position = kept.begin(run.record)
         done = _done(position, run.levels)
-        if not (watching.quiet or watching.among):
+        if not (watching.quiet or among):
             _foretell(run, done)
-        progress = Progress(watching.quiet, done, watching.among)
+        progress = Progress(watching.quiet, done, among)
         with _termination_as_interrupt(), progress:
             try:
                 for step in run.steps(position):

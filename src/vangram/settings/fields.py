@@ -6,22 +6,25 @@ JSON Schema that pydantic makes of the model.
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
-from typing import Any
+from typing import Any, TypeVar
 
 from pydantic import BaseModel, Field, ValidationError
 
 from vangram.settings.text import TextForm
+
+M = TypeVar("M", bound=BaseModel)
 
 SWITCH = {"yes": True, "true": True, "on": True, "1": True,
           "no": False, "false": False, "off": False, "0": False}  # fmt: skip
 """Texts of a switch and their values."""
 LONGEST_VALUE = 60
 """Characters of a refused value that a message repeats."""
-UNLIMITED = 1e9
-"""Ranges that end above it are described by their lower end alone."""
+UNLIMITED = 1_000_000
+"""Ranges that end here or above are described by their lower end alone."""
 
 
 def setting(
@@ -46,6 +49,19 @@ def setting(
     return Field(
         default, ge=least, le=most, description=help, json_schema_extra={"group": group, **more}
     )
+
+
+def documented(model: type[M]) -> type[M]:
+    """A decorator that describes each setting in the model's docstring, for `help`."""
+    lines = (f"    {name}: {field.description}" for name, field in model.model_fields.items())
+    model.__doc__ = "\n".join([inspect.cleandoc(model.__doc__ or ""), "", "Attributes:", *lines])
+    model.__signature__ = inspect.Signature(
+        [
+            inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=field.default)
+            for name, field in model.model_fields.items()
+        ]
+    )
+    return model
 
 
 @dataclass(frozen=True)
@@ -92,12 +108,17 @@ class Setting:
 
     @property
     def range(self) -> str:
-        """Words for the smallest and the largest number, with the unit; "" where there are none."""
-        if "minimum" not in self.schema:
+        """Words for the smallest and the largest number, with the unit; "" for no plain number."""
+        if self.text is not None or "minimum" not in self.schema:
             return ""
         least, most = _number(self.schema["minimum"]), self.schema["maximum"]
-        span = f"{least} or more" if most > UNLIMITED else f"{least} to {_number(most)}"
+        span = f"{least} or more" if most >= UNLIMITED else f"{least} to {_number(most)}"
         return f"{span} {self.unit}".strip()
+
+    @property
+    def values(self) -> str:
+        """Words for what a value may be."""
+        return f"{self.allowed or _allowed(self.schema)} {self.unit}".strip()
 
     def parse(self, text: str) -> Any:
         """The value that a text stands for; the text itself where it stands for none.
@@ -131,7 +152,7 @@ class Setting:
         if value is None or (self.unset and value == self.default):
             return self.unset
         if isinstance(value, bool):
-            return "yes" if value else "no"
+            return "true" if value else "false"
         return self.text.format(value) if self.text is not None else str(value)
 
     def words(self, value: Any, key: str | None = None) -> list[str]:
@@ -170,20 +191,20 @@ def settings_of(model: type[BaseModel]) -> Mapping[str, Setting]:
 def refusal(model: type[BaseModel], error: ValidationError) -> str:
     """One line that names the first setting refused, what it may be, and what it was."""
     first = error.errors(include_url=False, include_context=False)[0]
-    path = [str(step) for step in first["loc"] if isinstance(step, str)]
+    # An item that is missing, and a key that is no text, are faults of what should have held them.
+    above = 1 if first["type"] == "missing" else 2 if first["loc"][-1] == "[key]" else 0
+    steps = first["loc"][: len(first["loc"]) - above]
+    path = [step for step in steps if isinstance(step, str)]
     settings = settings_of(model)
     if path[0] not in settings:
         return f"there is no setting {path[0]!r}; there are {', '.join(sorted(settings))}"
     setting = settings[path[0]]
     schema = setting.schema
-    for step in first["loc"][1:]:
-        schema = (
-            schema["additionalProperties"]
-            if isinstance(step, str)
-            else schema.get("items") or schema["prefixItems"][step]
-        )
-    allowed = setting.allowed if schema is setting.schema else ""
-    return f"{': '.join(path)} needs {allowed or _allowed(schema)}, not {shown(first['input'])}"
+    for step in steps[1:]:
+        inner = schema.get("additionalProperties") or schema.get("items")
+        schema = inner or schema["prefixItems"][step]
+    values = setting.values if schema is setting.schema else _allowed(schema)
+    return f"{': '.join(path)} needs {values}, not {shown(first['input'])}"
 
 
 def shown(value: object) -> str:

@@ -28,7 +28,7 @@ class Kind:
         return model(**self.changes)
 
     def settings(self, model: type[Recipe] = Recipe) -> dict[str, Setting]:
-        """The settings that have an effect on runs of this kind, by name."""
+        """The settings that can have an effect on runs of this kind, by name."""
         every = settings_of(model)
         return {name: each for name, each in every.items() if self.given.issuperset(each.needs)}
 

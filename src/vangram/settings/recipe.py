@@ -20,7 +20,7 @@ from pydantic import (
 )
 
 from vangram.errors import RecipeError, SettingError
-from vangram.settings.fields import refusal, setting, settings_of
+from vangram.settings.fields import documented, refusal, setting, settings_of
 from vangram.settings.text import LAYERS, MEMORY, SHARES
 
 if TYPE_CHECKING:
@@ -60,6 +60,7 @@ Name = Annotated[str, Field(min_length=1)]
 Side = Annotated[int, Field(ge=1, le=LARGEST_SIZE)]
 
 
+@documented
 class Recipe(BaseModel):
     """All that decides how a picture comes out, its inputs aside.
 
@@ -142,14 +143,14 @@ class Recipe(BaseModel):
     )
     style_loss: StyleLossName = setting(
         "gram",
-        "Statistics compared: Gram matrices as in the paper; also moments, which keep contrast; or"
-        " the distance between normal distributions.",
+        "Style statistics: Gram matrices, as in the paper; these and moments, which keep contrast;"
+        " or the Wasserstein distance of normal distributions.",
         group="Weights",
         needs=("style",),
     )
     units: Units = setting(
         "relative",
-        "Units of the weights: each term over what its target weighs, or the paper's formulas.",
+        "Units of the losses: relative to what each target weighs, or the paper's formulas.",
         group="Weights",
     )
     style_size: float = setting(
@@ -186,17 +187,17 @@ class Recipe(BaseModel):
         most=1,
         needs=("noise",),
     )
-    optimizer: OptimizerName = setting("lbfgs", "Optimiser.", group="Method")
+    optimizer: OptimizerName = setting("lbfgs", "Optimiser of the pixels.", group="Method")
     tolerance: float = setting(
         0.03,
-        "Share by which the loss must fall over 20 steps for a size to go on; 0 takes all steps.",
+        "A size ends when its loss falls by a smaller share over 20 steps; 0: at its last step.",
         group="Method",
         least=0,
         most=1,
     )
     levels: int | None = setting(
         None,
-        "Sizes on the way to the full one, each twice the last.",
+        "Number of sizes up to the full one, each twice the last.",
         group="Method",
         least=1,
         most=16,
@@ -213,7 +214,7 @@ class Recipe(BaseModel):
     )
     tile: int | None = setting(
         None,
-        "Side of the tiles to work in.",
+        "Side of the tiles in which a picture is evaluated.",
         group="Machine",
         least=SMALLEST_TILE,
         most=LARGEST_SIZE,
@@ -228,12 +229,12 @@ class Recipe(BaseModel):
     )
     precision: Precision = setting(
         "float32",
-        "Of a GPU's convolutions; tf32 is faster, with gradients to two digits.",
+        "Precision of convolutions on a GPU; tf32 is faster, its gradients have two digits.",
         group="Machine",
     )
     flicker_weight: Weight = setting(
         300.0,
-        "Weight of the difference from the frame before, moved along.",
+        "Weight of the squared difference from the last frame's result, warped to this frame.",
         group="Sequences",
         needs=("before",),
     )

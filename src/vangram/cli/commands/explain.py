@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import shlex
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING
 
 import typer
 
-from vangram.cli import options
 from vangram.cli.inputs import find_inputs
+from vangram.cli.options import Made, Moved, inputs_of
 from vangram.errors import RecipeError
 from vangram.settings.command import options_of
-from vangram.settings.inputs import Inputs
 from vangram.settings.recipe import Recipe
 
 if TYPE_CHECKING:
@@ -19,19 +18,7 @@ if TYPE_CHECKING:
     from vangram.run import Run
 
 
-def explain(
-    picture: Annotated[str, typer.Argument(metavar="PICTURE", help="One that vangram made.")],
-    content: options.Content = None,
-    style: options.Style = None,
-    start: options.Start = None,
-    parameters: options.ParametersNow = None,
-    mask: options.MaskNow = None,
-    style_mask: options.StyleMaskNow = None,
-    keep: options.KeepNow = None,
-    before: options.BeforeNow = None,
-    before_frame: options.BeforeFrameNow = None,
-    flow: options.FlowNow = None,
-) -> None:
+def explain(picture: Made, moved: Moved) -> None:
     """Take the loss of PICTURE apart: each term, by the paper's formulas and in relative units.
 
     Prints the options that give the same loss in either units.
@@ -42,19 +29,7 @@ def explain(
     from vangram.run import Run
 
     record = recorded(picture)
-    given = Inputs(
-        content=content,
-        styles=tuple(style or ()),
-        start=start,
-        parameters=parameters,
-        mask=mask,
-        style_masks=tuple(style_mask or ()),
-        keep=keep,
-        before=before,
-        before_frame=before_frame,
-        flow=flow,
-    )
-    inputs = find_inputs(record, picture, given)
+    inputs = find_inputs(record, picture, inputs_of(moved))
     run = Run.of(inputs, record.recipe)
     for change in record.changes(run.record):
         raise RecipeError(f"{change}; the loss would be another one")

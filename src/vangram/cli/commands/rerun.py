@@ -9,31 +9,17 @@ from typing import Annotated
 
 import typer
 
-from vangram.cli import options
 from vangram.cli.downloads import ensure_fetched
 from vangram.cli.inputs import find_inputs
-from vangram.settings.inputs import Inputs
+from vangram.cli.options import Force, Made, Moved, Quiet, Watching, inputs_of
+
+Again = Annotated[
+    Path | None,
+    typer.Option("--output", "-o", help="Picture to write.", show_default="PICTURE-rerun"),
+]
 
 
-def rerun(
-    picture: Annotated[str, typer.Argument(metavar="PICTURE", help="One that vangram made.")],
-    output: Annotated[
-        Path | None,
-        typer.Option("--output", "-o", help="Picture to write.  [default: PICTURE-rerun]"),
-    ] = None,
-    content: options.Content = None,
-    style: options.Style = None,
-    start: options.Start = None,
-    parameters: options.ParametersNow = None,
-    mask: options.MaskNow = None,
-    style_mask: options.StyleMaskNow = None,
-    keep: options.KeepNow = None,
-    before: options.BeforeNow = None,
-    before_frame: options.BeforeFrameNow = None,
-    flow: options.FlowNow = None,
-    force: options.Force = False,
-    quiet: options.Quiet = False,
-) -> None:
+def rerun(picture: Made, output: Again, moved: Moved, force: Force, quiet: Quiet) -> None:
     """Make PICTURE again from the recipe that it carries.
 
     Says so where an input or a version differs. Exit code 1 where nothing differs and the bytes do.
@@ -41,24 +27,12 @@ def rerun(
     from vangram.cli.checkpoints import check_unfinished
     from vangram.cli.outputs import check_outputs
     from vangram.cli.records import recorded, report
-    from vangram.cli.runner import Watching, carry_out
+    from vangram.cli.runner import carry_out
     from vangram.run import Run
 
     record = recorded(picture)
     target = output or Path(picture).with_stem(f"{Path(picture).stem}-rerun")
-    given = Inputs(
-        content=content,
-        styles=tuple(style or ()),
-        start=start,
-        parameters=parameters,
-        mask=mask,
-        style_masks=tuple(style_mask or ()),
-        keep=keep,
-        before=before,
-        before_frame=before_frame,
-        flow=flow,
-    )
-    inputs = find_inputs(record, picture, given)
+    inputs = find_inputs(record, picture, inputs_of(moved))
     check_unfinished(target, force=force)
     check_outputs(target, inputs=(picture, *inputs), force=force)
     if record.inputs.parameters is None:
@@ -67,7 +41,7 @@ def rerun(
     differences = record.differences(run.record)
     report(differences)
     run = replace(run, record=run.record.with_paths_of(record))
-    carry_out(run, target, Watching(None, None, quiet))
+    carry_out(run, target, Watching(quiet=quiet))
     _compare(picture, target, differences)
 
 
