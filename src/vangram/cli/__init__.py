@@ -22,7 +22,7 @@ def main() -> None:
     try:
         from vangram.cli.app import app
 
-        app()
+        app(prog_name="vangram")
     except InputError as error:
         _fail(str(error), 2)
     except VangramError as error:
