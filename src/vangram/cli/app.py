@@ -1,4 +1,4 @@
-"""The program: its commands and what they share. Nothing heavy is loaded before one runs."""
+"""The program and its commands. Torch and Pillow are loaded when a command runs."""
 
 from __future__ import annotations
 
@@ -44,7 +44,8 @@ def _show_version(wanted: bool) -> None:
 @app.callback()
 def vangram(
     version: Annotated[
-        bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Show it.")
+        bool,
+        typer.Option("--version", callback=_show_version, is_eager=True, help="Show it."),
     ] = False,
 ) -> None:
     """Repaint a picture in the style of another (Gatys, Ecker and Bethge, CVPR 2016)."""

@@ -194,7 +194,7 @@ _look = _under("Looks")
 _method = _under("Method")
 _region = _under("Regions")
 _sequence = _under("Sequences")
-_watching = _under("Watching")
+_watching = _under("Monitoring")
 
 Photo = Annotated[str, typer.Argument(metavar="PHOTO", help="Picture that gives the content.")]
 Painted = Annotated[str, typer.Argument(metavar="PAINTING", help="Picture that gives the style.")]
@@ -212,7 +212,7 @@ SaveRecipe = Annotated[Path | None, _look(help="Write the run's settings to this
 
 
 @dataclass(frozen=True)
-class Look:
+class BaseRecipe:
     """A recipe that the settings given change."""
 
     preset: Annotated[
@@ -248,7 +248,7 @@ class Output:
 
 
 @dataclass(frozen=True)
-class Watching:
+class Monitoring:
     """How somebody wants to follow a run."""
 
     preview: Annotated[
@@ -261,7 +261,7 @@ class Watching:
 
 
 @dataclass(frozen=True)
-class Guides:
+class OptionalInputs:
     """Inputs beside photograph and paintings, named as in `InputName.kind`."""
 
     mask: Annotated[
@@ -288,7 +288,7 @@ class Guides:
 
 
 @dataclass(frozen=True)
-class Moved:
+class MovedInputs:
     """Inputs of a picture that are no longer where they were, named as in `InputName.kind`."""
 
     content: Annotated[str | None, typer.Option(help="Where the photograph is now.")] = None
@@ -308,7 +308,7 @@ class Moved:
     flow: Annotated[str | None, typer.Option(help="Where the flow is now.")] = None
 
 
-def inputs_of(options: Guides | Moved, **more: Any) -> Inputs[str]:
+def inputs_of(options: OptionalInputs | MovedInputs, **more: Any) -> Inputs[str]:
     """The inputs that options name.
 
     Args:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import codecs
 from typing import Any
 
-from vangram.cli.options import Look, Settings
+from vangram.cli.options import BaseRecipe, Settings
 from vangram.errors import PictureError, RecipeError, SettingError
 from vangram.settings.presets import preset, strengthened
 from vangram.settings.recipe import Recipe
@@ -16,12 +16,12 @@ HEAD = 1024
 """Bytes of a file that tell text from a picture."""
 
 
-def recipe_of(given: Settings, look: Look) -> tuple[Recipe, str | None]:
+def recipe_of(given: Settings, base: BaseRecipe) -> tuple[Recipe, str | None]:
     """The recipe that options ask for, and the path of the picture to start from.
 
     Args:
         given: the settings given; "init" may be a path.
-        look: what they change.
+        base: what they change.
 
     Raises:
         SettingError: two options contradict each other, or a setting is out of range.
@@ -31,22 +31,22 @@ def recipe_of(given: Settings, look: Look) -> tuple[Recipe, str | None]:
     start = None
     if changes.get("init", "content") not in ("content", "noise", "before"):
         start, changes["init"] = changes["init"], "picture"
-    recipe = _base(look).replace(**changes)
+    recipe = _base(base).replace(**changes)
     if recipe.init == "picture" and start is None:
         raise RecipeError("the recipe starts from a picture; say which with --init PATH")
-    if look.strength is None:
+    if base.strength is None:
         return recipe, start
     if "style_weight" in given:
         raise SettingError("--strength sets the style weight; give it or --style-weight, not both")
-    return strengthened(recipe, _number(look.strength)), start
+    return strengthened(recipe, _number(base.strength)), start
 
 
-def _base(look: Look) -> Recipe:
-    if look.recipe is None:
-        return Recipe() if look.preset is None else preset(look.preset)
-    if look.preset is not None:
+def _base(base: BaseRecipe) -> Recipe:
+    if base.recipe is None:
+        return Recipe() if base.preset is None else preset(base.preset)
+    if base.preset is not None:
         raise SettingError("--preset and --recipe both name a recipe; give one of them")
-    return recipe_in(look.recipe)
+    return recipe_in(base.recipe)
 
 
 def _number(strength: str) -> float:

@@ -46,12 +46,12 @@ Weight = Annotated[float, Field(ge=0, le=LARGEST_WEIGHT)]
 
 
 def _with_weight(layers: Mapping[str, float]) -> dict[str, float]:
-    """Layers that count, sorted by name."""
+    """The layers of a weight above zero, sorted by name."""
     return {layer: weight for layer, weight in sorted(layers.items()) if weight > 0}
 
 
 def _as_tuple(values: object) -> object:
-    """A tuple for a list, which JSON and TOML have instead."""
+    """A list, which JSON and TOML have instead of tuples, as a tuple."""
     return tuple(values) if isinstance(values, list) else values
 
 
@@ -62,7 +62,7 @@ Side = Annotated[int, Field(ge=1, le=LARGEST_SIZE)]
 
 @documented
 class Recipe(BaseModel):
-    """All that decides how a picture comes out, its inputs aside.
+    """Everything that determines a result, apart from its inputs.
 
     Raises:
         SettingError: a setting is unknown or out of range, or two contradict each other; the
@@ -263,7 +263,7 @@ class Recipe(BaseModel):
     @field_validator("style_layers")
     @classmethod
     def _together(cls, layers: dict[str, float], others: ValidationInfo) -> dict[str, float]:
-        """Each layer's weight: the mean of its weights, by the shares of the paintings with it."""
+        """Weights of all paintings' layers: of each layer the mean, weighted by `blend`."""
         sets, blend = others.data.get("each_style_layers"), others.data.get("blend")
         if not sets or blend is None:
             return layers
@@ -281,29 +281,29 @@ class Recipe(BaseModel):
 
     @property
     def layers(self) -> tuple[str, ...]:
-        """Every layer that a term with weight needs, sorted, so shallow to deep."""
+        """The layers of all terms of a weight above zero, from shallow to deep."""
         content = self.content_layers if self.wants_content else {}
         style = self.style_layers if self.wants_style else {}
         return tuple(sorted({layer for layers in (content, style) for layer in layers}))
 
     @property
     def wants_content(self) -> bool:
-        """Whether any content term counts."""
+        """Whether there is a content term of a weight above zero."""
         return self.content_weight > 0 and bool(self.content_layers)
 
     @property
     def wants_style(self) -> bool:
-        """Whether any style term counts."""
+        """Whether there is a style term of a weight above zero."""
         return self.style_weight > 0 and bool(self.style_layers)
 
     def shares(self, paintings: int) -> tuple[Mapping[str, float], ...]:
-        """By painting, its share in the target of each layer that it gives.
+        """Share of each painting in the target of each of its layers; a layer's shares sum to 1.
 
         Args:
-            paintings: how many there are.
+            paintings: their number.
 
         Raises:
-            SettingError: there are not as many shares, or sets of layers.
+            SettingError: `blend` or `each_style_layers` has another number of parts.
         """
         for name in ("blend", "each_style_layers"):
             given = len(getattr(self, name))
@@ -323,23 +323,23 @@ class Recipe(BaseModel):
         )
 
     def replace(self, **changes: Any) -> Self:
-        """A recipe with other values for some settings, checked as any.
+        """The recipe with other values of some settings.
 
         Raises:
-            SettingError: as for a new one.
+            SettingError: as `Recipe` does.
         """
         return type(self)(**self.to_dict() | changes)
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain values, fit for JSON; `from_dict` gives an equal recipe back."""
+        """The settings as plain values for JSON; the inverse of `from_dict`."""
         return self.model_dump()
 
     @classmethod
     def from_dict(cls, settings: Mapping[str, Any]) -> Self:
-        """A recipe from plain values; what is left out takes its default.
+        """A recipe from plain values; settings that are left out have their defaults.
 
         Raises:
-            RecipeError: a setting is unknown here.
+            RecipeError: there is no setting of some name.
             SettingError: a setting is out of range.
         """
         known = settings_of(cls)
@@ -359,16 +359,19 @@ RECONSTRUCTION: dict[str, Any] = {
     "levels": 1,
     "noise_range": 0.04,
 }
-"""What content reconstruction changes of the defaults: a layer's features and nothing else, so no
-smoothness and no coarser sizes, whose features would tell more than the layer knows. What a layer
-does not see of the noise stays in the picture: with the full range one from relu1_1 keeps a
-checkerboard, and is at 24 dB instead of 50. The authors' own code starts from as little."""
+"""Defaults of content reconstruction.
+
+A layer's features are the only term: no smoothness, and no coarser sizes, whose features hold more
+than the layer's. Noise that the layer does not see stays in the image: with the full range, a
+reconstruction from relu1_1 keeps a checkerboard, at 24 dB instead of 50. The authors' code starts
+from as little noise.
+"""
 
 TEXTURE: dict[str, Any] = {"content_weight": 0.0, "init": "noise"}
-"""What texture synthesis changes of the defaults.
+"""Defaults of texture synthesis.
 
-It keeps the full range of noise: from grey, where all positions have the same gradient, low layers
-draw a frame and a glow in the middle.
+The noise has its full range: from grey, where all positions have the same gradient, low layers draw
+a frame and a glow in the middle.
 """
 
 
@@ -378,10 +381,12 @@ def layers_up_to(deepest: str) -> dict[str, float]:
     Gatys et al. 2016, figure 1: conv1_1; conv1_1 and conv2_1; ... Their weights sum to one.
 
     Raises:
-        SettingError: it is no first layer of a block.
+        SettingError: `deepest` is not the first layer of a block.
     """
     found = re.fullmatch(r"relu([1-5])_1", deepest)
     if not found:
-        raise SettingError(f"{deepest!r} ends no such set; they end in relu1_1, ... relu5_1")
+        raise SettingError(
+            f"{deepest!r} is not the first layer of a block: relu1_1, relu2_1, ... relu5_1"
+        )
     blocks = range(1, int(found[1]) + 1)
     return {f"relu{block}_1": 1 / len(blocks) for block in blocks}

@@ -1,4 +1,4 @@
-"""Settings as people write them on a command line or in a file."""
+"""Text forms of settings, on the command line and in files."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from typing import Any
 from vangram.errors import SettingError
 
 UNITS_OF_MEMORY = {"": 1, "K": 1e3, "M": 1e6, "G": 1e9, "T": 1e12}
-"""Bytes."""
+"""Bytes of each unit."""
 
 
 def parse_layers(text: str) -> dict[str, float]:
-    """Layers as people write them: "relu1_1,relu2_1" or "relu1_1=0.5,relu2_1=2".
+    """Layers and weights from text: "relu1_1,relu2_1" or "relu1_1=0.5,relu2_1=2".
 
     Raises:
         SettingError: a weight is no number, or a layer is named twice.
@@ -41,13 +41,13 @@ def format_layers(layers: Mapping[str, float]) -> str:
 
 
 def parse_size(text: str) -> tuple[int, tuple[int, int] | None]:
-    """A size as people write it: "1024", the longer side, or "1024x768", width and height.
+    """A size from text: "1024", the longer side, or "1024x768", width and height.
 
     Returns:
         The longer side, and the proportions (height, width) where both sides are given.
 
     Raises:
-        SettingError: it is no such size.
+        SettingError: the text is no size.
     """
     found = re.fullmatch(r"\s*(\d{1,9})\s*(?:[x×]\s*(\d{1,9}))?\s*", text, re.IGNORECASE)
     if not found:
@@ -59,10 +59,10 @@ def parse_size(text: str) -> tuple[int, tuple[int, int] | None]:
 
 
 def parse_blend(text: str) -> tuple[float, ...]:
-    """Shares as people write them: "0.7,0.3".
+    """Shares from text: "0.7,0.3".
 
     Raises:
-        SettingError: one is no number.
+        SettingError: a share is no number.
     """
     try:
         return tuple(float(part) for part in text.split(","))
@@ -78,10 +78,10 @@ def format_blend(shares: Iterable[float]) -> str:
 
 
 def parse_memory(text: str) -> int:
-    """Bytes as people write them: "4GB", "1.5 GB", "800MB".
+    """Bytes from text: "4GB", "1.5 GB", "800MB".
 
     Raises:
-        SettingError: it is no such amount.
+        SettingError: the text is no amount.
     """
     found = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([kMGT]?)B?\s*", text, re.IGNORECASE)
     if not found:
@@ -96,10 +96,10 @@ def format_memory(size: int) -> str:
 
 @dataclass(frozen=True)
 class TextForm:
-    """How values of a setting that are no plain text, number or switch are written as text."""
+    """Text form of a setting whose values are no plain text, number or switch."""
 
     parse: Callable[[str], Any]
-    """Raises `SettingError` for text that is no such value."""
+    """Raises `SettingError` where the text is no value."""
     format: Callable[[Any], str]
     metavar: str
     """Stands for the text in `--help`."""

@@ -1,4 +1,4 @@
-"""Recipes as files: settings in TOML, written down once and used again."""
+"""Recipes in TOML files."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ HEADING = "# A recipe for VanGram: vangram stylize PHOTO PAINTING --recipe THIS 
 def read_recipe_file(path: str | os.PathLike[str]) -> Recipe:
     """The recipe in a TOML file: one line for each setting, named as in `Recipe`.
 
-    What the file leaves out takes its default. Layers are a table of layer to weight, or text as
-    the command line takes it; so are the shares of the paintings and the memory.
+    Settings that the file leaves out have their defaults. Layers are a table of layer to weight, or
+    text as on the command line; so are the shares of the paintings and the memory.
 
     Raises:
-        RecipeError: it cannot be read, is no TOML, or has a setting that is unknown or out of
-            range; the message names the file and the setting.
+        RecipeError: the file cannot be read, is no TOML, or has a setting that is unknown or out
+            of range; the message names the file and the setting.
     """
     values = _values(path)
     try:
@@ -40,12 +40,12 @@ def read_recipe_file(path: str | os.PathLike[str]) -> Recipe:
 
 
 def write_recipe_file(path: str | os.PathLike[str], recipe: Recipe) -> None:
-    """Write a recipe that `read_recipe_file` gives back equal; every setting, so for good.
+    """Write all settings of a recipe; `read_recipe_file` gives an equal recipe.
 
-    Settings that are None, so left to the program, are left out: TOML has no word for them.
+    Settings that are None, so chosen by the program, are left out: TOML has no null.
 
     Raises:
-        OutputError: it cannot be written; an older file at that path is untouched.
+        OutputError: the file cannot be written; an older file at that path is untouched.
     """
     import tomli_w
 

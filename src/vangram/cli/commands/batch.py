@@ -10,7 +10,7 @@ import typer
 
 from vangram.cli.downloads import ensure_fetched
 from vangram.cli.options import (
-    Look,
+    BaseRecipe,
     Parameters,
     Quiet,
     Settings,
@@ -23,11 +23,11 @@ from vangram.errors import SettingError
 from vangram.settings.kinds import STYLIZE
 
 BATCH = replace(STYLIZE, given=STYLIZE.given - {"styles"})
-"""A batch's runs: each of one painting."""
+"""Runs of a batch: each of one painting."""
 FORMATS = ("png", "jpg", "webp", "tif")
 
 Folder = Annotated[
-    Path, typer.Option("--output", "-o", help="Folder for the pictures; made if need be.")
+    Path, typer.Option("--output", "-o", help="Folder for the pictures; created if missing.")
 ]
 Photos = Annotated[
     str | None,
@@ -82,7 +82,7 @@ def batch(
     output: Folder,
     photo: MorePhotos,
     pairs: Pairs,
-    look: Look,
+    base: BaseRecipe,
     settings: Annotated[Settings, SettingsOf(BATCH, without=("init",))],
     parameters: Parameters,
     sequence: Sequence,
@@ -93,14 +93,14 @@ def batch(
 ) -> None:
     """Repaint each of PHOTOS in the style of every PAINTING.
 
-    Stopped, the same command makes what is missing; what cannot be made is told and skipped (exit
-    code 3). OUTPUT/batch.json lists the pictures. The setting `init` goes in
+    After an interruption, the same command makes the missing pictures. A picture that fails is
+    reported and skipped (exit code 3). OUTPUT/batch.json lists all. The setting `init` goes in
     --recipe.
     """
     from vangram.batch import Batch, crossed, frames_of, in_order, photographs, read_pairs
-    from vangram.cli.batch_runner import carry_out
+    from vangram.cli.batch_runner import make_batch
 
-    recipe, _ = recipe_of(settings, look)
+    recipe, _ = recipe_of(settings, base)
     if format not in FORMATS:
         raise SettingError(f"format needs one of {', '.join(FORMATS)}, not {format!r}")
     given = [*([photos] if photos else []), *(photo or [])]
@@ -121,4 +121,4 @@ def batch(
     prepared = Batch.prepare(
         output, found, recipe, parameters, force=force, sequence=sequence, flows=flow
     )
-    carry_out(prepared, quiet=quiet)
+    make_batch(prepared, quiet=quiet)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import typer
 
 from vangram.cli.inputs import find_inputs
-from vangram.cli.options import Made, Moved, inputs_of
+from vangram.cli.options import Made, MovedInputs, inputs_of
 from vangram.errors import RecipeError
 from vangram.settings.command import options_of
 from vangram.settings.recipe import Recipe
@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from vangram.run import Run
 
 
-def explain(picture: Made, moved: Moved) -> None:
-    """Take the loss of PICTURE apart: each term, by the paper's formulas and in relative units.
+def explain(picture: Made, moved: MovedInputs) -> None:
+    """Show each term of the loss of PICTURE, by the paper's formulas and in relative units.
 
     Prints the options that give the same loss in either units.
     """
@@ -37,7 +37,7 @@ def explain(picture: Made, moved: Moved) -> None:
 
 
 def _report(picture: str, run: Run, explanation: Explanation) -> None:
-    """Print it."""
+    """Print the terms, and options that give the same loss."""
     recipe, size = run.recipe, run.levels[-1].size
     typer.echo(
         f"{picture}: {size[1]} x {size[0]} px, {recipe.network}, {recipe.units} units,"

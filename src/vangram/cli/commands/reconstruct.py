@@ -1,10 +1,10 @@
-"""`vangram reconstruct`: what a layer knows of a photograph."""
+"""`vangram reconstruct`: a photograph from the features of a layer."""
 
 from __future__ import annotations
 
 from typing import Annotated
 
-from vangram.cli.options import Output, Parameters, Photo, Settings, SettingsOf, Watching
+from vangram.cli.options import Monitoring, Output, Parameters, Photo, Settings, SettingsOf
 from vangram.settings.inputs import Inputs
 from vangram.settings.kinds import RECONSTRUCT
 
@@ -14,14 +14,14 @@ def reconstruct(
     output: Output,
     settings: Annotated[Settings, SettingsOf(RECONSTRUCT)],
     parameters: Parameters,
-    watching: Watching,
+    monitoring: Monitoring,
 ) -> None:
-    """Show what a layer knows of PHOTO: from noise, a picture with the same features there.
+    """Reconstruct PHOTO from the features of a layer: from noise, a picture with equal features.
 
-    Low layers give back nearly the pixels, high ones what is where.
+    Low layers give back nearly the pixels, high layers only what is where.
     """
     recipe = RECONSTRUCT.base().replace(**settings)
 
     from vangram.cli.runner import make
 
-    make(recipe, Inputs(content=photo, parameters=parameters), output, watching)
+    make(recipe, Inputs(content=photo, parameters=parameters), output, monitoring)

@@ -11,7 +11,7 @@ import typer
 
 from vangram.cli.downloads import ensure_fetched
 from vangram.cli.inputs import find_inputs
-from vangram.cli.options import Force, Made, Moved, Quiet, Watching, inputs_of
+from vangram.cli.options import Force, Made, Monitoring, MovedInputs, Quiet, inputs_of
 
 Again = Annotated[
     Path | None,
@@ -19,15 +19,15 @@ Again = Annotated[
 ]
 
 
-def rerun(picture: Made, output: Again, moved: Moved, force: Force, quiet: Quiet) -> None:
+def rerun(picture: Made, output: Again, moved: MovedInputs, force: Force, quiet: Quiet) -> None:
     """Make PICTURE again from the recipe that it carries.
 
-    Says so where an input or a version differs. Exit code 1 where nothing differs and the bytes do.
+    Reports inputs and versions that differ. Exit code 1 where none does and the bytes differ.
     """
     from vangram.cli.checkpoints import check_unfinished
     from vangram.cli.outputs import check_outputs
     from vangram.cli.records import recorded, report
-    from vangram.cli.runner import carry_out
+    from vangram.cli.runner import make_picture
     from vangram.run import Run
 
     record = recorded(picture)
@@ -41,12 +41,12 @@ def rerun(picture: Made, output: Again, moved: Moved, force: Force, quiet: Quiet
     differences = record.differences(run.record)
     report(differences)
     run = replace(run, record=run.record.with_paths_of(record))
-    carry_out(run, target, Watching(quiet=quiet))
+    make_picture(run, target, Monitoring(quiet=quiet))
     _compare(picture, target, differences)
 
 
 def _compare(picture: str, again: Path, differences: list[str]) -> None:
-    """Say whether the same bytes came out; exit code 1 where they should have and did not."""
+    """Print whether the bytes are the same; exit code 1 where they differ without a reason."""
     if Path(picture).suffix.lower() != again.suffix.lower():
         return
     if Path(picture).read_bytes() == again.read_bytes():

@@ -12,7 +12,7 @@ import typer
 
 from vangram.cli.downloads import ensure_fetched
 from vangram.cli.inputs import find_inputs
-from vangram.cli.options import Moved, Watching, inputs_of
+from vangram.cli.options import Monitoring, MovedInputs, inputs_of
 from vangram.errors import CheckpointError, InputError
 from vangram.settings.record import Record
 
@@ -29,32 +29,34 @@ ForceBeside = Annotated[
 ]
 
 
-def resume(output: Unfinished, moved: Moved, force: ForceBeside, watching: Watching) -> None:
-    """Go on with a run that was stopped, killed or interrupted, from its last checkpoint.
+def resume(
+    output: Unfinished, moved: MovedInputs, force: ForceBeside, monitoring: Monitoring
+) -> None:
+    """Continue a run that was stopped, killed or interrupted, from its last checkpoint.
 
-    The picture is the one that the run would have made, to the byte. An input that is not the same
-    file is refused; a timelapse begins here.
+    The picture is the same, to the byte, as without the stop. An input that has changed is refused;
+    a timelapse begins here.
     """
     from vangram.cli.checkpoints import Checkpoints
     from vangram.cli.outputs import check_outputs, check_timelapse
     from vangram.cli.records import continued
-    from vangram.cli.runner import carry_out
+    from vangram.cli.runner import make_picture
     from vangram.run import Run
 
-    check_timelapse(watching.timelapse)
+    check_timelapse(monitoring.timelapse)
     with closing(Checkpoints(output)) as checkpoints:
         record = _unfinished(checkpoints, output)
         inputs = find_inputs(record, str(output), inputs_of(moved))
         check_outputs(output, inputs=inputs, force=True)
         others = (str(output), *inputs)
-        check_outputs(watching.preview, watching.timelapse, inputs=others, force=force)
+        check_outputs(monitoring.preview, monitoring.timelapse, inputs=others, force=force)
         if record.inputs.parameters is None:
             ensure_fetched(record.recipe.network)
         run = Run.of(inputs, record.recipe)
         run = replace(run, record=continued(record, run.record))
-        if not watching.quiet:
+        if not monitoring.quiet:
             _tell(checkpoints.position, run.levels)
-        carry_out(run, output, watching, checkpoints)
+        make_picture(run, output, monitoring, checkpoints)
 
 
 def _unfinished(checkpoints: Checkpoints, output: Path) -> Record:

@@ -19,7 +19,7 @@ from vangram.cli.options import (
 from vangram.settings.kinds import STYLIZE
 
 FIGURES = replace(STYLIZE, changes={"size": 192, "steps": 100})
-"""The figures' defaults: they are many, and small."""
+"""Runs of a study: small, as they are many."""
 COMMON = ("size", "steps", "seed", "network", "pooling", "normalise", "device")
 """Settings that all figures have in common."""
 
@@ -33,16 +33,16 @@ def study(
     force: Force = False,
     quiet: Quiet = False,
 ) -> None:
-    """Make the paper's figures anew with PHOTO and PAINTINGs, as one page to read offline.
+    """Reproduce the paper's figures with PHOTO and PAINTINGs, as one page that works offline.
 
-    Stopped, the same command goes on where it was.
+    After an interruption, the same command continues.
     """
     recipe = FIGURES.base().replace(**settings)
 
-    from vangram.cli.pages import carry_out, check_page
+    from vangram.cli.pages import check_page, make_page
     from vangram.reports.study import prepare
 
     check_page(output, force=force)
     if parameters is None:
         ensure_fetched(recipe.network)
-    carry_out(prepare(photo, paintings, recipe, parameters), output, quiet=quiet)
+    make_page(prepare(photo, paintings, recipe, parameters), output, quiet=quiet)

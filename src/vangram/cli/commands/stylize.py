@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import Annotated
 
 from vangram.cli.options import (
-    Guides,
-    Look,
+    BaseRecipe,
+    Monitoring,
+    OptionalInputs,
     Output,
     Paintings,
     Parameters,
@@ -14,7 +15,6 @@ from vangram.cli.options import (
     SaveRecipe,
     Settings,
     SettingsOf,
-    Watching,
     inputs_of,
 )
 from vangram.cli.settings import recipe_of
@@ -25,25 +25,25 @@ def stylize(
     photo: Photo,
     paintings: Paintings,
     output: Output,
-    look: Look,
+    base: BaseRecipe,
     save_recipe: SaveRecipe,
     settings: Annotated[Settings, SettingsOf(STYLIZE)],
     parameters: Parameters,
-    guides: Guides,
-    watching: Watching,
+    others: OptionalInputs,
+    monitoring: Monitoring,
 ) -> None:
     """Repaint PHOTO in the style of a PAINTING, or of several at once.
 
-    Ctrl-C keeps the best picture so far, and `vangram resume` goes on with a run that was stopped,
-    however it was. The picture carries its recipe: `vangram rerun` makes it again.
+    Ctrl-C saves the picture so far, and `vangram resume` continues a run that was stopped by any
+    cause. The picture carries its recipe: `vangram rerun` makes it again.
     """
-    if guides.before is not None:
+    if others.before is not None:
         settings = {**settings, "init": "before"}
-    recipe, start = recipe_of(settings, look)
+    recipe, start = recipe_of(settings, base)
     inputs = inputs_of(
-        guides, content=photo, styles=tuple(paintings), start=start, parameters=parameters
+        others, content=photo, styles=tuple(paintings), start=start, parameters=parameters
     )
 
     from vangram.cli.runner import make
 
-    make(recipe, inputs, output, watching, save_recipe)
+    make(recipe, inputs, output, monitoring, save_recipe)

@@ -11,8 +11,8 @@ import typer
 
 from vangram.cli.downloads import ensure_fetched
 from vangram.cli.options import (
+    BaseRecipe,
     Force,
-    Look,
     Painted,
     Parameters,
     Photo,
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from vangram.reports.sweep import Cell
 
 SWEPT = replace(STYLIZE, given=STYLIZE.given - {"styles", "before"}, changes={"size": 192})
-"""A sweep's runs: small, each of one painting."""
+"""Runs of a sweep: small, each of one painting."""
 
 Output = Annotated[
     Path, typer.Option("--output", "-o", help="Page to write: .html; a .png goes beside it.")
@@ -39,7 +39,7 @@ Vary = Annotated[
     list[str] | None,
     typer.Option(
         help="An option of stylize and its values: style-weight=10,40,150. Values with commas are"
-        " parted by semicolons. May be given several times."
+        " separated by semicolons. May be given several times."
     ),
 ]
 
@@ -49,51 +49,51 @@ def sweep(
     painting: Painted,
     output: Output,
     vary: Vary,
-    look: Look,
+    base: BaseRecipe,
     settings: Annotated[Settings, SettingsOf(SWEPT)],
     parameters: Parameters,
     force: Force,
     quiet: Quiet,
 ) -> None:
-    """Make PHOTO in the style of PAINTING with every combination of some options' values.
+    """Repaint PHOTO in the style of PAINTING with every combination of some options' values.
 
-    The page shows them side by side, each with its command, and needs no network; a picture of all
-    goes beside it. Stopped, the same command goes on where it was.
+    The page shows the pictures side by side, each with its command, and works offline; a contact
+    sheet goes beside it. After an interruption, the same command continues.
     """
-    from vangram.cli.pages import carry_out, check_page
+    from vangram.cli.pages import check_page, make_page
     from vangram.reports.gallery import Gallery
     from vangram.reports.sweep import Varied, sections, write_grid
 
     sheet = output.with_suffix(".png")
     check_page(output, sheet, force=force)
     varied = [Varied.parse(text) for text in vary or ()]
-    figure = _figure_of(photo, painting, {**SWEPT.changes, **settings}, look)
+    figure = _figure_of(photo, painting, {**SWEPT.changes, **settings}, base)
     grids = sections(varied, figure)
     if parameters is None:
         for name in {figure.recipe.network for grid in grids for figure in grid.figures}:
             ensure_fetched(name)
     title = f"A sweep of {Path(photo).name} with {Path(painting).name}"
     gallery = Gallery.prepare(title, "Made by VanGram.", grids, parameters)
-    carry_out(
+    make_page(
         gallery, output, quiet=quiet, also=lambda folder: write_grid(sheet, varied, gallery, folder)
     )
 
 
 def _figure_of(
-    photo: str, painting: str, settings: Settings, look: Look
+    photo: str, painting: str, settings: Settings, base: BaseRecipe
 ) -> Callable[[Cell, str], Figure]:
-    """What makes a figure of a combination of varied options, over those that all have."""
+    """A function that gives the figure of a combination of varied options."""
     known = {setting.key: setting for setting in SettingsOf(SWEPT).settings}
 
     def figure(cell: Cell, caption: str) -> Figure:
-        given, varied = dict(settings), look
+        given, varied = dict(settings), base
         for option, text in cell.items():
-            if option in vars(look):
+            if option in vars(base):
                 varied = replace(varied, **{option: text})
             elif option in known:
                 given |= known[option].given(text)
             else:
-                names = ", ".join(sorted([*vars(look), *known]))
+                names = ", ".join(sorted([*vars(base), *known]))
                 raise SettingError(f"{option!r} cannot be varied; what can: {names}")
         recipe, start = recipe_of(given, varied)
         return Figure(caption, recipe, Inputs(content=photo, styles=(painting,), start=start))

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
-from vangram.cli.options import Output, Paintings, Parameters, Settings, SettingsOf, Watching
+from vangram.cli.options import Monitoring, Output, Paintings, Parameters, Settings, SettingsOf
 from vangram.errors import SettingError
 from vangram.settings.inputs import Inputs
 from vangram.settings.kinds import SYNTHESIZE
@@ -37,7 +37,7 @@ def texture(
     settings: Annotated[Settings, SettingsOf(SYNTHESIZE, without=("size",))],
     up_to: UpTo,
     parameters: Parameters,
-    watching: Watching,
+    monitoring: Monitoring,
 ) -> None:
     """Make a texture of any size: from noise, a picture with a PAINTING's Gram matrices."""
     changes: dict[str, Any] = dict(settings)
@@ -51,4 +51,4 @@ def texture(
 
     from vangram.cli.runner import make
 
-    make(recipe, Inputs(styles=tuple(paintings), parameters=parameters), output, watching)
+    make(recipe, Inputs(styles=tuple(paintings), parameters=parameters), output, monitoring)

@@ -17,14 +17,14 @@ if TYPE_CHECKING:
 
 
 CHECKS = replace(STYLIZE, changes={"size": 320, "tile": 128})
-"""The checks' defaults: a picture of several tiles."""
+"""Runs of the checks: pictures of several tiles."""
 CHECKED = ("network", "pooling", "size", "tile", "units", "style_loss")
 
 
 def verify(
     settings: Annotated[Settings, SettingsOf(CHECKS, only=CHECKED)], parameters: Parameters
 ) -> None:
-    """Check on this machine that every fast way gives what the slow one gives.
+    """Check on this machine that each fast implementation agrees with a slow, plain one.
 
     Exit code 1 where an error is too large.
     """
@@ -43,7 +43,7 @@ def verify(
 
 
 def _report(checks: Iterable[Check]) -> None:
-    """Print them.
+    """Print the checks.
 
     Raises:
         typer.Exit: 1, where one does not hold.
