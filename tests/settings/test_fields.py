@@ -25,6 +25,18 @@ def test_text_of_a_value_is_parsed_to_the_value(recipe: Recipe) -> None:
             assert setting.parse(setting.format(value)) == value
 
 
+def test_layers_without_weights_weigh_as_much_as_the_default_together() -> None:
+    setting = SETTINGS["style_layers"]
+    one = Recipe(**setting.given("relu1_1,relu2_1"))
+    assert one.style_layers == {"relu1_1": 0.5, "relu2_1": 0.5}
+    assert sum(one.style_layers.values()) == pytest.approx(sum(Recipe().style_layers.values()))
+    two = Recipe(**setting.given("relu1_1,relu2_1", "relu3_1,relu4_1,relu5_1"))
+    assert two.style_layers == Recipe().style_layers
+    assert two.each_style_layers[0] == {"relu1_1": 0.2, "relu2_1": 0.2}
+    shared = Recipe(**setting.given("relu1_1,relu2_1", "relu2_1=3"))
+    assert shared.each_style_layers == ({"relu1_1": 0.5, "relu2_1": 0.5}, {"relu2_1": 3.0})
+
+
 @pytest.mark.parametrize("setting", SETTINGS.values(), ids=SETTINGS)
 def test_every_setting_is_described(setting: Setting) -> None:
     assert setting.group

@@ -169,7 +169,8 @@ def test_unknown_setting_is_refused_with_those_known() -> None:
     ("text", "wanted"),
     [
         ("relu1_1", {"relu1_1": 1.0}),
-        ("relu1_1,relu2_1", {"relu1_1": 1.0, "relu2_1": 1.0}),
+        ("relu1_1,relu2_1", {"relu1_1": 0.5, "relu2_1": 0.5}),
+        ("relu1_1=3,relu2_1,relu3_1", {"relu1_1": 3.0, "relu2_1": 0.5, "relu3_1": 0.5}),
         (" relu1_1 = 0.5 , relu2_1=2,", {"relu1_1": 0.5, "relu2_1": 2.0}),
         ("relu1_1=1e-3", {"relu1_1": 0.001}),
         ("", {}),

@@ -142,10 +142,12 @@ class Setting:
         Raises:
             SettingError: a text is not in the form that the setting has.
         """
-        values = tuple(map(self.parse, texts))
         if not self.each:
-            return {self.name: values[-1]}
-        return {self.name: values[0], self.each: ()} if len(values) == 1 else {self.each: values}
+            return {self.name: self.parse(texts[-1])}
+        if len(texts) == 1:
+            return {self.name: self.parse(texts[0]), self.each: ()}
+        together = self.text.parse_each if self.text is not None else None
+        return {self.each: together(texts) if together else tuple(map(self.parse, texts))}
 
     def format(self, value: Any) -> str:
         """The inverse of `parse`."""

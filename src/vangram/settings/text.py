@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,16 +16,39 @@ UNITS_OF_MEMORY = {"": 1, "K": 1e3, "M": 1e6, "G": 1e9, "T": 1e12}
 def parse_layers(text: str) -> dict[str, float]:
     """Layers and weights from text: "relu1_1,relu2_1" or "relu1_1=0.5,relu2_1=2".
 
+    Layers without weights share a weight of 1.
+
     Raises:
         SettingError: a weight is no number, or a layer is named twice.
     """
-    layers: dict[str, float] = {}
+    return parse_each_layers([text])[0]
+
+
+def parse_each_layers(texts: Sequence[str]) -> tuple[dict[str, float], ...]:
+    """Layers and weights of each painting, from a text for each.
+
+    The layers without weights, of all paintings together, share a weight of 1.
+
+    Raises:
+        SettingError: a weight is no number, or a text names a layer twice.
+    """
+    named = [_named_layers(text) for text in texts]
+    without = {layer for layers in named for layer, weight in layers.items() if weight is None}
+    return tuple(
+        {layer: 1 / len(without) if weight is None else weight for layer, weight in layers.items()}
+        for layers in named
+    )
+
+
+def _named_layers(text: str) -> dict[str, float | None]:
+    """Layers of a text with their weights; None for a layer without one."""
+    layers: dict[str, float | None] = {}
     for part in filter(None, (part.strip() for part in text.split(","))):
         layer, equals, weight = (piece.strip() for piece in part.partition("="))
         if layer in layers:
             raise SettingError(f"layer {layer!r} is named twice in {text!r}")
         try:
-            layers[layer] = float(weight if equals else 1)
+            layers[layer] = float(weight) if equals else None
         except ValueError:
             layer = ""
         if not layer:
@@ -103,8 +126,10 @@ class TextForm:
     format: Callable[[Any], str]
     metavar: str
     """Stands for the text in `--help`."""
+    parse_each: Callable[[Sequence[str]], tuple[Any, ...]] | None = None
+    """The values of a text for each painting, where they depend on each other."""
 
 
-LAYERS = TextForm(parse_layers, format_layers, "LAYERS")
+LAYERS = TextForm(parse_layers, format_layers, "LAYERS", parse_each_layers)
 SHARES = TextForm(parse_blend, format_blend, "SHARES")
 MEMORY = TextForm(parse_memory, format_memory, "AMOUNT")
