@@ -92,7 +92,7 @@ def test_every_option_reaches_the_recipe(
         "tolerance": 0.25,
         "levels": 1,
         "tile": 32,
-        "memory": 2_000_000_000,
+        "memory": "2GB",
         "device": "cpu",
         "precision": "tf32",
         "init": "noise",
@@ -121,7 +121,8 @@ def test_every_option_reaches_the_recipe(
     assert outcome.code == 0, outcome.err
     text = read_recipe(output)
     assert text is not None
-    assert Record.from_json(text).recipe == Recipe.from_dict(given)
+    wanted = Recipe.from_dict(given | {"memory": 2_000_000_000})
+    assert Record.from_json(text).recipe == wanted
 
 
 def test_stylize_writes_the_picture_and_prints_its_path_last(
@@ -274,6 +275,8 @@ def test_bad_picture_is_refused(
         (["--style-layers", "relu1_1=-1"], "relu1_1"),
         (["--style-layers", "relu1_1,relu1_1"], "twice"),
         (["--content-layers", "", "--style-layers", ""], "zero"),
+        (["--memory", "2"], "memory '2' has no unit: give one, as in 4GB"),
+        (["--memory", "much"], "no amount of memory"),
         (["--network", "vgg20"], "vgg20"),
         (["--device", "abacus"], "abacus"),
         (["--optimizer", "sgd"], "sgd"),

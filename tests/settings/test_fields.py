@@ -37,6 +37,20 @@ def test_layers_without_weights_weigh_as_much_as_the_default_together() -> None:
     assert shared.each_style_layers == ({"relu1_1": 0.5, "relu2_1": 0.5}, {"relu2_1": 3.0})
 
 
+@pytest.mark.parametrize(
+    ("text", "size"),
+    [("4GB", 4e9), ("1.5 gb", 1.5e9), ("800M", 8e8), ("12B", 12), ("3 k", 3e3)],
+)
+def test_memory_is_parsed_with_its_unit(text: str, size: float) -> None:
+    assert SETTINGS["memory"].parse(text) == size
+
+
+@pytest.mark.parametrize("text", ["2", "2000000000", " 2.5 "])
+def test_memory_without_a_unit_is_refused(text: str) -> None:
+    with pytest.raises(SettingError, match="has no unit"):
+        SETTINGS["memory"].parse(text)
+
+
 @pytest.mark.parametrize("setting", SETTINGS.values(), ids=SETTINGS)
 def test_every_setting_is_described(setting: Setting) -> None:
     assert setting.group

@@ -111,7 +111,7 @@ class Recipe(BaseModel):
     )
     content_layers: Annotated[Layers, LAYERS] = setting(
         {"relu4_2": 1.0},
-        "Layers whose features are the content, with their weights.",
+        "Content layers, as relu4_2 or relu3_1=0.5,relu4_2=2; those without weights share 1.",
         group="Weights",
         allowed="a mapping of layer to weight",
         needs=("content",),
@@ -135,7 +135,7 @@ class Recipe(BaseModel):
     )
     style_layers: Annotated[Layers, LAYERS, Field(validate_default=True)] = setting(
         {f"relu{block}_1": 0.2 for block in range(1, 6)},
-        "Layers whose statistics are the style, with their weights.",
+        "Style layers, as relu1_1,relu2_1 or relu1_1=0.5,relu2_1=2; those without weights share 1.",
         group="Weights",
         each="each_style_layers",
         allowed="a mapping of layer to weight",

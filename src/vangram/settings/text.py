@@ -106,10 +106,13 @@ def parse_memory(text: str) -> int:
     Raises:
         SettingError: the text is no amount.
     """
-    found = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([kMGT]?)B?\s*", text, re.IGNORECASE)
+    found = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([kMGT]?)(B?)\s*", text, re.IGNORECASE)
     if not found:
         raise SettingError(f"{text!r} is no amount of memory; write it as 4GB or 800MB")
-    return round(float(found[1]) * UNITS_OF_MEMORY[found[2].upper()])
+    number, prefix, byte = found.groups()
+    if not prefix and not byte:
+        raise SettingError(f"memory {text!r} has no unit: give one, as in 4GB or 800MB")
+    return round(float(number) * UNITS_OF_MEMORY[prefix.upper()])
 
 
 def format_memory(size: int) -> str:
