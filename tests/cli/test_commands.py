@@ -162,6 +162,53 @@ def test_quiet_says_nothing_but_the_path(
     assert outcome == Outcome(0, f"{output}\n", "")
 
 
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["--flicker-weight", 3], "flicker_weight has no effect: there is no frame before"),
+        (["--blend", 1], "blend has no effect: there is one painting"),
+        (["--seed", 4], "seed has no effect: the first image is not noise"),
+        (["--noise-range", 0.5], "noise_range has no effect: the first image is not noise"),
+        (
+            ["--content-weight", 0, "--content-layers", "relu2_1"],
+            "content_layers has no effect: content_weight is 0",
+        ),
+        (
+            ["--style-weight", 0, "--style-loss", "wasserstein"],
+            "style_loss has no effect: style_weight is 0",
+        ),
+    ],
+)
+def test_setting_without_effect_is_told(
+    command: Command, photo: Path, painting: Path, output: Path, words: list[object], said: str
+) -> None:
+    outcome = command("stylize", photo, painting, "-o", output, *QUICK, *words, "--quiet")
+    assert outcome == Outcome(0, f"{output}\n", f"vangram: note: {said}\n")
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["--init", "noise", "--seed", 4, "--noise-range", 0.5],
+        ["--content-weight", 0, "--style-loss", "gram"],
+        ["--preset", "abstract", "--seed", 4],
+    ],
+)
+def test_setting_with_effect_is_not_told(
+    command: Command, photo: Path, painting: Path, output: Path, words: list[object]
+) -> None:
+    outcome = command("stylize", photo, painting, "-o", output, *QUICK, *words, "--quiet")
+    assert outcome == Outcome(0, f"{output}\n", "")
+
+
+def test_first_image_given_twice_is_refused(
+    command: Command, photo: Path, painting: Path, output: Path
+) -> None:
+    words = ("--init", "noise", "--before", photo, "--before-frame", photo)
+    outcome = command("stylize", photo, painting, "-o", output, *QUICK, *words)
+    assert_refused(outcome, "give it or --init, not both")
+
+
 def test_progress_off_a_terminal_is_plain_lines(
     command: Command, photo: Path, painting: Path, output: Path
 ) -> None:

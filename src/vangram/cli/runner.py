@@ -6,7 +6,7 @@ import signal
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -22,12 +22,14 @@ from vangram.cli.downloads import ensure_fetched
 from vangram.cli.options import Monitoring, Output
 from vangram.cli.outputs import check_outputs, check_recipe_file, check_timelapse
 from vangram.cli.progress import BatchPlace, Progress, duration
+from vangram.cli.records import report
 from vangram.cli.side_writes import SideWrites
 from vangram.errors import DivergedError, OutputError
 from vangram.images import check_output, fit, resize, write_animation, write_picture
 from vangram.optimize import Level, RunState, Step
 from vangram.run import Painting, Run
 from vangram.settings.inputs import Inputs
+from vangram.settings.kinds import without_effect
 from vangram.settings.recipe import Recipe
 from vangram.settings.toml import write_recipe_file
 
@@ -47,9 +49,19 @@ def make(
     inputs: Inputs[str],
     output: Output,
     monitoring: Monitoring,
+    given: Iterable[str],
     save_recipe: Path | None = None,
 ) -> None:
-    """Check the outputs, which needs no input, then run."""
+    """Check the outputs, which needs no input, then run.
+
+    Args:
+        recipe: of the run.
+        inputs: paths.
+        output: path of the picture.
+        monitoring: preview, timelapse, and whether there is progress.
+        given: names of the settings that options gave; those without an effect are reported.
+        save_recipe: file that the recipe is written to.
+    """
     check_timelapse(monitoring.timelapse)
     check_unfinished(output.output, force=output.force)
     written = output.output, monitoring.preview, monitoring.timelapse
@@ -59,8 +71,7 @@ def make(
     if inputs.parameters is None:
         ensure_fetched(recipe.network)
     run = Run.of(inputs, recipe)
-    for note in run.notes:
-        print(f"vangram: note: {note}", file=sys.stderr)
+    report([*without_effect(given, recipe, inputs), *run.notes])
     if save_recipe is not None:
         write_recipe_file(save_recipe, recipe)
     make_picture(run, output.output, monitoring)

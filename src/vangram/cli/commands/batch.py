@@ -20,7 +20,8 @@ from vangram.cli.options import (
 )
 from vangram.cli.settings import recipe_of
 from vangram.errors import SettingError
-from vangram.settings.kinds import STYLIZE
+from vangram.settings.inputs import Inputs
+from vangram.settings.kinds import STYLIZE, without_effect
 
 BATCH = replace(STYLIZE, given=STYLIZE.given - {"styles"})
 """Runs of a batch: each of one painting."""
@@ -99,6 +100,7 @@ def batch(
     """
     from vangram.batch import Batch, crossed, frames_of, in_order, photographs, read_pairs
     from vangram.cli.batch_runner import make_batch
+    from vangram.cli.records import report
 
     recipe, _ = recipe_of(settings, base)
     if format not in FORMATS:
@@ -116,6 +118,8 @@ def batch(
         found = crossed(frames, paintings, format)
     else:
         raise SettingError("a batch needs photographs and paintings, or --pairs")
+    frame = Inputs(content="", styles=("",), before="" if sequence else None)
+    report(without_effect(settings, recipe, frame))
     if parameters is None:
         ensure_fetched(recipe.network)
     prepared = Batch.prepare(

@@ -24,4 +24,4 @@ def reconstruct(
 
     from vangram.cli.runner import make
 
-    make(recipe, Inputs(content=photo, parameters=parameters), output, monitoring)
+    make(recipe, Inputs(content=photo, parameters=parameters), output, monitoring, settings)

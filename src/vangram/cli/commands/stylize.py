@@ -18,6 +18,7 @@ from vangram.cli.options import (
     inputs_of,
 )
 from vangram.cli.settings import recipe_of
+from vangram.errors import SettingError
 from vangram.settings.kinds import STYLIZE
 
 
@@ -37,13 +38,16 @@ def stylize(
     Ctrl-C saves the picture so far, and `vangram resume` continues a run that was stopped by any
     cause. The picture carries its recipe: `vangram rerun` makes it again.
     """
+    changes = dict(settings)
     if others.before is not None:
-        settings = {**settings, "init": "before"}
-    recipe, start = recipe_of(settings, base)
+        if "init" in settings:
+            raise SettingError("--before sets the first image; give it or --init, not both")
+        changes["init"] = "before"
+    recipe, start = recipe_of(changes, base)
     inputs = inputs_of(
         others, content=photo, styles=tuple(paintings), start=start, parameters=parameters
     )
 
     from vangram.cli.runner import make
 
-    make(recipe, inputs, output, monitoring, save_recipe)
+    make(recipe, inputs, output, monitoring, settings, save_recipe)

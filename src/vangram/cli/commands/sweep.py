@@ -24,7 +24,7 @@ from vangram.cli.settings import recipe_of
 from vangram.errors import SettingError
 from vangram.reports.figures import Figure
 from vangram.settings.inputs import Inputs
-from vangram.settings.kinds import STYLIZE
+from vangram.settings.kinds import STYLIZE, without_effect
 
 if TYPE_CHECKING:
     from vangram.reports.sweep import Cell
@@ -61,6 +61,7 @@ def sweep(
     sheet goes beside it. After an interruption, the same command continues.
     """
     from vangram.cli.pages import check_page, make_page
+    from vangram.cli.records import report
     from vangram.reports.gallery import Gallery
     from vangram.reports.sweep import Varied, sections, write_grid
 
@@ -69,8 +70,12 @@ def sweep(
     varied = [Varied.parse(text) for text in vary or ()]
     figure = _figure_of(photo, painting, {**SWEPT.changes, **settings}, base)
     grids = sections(varied, figure)
+    figures = [figure for grid in grids for figure in grid.figures]
+    given = {*settings, *(each.option.replace("-", "_") for each in varied)} - set(vars(base))
+    notes = [without_effect(sorted(given), each.recipe, each.inputs) for each in figures]
+    report(line for line in notes[0] if all(line in others for others in notes))
     if parameters is None:
-        for name in {figure.recipe.network for grid in grids for figure in grid.figures}:
+        for name in {each.recipe.network for each in figures}:
             ensure_fetched(name)
     title = f"A sweep of {Path(photo).name} with {Path(painting).name}"
     gallery = Gallery.prepare(title, "Made by VanGram.", grids, parameters)

@@ -51,4 +51,6 @@ def texture(
 
     from vangram.cli.runner import make
 
-    make(recipe, Inputs(styles=tuple(paintings), parameters=parameters), output, monitoring)
+    make(
+        recipe, Inputs(styles=tuple(paintings), parameters=parameters), output, monitoring, settings
+    )
