@@ -23,7 +23,7 @@ from vangram.cli.app import app
 from vangram.images import read_picture, read_recipe, write_picture
 from vangram.run import Run
 from vangram.settings.fields import settings_of
-from vangram.settings.recipe import Recipe
+from vangram.settings.recipe import LARGEST_SIZE, Recipe
 from vangram.settings.record import Record
 
 Command = Callable[..., Outcome]
@@ -400,6 +400,32 @@ def test_output_too_large_for_its_format_is_refused_before_work(
         "stylize", strip, painting, "-o", tmp_path / "out.webp", "--size", 17_000, *layers
     )
     assert_refused(outcome, "16383")
+
+
+@pytest.mark.usefixtures("no_work")
+def test_size_in_a_message_is_width_by_height(
+    command: Command, painting: Path, output: Path, saved: Callable[..., Path]
+) -> None:
+    line = saved("line.png", 1, 320)
+    assert_refused(command("stylize", line, painting, "-o", output), "has 320 x 1 pixels")
+
+
+@pytest.mark.usefixtures("no_work")
+def test_size_advised_is_one_that_can_be_given(
+    command: Command, painting: Path, saved: Callable[..., Path], tmp_path: Path
+) -> None:
+    def refused(*words: object) -> str:
+        outcome = command("stylize", photo, painting, "-o", tmp_path / "out.png", *words)
+        assert_refused(outcome, "too small")
+        return outcome.err
+
+    photo = saved("photo.png", 30, 60)
+    advised = re.search(r"use --size (\d+), or", refused("--size", 20))
+    assert advised is not None
+    assert int(advised[1]) <= LARGEST_SIZE
+    refused("--size", int(advised[1]) - 1)
+    photo = saved("strip.png", 2, 6000)  # the layers would need a longer side of 48,000 px
+    assert "use a picture less narrow, or shallower layers" in refused("--size", 6000)
 
 
 @pytest.mark.usefixtures("no_work")
