@@ -12,7 +12,6 @@ from pydantic import (
     BeforeValidator,
     ConfigDict,
     Field,
-    ModelWrapValidatorHandler,
     ValidationError,
     ValidationInfo,
     field_validator,
@@ -24,6 +23,7 @@ from vangram.settings.fields import documented, refusal, setting, settings_of
 from vangram.settings.text import LAYERS, MEMORY, SHARES
 
 if TYPE_CHECKING:
+    from pydantic import ModelWrapValidatorHandler
     from typing_extensions import Self
 
 LARGEST_SIZE = 32_768
