@@ -20,6 +20,7 @@ from markdown_it.token import Token
 from typer.main import get_command
 
 import vangram
+from vangram import cli
 from vangram.cli import runner
 from vangram.cli.app import app
 from vangram.images import read_recipe
@@ -29,7 +30,8 @@ from vangram.settings.record import Record
 ROOT = Path(__file__).parent.parent
 DOCS = ROOT / "docs"
 PACKAGE = ROOT / "src" / "vangram"
-PAGES = sorted([*DOCS.rglob("*.md"), ROOT / "README.md"])
+BESIDE = ("benchmarks/README.md", "examples/README.md", "training/MODEL_CARD.md")
+PAGES = sorted([*DOCS.rglob("*.md"), *ROOT.glob("*.md"), *(ROOT / name for name in BESIDE)])
 GIVEN = {
     "rocket.jpg",
     "rocket-sky.png",
@@ -43,7 +45,18 @@ IN_THE_README = {"chelsea-curl-field.jpg", "espresso-stained-glass.jpg"}
 """Made with the defaults, and saved without their recipes."""
 MAKES = ("stylize", "reconstruct", "texture")
 LARGEST = 100_000
-"""Bytes of a picture that the documentation adds."""
+"""Bytes of a picture that the documentation adds, as CONTRIBUTING has it."""
+AMERICAN = re.compile(
+    r"\b(?:gray|(?i:color|center|behavior|neighbor"  # Gray is an author
+    r"|(?:optim|normal|initial|minim|maxim|recogn|synthes|quant|visual|summar|penal)iz))\w*"
+)
+NAMES = (
+    "Preserving Color in Neural Artistic",
+    "Numerical Optimization",
+    "ColorSpace",
+    "--optimizer",
+)
+"""Titles, a tag of EXIF, and an option that is spelt as in torch."""
 
 pytestmark = pytest.mark.skipif(not DOCS.is_dir(), reason="no documentation beside the tests")
 
@@ -128,8 +141,9 @@ def cases() -> list[Any]:
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
 def test_every_file_that_a_page_names_exists(page: Path) -> None:
     named = [code for code in codes(page) if re.fullmatch(r"[\w./-]+\.py|[A-Z\w/]+\.md", code)]
-    missing = [name for name in named if not ((PACKAGE / name).exists() or (ROOT / name).exists())]
-    assert not missing
+    places = PACKAGE, ROOT, page.parent
+    named = [name for name in named if not name.startswith("skimage/")]
+    assert not [name for name in named if not any((place / name).exists() for place in places)]
     assert len(named) > 20 or page.stem != "method"
 
 
@@ -193,6 +207,109 @@ def test_python_shown_parses_and_imports_what_there_is(page: Path) -> None:
             assert not missing, node.module
         elif isinstance(node, ast.Attribute) and ast.unparse(node.value) == "vangram":
             assert node.attr in vangram.__all__, node.attr
+
+
+@pytest.mark.parametrize(
+    "page", [page for page in PAGES if "```python" in page.read_text()], ids=lambda page: page.stem
+)
+def test_python_shown_runs(
+    page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    prepare = vangram.Run.prepare
+    small = {"size": 64, "steps": 2, "levels": None}
+    monkeypatch.setattr(
+        vangram.Run, "prepare", lambda *given, **settings: prepare(*given, **settings | small)
+    )
+    (tmp_path / "examples").symlink_to(ROOT / "examples")
+    (tmp_path / "photo.jpg").symlink_to(DOCS / "pictures" / "chelsea.jpg")
+    (tmp_path / "painting.jpg").symlink_to(DOCS / "pictures" / "curl-field.jpg")
+    (tmp_path / "mine.toml").write_text("style_weight = 80.0\n")
+    monkeypatch.chdir(tmp_path)
+    blocks = [token for token in tokens(page) if token.type == "fence" and token.info == "python"]
+    exec("\n".join(block.content for block in blocks), {})
+
+
+def options() -> set[str]:
+    """Every option of every command."""
+    known: set[str] = set()
+    commands: list[Any] = [get_command(app)]
+    while commands:
+        command = commands.pop()
+        commands += getattr(command, "commands", {}).values()
+        known |= {name for parameter in command.params for name in parameter.opts}
+    return known | {"--help"}
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+def test_every_option_that_a_page_names_is_one_of_the_program(page: Path) -> None:
+    named = {name for code in codes(page) for name in re.findall(r"^--[a-z][a-z-]+", code)}
+    others = {"--ablation", "--device"} if page.parent.name == "benchmarks" else set()
+    assert not named - options() - others
+
+
+def test_option_that_is_none_is_found() -> None:
+    assert "--style-weight" in options()
+    assert "--style-wait" not in options()
+
+
+def messages() -> str:
+    """Every text in the source, where a value is put in replaced by "..."."""
+    texts = []
+    for path in PACKAGE.rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.JoinedStr):
+                parts = (getattr(part, "value", None) for part in node.values)
+                texts.append("".join(p if isinstance(p, str) else "..." for p in parts))
+            elif isinstance(node, ast.Constant) and isinstance(node.value, str):
+                texts.append(node.value)
+    return "\n".join(texts)
+
+
+def test_messages_in_troubleshooting_are_those_of_the_program() -> None:
+    page = DOCS / "how-to" / "troubleshooting.md"
+    shown = re.findall(r'"([^"]+)"', " ".join(page.read_text(encoding="utf-8").split()))
+    shown = [text for text in shown if not text.startswith(".[")]
+    assert len(shown) > 8
+    assert not [text for text in shown if text not in messages()]
+
+
+def test_exit_codes_of_the_page_are_the_programs() -> None:
+    text = (DOCS / "cli.md").read_text(encoding="utf-8")
+    shown = re.findall(r"^\| (\d+) \|", text, re.MULTILINE)
+    assert shown == re.findall(r"\b\d+\b", cli.__doc__ or "")
+
+
+def american(text: str) -> list[str]:
+    for name in NAMES:
+        text = text.replace(name, "")
+    return AMERICAN.findall(text)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+def test_page_has_british_spelling(page: Path) -> None:
+    assert not american(" ".join(t.content for t in tokens(page) if t.type == "text"))
+
+
+def test_messages_and_docstrings_have_british_spelling() -> None:
+    prose = re.sub(r"`[^`]*`|^ *\w+:", "", messages(), flags=re.MULTILINE)
+    assert not american("\n".join(line for line in prose.splitlines() if " " in line.strip()))
+
+
+def test_american_spelling_is_found() -> None:
+    assert len(american("Color, normalized; an optimizer, a gray centre.")) == 4
+
+
+def test_names_that_contributing_gives_are_in_their_files() -> None:
+    text = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    found = re.findall(r"`(\w+)` in `([\w/]+\.py)`", text)
+    assert len(found) > 4
+    for name, path in found:
+        assert re.search(rf"^(?:def |class )?{name}\b", (PACKAGE / path).read_text(), re.MULTILINE)
+
+
+def test_size_of_pictures_in_contributing_is_the_limit_here() -> None:
+    text = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    assert re.findall(r"at most (\d+) kB", text) == [str(LARGEST // 1000)]
 
 
 def test_defaults_told_are_the_recipes() -> None:

@@ -2,10 +2,10 @@
 
     python -m training.distil --photos DIR --paintings DIR --teacher FILE --out FOLDER
 
-The same command goes on where the last one stopped. In rounds, the student repaints some of the
-photographs itself and learns from those pictures as well: style transfer shows a network pictures
-that the network itself has driven to where it believes itself done. The rate of learning rises,
-and then falls to nothing over the last part of the steps; a run can be given more `--steps`.
+The same command goes on where the last one stopped. The student learns from crops of photographs
+and paintings, and from such crops as it repaints them itself (`training.driven`). The rate of
+learning rises, and then falls to nothing over the last part of the steps; a run can be given more
+`--steps`.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from torch.func import functional_call
 
-from training.halfway import make
+from training.driven import Driven
 from training.pictures import Crops, listed, read, training_photographs
 from training.replay import Replay
 from training.teacher import LEVELS, VGG19, MixedNetwork, Teacher
@@ -46,16 +46,14 @@ SHALLOW_BLOCKS = 2
 FIRST_DEEP = f"{SHALLOW_BLOCKS + 1}_1"
 WARM_UP = 100
 """Steps over which the rate of learning rises."""
-ROUND_EVERY, ROUND_PICTURES = 1500, 60
-"""Steps between two rounds in which the student repaints photographs, and how many."""
 REVIVE_EVERY = 200
 """Steps between two looks for channels that have gone silent."""
 FIRST_PICTURES, RIDGE = 64, 1e-3
 """Crops that heads begin with, and the share of inputs' mean square that keeps them small."""
 SECONDS_BETWEEN_SAVES = 120.0
 NETWORK = "vgg19-lite.safetensors"
-PAINTING_SHARE, ROUND_SHARE = 0.12, 0.06
-"""Crops of paintings, and of each round's pictures, for each crop of a photograph."""
+PAINTING_SHARE = 0.12
+"""Crops of paintings for each crop of a photograph."""
 REPLAYED = 4096
 """Crops whose deep targets are kept (3 GB at 128 px); each is drawn about three times."""
 
@@ -170,10 +168,13 @@ class Trainer:
         self.crops = Crops(options.side, options.seed)
         self.crops.add([read(path) for path in self.photographs], 1.0)
         self.crops.add([read(path) for path in self.paintings], PAINTING_SHARE)
+        self.driven = Driven(self.crops, options.seed)
         self.replay = Replay(REPLAYED, options.seed)
         self.teacher = Teacher(options.teacher)
         self.variances = Variances()
         self.step = 0
+        self.leader = self.network()
+        """The student that repaints, brought up to date before it does."""
         self.begun: set[str] = set()
         """Heads that a network which was there before came with."""
 
@@ -199,7 +200,9 @@ class Trainer:
 
         The teacher looks at the fresh crops of a batch; the others are replayed.
         """
-        fresh = self.crops.batch(self.options.fresh)
+        self.leader.load_state_dict(self.parameters())
+        driven = self.driven.batch(self.leader, self.options.driven)
+        fresh = torch.cat([self.crops.batch(self.options.fresh - len(driven)), driven])
         with torch.autocast("cpu", torch.bfloat16):
             targets = self.teacher(fresh, TAUGHT)
             images = fresh
@@ -256,19 +259,6 @@ class Trainer:
             self.matrices[f"{head}.bias"][chosen] = answer.mT[chosen, -1]
             found += int(chosen.sum())
         return found
-
-    def add_round(self, number: int, folder: Path) -> None:
-        """Let the student repaint photographs, unless it has, and learn from that from here on.
-
-        Args:
-            number: of the round, from 1.
-            folder: of the run; the network lies there.
-        """
-        paths = make(
-            folder / NETWORK, self.photographs, self.paintings, folder / f"round-{number}",
-            count=ROUND_PICTURES, seed=1000 * self.options.seed + ROUND_PICTURES * number,
-        )  # fmt: skip
-        self.crops.add([read(path) for path in paths], ROUND_SHARE)
 
     def network(self) -> FeatureNetwork:
         """The student as it is now, frozen."""
@@ -348,13 +338,8 @@ def train(trainer: Trainer, folder: Path) -> None:
     """Steps until the schedule ends; a line of the log every 50 steps, now and then a save."""
     steps, started, saved = trainer.options.steps, time.monotonic(), time.monotonic()
     running: dict[str, float] = {}
-    for number in range(1, 1 + (trainer.step - 1) // ROUND_EVERY):
-        trainer.add_round(number, folder)
     with (folder / "log.jsonl").open("a") as log:
         while trainer.step < steps:
-            if trainer.step and trainer.step % ROUND_EVERY == 0:
-                trainer.save(folder)
-                trainer.add_round(trainer.step // ROUND_EVERY, folder)
             if trainer.step % REVIVE_EVERY == 0:
                 print(f"step {trainer.step}: {trainer.revive()} silent channels", flush=True)
             for name, value in trainer.train_step().items():
@@ -379,11 +364,12 @@ def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     add("--photos", type=Path, required=True, help="photographs; every 40th is left out")
     add("--paintings", type=Path, required=True, help="to learn from as well")
     add("--teacher", type=Path, required=True, help="file of VGG-19's parameters")
-    add("--out", type=Path, required=True, help="folder for checkpoint, log, rounds and network")
+    add("--out", type=Path, required=True, help="folder for checkpoint, log and network")
     add("--steps", type=int, default=8_000)
     add("--decay", type=float, default=1.0, help="share of the steps over which the rate falls")
     add("--batch", type=int, default=8)
     add("--fresh", type=int, default=2, help="crops of a batch that the teacher looks at")
+    add("--driven", type=int, default=1, help="of those, crops that the student repaints")
     add("--side", type=int, default=128, help="of the crops, in pixels")
     add("--lr", type=float, default=1.2e-3)
     add("--gram", type=float, default=0.5, help="weight of the relative Gram errors")

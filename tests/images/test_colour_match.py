@@ -7,7 +7,15 @@ import torch
 from torch import Tensor
 
 from tests.support import batched
-from vangram.images import Spread, grey, grey_matching, matching, with_chroma
+from vangram.images import (
+    ColourStatistics,
+    luminance_map,
+    luminance_matching_map,
+    matching_map,
+    with_chroma,
+)
+
+statistics = ColourStatistics.of
 
 OTHERS_OF_YIQ = torch.tensor(
     [[0.5959, -0.2746, -0.3213], [0.2115, -0.5227, 0.3112]], dtype=torch.float64
@@ -34,7 +42,7 @@ def nearly_grey_picture() -> Tensor:
     return grey_picture() + 1e-3 * (batched(12, 10, seed=6) - 0.5)
 
 
-def error(got: Spread, wanted: Spread) -> float:
+def error(got: ColourStatistics, wanted: ColourStatistics) -> float:
     return float(
         max((got.mean - wanted.mean).abs().max(), (got.covariance - wanted.covariance).abs().max())
     )
@@ -44,8 +52,8 @@ def test_spread_is_torchs_mean_and_covariance_in_bands_of_any_size(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     pixels = batched(13, 9, seed=1)
-    monkeypatch.setattr("vangram.images.resizing.BAND", 3 * 9 * 4)
-    found, values = Spread.of(pixels), pixels[0].flatten(1)
+    monkeypatch.setattr("vangram.storage.tensors.BAND", 3 * 9 * 4)
+    found, values = statistics(pixels), pixels[0].flatten(1)
     assert (found.mean - values.mean(dim=1)).abs().max() < 1e-14  # float64
     assert (found.covariance - torch.cov(values, correction=0)).abs().max() < 1e-14
 
@@ -54,58 +62,58 @@ def test_spread_counts_pixels_by_their_alpha() -> None:
     pixels = batched(12, 10, seed=1)
     alpha = torch.zeros(1, 1, 12, 10)
     alpha[..., :4] = 1
-    assert error(Spread.of(pixels, alpha), Spread.of(pixels[..., :4])) < 1e-14  # float64
-    assert error(Spread.of(pixels, alpha), Spread.of(pixels)) > 1e-3
+    assert error(statistics(pixels, alpha), statistics(pixels[..., :4])) < 1e-14  # float64
+    assert error(statistics(pixels, alpha), statistics(pixels)) > 1e-3
     # Of a picture that cannot be seen at all, all pixels.
-    assert error(Spread.of(pixels, torch.zeros_like(alpha)), Spread.of(pixels)) == 0
+    assert error(statistics(pixels, torch.zeros_like(alpha)), statistics(pixels)) == 0
 
 
 def test_match_gives_mean_and_covariance() -> None:
     painting, photograph = batched(20, 30, seed=1), 0.3 + 0.5 * batched(25, 15, seed=2)
-    wanted = Spread.of(photograph)
-    matched = matching(Spread.of(painting), wanted)(painting)
-    assert error(Spread.of(matched), wanted) < EXACT
+    wanted = statistics(photograph)
+    matched = matching_map(statistics(painting), wanted)(painting)
+    assert error(statistics(matched), wanted) < EXACT
     # What clipping would do to it.
-    assert error(Spread.of(matched.clamp(0.3, 0.7)), wanted) > 1e-3
+    assert error(statistics(matched.clamp(0.3, 0.7)), wanted) > 1e-3
 
 
 @pytest.mark.parametrize(
     "picture", [batched(9, 8, seed=4), grey_picture(), nearly_grey_picture(), even_picture()]
 )
 def test_picture_matched_to_itself_is_unchanged(picture: Tensor) -> None:
-    spread = Spread.of(picture)
-    assert (matching(spread, spread)(picture) - picture).abs().max() < EXACT
-    luminance = grey()(picture)
-    assert (grey_matching(spread, spread)(picture) - luminance).abs().max() < EXACT
+    spread = statistics(picture)
+    assert (matching_map(spread, spread)(picture) - picture).abs().max() < EXACT
+    luminance = luminance_map()(picture)
+    assert (luminance_matching_map(spread, spread)(picture) - luminance).abs().max() < EXACT
     assert (with_chroma(picture, picture) - picture).abs().max() < 1e-15  # one rounding
 
 
 @pytest.mark.parametrize("given", [batched(9, 8, seed=4), grey_picture(), even_picture()])
 @pytest.mark.parametrize("wanted", [batched(9, 8, seed=5), grey_picture(), even_picture()])
 def test_maps_of_pictures_without_spread_are_finite(given: Tensor, wanted: Tensor) -> None:
-    for make in (matching, grey_matching):
-        mapped = make(Spread.of(given), Spread.of(wanted))(given)
+    for make in (matching_map, luminance_matching_map):
+        mapped = make(statistics(given), statistics(wanted))(given)
         assert mapped.isfinite().all()
         # A singular covariance amplifies nothing.
         assert mapped.abs().max() < 3
-    mapped = matching(Spread.of(given), Spread.of(wanted))(given)
-    assert (Spread.of(mapped).mean - Spread.of(wanted).mean).abs().max() < EXACT
+    mapped = matching_map(statistics(given), statistics(wanted))(given)
+    assert (statistics(mapped).mean - statistics(wanted).mean).abs().max() < EXACT
 
 
 def test_noise_below_a_level_becomes_no_colour() -> None:
     noisy = nearly_grey_picture()
     photograph = batched(9, 8, seed=5)
-    mapped = matching(Spread.of(noisy), Spread.of(photograph))(noisy)
+    mapped = matching_map(statistics(noisy), statistics(photograph))(noisy)
     # One axis of colour: what is off it is no more than the noise was.
-    assert torch.linalg.eigvalsh(Spread.of(mapped).covariance)[1] < 1e-6
+    assert torch.linalg.eigvalsh(statistics(mapped).covariance)[1] < 1e-6
 
 
 def test_grey_painting_has_the_photographs_mean_and_deviation() -> None:
     painting, photograph = batched(20, 30, seed=1), 0.5 * batched(25, 15, seed=2)
-    wanted = Spread.of(photograph)
-    mapped = grey_matching(Spread.of(painting), wanted)(painting)
+    wanted = statistics(photograph)
+    mapped = luminance_matching_map(statistics(painting), wanted)(painting)
     assert torch.equal(mapped[:, 0], mapped[:, 2])
-    assert Spread.of(mapped).luminance == pytest.approx(wanted.luminance, abs=EXACT)
+    assert statistics(mapped).luminance == pytest.approx(wanted.luminance, abs=EXACT)
 
 
 def test_luminance_transfer_leaves_chroma_as_it_was() -> None:
@@ -113,7 +121,7 @@ def test_luminance_transfer_leaves_chroma_as_it_was() -> None:
     image = 0.3 + 0.4 * batched(20, 30, seed=2)  # so far from black and white all is in gamut
     made = with_chroma(image, photograph)
     assert (chroma(made) - chroma(photograph)).abs().max() < 1e-15  # float64
-    assert (grey()(made) - grey()(image)).abs().max() < 1e-15
+    assert (luminance_map()(made) - luminance_map()(image)).abs().max() < 1e-15
     assert (chroma(made) - chroma(image)).abs().max() > 0.01
 
 
@@ -122,22 +130,22 @@ def test_luminance_transfer_out_of_gamut_keeps_luminance_and_hue() -> None:
     image[..., :10] = 0.9
     made = with_chroma(image, photograph)
     assert 0 <= float(made.min()) <= float(made.max()) <= 1
-    assert (grey()(made) - grey()(image)).abs().max() < 1e-12  # float64
+    assert (luminance_map()(made) - luminance_map()(image)).abs().max() < 1e-12  # float64
     ours, theirs = chroma(made)[0], chroma(photograph)[0]
     shares = ours.norm(dim=0) / theirs.norm(dim=0)
     assert float(shares.max()) < 1 + 1e-12
     assert float((shares < 0.99).float().mean()) > 0.1
     assert (ours - shares * theirs).abs().max() < 1e-12
     # Clipping, the other way, does neither.
-    clipped = (photograph + grey()(image) - grey()(photograph)).clamp(0, 1)
-    assert (grey()(clipped) - grey()(image)).abs().max() > 0.01
+    clipped = (photograph + luminance_map()(image) - luminance_map()(photograph)).clamp(0, 1)
+    assert (luminance_map()(clipped) - luminance_map()(image)).abs().max() > 0.01
 
 
 def test_map_writes_in_place_in_bands_as_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     pixels, calls = batched(12, 10, seed=1), []
-    mapping = matching(Spread.of(pixels), Spread.of(batched(12, 10, seed=2)))
+    mapping = matching_map(statistics(pixels), statistics(batched(12, 10, seed=2)))
     wanted = mapping(pixels)
-    monkeypatch.setattr("vangram.images.resizing.BAND", 3 * 10 * 5)
+    monkeypatch.setattr("vangram.storage.tensors.BAND", 3 * 10 * 5)
     assert mapping(pixels, into=pixels, release=lambda: calls.append(1)) is pixels
     assert len(calls) == 3
     assert (pixels - wanted).abs().max() < 1e-15  # sums in another order

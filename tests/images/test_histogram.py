@@ -85,7 +85,7 @@ def test_histogram_counts_pixels_by_their_alpha() -> None:
 def test_matching_in_bands_and_in_place_is_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
     given, wanted, calls = noise(1), noise(2, power=3), []
     at_once = matched(given, wanted)
-    monkeypatch.setattr("vangram.images.resizing.BAND", 3 * 50 * 7)
+    monkeypatch.setattr("vangram.storage.tensors.BAND", 3 * 50 * 7)
     ours, theirs = Histogram.of(given), Histogram.of(wanted, release=lambda: calls.append(1))
     assert len(calls) == 9
     assert match_histogram(given, ours, theirs, into=given) is given

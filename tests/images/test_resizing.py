@@ -146,7 +146,7 @@ def test_resize_is_torchs_bicubic_in_bands_of_any_size(
     size = (new_height, new_width)
     wanted = functional.interpolate(pixels, size=size, mode="bicubic", antialias=True)
     with pytest.MonkeyPatch.context() as patched:
-        patched.setattr("vangram.images.resizing.BAND", band)
+        patched.setattr("vangram.storage.tensors.BAND", band)
         resized = resize(pixels, size)
     # Float64; torch clamps nothing.
     assert (resized - wanted.clamp(pixels.min(), pixels.max())).abs().max() < 1e-12
@@ -155,7 +155,7 @@ def test_resize_is_torchs_bicubic_in_bands_of_any_size(
 def test_resize_writes_where_it_is_told_and_lets_go_after_each_band(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("vangram.images.resizing.BAND", 3 * 20 * 4)
+    monkeypatch.setattr("vangram.storage.tensors.BAND", 3 * 20 * 4)
     pixels, into, calls = torch.rand(1, 3, 10, 10), torch.empty(1, 3, 30, 20), []
     resized = resize(pixels, (30, 20), into=into, release=lambda: calls.append(1))
     assert resized is into

@@ -16,7 +16,7 @@ import vangram
 from tests.conftest import Outcome
 from tests.support import drawn, relative_error
 from vangram.errors import SettingError
-from vangram.images import Spread, grey, read_picture, resize, with_chroma
+from vangram.images import ColourStatistics, luminance_map, read_picture, resize, with_chroma
 from vangram.objective import Evaluation
 from vangram.objective.luminance import OnLuminance
 from vangram.reports.explain import explain
@@ -69,22 +69,22 @@ def test_luminance_is_the_images_and_chroma_the_photographs(photo: Path, paintin
     assert float((wanted - image).abs().max()) > 0.1
     # Of a small image of any step as well.
     small = run.shown(resize(image, (24, 32)), (48, 64))
-    chroma = small - grey()(small) - (photograph - grey()(photograph))
+    chroma = small - luminance_map()(small) - (photograph - luminance_map()(photograph))
     assert float(chroma.abs().median()) < 1e-6  # float32; some of the noise is out of gamut
 
 
 def test_network_sees_luminance_alone(photo: Path, painting: Path) -> None:
     run = Run.prepare(photo, painting, colour="luminance", **SMALL)
     level = run.levels[-1]
-    ((painted,), (colours,)) = run.given.styles, run.scene.seen.styles
-    assert run.given.content is not None
-    for given, shown in ((run.given.content, run.scene.seen.content), (painted, colours)):
+    ((painted,), (colours,)) = run.scene.inputs.styles, run.scene.seen.styles
+    assert run.scene.inputs.content is not None
+    for given, shown in ((run.scene.inputs.content, run.scene.seen.content), (painted, colours)):
         seen = run.scene.at((40, 40), given, IN_MEMORY, shown)
         assert seen is not None
         assert float((seen - seen.mean(dim=1, keepdim=True)).abs().max()) < 1e-6  # float32
     engine = run.engine(level, run.objective(level))
     image = drawn(48, 64, seed=5)[None]
-    one, other = engine(image), engine(grey()(image))
+    one, other = engine(image), engine(luminance_map()(image))
     assert one.loss == pytest.approx(other.loss, rel=1e-5)  # float32
     assert relative_error(one.gradient, other.gradient) < 1e-3  # some maxima flip
     photograph = engine(read_picture(photo).pixels)
@@ -102,7 +102,7 @@ def test_luminance_gradient_is_autograds() -> None:
         return Evaluation(float(loss(image)), (), 4 * (image - target) ** 3)
 
     image = torch.rand_like(target).requires_grad_()
-    (wanted,) = torch.autograd.grad(loss(grey()(image)), image)
+    (wanted,) = torch.autograd.grad(loss(luminance_map()(image)), image)
     before = image.detach().clone()
     found = OnLuminance(evaluate, IN_MEMORY)(image)
     assert relative_error(found.gradient, wanted) < 1e-14  # float64
@@ -123,10 +123,10 @@ def test_painting_that_is_seen_has_the_photographs_mean_and_covariance(
     photo: Path, painting: Path
 ) -> None:
     run = Run.prepare(photo, painting, colour="match", **SMALL)
-    ((style,), (colours,)) = run.given.styles, run.scene.seen.styles
+    ((style,), (colours,)) = run.scene.inputs.styles, run.scene.seen.styles
     seen = run.scene.at(style.size, style, IN_MEMORY, colours)
     assert seen is not None
-    ours, wanted = Spread.of(seen), Spread.of(read_picture(photo).pixels)
+    ours, wanted = ColourStatistics.of(seen), ColourStatistics.of(read_picture(photo).pixels)
     assert (ours.mean - wanted.mean).abs().max() < 1e-6  # pixels in float32
     assert (ours.covariance - wanted.covariance).abs().max() < 1e-6
     assert torch.equal(style.pixels, read_picture(painting).pixels)
@@ -146,7 +146,7 @@ def test_histogram_changes_nothing_but_the_end(photo: Path, painting: Path) -> N
 
 
 @pytest.mark.parametrize("colour", ["luminance", "match", "histogram"])
-@pytest.mark.parametrize("dull", ["grey", "even"])
+@pytest.mark.parametrize("dull", ["luminance_map", "even"])
 def test_grey_and_even_pictures_give_finite_ones(colour: str, dull: str) -> None:
     coloured = drawn(48, 64, seed=1)
     flat = coloured.mean(dim=0, keepdim=True).repeat(3, 1, 1)
@@ -189,7 +189,8 @@ def test_transparent_pixels_have_no_colour(painting: Path, colour: str) -> None:
         picture = Image.fromarray(np.concatenate([pixels, alpha], axis=2))
         run = Run.prepare(picture, painting, colour=colour, **SMALL)
         if colour == "match":
-            seen = run.scene.at((40, 40), run.given.styles[0], IN_MEMORY, run.scene.seen.styles[0])
+            ((style,), (colours,)) = run.scene.inputs.styles, run.scene.seen.styles
+            seen = run.scene.at((40, 40), style, IN_MEMORY, colours)
             assert seen is not None
             return seen
         return run.shown(drawn(48, 64, seed=7)[None], (48, 64))[..., :32]
@@ -221,5 +222,5 @@ def test_preview_has_the_colours_of_the_picture(
     photograph = resize(read_picture(photo).pixels, (36, 48))
     assert len(seen) == 3
     for pixels in seen:
-        chroma = pixels - grey()(pixels) - (photograph - grey()(photograph))
+        chroma = pixels - luminance_map()(pixels) - (photograph - luminance_map()(photograph))
         assert float(chroma.abs().median()) < 1e-6  # float32, where it is in gamut

@@ -6,7 +6,7 @@ import signal
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -26,6 +26,7 @@ from vangram.errors import DivergedError, OutputError
 from vangram.images import check_output, fit, resize, write_animation, write_picture
 from vangram.optimize import Level, RunState, Step
 from vangram.run import Painting, Run
+from vangram.settings.inputs import Inputs
 from vangram.settings.recipe import Recipe
 from vangram.settings.toml import write_recipe_file
 
@@ -53,7 +54,7 @@ class Terminated(KeyboardInterrupt):
 
 def make(
     recipe: Recipe,
-    inputs: Mapping[str, str | None],
+    inputs: Inputs[str],
     output: Path,
     force: bool,
     preview: Path | None,
@@ -64,13 +65,13 @@ def make(
     """Check all that can be checked before anything is read, then run."""
     check_timelapse(timelapse)
     check_unfinished(output, force=force)
-    check_outputs(output, preview, timelapse, inputs=tuple(inputs.values()), force=force)
-    check_recipe_file(save_recipe, (output, preview, timelapse, *inputs.values()), force)
+    check_outputs(output, preview, timelapse, inputs=inputs, force=force)
+    check_recipe_file(save_recipe, (output, preview, timelapse, *inputs), force)
 
-    if inputs["parameters"] is None:
+    if inputs.parameters is None:
         ensure_fetched(recipe.network)
     run = Run.of(inputs, recipe)
-    for note in run.given.notes:
+    for note in run.notes:
         print(f"vangram: note: {note}", file=sys.stderr)
     if save_recipe is not None:
         write_recipe_file(save_recipe, recipe)

@@ -1,15 +1,15 @@
-"""Pictures: file -> (1, 3, H, W) float32 sRGB in [0, 1], and back; sizes; colours.
+"""Picture files <-> (1, 3, H, W) float32 sRGB in [0, 1]; masks, resizing, colour transfer.
 
-The only place that knows Pillow and its (width, height).
+The only room that knows Pillow and its (width, height).
 """
 
 from vangram.images.animation import read_frames
 from vangram.images.colour_match import (
     ColourMap,
-    Spread,
-    grey,
-    grey_matching,
-    matching,
+    ColourStatistics,
+    luminance_map,
+    luminance_matching_map,
+    matching_map,
     with_chroma,
 )
 from vangram.images.contact_sheet import write_sheet
@@ -18,25 +18,24 @@ from vangram.images.masks import Regions, regions
 from vangram.images.open import file_sha256
 from vangram.images.picture import MAX_PIXELS, Picture
 from vangram.images.read import Source, read_picture, read_recipe
-from vangram.images.resizing import bands, fit, resize
+from vangram.images.resizing import fit, resize
 from vangram.images.write import check_output, write_animation, write_picture
 
 __all__ = [
     "MAX_PIXELS",
     "ColourMap",
+    "ColourStatistics",
     "Histogram",
     "Picture",
     "Regions",
     "Source",
-    "Spread",
-    "bands",
     "check_output",
     "file_sha256",
     "fit",
-    "grey",
-    "grey_matching",
+    "luminance_map",
+    "luminance_matching_map",
     "match_histogram",
-    "matching",
+    "matching_map",
     "read_frames",
     "read_picture",
     "read_recipe",

@@ -1,4 +1,4 @@
-"""The frames of an animated file."""
+"""Frames of animated files."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from vangram.storage.files import quoted, reason
 
 
 def read_frames(path: str | os.PathLike[str]) -> list[Tensor]:
-    """All frames of an animated GIF, WebP, PNG or TIFF, (1, 3, H, W) each, in sRGB.
+    """Frames of an animated GIF, WebP, PNG or TIFF, (1, 3, H, W) sRGB each.
 
     Raises:
-        PictureError: it is no picture, or it is damaged.
+        PictureError: the file is no animation, or damaged.
     """
     try:
         with Pillow.open(path, formats=("GIF", "WEBP", "PNG", "TIFF")) as film:

@@ -1,4 +1,4 @@
-"""Colours from one picture to another: by mean and covariance, or all but the luminance.
+"""Colour transfer: match mean and covariance, or replace the luminance.
 
 Gatys, Bethge, Hertzmann and Shechtman, "Preserving Color in Neural Artistic Style Transfer" (2016).
 """
@@ -11,17 +11,17 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from vangram.images.resizing import bands
+from vangram.storage.tensors import bands
 
 LUMA = (0.299, 0.587, 0.114)
-"""Y of YIQ and YCbCr, from sRGB values as they are stored (ITU-R BT.601, 2.5.1)."""
+"""Weights of luma Y in YIQ and YCbCr, from gamma-encoded sRGB (ITU-R BT.601, 2.5.1)."""
 LEVEL = 1 / 255
-"""A spread of less is rounding and noise, which no map should make a colour of."""
+"""Standard deviation of rounding and noise: maps do not amplify less than this."""
 
 
 @dataclass(frozen=True, eq=False)
 class ColourMap:
-    """x -> A x + b for the colour x of each pixel."""
+    """The affine map x -> A x + b of each pixel's colour x."""
 
     matrix: Tensor
     """(3, 3), float64."""
@@ -35,12 +35,12 @@ class ColourMap:
         into: Tensor | None = None,
         release: Callable[[], object] | None = None,
     ) -> Tensor:
-        """Map a picture; what leaves [0, 1] is left there.
+        """Map a picture; values outside [0, 1] are not clamped.
 
         Args:
             pixels: (1, 3, H, W), floating-point.
-            into: as large, where to write it, perhaps `pixels` itself; None: a new tensor.
-            release: called after each band, for tensors that live in files.
+            into: tensor of the same shape to write to, may be `pixels`; None: a new one.
+            release: called after each band, to release the pages of mapped tensors.
 
         Returns:
             (1, 3, H, W); dtype and device of `pixels`.
@@ -56,13 +56,13 @@ class ColourMap:
 
 
 @dataclass(frozen=True, eq=False)
-class Spread:
-    """Where a picture's colours lie, and how far apart."""
+class ColourStatistics:
+    """Mean and covariance of a picture's colours."""
 
     mean: Tensor
     """(3), float64."""
     covariance: Tensor
-    """(3, 3), float64, over the number of pixels."""
+    """(3, 3), float64, divided by the number of pixels."""
 
     @classmethod
     def of(
@@ -70,13 +70,13 @@ class Spread:
         pixels: Tensor,
         alpha: Tensor | None = None,
         release: Callable[[], object] | None = None,
-    ) -> Spread:
-        """Of a picture, each pixel counted by its alpha.
+    ) -> ColourStatistics:
+        """Measure a picture, each pixel weighted by its alpha.
 
         Args:
             pixels: (1, 3, H, W).
-            alpha: (1, 1, H, W); None, or zero throughout: all pixels count alike.
-            release: called after each band, for tensors that live in files.
+            alpha: (1, 1, H, W); None, or zero everywhere: equal weights.
+            release: called after each band, to release the pages of mapped tensors.
         """
         if alpha is not None and not bool(alpha.any()):
             alpha = None
@@ -101,16 +101,16 @@ class Spread:
         return float(luma @ self.mean), max(float(luma @ self.covariance @ luma), 0.0) ** 0.5
 
 
-def matching(given: Spread, wanted: Spread) -> ColourMap:
-    """The map after which a picture's mean and covariance are another's.
+def matching_map(given: ColourStatistics, wanted: ColourStatistics) -> ColourMap:
+    """The map that gives a picture the mean and covariance of another.
 
     A = Σ_wanted^½ Σ_given^-½ (Gatys et al. 2016b, section 3, with symmetric square roots), so that
-    a picture matched to itself stays as it is. Along directions in which the picture has next to no
-    spread there is nothing to scale: A is Σ_wanted^½ over the others alone, and 1 along these.
+    a picture matched to itself is unchanged. Directions of the given picture with a deviation below
+    `LEVEL` are not scaled: A is Σ_wanted^½ on the other directions, plus the identity on these.
 
     Args:
-        given: of the picture to map.
-        wanted: of the other.
+        given: statistics of the picture to map.
+        wanted: statistics to arrive at.
     """
     spread, axes = torch.linalg.eigh(given.covariance)
     known = spread > LEVEL**2
@@ -119,50 +119,50 @@ def matching(given: Spread, wanted: Spread) -> ColourMap:
     return ColourMap(matrix, wanted.mean - matrix @ given.mean)
 
 
-def grey() -> ColourMap:
-    """The map to a picture's luminance Y, in all three channels."""
+def luminance_map() -> ColourMap:
+    """The map to luminance Y, repeated in all three channels."""
     return ColourMap(torch.tensor([LUMA] * 3, dtype=torch.float64), torch.zeros(3).double())
 
 
-def grey_matching(given: Spread, wanted: Spread) -> ColourMap:
-    """The map to luminance, with mean and deviation of another picture's (Gatys et al. 2016b, 4).
+def luminance_matching_map(given: ColourStatistics, wanted: ColourStatistics) -> ColourMap:
+    """The map to luminance with another's mean and deviation (Gatys et al. 2016b, section 4).
 
     Args:
-        given: of the picture to map; where its luminance has next to no deviation, it keeps it.
-        wanted: of the other.
+        given: statistics of the picture to map; a luminance deviation below `LEVEL` is not scaled.
+        wanted: statistics to arrive at.
     """
     (mean, deviation), (wanted_mean, wanted_deviation) = given.luminance, wanted.luminance
     scale = wanted_deviation / deviation if deviation > LEVEL else 1.0
-    plain = grey()
-    return ColourMap(scale * plain.matrix, plain.offset + wanted_mean - scale * mean)
+    luma = luminance_map()
+    return ColourMap(scale * luma.matrix, luma.offset + wanted_mean - scale * mean)
 
 
 def with_chroma(image: Tensor, photograph: Tensor) -> Tensor:
-    """A picture with the luminance of one and the chroma of another, I and Q of YIQ.
+    """Combine the luminance of one picture with the chroma (I and Q of YIQ) of another.
 
-    Where no such colour can be shown, its chroma is lessened until it can; luminance and hue stay.
+    Colours outside sRGB are desaturated until they fit; luminance and hue are unchanged.
 
     Args:
-        image: (1, 3, H, W), whose luminance is taken, within [0, 1].
-        photograph: (1, 3, H, W), whose chroma is taken.
+        image: (1, 3, H, W) in [0, 1], gives the luminance.
+        photograph: (1, 3, H, W), gives the chroma.
 
     Returns:
         (1, 3, H, W) in [0, 1].
     """
-    luminance = grey()(image).clamp_(0, 1)
-    chroma = photograph - grey()(photograph)
-    # How often the chroma fits between the luminance and black or white, channel by channel.
+    luminance = luminance_map()(image).clamp_(0, 1)
+    chroma = photograph - luminance_map()(photograph)
+    # Largest factor of the chroma that keeps each channel in [0, 1].
     room = torch.where(chroma > 0, 1 - luminance, luminance)
     share = (room / chroma.abs().clamp_min(1e-12)).amin(dim=1, keepdim=True).clamp_(max=1)
     return (luminance + share * chroma).clamp_(0, 1)
 
 
 def _root(covariance: Tensor) -> Tensor:
-    """Σ^½, symmetric; what rounding has made negative is zero."""
+    """Σ^½, symmetric; eigenvalues that rounding made negative count as zero."""
     spread, axes = torch.linalg.eigh(covariance)
     return _symmetric(spread.clamp_min(0).sqrt(), axes)
 
 
 def _symmetric(values: Tensor, axes: Tensor) -> Tensor:
-    """The matrix with these eigenvalues (3) and eigenvectors (3, 3), one a column."""
+    """The matrix with these eigenvalues (3) and eigenvectors, the columns of `axes` (3, 3)."""
     return (axes * values) @ axes.mT

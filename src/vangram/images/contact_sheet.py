@@ -1,4 +1,4 @@
-"""Several pictures as one: rows and columns with labels, for a look at all of them at once."""
+"""Contact sheets: a labelled grid of pictures in one file."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from vangram.images.resizing import fit
 from vangram.storage.files import replacing
 
 GAP = 6
-"""Pixels between pictures."""
+"""Pixels between cells."""
 TEXT = 14
-"""Height of the letters in pixels."""
+"""Font size in pixels."""
 LARGEST_CELL = 512
-"""Longer side of a picture on the sheet, in pixels."""
+"""Longest side of a cell in pixels."""
 
 
 def write_sheet(
@@ -28,15 +28,15 @@ def write_sheet(
     """Write a labelled grid of pictures as a PNG.
 
     Args:
-        path: where it goes.
-        rows: label, empty for none, and paths of as many pictures as there are columns.
-        columns: their labels.
+        path: the file to write.
+        rows: label (may be empty) and paths of each row, one path per column.
+        columns: labels of the columns.
 
     Raises:
-        OutputError: it cannot be written.
+        OutputError: the file cannot be written.
     """
     font = ImageFont.load_default(TEXT)
-    pictures = [[_opened(file) for file in files] for _, files in rows]
+    pictures = [[_cell(file) for file in files] for _, files in rows]
     across = (picture.width for row in pictures for picture in row)
     width = max(*across, *(_width(label, font) for label in columns))
     heights = [max(picture.height for picture in row) for row in pictures]
@@ -59,8 +59,8 @@ def write_sheet(
         sheet.save(handle, "PNG", icc_profile=srgb_profile())
 
 
-def _opened(path: Path) -> Image.Image:
-    """A picture in RGB, no larger than a cell, white where it is transparent."""
+def _cell(path: Path) -> Image.Image:
+    """Read a picture as RGB on white, at most `LARGEST_CELL` wide and high."""
     with Image.open(path) as file:
         picture = file.convert("RGBA")
     longest = max(picture.size)

@@ -1,4 +1,4 @@
-"""From a Pillow image of any mode to pixels and alpha."""
+"""Pillow image of any mode -> pixels and alpha."""
 
 from __future__ import annotations
 
@@ -19,30 +19,30 @@ DEEP_GREY_MODES = {"I;16", "I;16L", "I;16B", "I;16N"}
 
 
 def decoded(image: Image.Image, name: str) -> tuple[Tensor, Tensor | None]:
-    """Decode to sRGB and alpha, as stored: turning it upright is left to the caller.
+    """Decode to sRGB and alpha, in the stored orientation.
 
     Args:
-        image: of any mode that has a meaning in sRGB.
-        name: what messages call it.
+        image: the image, loaded.
+        name: its name in messages.
 
     Returns:
         (1, 3, H, W) and (1, 1, H, W), float32 in [0, 1]; None for an alpha of 1 everywhere.
 
     Raises:
-        PictureError: the mode has no faithful meaning here.
+        PictureError: the mode has no faithful conversion to sRGB.
     """
     icc = image.info.get("icc_profile")
     if image.mode in DEEP_GREY_MODES:
         check_deep_profile(icc, name)
         grey = grey_samples(image)
-        # The transparent level of a PNG (tRNS) is one of its own 16-bit numbers.
+        # The transparent level of a PNG (tRNS) has 16 bits as well.
         hidden = image.info.get("transparency")
         alpha = None if hidden is None else (np.array(image) != hidden).astype(np.float32)
         return tensors(grey, alpha)
     if image.mode in GREY_MODES:
-        flat, mask = _parted(image, "L", "LA")
+        flat, mask = _separated(image, "L", "LA")
     elif image.mode in COLOUR_MODES:
-        flat, mask = _parted(image, "RGB", "RGBA")
+        flat, mask = _separated(image, "RGB", "RGBA")
     elif image.mode == "CMYK":
         flat, mask = image, None
     else:
@@ -57,7 +57,7 @@ def decoded(image: Image.Image, name: str) -> tuple[Tensor, Tensor | None]:
 
 
 def tensors(colours: Samples, alpha: Samples | None) -> tuple[Tensor, Tensor | None]:
-    """Turn (H, W) or (H, W, 3) values and (H, W) alpha into tensors, as `decoded` returns them."""
+    """(H, W) or (H, W, 3) values and (H, W) alpha -> tensors as `decoded` returns."""
     pixels = _tensor(colours)
     return (
         pixels.expand(1, 3, -1, -1).contiguous(),
@@ -66,10 +66,10 @@ def tensors(colours: Samples, alpha: Samples | None) -> tuple[Tensor, Tensor | N
 
 
 def check_deep_profile(icc: bytes | None, name: str) -> None:
-    """Refuse a picture of more than 8 bits whose colours would have to be converted.
+    """Refuse a picture of more than 8 bits that is not in sRGB: Pillow's LittleCMS has 8 bits.
 
     Raises:
-        PictureError: its profile is not sRGB's; the colour engine at hand knows 8 bits only.
+        PictureError: the profile is of another colour space.
     """
     if not is_srgb(icc):
         raise PictureError(
@@ -78,10 +78,10 @@ def check_deep_profile(icc: bytes | None, name: str) -> None:
         )
 
 
-def _parted(
+def _separated(
     image: Image.Image, opaque: str, transparent: str
 ) -> tuple[Image.Image, Image.Image | None]:
-    """Part colours and alpha; both keep the values that the file's own mode gives them."""
+    """Separate colours and alpha, without changing the values of either."""
     if not image.has_transparency_data:
         return image.convert(opaque), None
     whole = image.convert(transparent)
@@ -98,5 +98,5 @@ def _tensor(values: np.ndarray[Any, Any]) -> Tensor:
 
 
 def _opaque_as_none(alpha: Tensor) -> Tensor | None:
-    """Give None for an alpha that hides nothing."""
+    """None for an alpha of 1 everywhere."""
     return None if bool((alpha == 1).all()) else alpha

@@ -1,4 +1,4 @@
-"""EXIF: which way up a picture is, and what of its metadata still holds for a repainting."""
+"""EXIF: orientation, and the metadata that a result keeps."""
 
 from typing import Any, BinaryIO
 
@@ -6,7 +6,7 @@ from PIL import ExifTags, Image
 from torch import Tensor
 
 MAX_EXIF = 60_000
-"""Bytes of EXIF passed on; more would not fit a JPEG's segment of 64 KiB."""
+"""Most bytes of EXIF that a result carries: a JPEG segment has 64 KiB."""
 
 KEPT_TAGS = {
     ExifTags.Base.ImageDescription,
@@ -20,22 +20,23 @@ KEPT_TAGS = {
     ExifTags.Base.Artist,
     ExifTags.Base.Copyright,
 }
-"""Tags kept. A TIFF's own are among the rest: how it is stored, its profile, its thumbnail."""
+"""Tags of the main directory that a result keeps; a TIFF's storage tags are among the others."""
 
 DROPPED_TAGS = {
-    ExifTags.Base.ColorSpace,  # sRGB from here on
+    ExifTags.Base.ColorSpace,  # set to sRGB
     ExifTags.Base.ExifImageWidth,
     ExifTags.Base.ExifImageHeight,
     ExifTags.Base.ExifInteroperabilityOffset,
-    ExifTags.Base.MakerNote,  # full of offsets that break when it moves
+    ExifTags.Base.MakerNote,  # its offsets break when it moves
 }
-"""Tags dropped from the photographic part: true of the old file only."""
+"""Tags of the Exif directory that only describe the original file."""
 
 SRGB = 1
+"""Value of ColorSpace."""
 
 
 def exif_of(image: Image.Image) -> Image.Exif:
-    """Give an image's EXIF, empty where there is none or it is damaged."""
+    """EXIF of an image; empty if missing or damaged."""
     try:
         return image.getexif()
     except Exception:  # damaged EXIF makes Pillow raise nearly anything
@@ -43,7 +44,7 @@ def exif_of(image: Image.Image) -> Image.Exif:
 
 
 def exif_of_tiff(handle: BinaryIO) -> Image.Exif:
-    """Give the EXIF of a TIFF that Pillow does not decode, empty where it is damaged."""
+    """EXIF of a TIFF that Pillow cannot open; empty if damaged."""
     exif = Image.Exif()
     try:
         handle.seek(0)
@@ -54,13 +55,13 @@ def exif_of_tiff(handle: BinaryIO) -> Image.Exif:
 
 
 def orientation_of(exif: Image.Exif) -> int:
-    """Give the orientation, 1 to 8; 1 where it is missing or nonsense."""
+    """Orientation, 1 to 8; 1 if missing or invalid."""
     value = exif.get(ExifTags.Base.Orientation)
     return value if isinstance(value, int) and 1 <= value <= 8 else 1
 
 
 def upright(pixels: Tensor, orientation: int) -> Tensor:
-    """Turn and mirror pixels the right way up (EXIF 2.32, 4.6.4, tag 274).
+    """Rotate and mirror pixels to orientation 1 (EXIF 2.32, 4.6.4, tag 274).
 
     Args:
         pixels: (..., H, W) as stored.
@@ -76,7 +77,7 @@ def upright(pixels: Tensor, orientation: int) -> Tensor:
 
 
 def kept_exif(given: Image.Exif) -> bytes | None:
-    """Give the EXIF worth passing on, None where there is nothing; the picture is now upright."""
+    """EXIF for a result, with orientation 1; None if nothing is kept."""
     try:
         kept = Image.Exif()
         for tag in KEPT_TAGS & set(given):
@@ -94,6 +95,6 @@ def kept_exif(given: Image.Exif) -> bytes | None:
             return None
         kept[ExifTags.Base.Orientation] = 1
         data = kept.tobytes()
-    except Exception:  # damaged EXIF makes Pillow raise nearly anything; the picture is still good
+    except Exception:  # damaged EXIF makes Pillow raise nearly anything
         return None
     return data if len(data) <= MAX_EXIF else None

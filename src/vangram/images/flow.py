@@ -1,7 +1,7 @@
-"""Optical flow: where each pixel of a frame was in the one before, and what can be trusted of it.
+"""Optical flow between frames: estimation, files, warping and consistency.
 
-A flow is (1, 2, H, W), in pixels to the right and down: what is at x in this frame was at
-x + flow(x) in the other.
+A flow is (1, 2, H, W) in pixels (right, down): the point at x in this frame is at x + flow(x) in
+the other.
 """
 
 from __future__ import annotations
@@ -18,15 +18,15 @@ from vangram.errors import PictureError, SettingError
 from vangram.storage.files import quoted, reason
 
 MAGIC = b"PIEH"
-"""First bytes of a .flo file (Baker et al., Middlebury)."""
+"""Signature of a .flo file (Baker et al., Middlebury)."""
 
 
 def flow_between(frame: Tensor, other: Tensor) -> Tensor:
-    """The flow from a frame to another, by dense inverse search (Kroeger et al. 2016, OpenCV's).
+    """Estimate the flow by dense inverse search (Kroeger et al. 2016), in OpenCV's implementation.
 
     Args:
         frame: (1, 3, H, W) in [0, 1].
-        other: of the same size.
+        other: frame of the same size.
 
     Raises:
         SettingError: OpenCV is not installed.
@@ -44,10 +44,10 @@ def flow_between(frame: Tensor, other: Tensor) -> Tensor:
 
 
 def read_flow(path: str | os.PathLike[str]) -> Tensor:
-    """The flow in a Middlebury .flo file.
+    """Read a Middlebury .flo file.
 
     Raises:
-        PictureError: it is none.
+        PictureError: the file is missing, damaged or of another format.
     """
     try:
         with open(path, "rb") as handle:
@@ -65,7 +65,7 @@ def read_flow(path: str | os.PathLike[str]) -> Tensor:
 
 
 def resized_flow(flow: Tensor, size: tuple[int, int]) -> Tensor:
-    """A flow for frames of another size (height, width)."""
+    """Resize a flow to `size` (height, width), its vectors scaled along."""
     height, width = flow.shape[2:]
     if (height, width) == size:
         return flow
@@ -74,10 +74,10 @@ def resized_flow(flow: Tensor, size: tuple[int, int]) -> Tensor:
 
 
 def warped(picture: Tensor, flow: Tensor) -> Tensor:
-    """A picture (1, C, H, W) of the other frame, moved to where its parts are in this one."""
+    """Warp a picture (1, C, H, W) of the other frame to this frame."""
     height, width = picture.shape[2:]
     down, right = torch.meshgrid(torch.arange(height), torch.arange(width), indexing="ij")
-    # Pixel centres, in units where the picture goes from -1 to 1.
+    # grid_sample's coordinates run from -1 to 1 across the picture.
     x = (2 * (right + flow[0, 0]) + 1) / width - 1
     y = (2 * (down + flow[0, 1]) + 1) / height - 1
     at = torch.stack((x, y), dim=-1)[None].to(picture.dtype)
@@ -85,24 +85,23 @@ def warped(picture: Tensor, flow: Tensor) -> Tensor:
 
 
 def trusted(flow: Tensor, back: Tensor) -> Tensor:
-    """Where a flow can be trusted, (1, 1, H, W) of 0 and 1.
+    """Reliability of a flow, (1, 1, H, W) of 0 and 1.
 
-    Not where the way there and back does not end near its start, as what is seen now was hidden,
-    nor where the motion changes from pixel to pixel (Ruder, Dosovitskiy and Brox 2016, equations 5
-    and 6).
+    0 where forward and backward flow disagree (disocclusion) and at motion boundaries (Ruder,
+    Dosovitskiy and Brox 2016, equations 5 and 6).
 
     Args:
         flow: from this frame to the other.
         back: from the other frame to this one.
     """
     returned = warped(back, flow)
-    apart = (flow + returned).square().sum(1, keepdim=True)
+    difference = (flow + returned).square().sum(1, keepdim=True)
     lengths = flow.square().sum(1, keepdim=True) + returned.square().sum(1, keepdim=True)
-    seen_before = apart <= 0.01 * lengths + 0.5
-    steep = F.pad(flow[..., 1:] - flow[..., :-1], (0, 1)).square().sum(1, keepdim=True)
-    steep += F.pad(flow[..., 1:, :] - flow[..., :-1, :], (0, 0, 0, 1)).square().sum(1, keepdim=True)
-    alike = steep <= 0.01 * flow.square().sum(1, keepdim=True) + 0.002
-    return (seen_before & alike).to(flow.dtype)
+    visible = difference <= 0.01 * lengths + 0.5
+    steps = F.pad(flow[..., 1:] - flow[..., :-1], (0, 1)).square().sum(1, keepdim=True)
+    steps += F.pad(flow[..., 1:, :] - flow[..., :-1, :], (0, 0, 0, 1)).square().sum(1, keepdim=True)
+    smooth = steps <= 0.01 * flow.square().sum(1, keepdim=True) + 0.002
+    return (visible & smooth).to(flow.dtype)
 
 
 def _grey(frame: Tensor) -> Any:

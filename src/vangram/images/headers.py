@@ -1,4 +1,4 @@
-"""Headers: what a file says it is, read by Pillow within our limits and without its noise."""
+"""Opening files with Pillow: allowed formats, limits, no warnings."""
 
 from __future__ import annotations
 
@@ -9,28 +9,24 @@ from threading import RLock
 from typing import Any, BinaryIO
 
 from PIL import Image
-from PIL.JpegImagePlugin import JpegImageFile
-from PIL.PngImagePlugin import PngImageFile
-from PIL.TiffImagePlugin import TiffImageFile
-from PIL.WebPImagePlugin import WebPImageFile
 
 from vangram.errors import PictureError, SizeError
 from vangram.images.tiff16 import tiff_tags
 from vangram.storage.files import reason
 
-TIFF_SIGNATURES = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
+FORMATS = ("JPEG", "PNG", "WEBP", "TIFF")
+"""Pillow's names of the formats that are read."""
 
 _one_at_a_time = RLock()
 
 
 def is_tiff(handle: BinaryIO) -> bool:
-    """Whether a file starts as a TIFF does."""
-    handle.seek(0)
-    return handle.read(4) in TIFF_SIGNATURES
+    """Whether a file has a TIFF's signature."""
+    return _format_of(handle) == "TIFF"
 
 
 def tags_of(handle: BinaryIO, said: str) -> Mapping[int, Any]:
-    """Read a TIFF's tags, or refuse it."""
+    """Tags of a TIFF, or an error of ours."""
     try:
         return tiff_tags(handle)
     except Exception as error:  # damaged tags make Pillow raise nearly anything
@@ -38,31 +34,32 @@ def tags_of(handle: BinaryIO, said: str) -> Mapping[int, Any]:
 
 
 def header_of(handle: BinaryIO, said: str) -> Image.Image:
-    """Read a picture's header, if it is of a format that we take.
-
-    By the format's own class and not by `Image.open`, which would warn of large pictures.
-    """
-    handle.seek(0)
-    start = handle.read(12)
-    handle.seek(0)
+    """Open a picture of an allowed format, without decoding it."""
+    format = _format_of(handle)
+    if format is None:
+        raise PictureError(f"{said} is no JPEG, PNG, WebP or TIFF; convert it to one of them")
     try:
-        if start.startswith(b"\xff\xd8\xff"):
-            return JpegImageFile(handle)
-        if start.startswith(b"\x89PNG\r\n\x1a\n"):
-            return PngImageFile(handle)
-        if start.startswith(b"RIFF") and start.endswith(b"WEBP"):
-            return WebPImageFile(handle)
-        if start[:4] in TIFF_SIGNATURES:
-            return TiffImageFile(handle)
+        return Image.open(handle, formats=[format])
     except Image.DecompressionBombError:
         raise
     except Exception as error:  # damaged headers make Pillow raise nearly anything
         raise undecodable(said, error) from None
-    raise PictureError(f"{said} is no JPEG, PNG, WebP or TIFF; convert it to one of them")
+
+
+def _format_of(handle: BinaryIO) -> str | None:
+    """The allowed format that a file's first bytes announce; None if it is of no such format."""
+    Image.init()
+    handle.seek(0)
+    start = handle.read(16)
+    for name in FORMATS:
+        accepts = Image.OPEN[name][1]
+        if accepts is not None and accepts(start):
+            return name
+    return None
 
 
 def undecodable(said: str, error: Exception) -> PictureError:
-    """Say that a file looked like a picture and could not be decoded."""
+    """The error for a file of an allowed format that cannot be decoded."""
     return PictureError(
         f"{said} is damaged or of an unusual kind ({reason(error)}); save it again as PNG or JPEG"
     )
@@ -70,9 +67,9 @@ def undecodable(said: str, error: Exception) -> PictureError:
 
 @contextmanager
 def pillow_within(largest: int, said: str) -> Iterator[None]:
-    """Have Pillow keep to our limit of pixels, and keep quiet about damaged metadata.
+    """Set Pillow's limit of pixels and silence its warnings about metadata.
 
-    Both are global to the process, so only one thread at a time decodes.
+    Both are global to the process, so one thread decodes at a time.
     """
     with _one_at_a_time, warnings.catch_warnings():
         warnings.filterwarnings("ignore", module=r"PIL\.")

@@ -1,4 +1,4 @@
-"""Histograms: one picture's values made as frequent as another's, channel by channel."""
+"""Histogram matching, channel by channel."""
 
 from __future__ import annotations
 
@@ -8,22 +8,22 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from vangram.images.resizing import bands
+from vangram.storage.tensors import bands
 
 BINS = 4096
-"""Of a channel, from its least value to its largest: at least 16 to a level of 8 bits."""
+"""Bins per channel between its least and largest value: at least 16 per 8-bit level."""
 
 
 @dataclass(frozen=True, eq=False)
 class Histogram:
-    """How the values of a picture's three channels are distributed."""
+    """Cumulative histograms of a picture's three channels."""
 
     least: Tensor
-    """(3, 1), float64: where the first bin begins."""
+    """(3, 1), float64: lower edge of the first bin."""
     width: Tensor
-    """(3, 1), float64: of a bin; zero for a channel of one value."""
+    """(3, 1), float64: width of a bin; zero for a constant channel."""
     shares: Tensor
-    """(3, BINS + 1), float64: of the pixels below each edge, from 0 to 1."""
+    """(3, BINS + 1), float64: share of the pixels below each edge, from 0 to 1."""
 
     @classmethod
     def of(
@@ -32,12 +32,12 @@ class Histogram:
         alpha: Tensor | None = None,
         release: Callable[[], object] | None = None,
     ) -> Histogram:
-        """Of a picture, each pixel counted by its alpha.
+        """Measure a picture, each pixel weighted by its alpha.
 
         Args:
             pixels: (1, 3, H, W).
-            alpha: (1, 1, H, W); None, or zero throughout: all pixels count alike.
-            release: called after each band, for tensors that live in files.
+            alpha: (1, 1, H, W); None, or zero everywhere: equal weights.
+            release: called after each band, to release the pages of mapped tensors.
         """
         if alpha is not None and not bool(alpha.any()):
             alpha = None
@@ -55,23 +55,20 @@ class Histogram:
         return cls(found.least, found.width, shares / shares[:, -1:])
 
     def share_below(self, values: Tensor) -> Tensor:
-        """Share of the pixels below some values, (3, M) both; linear within a bin."""
+        """Share of the pixels below each value, (3, M) both; linear within a bin."""
         bins, within = self._places(values)
         below, above = self.shares.gather(1, bins), self.shares.gather(1, bins + 1)
         return below + within * (above - below)
 
     def quantile(self, shares: Tensor) -> Tensor:
-        """The values that some shares of the pixels lie below, (3, M) both: the inverse.
-
-        Where it has several answers, as no value is in between, the largest.
-        """
+        """Inverse of `share_below`, (3, M) both; the largest solution in empty bins."""
         bins = (torch.searchsorted(self.shares, shares, right=True) - 1).clamp_(0, BINS - 1)
         below, above = self.shares.gather(1, bins), self.shares.gather(1, bins + 1)
         within = ((shares - below) / (above - below).clamp_min(1e-300)).clamp_(0, 1)
         return self.least + self.width * (bins + within)
 
     def _places(self, values: Tensor) -> tuple[Tensor, Tensor]:
-        """The bin of each value, and how far into it; the middle of a bin without width."""
+        """Bin of each value and position in it, 0 to 1; 0.5 where bins have no width."""
         places = (values.double() - self.least) / torch.where(self.width > 0, self.width, 1.0)
         places = torch.where(self.width > 0, places, 0.5).clamp_(0, BINS)
         bins = places.long().clamp_(max=BINS - 1)
@@ -79,7 +76,7 @@ class Histogram:
 
 
 def _range(pixels: Tensor, alpha: Tensor | None) -> tuple[Tensor, Tensor]:
-    """Least and largest value of each channel where it can be seen, (3, 1) float64 each."""
+    """Least and largest value of each channel where alpha > 0, (3, 1) float64 each."""
     least, largest = [], []
     for rows in bands(pixels):
         band = pixels[0, :, rows].flatten(1)
@@ -99,19 +96,19 @@ def match_histogram(
     into: Tensor | None = None,
     release: Callable[[], object] | None = None,
 ) -> Tensor:
-    """Put each value where as large a share of the other picture's lies below.
+    """Map each value to the same quantile of another histogram.
 
-    Equal values stay equal, larger ones larger: no grain is added to even parts.
+    The map is monotonic: equal values stay equal, so flat areas get no grain.
 
     Args:
         pixels: (1, 3, H, W).
-        given: theirs.
-        wanted: of the other picture.
-        into: as large, where to write it, perhaps `pixels` itself; None: a new tensor.
-        release: called after each band, for tensors that live in files.
+        given: histogram of `pixels`.
+        wanted: histogram to arrive at.
+        into: tensor of the same shape to write to, may be `pixels`; None: a new one.
+        release: called after each band, to release the pages of mapped tensors.
 
     Returns:
-        (1, 3, H, W), within the other picture's values; dtype and device of `pixels`.
+        (1, 3, H, W), in the range of `wanted`; dtype and device of `pixels`.
     """
     out = torch.empty_like(pixels) if into is None else into
     for rows in bands(pixels):

@@ -1,4 +1,4 @@
-"""Colour profiles: from whatever a file was made in, to sRGB."""
+"""ICC profiles: conversion to sRGB."""
 
 from functools import cache
 from io import BytesIO
@@ -10,27 +10,27 @@ INTENT = ImageCms.Intent.RELATIVE_COLORIMETRIC
 FLAGS = ImageCms.Flags.BLACKPOINTCOMPENSATION
 
 MODE_OF_SPACE = {"GRAY": "L", "RGB": "RGB", "CMYK": "CMYK"}
-"""Colour space in a profile's header -> Pillow's mode for it."""
+"""Colour space of a profile's header -> Pillow's mode."""
 
 
 @cache
 def srgb_profile() -> bytes:
-    """Give an sRGB profile to embed, the same bytes every time."""
+    """An sRGB profile to embed, with reproducible bytes."""
     profile = bytearray(ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes())
-    profile[24:36] = bytes(12)  # when it was made (ICC.1, 7.2.8)
-    profile[84:100] = bytes(16)  # its checksum, zero for "not calculated" (7.2.18)
+    profile[24:36] = bytes(12)  # date (ICC.1, 7.2.8)
+    profile[84:100] = bytes(16)  # profile ID, zero for "not calculated" (7.2.18)
     return bytes(profile)
 
 
 def to_srgb(image: Image.Image, icc: bytes | None) -> Image.Image:
-    """Convert to sRGB, from the mode that the profile speaks of.
+    """Convert to sRGB.
 
-    A profile that is broken or made for other channels counts as absent: such a picture is taken
-    for sRGB, as every viewer does.
+    A profile that is damaged or of another number of channels is ignored: the picture is taken for
+    sRGB, as viewers do.
 
     Args:
         image: of mode L, RGB or CMYK.
-        icc: the profile's bytes, None where the file has none.
+        icc: the profile's bytes; None: no profile.
 
     Returns:
         An image of mode RGB.
@@ -38,7 +38,7 @@ def to_srgb(image: Image.Image, icc: bytes | None) -> Image.Image:
     profile = _parsed(icc)
     if profile is not None:
         mode = MODE_OF_SPACE.get(profile.profile.xcolor_space.strip())
-        # Grey pictures often carry an RGB profile, which then speaks of three equal channels.
+        # Grey pictures often carry an RGB profile: it applies to three equal channels.
         if image.mode == "L" and mode == "RGB":
             image = image.convert("RGB")
         if image.mode == mode and not _changes_nothing(profile, image.mode):
@@ -50,14 +50,14 @@ def to_srgb(image: Image.Image, icc: bytes | None) -> Image.Image:
 
 
 def is_srgb(icc: bytes | None) -> bool:
-    """Whether colours need no conversion: there is no usable profile, or it is sRGB's."""
+    """Whether no conversion is needed: no usable profile, or one of sRGB."""
     profile = _parsed(icc)
     mode = None if profile is None else MODE_OF_SPACE.get(profile.profile.xcolor_space.strip())
     return profile is None or mode is None or _changes_nothing(profile, mode)
 
 
 def _parsed(icc: object) -> ImageCms.ImageCmsProfile | None:
-    """Parse a profile; None where there is none or it is broken."""
+    """Parse a profile; None if missing or damaged."""
     if not isinstance(icc, bytes) or not icc:
         return None
     try:
@@ -67,7 +67,7 @@ def _parsed(icc: object) -> ImageCms.ImageCmsProfile | None:
 
 
 def _converted(image: Image.Image, profile: ImageCms.ImageCmsProfile) -> Image.Image:
-    """Convert to sRGB through the colour engine."""
+    """Convert to sRGB with LittleCMS."""
     converted = ImageCms.profileToProfile(
         image,
         profile,
@@ -81,10 +81,10 @@ def _converted(image: Image.Image, profile: ImageCms.ImageCmsProfile) -> Image.I
 
 
 def _changes_nothing(profile: ImageCms.ImageCmsProfile, mode: str) -> bool:
-    """Whether converting from the profile would change no colour by more than rounding.
+    """Whether a profile is sRGB up to rounding: no colour changes by more than one level.
 
-    Dozens of sRGB profiles are in use, equal in all but their bytes. Converting between them
-    would move some values by one level of 255, so pictures would not survive a round trip.
+    Dozens of sRGB profiles are in use that differ in their bytes alone. Converting between them
+    would change some values by one level, so a round trip would not be exact.
     """
     if mode == "CMYK":
         return False

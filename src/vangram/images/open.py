@@ -1,4 +1,4 @@
-"""Pictures on disk: opened with words a person can act on."""
+"""Opening picture files, with errors that name the file and say what to do."""
 
 import os
 import stat
@@ -15,10 +15,10 @@ def opened(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
     """Open a regular, non-empty file for reading.
 
     Raises:
-        PictureError: missing, a folder, not ours to read, no regular file, or empty.
+        PictureError: the file is missing, a folder, no regular file, empty, or not readable.
     """
     try:
-        # A pipe or a terminal would block here for ever, so it is refused before it is opened.
+        # Opening a pipe could block for ever.
         status = os.stat(path)
         if stat.S_ISDIR(status.st_mode):
             raise PictureError(f"{quoted(path)} is a folder; give a picture inside it")
@@ -40,10 +40,10 @@ def opened(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
 
 
 def file_sha256(path: str | os.PathLike[str]) -> str:
-    """Give the SHA-256 of a file, as `Picture.sha256` has it, without looking into it.
+    """SHA-256 of a file's bytes, without decoding it.
 
     Raises:
-        PictureError: as `opened`, or the file cannot be read to its end.
+        PictureError: as `opened`, or reading fails.
     """
     with opened(path) as handle:
         try:

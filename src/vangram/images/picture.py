@@ -1,34 +1,31 @@
-"""What a decoded picture is to the rest of the program."""
+"""The decoded picture."""
 
 from dataclasses import dataclass
 
 from torch import Tensor
 
 MAX_PIXELS = 400_000_000
-"""Largest picture read by default: height times width, checked before decoding."""
+"""Default limit of height * width, checked before decoding."""
 
 MIN_SIDE = 2
-"""Shortest side read, in pixels: below it there is nothing to repaint."""
+"""Least height and width in pixels."""
 
 
 @dataclass(frozen=True, eq=False)
 class Picture:
-    """One picture, decoded once: upright, in sRGB, alpha kept beside.
-
-    Two pictures are equal only if they are the same one; tensors have no single truth to compare.
-    """
+    """A decoded picture: upright, in sRGB, with its alpha beside. Compared by identity."""
 
     pixels: Tensor
-    """(1, 3, H, W) float32 sRGB in [0, 1], not multiplied by alpha."""
+    """(1, 3, H, W) float32 sRGB in [0, 1], straight (not multiplied by alpha)."""
 
     alpha: Tensor | None
-    """(1, 1, H, W) float32 in [0, 1]; None for a picture that is opaque everywhere."""
+    """(1, 1, H, W) float32 in [0, 1]; None if opaque everywhere."""
 
     exif: bytes | None
-    """EXIF to pass on: orientation 1, no thumbnail, nothing that no longer holds."""
+    """EXIF for a result: orientation 1, no thumbnail, nothing that describes the old file."""
 
     sha256: str | None
-    """Of the file's bytes, in hexadecimal; None for a Pillow image or a tensor."""
+    """SHA-256 of the file, in hexadecimal; None for a Pillow image or a tensor."""
 
     name: str
     """The path as given, "<image>" or "<tensor>"."""

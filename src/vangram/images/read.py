@@ -1,4 +1,4 @@
-"""Reading: a file, a Pillow image or a tensor becomes a `Picture`, faithfully or not at all."""
+"""Reading a file, a Pillow image or a tensor as a `Picture`, without loss or not at all."""
 
 from __future__ import annotations
 
@@ -23,29 +23,29 @@ from vangram.images.xmp import unpacked
 from vangram.storage.files import quoted, sha256_of
 
 Source = str | os.PathLike[str] | Image.Image | Tensor
-"""A picture: a file, a Pillow image, or a tensor (3, H, W) in [0, 1]."""
+"""A picture given: a path, a Pillow image, or a tensor (3, H, W) in [0, 1]."""
 
 XMP, PROFILE = 700, 34675
-"""Tags of a TIFF."""
+"""TIFF tags of an XMP packet and an ICC profile."""
 
 
 def read_picture(source: Source, *, largest: int = MAX_PIXELS) -> Picture:
     """Read a picture: upright, converted to sRGB, alpha and EXIF kept.
 
-    Of an animation or a file of several pages the first is taken.
+    The first frame of an animation and the first page of a TIFF are read.
 
     Args:
         source: the path of a JPEG, PNG, WebP or TIFF; a Pillow image; or a tensor of shape
             (3, H, W) or (1, 3, H, W), floating-point in [0, 1] or uint8.
-        largest: pixels, height times width, above which nothing is decoded.
+        largest: limit of height * width, checked before decoding.
 
     Returns:
-        The picture, on the CPU if it comes from a file, on its own device if it is a tensor.
+        The picture; a tensor's stays on its device, all others are on the CPU.
 
     Raises:
-        PictureError: it is no picture, or one that cannot be read without loss.
-        SizeError: a side is shorter than 2 pixels, or it has more than `largest` pixels.
-        ShapeError: a tensor of another shape.
+        PictureError: the source is no picture, or cannot be read without loss.
+        SizeError: a side is shorter than 2 pixels, or there are more than `largest` pixels.
+        ShapeError: a tensor has another shape.
     """
     if isinstance(source, Tensor):
         return _from_tensor(source, largest)
@@ -63,7 +63,7 @@ def read_picture(source: Source, *, largest: int = MAX_PIXELS) -> Picture:
 
 
 def read_recipe(path: str | os.PathLike[str]) -> str | None:
-    """Give the recipe text that a picture carries, None where there is none.
+    """The recipe text in a picture's XMP packet; None if there is none.
 
     Raises:
         PictureError: the file is no picture or cannot be read.
@@ -75,13 +75,13 @@ def read_recipe(path: str | os.PathLike[str]) -> str | None:
         else:
             info = header_of(handle, said).info
             packet = info.get("xmp", info.get("XML:com.adobe.xmp"))
-    if isinstance(packet, tuple):  # the tag is an array of bytes to some programs
+    if isinstance(packet, tuple):  # some programs write an array of bytes
         packet = bytes(packet) if all(isinstance(value, int) for value in packet) else packet[0]
     return unpacked(packet) if isinstance(packet, bytes | str) else None
 
 
 def _from_tensor(tensor: Tensor, largest: int) -> Picture:
-    """Check a tensor and copy it: a picture does not change when its source does."""
+    """Check and copy a tensor."""
     shape = tuple(tensor.shape)
     if shape[-3:-2] != (3,) or shape[:-3] not in ((), (1,)):
         raise ShapeError(f"a picture is (3, H, W) or (1, 3, H, W), not {shape}")
@@ -107,20 +107,20 @@ def _from_tensor(tensor: Tensor, largest: int) -> Picture:
 
 
 def _from_image(image: Image.Image, name: str, said: str, largest: int) -> Picture:
-    """Decode a Pillow image, of which no more than the header need be read so far."""
+    """Decode a Pillow image, loaded or not."""
     _check_size((image.height, image.width), largest, said)
     _check_depth(image, said)
     try:
         image.load()
     except Exception as error:  # decoders raise nearly anything at damaged files
         raise undecodable(said, error) from None
-    # After loading: Pillow turns a TIFF upright as it loads, and says so in the EXIF.
+    # After loading: Pillow rotates a TIFF as it loads, and resets the orientation in its EXIF.
     exif = exif_of(image)
     return _picture(*decoded(image, said), exif, name)
 
 
 def _from_tiff(handle: BinaryIO, name: str, said: str, largest: int) -> Picture:
-    """Decode a TIFF: its deep colours through tifffile, everything else through Pillow."""
+    """Decode a TIFF: colours of more than 8 bits with tifffile, all else with Pillow."""
     tags = tags_of(handle, said)
     check_numbers(tags, said)
     if not is_deep_colour(tags):
@@ -132,7 +132,7 @@ def _from_tiff(handle: BinaryIO, name: str, said: str, largest: int) -> Picture:
 
 
 def _picture(pixels: Tensor, alpha: Tensor | None, exif: Image.Exif, name: str) -> Picture:
-    """Put a picture together, upright."""
+    """Assemble an upright picture."""
     orientation = orientation_of(exif)
     return Picture(
         pixels=upright(pixels, orientation),
@@ -144,7 +144,7 @@ def _picture(pixels: Tensor, alpha: Tensor | None, exif: Image.Exif, name: str) 
 
 
 def _check_depth(image: Image.Image, said: str) -> None:
-    """Refuse a picture of more than 8 bits that Pillow would cut without a word."""
+    """Refuse colours of more than 8 bits that Pillow truncates to 8."""
     if isinstance(image, TiffImageFile):
         check_numbers(image.tag_v2, said)
         if is_deep_colour(image.tag_v2):
@@ -159,7 +159,7 @@ def _check_depth(image: Image.Image, said: str) -> None:
 
 
 def _check_size(size: tuple[int, int], largest: int, said: str) -> None:
-    """Refuse a picture too small to repaint, or too large to decode."""
+    """Check height and width against `MIN_SIDE` and the limit."""
     height, width = size
     if min(size) < MIN_SIDE:
         raise SizeError(

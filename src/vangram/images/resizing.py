@@ -1,24 +1,14 @@
 """Sizes, (height, width) everywhere, and resampling to them."""
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import torch
 from torch import Tensor
 from torch.nn import functional
 
 from vangram.errors import ShapeError, SizeError
-
-BAND = 2**20
-"""Values of a picture that are worked on at a time."""
-
-
-def bands(pixels: Tensor) -> Iterator[slice]:
-    """Rows of about `BAND` values at a time, of a picture (B, C, H, W)."""
-    height = pixels.shape[-2]
-    step = max(BAND * height // max(pixels.numel(), 1), 1)
-    for first in range(0, height, step):
-        yield slice(first, min(first + step, height))
+from vangram.storage.tensors import bands
 
 
 def fit(size: tuple[int, int], longer_side: int, *, enlarge: bool = True) -> tuple[int, int]:
@@ -26,8 +16,8 @@ def fit(size: tuple[int, int], longer_side: int, *, enlarge: bool = True) -> tup
 
     Args:
         size: (height, width) to start from.
-        longer_side: pixels of the longer side to arrive at.
-        enlarge: False leaves a picture that is already smaller as it is.
+        longer_side: pixels of the result's longer side.
+        enlarge: False returns `size` itself where it is already smaller.
 
     Returns:
         (height, width), the shorter side rounded half up and at least 1.
@@ -51,16 +41,16 @@ def resize(
     into: Tensor | None = None,
     release: Callable[[], object] | None = None,
 ) -> Tensor:
-    """Resample to a size: bicubic, low-pass filtered along a side that shrinks.
+    """Resample to a size: bicubic, with a low-pass filter along a side that shrinks.
 
-    Bicubic overshoots at edges, so the result is clamped to the range of `pixels`. It is made a
-    band of rows at a time, so that beside it no memory to speak of is needed.
+    Bicubic interpolation overshoots at edges, so the result is clamped to the range of `pixels`. It
+    is computed in bands of rows, so that no other tensor of its size is allocated.
 
     Args:
         pixels: (B, C, H, W), float32 or float64.
-        size: (height, width) to arrive at.
-        into: (B, C, height, width), contiguous, where to write it; None: a new tensor.
-        release: called after each band, for tensors that live in files.
+        size: (height, width) of the result.
+        into: (B, C, height, width), contiguous, to write to; None: a new tensor.
+        release: called after each band, to release the pages of mapped tensors.
 
     Returns:
         (B, C, height, width), contiguous; `pixels` itself where the size is already right.
@@ -82,18 +72,16 @@ def resize(
     lowest, highest = torch.aminmax(pixels)
     height, width = size
     out = pixels.new_empty((*pixels.shape[:2], height, width)) if into is None else into
-    step = max(BAND // (pixels.shape[0] * pixels.shape[1] * width), 1)
-    for first in range(0, height, step):
-        rows = range(first, min(first + step, height))
-        seen, weights = _vertical(rows, pixels.shape[-2], height)
-        band = torch.matmul(weights.to(pixels), _widened(pixels[..., seen, :], width))
-        out[..., rows.start : rows.stop, :] = band.clamp_(lowest, highest)
+    for rows in bands(out):
+        support, weights = _vertical(rows, pixels.shape[-2], height)
+        band = torch.matmul(weights.to(pixels), _resized_across(pixels[..., support, :], width))
+        out[..., rows, :] = band.clamp_(lowest, highest)
         if release:
             release()
     return out
 
 
-def _widened(pixels: Tensor, width: int) -> Tensor:
+def _resized_across(pixels: Tensor, width: int) -> Tensor:
     if pixels.shape[-1] == width:  # torch 2.13 gets a width of 1 wrong that stays 1
         return pixels
     size = (pixels.shape[-2], width)
@@ -102,16 +90,19 @@ def _widened(pixels: Tensor, width: int) -> Tensor:
     )
 
 
-def _vertical(rows: range, was: int, height: int) -> tuple[slice, Tensor]:
-    """Bicubic weights (rows, seen) of some rows of `height` in the rows of `was` that they see.
+def _vertical(rows: slice, source_height: int, height: int) -> tuple[slice, Tensor]:
+    """Source rows within the filter's support of some rows of `height`, and their weights.
 
-    Keys 1981, with a = -1/2, widened along a side that shrinks: as torch does across.
+    Bicubic (Keys 1981, a = -1/2), widened where the height shrinks: what torch does across.
+
+    Returns:
+        The S source rows, and float64 weights (rows, S), each row adding up to 1.
     """
-    scale = was / height
+    scale = source_height / height
     wide = max(scale, 1.0)
     centres = (torch.arange(rows.start, rows.stop, dtype=torch.float64) + 0.5) * scale
     first = max(math.floor(float(centres[0]) - 2 * wide), 0)
-    last = min(math.ceil(float(centres[-1]) + 2 * wide), was)
+    last = min(math.ceil(float(centres[-1]) + 2 * wide), source_height)
     at = torch.arange(first, last, dtype=torch.float64) + 0.5
     x = ((at - centres[:, None]) / wide).abs()
     near = (1.5 * x - 2.5) * x * x + 1

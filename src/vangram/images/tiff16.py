@@ -1,4 +1,4 @@
-"""More than 8 bits a channel: what Pillow would cut or misread without a word."""
+"""TIFFs and greys of more than 8 bits a channel, which Pillow truncates or misreads."""
 
 from __future__ import annotations
 
@@ -15,23 +15,23 @@ from vangram.storage.files import reason
 
 WIDTH, HEIGHT = 256, 257
 BITS, PHOTOMETRIC, SAMPLES, PLANAR, EXTRA, FORMAT = 258, 262, 277, 284, 338, 339
-"""Tags of a TIFF (TIFF 6.0, section 8): its size, and how its numbers are stored."""
+"""Tags of a TIFF (TIFF 6.0, section 8)."""
 
 WHITE_IS_ZERO, BLACK_IS_ZERO, RGB = 0, 1, 2
 """Values of PHOTOMETRIC."""
 
 SEPARATE = 2
-"""Value of PLANAR: one plane after the other."""
+"""Value of PLANAR: one plane per channel."""
 
 ASSOCIATED = 1
-"""Value of EXTRA: the colours come multiplied by alpha."""
+"""Value of EXTRA: premultiplied alpha."""
 
 Samples = npt.NDArray[np.float32]
 """Values in [0, 1]: (H, W) of one channel or (H, W, channels)."""
 
 
 def tiff_tags(handle: BinaryIO) -> Mapping[int, Any]:
-    """Read the tags of a TIFF's first page; the formats that Pillow cannot open included."""
+    """Tags of a TIFF's first page, also where Pillow cannot open the TIFF."""
     handle.seek(0)
     header = handle.read(8)
     if header[2] == 43 or header[3] == 43:  # BigTIFF
@@ -43,7 +43,7 @@ def tiff_tags(handle: BinaryIO) -> Mapping[int, Any]:
 
 
 def size_of(tags: Mapping[int, Any]) -> tuple[int, int]:
-    """Give (height, width) as stored, 0 where a tag is missing."""
+    """(height, width) as stored; 0 for a missing tag."""
     return _value(tags, HEIGHT, 0), _value(tags, WIDTH, 0)
 
 
@@ -53,10 +53,10 @@ def is_deep_colour(tags: Mapping[int, Any]) -> bool:
 
 
 def check_numbers(tags: Mapping[int, Any], name: str) -> None:
-    """Refuse a TIFF whose numbers have no white: floating-point, signed or 32 bits.
+    """Refuse floating-point, signed and 32-bit samples, whose white is not defined.
 
     Raises:
-        PictureError: it has.
+        PictureError: the TIFF has such samples.
     """
     if max(_values(tags, BITS, 1)) > 16 or {2, 3} & set(_values(tags, FORMAT, 1)):
         raise PictureError(
@@ -66,10 +66,10 @@ def check_numbers(tags: Mapping[int, Any], name: str) -> None:
 
 
 def grey_samples(image: Image.Image) -> Samples:
-    """Give the values of a picture of mode I;16, exactly; `Image.convert` would clip them.
+    """Values of an image of mode I;16, exactly; `Image.convert` clips them.
 
     Returns:
-        (H, W): the stored number over the largest that its bits can hold.
+        (H, W): stored values divided by the largest of their bit depth.
     """
     tags: Mapping[int, Any] = getattr(image, "tag_v2", {})
     white = _white(tags)
@@ -82,13 +82,13 @@ def grey_samples(image: Image.Image) -> Samples:
 def colour_samples(
     handle: BinaryIO, tags: Mapping[int, Any], name: str
 ) -> tuple[Samples, Samples | None]:
-    """Read a TIFF of several channels of 9 to 16 bits faithfully, through tifffile.
+    """Read a TIFF of several channels of 9 to 16 bits with tifffile.
 
     Returns:
         (H, W) grey or (H, W, 3) colours, and (H, W) alpha or None.
 
     Raises:
-        PictureError: tifffile is not there, or cannot read it, or the channels are no RGB or grey.
+        PictureError: tifffile is not installed or fails, or the channels are not RGB or grey.
     """
     photometric = _value(tags, PHOTOMETRIC, BLACK_IS_ZERO)
     if photometric not in (WHITE_IS_ZERO, BLACK_IS_ZERO, RGB):
@@ -119,13 +119,11 @@ def colour_samples(
     colours = values[..., :count] if count == 3 else values[..., 0]
     if photometric == WHITE_IS_ZERO:
         colours = 1 - colours
-    return _without_alpha(colours, values[..., count:], _values(tags, EXTRA, 2)[0])
+    return _straight(colours, values[..., count:], _values(tags, EXTRA, 2)[0])
 
 
-def _without_alpha(
-    colours: Samples, others: Samples, meaning: int
-) -> tuple[Samples, Samples | None]:
-    """Part colours and alpha, dividing it out where the colours were multiplied by it."""
+def _straight(colours: Samples, others: Samples, meaning: int) -> tuple[Samples, Samples | None]:
+    """Straight colours and alpha of the extra samples, the first of which has a meaning."""
     if others.shape[-1] == 0 or meaning == 0:
         return colours, None
     alpha = others[..., 0]
@@ -136,17 +134,17 @@ def _without_alpha(
 
 
 def _white(tags: Mapping[int, Any]) -> float:
-    """Give the largest number that the bits of a channel hold; 16 bits where nothing is said."""
+    """Largest value of a channel's bit depth; 16 bits by default."""
     return float((1 << max(_values(tags, BITS, 16))) - 1)
 
 
 def _values(tags: Mapping[int, Any], tag: int, default: int) -> tuple[int, ...]:
-    """Give a tag's values, however many; the default where it is missing or damaged."""
+    """A tag's integer values; the default if missing or damaged."""
     value = tags.get(tag, default)
     values = value if isinstance(value, tuple) else (value,)
     return tuple(each for each in values if isinstance(each, int)) or (default,)
 
 
 def _value(tags: Mapping[int, Any], tag: int, default: int) -> int:
-    """Give a tag's first value."""
+    """A tag's first value."""
     return _values(tags, tag, default)[0]

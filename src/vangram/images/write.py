@@ -1,4 +1,4 @@
-"""Writing: pixels become a file, whole or not at all, the same bytes for the same pixels."""
+"""Writing pictures and animations: atomic, and the same bytes for the same pixels."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from torch import Tensor
 
 from vangram.errors import OutputError, PictureError, ShapeError
 from vangram.images.icc import srgb_profile
-from vangram.images.resizing import BAND
 from vangram.images.xmp import packed
 from vangram.storage.files import quoted, reason, replacing
+from vangram.storage.tensors import bands
 
 FORMATS = {
     ".png": "PNG",
@@ -28,30 +28,28 @@ FORMATS = {
 """Suffix -> Pillow's name of the format."""
 
 LONGEST_SIDE = {"JPEG": 65_500, "WEBP": 16_383}
-"""Longest side that a format can hold, in pixels; the others hold more than memory does."""
+"""Longest side in pixels of the formats whose limit can be reached."""
 
 XMP_TAG = 700
-"""Tag of a TIFF."""
+"""TIFF tag of an XMP packet."""
 
 MAX_PACKET = 65_000
-"""Longest recipe packet in bytes: a JPEG's segment is 64 KiB, and every format takes the same."""
+"""Most bytes of an XMP packet: a JPEG segment has 64 KiB, and all formats take the same recipes."""
 
 LAST_FRAME_TIMES = 12
-"""How many times longer than the others an animation's last frame stays."""
+"""Duration of an animation's last frame, in durations of the others."""
 
 
 def check_output(path: str | os.PathLike[str], *, size: tuple[int, int] | None = None) -> None:
-    """Check, before any work, that a picture can be written at a path.
-
-    Whether a file that is already there may be replaced is the caller's matter.
+    """Check that a picture can be written to a path; an existing file there is allowed.
 
     Args:
-        path: where the picture is to go.
-        size: (height, width) of the picture, if that is known.
+        path: of the picture.
+        size: (height, width) of the picture, if known.
 
     Raises:
-        OutputError: the suffix names no format, the folder is missing or may not be written, the
-            path is a folder itself, or the format cannot hold a picture of that size.
+        OutputError: the suffix names no format, the path is a folder, its folder is missing or not
+            writable, or the size exceeds the format's limit.
     """
     format = _format_of(path)
     try:
@@ -66,7 +64,7 @@ def check_output(path: str | os.PathLike[str], *, size: tuple[int, int] | None =
         os.lstat(target)
     except FileNotFoundError:
         pass
-    except (OSError, ValueError) as error:  # a name too long, a character that no name can have
+    except (OSError, ValueError) as error:  # too long, or a NUL
         raise OutputError(
             f"{quoted(path)} is no possible path ({reason(error)}); choose another name"
         ) from None
@@ -86,22 +84,22 @@ def write_picture(
 ) -> None:
     """Write a picture in the format that the suffix names, with an sRGB profile.
 
-    PNG and TIFF are lossless. A JPEG has no alpha: what is transparent becomes white. Values
-    outside [0, 1] are clamped, then rounded half up to 8 bits.
+    PNG and TIFF are lossless. A JPEG is composited on white. Values are clamped to [0, 1] and
+    rounded half up to 8 bits.
 
     Args:
         path: ends in .png, .jpg, .jpeg, .webp, .tif or .tiff.
         pixels: (1, 3, H, W) sRGB in [0, 1], floating-point.
-        alpha: (1, 1, H, W) in [0, 1], of the same size.
+        alpha: (1, 1, H, W) in [0, 1].
         exif: as `Picture.exif`.
         recipe: text that `read_recipe` gives back.
         quality: of JPEG and WebP, 1 to 100.
-        release: called after each band of rows, for tensors that live in files.
+        release: called after each band, to release the pages of mapped tensors.
 
     Raises:
-        OutputError: it cannot be written; an older file at that path is untouched.
-        ShapeError: `pixels` or `alpha` has another shape.
-        PictureError: a value is not finite.
+        OutputError: the file cannot be written; an existing one is untouched.
+        ShapeError: `pixels` or `alpha` has a wrong shape.
+        PictureError: a value is NaN or infinite.
     """
     format = _format_of(path)
     image = _image(pixels, alpha, release)
@@ -121,17 +119,17 @@ def write_picture(
 def write_animation(
     path: str | os.PathLike[str], frames: Sequence[Tensor], *, milliseconds: int = 120
 ) -> None:
-    """Write an animated WebP that repeats for ever; its last frame stays longer.
+    """Write an animated WebP that loops; the last frame is shown longer.
 
     Args:
         path: ends in .webp.
-        frames: (1, 3, H, W) sRGB in [0, 1] each, all of one size.
-        milliseconds: how long a frame is shown.
+        frames: (1, 3, H, W) sRGB in [0, 1] each, of one size.
+        milliseconds: duration of a frame.
 
     Raises:
-        OutputError: it cannot be written; an older file at that path is untouched.
-        ShapeError: there are no frames, or their shapes differ.
-        PictureError: a value is not finite.
+        OutputError: the file cannot be written; an existing one is untouched.
+        ShapeError: no frames, or their shapes differ.
+        PictureError: a value is NaN or infinite.
     """
     format = _format_of(path)
     if format != "WEBP":
@@ -152,7 +150,7 @@ def write_animation(
 
 
 def _format_of(path: str | os.PathLike[str]) -> str:
-    """Give the format that a path's suffix names."""
+    """Pillow's name of the format of a path's suffix."""
     suffix = Path(path).suffix.lower()
     if suffix not in FORMATS:
         raise OutputError(
@@ -162,7 +160,7 @@ def _format_of(path: str | os.PathLike[str]) -> str:
 
 
 def _check_side(size: tuple[int, int], format: str, path: str | os.PathLike[str]) -> None:
-    """Refuse a picture that its format cannot hold."""
+    """Refuse sizes beyond the format's limit."""
     longest = LONGEST_SIDE.get(format)
     if longest is not None and max(size) > longest:
         raise OutputError(
@@ -174,10 +172,7 @@ def _check_side(size: tuple[int, int], format: str, path: str | os.PathLike[str]
 def _image(
     pixels: Tensor, alpha: Tensor | None, release: Callable[[], object] | None = None
 ) -> Image.Image:
-    """Turn pixels, and alpha where there is one, into an 8-bit Pillow image.
-
-    Rows by rows, since a large picture may hardly fit into memory once.
-    """
+    """8-bit Pillow image of pixels and alpha, converted in bands of rows."""
     if pixels.ndim != 4 or pixels.shape[:2] != (1, 3) or pixels.numel() == 0:
         raise ShapeError(f"pixels to write are (1, 3, H, W), not {tuple(pixels.shape)}")
     height, width = pixels.shape[-2:]
@@ -189,34 +184,33 @@ def _image(
             )
         layers.append(alpha)
     image = Image.new("RGB" if alpha is None else "RGBA", (width, height))
-    step = max(BAND // (3 * width), 1)
-    for first in range(0, height, step):
-        rows = [_levels(layer[..., first : first + step, :]) for layer in layers]
-        image.paste(Image.fromarray(torch.cat(rows, dim=-1).numpy()), (0, first))
+    for rows in bands(pixels):
+        levels = [_levels(layer[..., rows, :]) for layer in layers]
+        image.paste(Image.fromarray(torch.cat(levels, dim=-1).numpy()), (0, rows.start))
         if release:
             release()
     return image
 
 
 def _levels(values: Tensor) -> Tensor:
-    """Round half up to 8 bits: (1, C, H, W) in [0, 1] -> (H, W, C) uint8 on the CPU."""
+    """(1, C, H, W), clamped to [0, 1] and rounded half up -> (H, W, C) uint8 on the CPU."""
     values = values.detach()
     if not values.is_floating_point() or not bool(torch.isfinite(values).all()):
         raise PictureError("pixels to write are not finite floating-point numbers; check the run")
-    if values.dtype != torch.float64:  # halves have no room for 255 levels and a half
+    if values.dtype != torch.float64:  # float16 cannot hold 255.5
         values = values.to(torch.float32)
     levels = values.clamp(0, 1).mul_(255).add_(0.5).floor_()
     return levels[0].permute(1, 2, 0).to("cpu", torch.uint8).contiguous()
 
 
 def _options(format: str, exif: bytes | None, packet: bytes | None, quality: int) -> dict[str, Any]:
-    """Give Pillow's options for a format."""
+    """Options of `Image.save` for a format."""
     options: dict[str, Any] = {"icc_profile": srgb_profile()}
     if exif is not None:
         options["exif"] = exif
     if format == "TIFF":
-        # Uncompressed: libtiff, which compresses for Pillow, cannot write EXIF's inner directories.
-        if packet is not None:  # as one more tag, since `tiffinfo` would shut EXIF out
+        # Uncompressed: libtiff, Pillow's compressor, cannot write the Exif and GPS directories.
+        if packet is not None:  # a tag beside EXIF's, as `tiffinfo` would replace EXIF
             options["exif"] = Image.Exif()
             options["exif"].load(exif or b"")
             options["exif"][XMP_TAG] = packet
@@ -233,20 +227,20 @@ def _options(format: str, exif: bytes | None, packet: bytes | None, quality: int
         options["subsampling"] = 0  # 4:4:4
     else:
         options["method"] = 4
-        options["exact"] = True  # colours under full transparency are kept
+        options["exact"] = True  # keep colours under alpha 0
     return options
 
 
 def _write(
     path: str | os.PathLike[str], image: Image.Image, format: str, options: dict[str, Any]
 ) -> None:
-    """Encode into a file that takes the path's place when it is complete."""
+    """Encode into a temporary file that replaces `path` when complete."""
     with replacing(path) as handle:
         try:
             image.save(handle, format, **options)
         except Exception as error:  # encoders raise nearly anything
             if isinstance(error, OSError) and error.errno is not None:
-                raise  # the disk's, not the encoder's
+                raise  # from the disk, not the encoder
             raise OutputError(
                 f"{quoted(path)} cannot be encoded as {format} ({reason(error)});"
                 " choose another format or leave the metadata out"

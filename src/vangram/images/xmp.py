@@ -1,4 +1,4 @@
-"""The recipe's envelope: one small XMP packet, the same text in every format."""
+"""XMP packets that carry a recipe."""
 
 import json
 from xml.etree import ElementTree
@@ -19,24 +19,23 @@ PACKET = (
 
 
 def packed(recipe: str) -> bytes:
-    """Wrap a recipe in an XMP packet.
+    """Wrap a recipe in an XMP packet, as a JSON string in ASCII.
 
-    XML has no place for most control characters and turns a carriage return into a newline, so
-    the text travels as a JSON string, in ASCII.
+    XML 1.0 excludes most control characters and normalises carriage returns.
     """
     return (PACKET % escape(json.dumps(recipe))).encode()
 
 
 def unpacked(packet: bytes | str) -> str | None:
-    """Give the recipe in an XMP packet, None where there is none."""
+    """The recipe in an XMP packet; None if there is none."""
     try:
         text = packet if isinstance(packet, str) else packet.decode("utf-8")
-        # Entities can grow without bound and can name other files; XMP has no use for them.
+        # Entities can expand without bound or name files; XMP needs none.
         if "<!DOCTYPE" in text or "<!ENTITY" in text:
             return None
         root = ElementTree.fromstring(text.strip("\0 \r\n\t\ufeff"))
         for element in root.iter():
-            # Other programs may rewrite a simple element as an attribute (XMP part 1, 7.9.2.2).
+            # Other programs may rewrite an element as an attribute (XMP part 1, 7.9.2.2).
             value = element.text if element.tag == TAG else element.get(TAG)
             if value is not None:
                 recipe = json.loads(value)

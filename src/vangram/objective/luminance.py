@@ -9,7 +9,7 @@ from dataclasses import replace
 
 from torch import Tensor
 
-from vangram.images import grey
+from vangram.images import luminance_map
 from vangram.objective.evaluation import Evaluate, Evaluation
 from vangram.storage.tensors import Storage
 
@@ -20,7 +20,7 @@ class OnLuminance:
     def __init__(self, evaluate: Evaluate, storage: Storage) -> None:
         self.evaluate = evaluate
         self.storage = storage
-        self.grey = grey()
+        self.grey = luminance_map()
         self.back = replace(self.grey, matrix=self.grey.matrix.mT)
 
     def __call__(self, image: Tensor) -> Evaluation:

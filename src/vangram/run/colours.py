@@ -13,17 +13,17 @@ from torch import Tensor
 
 from vangram.images import (
     ColourMap,
+    ColourStatistics,
     Histogram,
     Picture,
-    Spread,
-    bands,
-    grey,
-    grey_matching,
+    luminance_map,
+    luminance_matching_map,
     match_histogram,
-    matching,
+    matching_map,
     with_chroma,
 )
 from vangram.settings.recipe import Colour
+from vangram.storage.tensors import bands
 
 
 @dataclass(frozen=True)
@@ -39,11 +39,11 @@ def seen(content: Picture | None, styles: Sequence[Picture], colour: Colour) -> 
     if colour not in ("luminance", "match"):
         return Seen(None, (None,) * len(styles))
     assert content is not None  # as `inputs.read` has seen to
-    wanted = Spread.of(content.pixels, content.alpha)
-    given = [Spread.of(style.pixels, style.alpha) for style in styles]
+    wanted = ColourStatistics.of(content.pixels, content.alpha)
+    given = [ColourStatistics.of(style.pixels, style.alpha) for style in styles]
     if colour == "match":
-        return Seen(None, tuple(matching(each, wanted) for each in given))
-    return Seen(grey(), tuple(grey_matching(each, wanted) for each in given))
+        return Seen(None, tuple(matching_map(each, wanted) for each in given))
+    return Seen(luminance_map(), tuple(luminance_matching_map(each, wanted) for each in given))
 
 
 def show(
@@ -69,7 +69,7 @@ def show(
             release()
     elif colour == "histogram":
         # Without the map beforehand the channels' values would be right and the colours wrong.
-        given, wanted = (Spread.of(each, alpha, release) for each in (pixels, photograph))
-        matching(given, wanted)(pixels, into=pixels, release=release)
+        given, wanted = (ColourStatistics.of(each, alpha, release) for each in (pixels, photograph))
+        matching_map(given, wanted)(pixels, into=pixels, release=release)
         ours, theirs = (Histogram.of(each, alpha, release) for each in (pixels, photograph))
         match_histogram(pixels, ours, theirs, into=pixels, release=release)
