@@ -69,7 +69,8 @@ def _group(parameter: inspect.Parameter) -> _Group:
         return _Group([_part(name, kind, parameter.default)], lambda values, given: values[name])
     hints = get_type_hints(kind, include_extras=True)
     parts = [_part(each.name, hints[each.name], each.default) for each in fields(kind)]
-    return _Group(parts, lambda values, given: kind(**{p.name: values[p.name] for p in parts}))
+    build: Any = kind
+    return _Group(parts, lambda values, given: build(**{p.name: values[p.name] for p in parts}))
 
 
 def _part(name: str, annotation: Any, default: Any) -> inspect.Parameter:
