@@ -61,7 +61,7 @@ class Run:
     known: dict[str, Mapping[TermKey, StyleTarget]] = field(default_factory=dict, repr=False)
     """Style targets, by what they depend on; runs with the same paintings may share them."""
     notes: tuple[str, ...] = ()
-    """What is changed about the inputs, a line each."""
+    """What the masks say, and what is changed about the inputs, a line each."""
 
     def __iter__(self) -> Iterator[Step]:
         return self.steps()
@@ -167,12 +167,12 @@ class Run:
         check(inputs, recipe)
         pictures = read(inputs)
         found = pictures.map(lambda picture: Input(picture.name, picture.sha256))
-        notes = notes_of(pictures)
         flow = None
         if (path := path_of(inputs.flow, "flow")) is not None:
             flow = read_flow(path)
             found = replace(found, flow=Input(path, file_sha256(path)))
-        guides = guides_of(pictures.mask, pictures.style_masks, pictures.styles)
+        guides, regions = guides_of(pictures.mask, pictures.style_masks, pictures.styles)
+        notes = (*notes_of(pictures), *regions)
         device = device_for(recipe.device)
         scene = Scene(pictures, recipe, device, flow, guides)
         parameters = path_of(inputs.parameters, "parameters")
