@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from tests.support import NARROW_VGG19, batched, he_initialised, relative_error
 from vangram.kernels import gemm, winograd
 from vangram.kernels.gemm import Workspace
-from vangram.kernels.jit import has_kernels
+from vangram.kernels.jit import CPU, has_kernels
 from vangram.kernels.winograd import Winograd
 from vangram.networks import FeatureNetwork, ForwardPass
 from vangram.networks import conv as convolution
@@ -22,6 +22,8 @@ EXACT = 1e-13
 """Float64, through transforms whose coefficients add up to about 100."""
 SINGLE = 1e-5
 """Float32, likewise; measured at 2e-6 for 512 channels."""
+AVX512, AVX2 = CPU(vector=64, registers=32), CPU(vector=32, registers=16)
+NEON, SSE = CPU(vector=16, registers=32), CPU(vector=16, registers=16)
 SIZES = [(4, 4), (5, 9), (16, 23), (37, 50)]
 FIVE = [f"relu{block}_1" for block in range(1, 6)]
 
@@ -105,6 +107,17 @@ def test_winograd_in_float32_is_accurate(channels: int, outputs: int) -> None:
     assert convolution.winograd_is_faster(conv.weight) == has_kernels(conv.weight)
     fast = FixedConvolution(conv, False, Workspace())
     assert relative_error(fast.forward(x, True), plain(conv, x, False)) < SINGLE
+
+
+@pytest.mark.parametrize("processor", [AVX512, AVX2, NEON, SSE], ids=str)
+@pytest.mark.parametrize(("channels", "outputs"), [(16, 48), (32, 64), (24, 20)])
+def test_winograd_is_exact_on_every_kind_of_cpu(
+    processor: CPU, channels: int, outputs: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(CPU, "host", lambda: processor)
+    filters, x = noise(outputs, channels, 3, 3), noise(1, channels, 21, 18)
+    wanted = torch.nn.functional.conv2d(x, filters, padding=1)
+    assert relative_error(Winograd(filters)(x, Workspace()), wanted) < 1e-13
 
 
 def test_block_size_does_not_change_the_result(monkeypatch: pytest.MonkeyPatch) -> None:
