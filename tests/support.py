@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
@@ -57,6 +58,22 @@ def he_initialised(topology: Topology, seed: int = 0, dead_from: float = 1.0) ->
 def relative_error(got: Tensor, wanted: Tensor) -> float:
     """Norm of the difference over the norm of what is wanted."""
     return float((got - wanted).norm() / wanted.norm())
+
+
+def rounding(terms: int, layers: int = 1, dtype: torch.dtype = torch.float64) -> float:
+    """Largest relative difference by rounding alone between two computations of the same sums.
+
+    Higham and Mary 2019, "A new approach to probabilistic rounding error analysis": the error of a
+    sum of n terms grows as √n ε / 2, in any order of summation and so on any processor. Those of
+    layers in a row add up. The factor of 4 allows for two computations that are both off by twice
+    as much.
+
+    Args:
+        terms: n of the longest sums.
+        layers: computed one after the other.
+        dtype: of the sums.
+    """
+    return 4 * layers * math.sqrt(terms) * torch.finfo(dtype).eps
 
 
 def closed(
