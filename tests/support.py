@@ -7,13 +7,17 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
+import pytest
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from vangram.kernels.codegen import HAS_LLVM
 from vangram.networks import FeatureNetwork, Topology
 from vangram.networks.registry import VGG19
 from vangram.objective import Evaluation
+
+needs_llvm = pytest.mark.skipif(not HAS_LLVM, reason="llvmlite is not installed")
 
 NARROW_VGG19 = replace(VGG19, widths=(8, 16, 24, 32, 32))
 """VGG-19 in all but its widths, which no property here depends on; a hundredth of the time."""

@@ -6,14 +6,12 @@ import pytest
 import torch
 from torch import Tensor
 
-from tests.support import relative_error
+from tests.support import needs_llvm, relative_error
 from vangram.kernels import gpu
 from vangram.kernels.codegen import Body, Integer, KernelBuilder, Pointer, Vector
-from vangram.kernels.jit import Kernel, has_kernels, lanes_for
+from vangram.kernels.jit import Kernel, lanes_for
 
-pytestmark = pytest.mark.skipif(
-    not has_kernels(torch.empty(0)), reason="no compiler for this Python"
-)
+pytestmark = needs_llvm
 
 
 def noise(*shape: int, dtype: torch.dtype = torch.float64) -> Tensor:

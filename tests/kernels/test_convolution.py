@@ -7,7 +7,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from tests.support import relative_error
+from tests.support import needs_llvm, relative_error
 from vangram.kernels import FixedConvolution, convolution, fixed_convolutions
 from vangram.kernels.jit import has_kernels
 
@@ -18,13 +18,11 @@ SINGLE = 1e-5
 SIZES = [(4, 4), (5, 9), (16, 23), (37, 50)]
 
 
-@pytest.fixture(params=[False, True], ids=["torch", "Winograd"])
-def by_winograd(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> bool:
-    """Whether Winograd is used, for any shape and dtype."""
-    if request.param:
-        pytest.importorskip("llvmlite")
-    monkeypatch.setattr(convolution, "winograd_is_faster", lambda filters: request.param)
-    return bool(request.param)
+@pytest.fixture(params=["torch", pytest.param("Winograd", marks=needs_llvm)])
+def algorithm(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The algorithm of all convolutions, for any shape and dtype."""
+    used = request.param == "Winograd"
+    monkeypatch.setattr(convolution, "winograd_is_faster", lambda filters: used)
 
 
 def layer(channels: int, outputs: int, dtype: torch.dtype = torch.float64) -> nn.Conv2d:
@@ -45,11 +43,10 @@ def noise(*shape: int) -> Tensor:
     return torch.randn(shape, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
 
 
+@pytest.mark.usefixtures("algorithm")
 @pytest.mark.parametrize("reflect", [False, True], ids=["zeros", "reflect"])
 @pytest.mark.parametrize("size", SIZES)
-def test_convolution_and_its_gradient_equal_autograd(
-    size: tuple[int, int], reflect: bool, by_winograd: bool
-) -> None:
+def test_convolution_and_its_gradient_equal_autograd(size: tuple[int, int], reflect: bool) -> None:
     conv, x = layer(5, 7), noise(1, 5, *size).requires_grad_()
     wanted, grad = plain(conv, x, reflect), noise(1, 7, *size)
     (gradient,) = torch.autograd.grad(wanted, x, grad)
@@ -68,10 +65,11 @@ WINDOWS = [
 """Windows of 16 × 23 positions: inside, at the edges, in a corner, not aligned to tiles."""
 
 
+@pytest.mark.usefixtures("algorithm")
 @pytest.mark.parametrize("reflect", [False, True], ids=["zeros", "reflect"])
 @pytest.mark.parametrize("window", WINDOWS)
 def test_window_of_a_convolution_equals_the_whole(
-    window: tuple[slice, slice], reflect: bool, by_winograd: bool
+    window: tuple[slice, slice], reflect: bool
 ) -> None:
     conv, x = layer(5, 7), noise(1, 5, 16, 23).requires_grad_()
     wanted = plain(conv, x, reflect)[:, :, window[0], window[1]]

@@ -8,13 +8,12 @@ import pytest
 import torch
 from torch import Tensor
 
+from tests.support import needs_llvm
 from vangram.kernels import jit
 from vangram.kernels.codegen import Integer, KernelBuilder, Pointer
-from vangram.kernels.jit import Kernel, has_kernels
+from vangram.kernels.jit import Kernel
 
-pytestmark = pytest.mark.skipif(
-    not has_kernels(torch.empty(0)), reason="no compiler for this Python"
-)
+pytestmark = needs_llvm
 
 
 def noise(*shape: int) -> Tensor:

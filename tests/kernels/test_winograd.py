@@ -7,15 +7,13 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from tests.support import relative_error
+from tests.support import needs_llvm, relative_error
 from vangram.kernels import gemm, winograd
 from vangram.kernels.gemm import Workspace
-from vangram.kernels.jit import CPU, has_kernels
+from vangram.kernels.jit import CPU
 from vangram.kernels.winograd import Winograd
 
-pytestmark = pytest.mark.skipif(
-    not has_kernels(torch.empty(0)), reason="no compiler for this Python"
-)
+pytestmark = needs_llvm
 
 EXACT = 1e-13
 """Float64, through transforms whose coefficients add up to about 100."""

@@ -6,11 +6,10 @@ import subprocess
 import sys
 from pathlib import Path
 
-import pytest
 import torch
 from torch import Tensor
 
-from tests.support import batched, relative_error, rounding
+from tests.support import batched, needs_llvm, relative_error, rounding
 from vangram.engines import engine_for
 from vangram.networks import load_network
 from vangram.objective import Objective
@@ -25,7 +24,7 @@ import sys
 class Blocker:
     def find_spec(self, name, path=None, target=None):
         if name.partition(".")[0] == "llvmlite":
-            raise ImportError(f"{name} is blocked")
+            raise ModuleNotFoundError(name)
 
 sys.meta_path.insert(0, Blocker())
 import torch
@@ -47,8 +46,8 @@ def gradients() -> list[Tensor]:
     return [engine(image).gradient for engine in engines]
 
 
+@needs_llvm
 def test_gradients_without_llvmlite_are_the_same_up_to_rounding(tmp_path: Path) -> None:
-    pytest.importorskip("llvmlite")
     subprocess.run(
         [sys.executable, "-c", BLOCKED, str(tmp_path / "gradients")],
         check=True,

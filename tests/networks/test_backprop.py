@@ -13,7 +13,7 @@ from torch import Tensor
 from torch.backends import cudnn
 from torch.overrides import TorchFunctionMode
 
-from tests.support import NARROW_VGG19, batched, he_initialised, relative_error
+from tests.support import NARROW_VGG19, batched, he_initialised, needs_llvm, relative_error
 from vangram.networks import FeatureNetwork, ForwardPass, Topology
 from vangram.networks.geometry import computed_windows, grid, window_size
 from vangram.networks.registry import VGG19_LITE
@@ -77,11 +77,11 @@ def test_forward_pass_of_the_shipped_network_equals_autograd(lite64: FeatureNetw
     assert_equals_autograd(lite64, batched(53, 70, seed=3), FIVE)
 
 
+@needs_llvm
 @pytest.mark.parametrize("name", ["narrow", "lite64"])
 def test_forward_pass_by_winograd_equals_autograd(
     name: str, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    pytest.importorskip("llvmlite")
     monkeypatch.setattr("vangram.kernels.convolution.winograd_is_faster", lambda filters: True)
     monkeypatch.setattr("vangram.networks.backprop.winograd_has_room", lambda size: True)
     network: FeatureNetwork = request.getfixturevalue(name)
