@@ -11,7 +11,7 @@ from importlib import metadata
 import torch
 
 from vangram.errors import SettingError
-from vangram.images import Picture, Source, fit, read_picture, resize
+from vangram.images import Picture, Source, fit, keep_mask, read_picture, resize
 from vangram.networks import (
     FeatureNetwork,
     channel_means,
@@ -65,19 +65,22 @@ def read(inputs: Inputs[Source]) -> Inputs[Picture]:
 
     Raises:
         PictureError: one cannot be read.
+        SettingError: the mask of what is kept is none.
     """
-    return replace(inputs, flow=None, parameters=None).map(read_picture)
+    pictures = replace(inputs, flow=None, parameters=None).map(read_picture)
+    return pictures if pictures.keep is None else replace(pictures, keep=keep_mask(pictures.keep))
 
 
 def notes_of(pictures: Inputs[Picture]) -> tuple[str, ...]:
-    """Lines that tell which masks of the photograph have to be resized.
+    """What reading has changed, and which masks of the photograph have to be resized, a line each.
 
     Raises:
         SettingError: a mask has another shape than the photograph.
     """
     masks = [mask for mask in (pictures.mask, pictures.keep) if mask is not None]
     notes = [check_shape(mask, pictures.content) for mask in masks if pictures.content is not None]
-    return tuple(note for note in notes if note is not None)
+    read = (note for picture in pictures for note in picture.notes)
+    return (*dict.fromkeys(read), *(note for note in notes if note is not None))
 
 
 def path_of(source: Source | None, name: str) -> str | None:
