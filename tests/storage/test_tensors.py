@@ -19,14 +19,14 @@ from vangram.networks import FeatureNetwork
 from vangram.objective import Objective
 from vangram.optimize import LBFGS, Adam
 from vangram.settings.recipe import Recipe
-from vangram.storage.tensors import BAND, IN_MEMORY, SpilledStorage, bands
+from vangram.storage.tensors import BAND, IN_MEMORY, SpilledStorage, evict, rows
 
 
 def test_bands_cover_every_row_once() -> None:
     tall = torch.empty(1, 3, 1000, 700)
-    rows = [row for part in bands(tall) for row in range(part.start, part.stop)]
-    assert rows == list(range(1000))
-    assert all((part.stop - part.start) * 3 * 700 <= BAND for part in bands(tall))
+    bands = list(rows(tall))
+    assert [row for band in bands for row in range(band.start, band.stop)] == list(range(1000))
+    assert all((band.stop - band.start) * 3 * 700 <= BAND for band in bands)
 
 
 def test_spilled_tensor_keeps_its_values_when_released(tmp_path: Path) -> None:
@@ -35,7 +35,7 @@ def test_spilled_tensor_keeps_its_values_when_released(tmp_path: Path) -> None:
     assert not tensor.any()
     wanted = batched(50, 40, seed=1).float()
     tensor.copy_(wanted)
-    storage.release()
+    evict()
     assert torch.equal(tensor, wanted)
 
 
@@ -73,9 +73,12 @@ def test_freed_memory_is_returned_where_memory_is_short(
     monkeypatch.setattr(
         psutil.Process, "memory_info", lambda _: SimpleNamespace(rss=taken), raising=True
     )
-    SpilledStorage(tmp_path, memory=1000).release()
-    assert len(calls) == returned
-    SpilledStorage(tmp_path).release()  # of which nobody said what it may take
+    gc.collect()
+    unlimited = SpilledStorage(tmp_path).empty((4, 5), torch.zeros(1))
+    list(rows(unlimited))
+    assert not calls
+    limited = SpilledStorage(tmp_path, memory=1000).empty((4, 5), torch.zeros(1))
+    list(rows(limited))
     assert len(calls) == returned
 
 

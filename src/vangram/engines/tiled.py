@@ -10,6 +10,7 @@ from torch import Tensor
 from vangram.networks import FeatureNetwork, ForwardPass
 from vangram.networks.geometry import Core, Tile, grid
 from vangram.objective import Evaluation, Objective, Statistics
+from vangram.storage.tensors import evict
 
 
 class TiledEngine:
@@ -49,7 +50,7 @@ class TiledEngine:
         def measured(tile: Tile) -> Statistics:
             windows = tile.windows(layers, topology)
             statistics = objective.measure(forward(tile, keep=False).features, windows)
-            objective.storage.release()
+            evict()
             return statistics
 
         judgement = objective.judge(reduce(add, map(measured, tiles)), image)
@@ -59,6 +60,6 @@ class TiledEngine:
             grad = partial(objective.feature_gradient, judgement=judgement, windows=windows)
             part = forward(tile, keep=True).backward(grad)
             tile.crop(gradient).add_(part.to(gradient.device))
-            objective.storage.release()
+            evict()
         objective.add_image_gradient(image, gradient)
         return Evaluation(judgement.loss, judgement.terms, gradient)

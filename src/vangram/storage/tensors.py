@@ -51,17 +51,17 @@ IN_MEMORY = Storage()
 class SpilledStorage(Storage):
     """Storage in unnamed temporary files, which are deleted with their tensors.
 
-    The system loads pages when they are touched, and `release` evicts them. Disk space is reserved
-    when a tensor is created, so that a full disk is an error then and not a crash later. Tiles are
-    copied to a network on a GPU.
+    The system loads pages when they are touched, and `evict` removes them from memory. Disk space
+    is reserved when a tensor is created, so that a full disk is an error then and not a crash
+    later. Tiles are copied to a network on a GPU.
 
     Args:
         folder: of the files; None: the system's folder for large temporary files.
         memory: bytes that the process may use; None: no limit.
     """
 
-    maps: ClassVar[weakref.WeakSet[mmap.mmap]] = weakref.WeakSet()
-    """All mappings of the process."""
+    maps: ClassVar[weakref.WeakKeyDictionary[mmap.mmap, int | None]] = weakref.WeakKeyDictionary()
+    """All mappings of the process, with the memory that it may use."""
 
     def __init__(
         self, folder: str | os.PathLike[str] | None = None, memory: int | None = None
@@ -94,7 +94,7 @@ class SpilledStorage(Storage):
                 f"no {size // 2**20} MB can be set aside in {str(self.folder)!r} ({why}): free some"
                 " space there, name another folder as TMPDIR, or allow more with --memory"
             ) from error
-        self.maps.add(mapped)
+        self.maps[mapped] = self.memory
         return torch.frombuffer(mapped, dtype=like.dtype, count=count).view(shape)
 
     def zeros(self, shape: tuple[int, ...], like: Tensor) -> Tensor:
@@ -102,22 +102,37 @@ class SpilledStorage(Storage):
         return self.empty(shape, like)
 
     def release(self) -> None:
-        """Evict resident pages; their contents stay in the files.
-
-        Where memory becomes short, freed memory is returned as well. It fragments into blocks that
-        the next tile's tensors do not fit into, up to as much as is in use; returning it every time
-        would cost a third of an evaluation, since the system clears pages when it hands them out.
-        """
-        release_mapped()
-        if self.memory and psutil.Process().memory_info().rss > TRIM_ABOVE * self.memory:
-            return_freed_memory()
+        """Evict resident pages."""
+        evict()
 
 
-def release_mapped() -> None:
-    """Evict resident pages of all spilled tensors of the process."""
+def rows(tensor: Tensor) -> Iterator[slice]:
+    """Bands of rows (the second to last dimension) of about `BAND` values each.
+
+    After each band, resident pages of mapped tensors are evicted.
+    """
+    for band in bands(tensor):
+        yield band
+        evict()
+
+
+def evict() -> None:
+    """Evict resident pages of all mapped tensors; their contents stay in the files.
+
+    Where the process takes nearly all memory that it may use, freed memory is returned as well. It
+    fragments into blocks that the next tile's tensors do not fit into, up to as much as is in use;
+    returning it every time would cost a third of an evaluation, since the system clears pages when
+    it hands them out.
+    """
     if hasattr(mmap, "MADV_DONTNEED"):
         for mapped in SpilledStorage.maps:
             mapped.madvise(mmap.MADV_DONTNEED)
+    limits = [limit for limit in SpilledStorage.maps.values() if limit]
+    if limits and psutil.Process().memory_info().rss > TRIM_ABOVE * min(limits):
+        return_freed_memory()
+
+
+release_mapped = evict
 
 
 def _folder() -> str:
