@@ -83,3 +83,12 @@ def test_adam_move_does_not_change_its_input() -> None:
         assert torch.equal(image, before)
         assert not torch.equal(move.image, before)
         image = move.image
+
+
+def test_adam_continues_from_a_state_of_version_0_2() -> None:
+    optimizer, evaluate = Adam(rate=0.02), Counted(quadratic)
+    image = optimizer.move(noise(2), evaluate).image
+    old = {name: value for name, value in optimizer.state().items() if name != "scale"}
+    resumed = Adam()
+    resumed.restore(old)
+    assert torch.equal(resumed.move(image, evaluate).image, optimizer.move(image, evaluate).image)

@@ -6,6 +6,7 @@ import json
 import math
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 
 import pytest
 import torch
@@ -127,26 +128,91 @@ def test_start_that_is_not_finite_is_an_error_with_real_optimisers(optimizer: Op
         list(descend(LevelState.start(START), bad, optimizer, LEVEL))
 
 
-@pytest.mark.parametrize("optimizer", [LBFGS, Adam])
-@pytest.mark.parametrize("when", [3, 4, 6])  # L-BFGS is at the minimum soon after
-def test_real_optimisers_recover_from_a_value_that_is_not_finite(
-    optimizer: type[LBFGS | Adam], when: int
+GRADIENT_GOAL = torch.linspace(0, 1, 18).view(1, 3, 2, 3)
+REAL = pytest.mark.parametrize("optimizer", [LBFGS, Adam])
+
+
+class Faulty:
+    """The squared distance to a goal, with NaN or infinity in chosen evaluations.
+
+    Args:
+        bad: what is injected.
+        when: numbers of the evaluations, from 1.
+        pixels: of the gradient that are replaced.
+        loss: replace the loss as well.
+    """
+
+    def __init__(self, bad: float, when: range, pixels: int, *, loss: bool) -> None:
+        self.bad, self.when, self.pixels, self.loss = bad, when, pixels, loss
+        self.calls = 0
+
+    def __call__(self, image: Tensor) -> Evaluation:
+        self.calls += 1
+        away = image - GRADIENT_GOAL
+        loss, gradient = float(away.square().sum()), 2 * away
+        if self.calls in self.when:
+            gradient.view(-1)[: self.pixels] = self.bad
+            loss = self.bad if self.loss else loss
+        return Evaluation(loss, (), gradient)
+
+
+@pytest.mark.parametrize("loss", [True, False], ids=["loss too", "gradient only"])
+@pytest.mark.parametrize("bad", [math.nan, math.inf, -math.inf])
+@pytest.mark.parametrize("pixels", [1, 18])
+@pytest.mark.parametrize(
+    ("optimizer", "when"),  # L-BFGS is at the minimum soon after; Adam's second is its first step
+    [*((LBFGS, when) for when in (2, 3, 4, 6)), *((Adam, when) for when in (3, 4, 6))],
+)
+def test_real_optimisers_recover_from_values_that_are_not_finite(
+    optimizer: type[LBFGS | Adam], when: int, pixels: int, bad: float, loss: bool
 ) -> None:
-    goal, calls = torch.linspace(0, 1, 18).view(1, 3, 2, 3), 0
-
-    def once_bad(image: Tensor) -> Evaluation:
-        nonlocal calls
-        calls += 1
-        if calls == when:
-            return Evaluation(math.nan, (), torch.full_like(image, math.nan))
-        return Evaluation(float((image - goal).square().sum()), (), 2 * (image - goal))
-
-    steps = list(descend(LevelState.start(START), once_bad, optimizer(), replace(LEVEL, steps=150)))
-    assert calls >= when
+    faulty = Faulty(bad, range(when, when + 1), pixels, loss=loss)
+    steps = list(descend(LevelState.start(START), faulty, optimizer(), replace(LEVEL, steps=150)))
+    assert faulty.calls > when
     for step in steps:
         assert math.isfinite(step.loss)
         assert bool(torch.isfinite(step.image).all())
-    assert steps[-1].loss < 0.1 * float(goal.square().sum())
+    assert steps[-1].loss < 0.1 * float(GRADIENT_GOAL.square().sum())
+
+
+@REAL
+@pytest.mark.parametrize("loss", [True, False], ids=["loss too", "gradient only"])
+@pytest.mark.parametrize("bad", [math.nan, math.inf])
+@pytest.mark.parametrize("first", [1, 2, 5])
+def test_values_that_remain_not_finite_are_an_error(
+    optimizer: type[LBFGS | Adam], first: int, bad: float, loss: bool
+) -> None:
+    faulty = Faulty(bad, range(first, 10**6), 1, loss=loss)
+    with pytest.raises(DivergedError, match=r"at 3 x 2 px and no restart helped") as caught:
+        list(descend(LevelState.start(START), faulty, optimizer(), replace(LEVEL, steps=150)))
+    if optimizer is LBFGS and not loss:  # Adam steps along it, to a loss of NaN
+        assert "the gradient became NaN or infinite" in str(caught.value)
+
+
+@REAL
+@pytest.mark.parametrize("scale", [1e-36, 1e-30, 1e-20, 1e20, 1e30])
+def test_real_optimisers_do_not_depend_on_the_scale_of_the_loss(
+    optimizer: type[LBFGS | Adam], scale: float
+) -> None:
+    """Squares of such gradients underflow or overflow in float32."""
+
+    def stretched(image: Tensor, factor: float) -> Evaluation:
+        away = image - GRADIENT_GOAL
+        loss = float((STIFF * away.square()).double().sum()) * factor
+        return Evaluation(loss, (), 2 * STIFF * away * factor)
+
+    def last(factor: float) -> Step:
+        evaluate, level = partial(stretched, factor=factor), replace(LEVEL, steps=8)
+        return list(descend(LevelState.start(START), evaluate, optimizer(), level))[-1]
+
+    plain, scaled = last(1.0), last(scale)
+    assert plain.number == scaled.number == 8
+    # The factor is no power of two, so that every step rounds differently.
+    torch.testing.assert_close(scaled.image, plain.image, rtol=0, atol=1e-3)
+    assert float((plain.image - START).abs().max()) > 0.1
+
+
+STIFF = torch.logspace(0, 2, 18).view(1, 3, 2, 3)
 
 
 def test_level_ends_early_when_stuck_twice() -> None:

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from vangram.optimize import vectors
-from vangram.optimize.vectors import add, dot, largest, plus, times
+from vangram.optimize.vectors import add, dot, is_finite, largest, plus, times
 from vangram.storage.tensors import IN_MEMORY, SpilledStorage, Storage
 
 
@@ -33,10 +33,10 @@ def two(storage: Storage) -> tuple[Tensor, Tensor]:
 
 def test_dot_and_largest_equal_torch(storage: Storage) -> None:
     a, b = two(storage)
-    assert dot(a, b, storage) == pytest.approx(float((a.double() * b.double()).sum()), rel=1e-5)
-    assert largest(a, storage) == float(a.abs().max())
+    assert dot(a, b) == pytest.approx(float((a.double() * b.double()).sum()), rel=1e-5)
+    assert largest(a) == float(a.abs().max())
     a[0, 1, 30, 3] = torch.nan
-    assert not largest(a, storage) < 1e30
+    assert not largest(a) < 1e30
 
 
 def test_sums_are_bit_identical_to_torch(storage: Storage) -> None:
@@ -45,7 +45,23 @@ def test_sums_are_bit_identical_to_torch(storage: Storage) -> None:
     wanted = torch.add(a, b, alpha=0.3)
     assert torch.equal(plus(a, 0.3, b, storage), wanted)
     assert torch.equal(a, kept)
-    add(a, 0.3, b, storage)
+    add(a, 0.3, b)
     assert torch.equal(a, wanted)
     assert torch.equal(times(a, 0.7, storage), wanted * 0.7)
     assert torch.equal(a, wanted)
+
+
+@pytest.mark.parametrize("scale", [1e-30, 1e-20, 1e20, 1e30])
+def test_dot_neither_underflows_nor_overflows(scale: float, storage: Storage) -> None:
+    a, b = (each.abs() for each in two(storage))
+    wanted = float((a.double() * b.double()).sum()) * scale**2
+    assert dot(a * scale, b * scale) == pytest.approx(wanted, rel=1e-5, abs=0)
+    assert dot(a, torch.zeros_like(b)) == 0
+
+
+@pytest.mark.parametrize("bad", [torch.nan, torch.inf, -torch.inf])
+def test_one_bad_value_is_not_finite(bad: float, storage: Storage) -> None:
+    a, _ = two(storage)
+    assert is_finite(a)
+    a[0, 2, 30, 22] = bad
+    assert not is_finite(a)

@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import math
+
 import torch
 from torch import Tensor
 
 from vangram.objective import Evaluate, Evaluation
 from vangram.optimize.optimizer import Move, State, evaluation_of, evaluation_state
-from vangram.storage.tensors import IN_MEMORY, Storage, bands
+from vangram.optimize.vectors import largest
+from vangram.storage.tensors import IN_MEMORY, Storage, rows
 
 BETAS = (0.9, 0.99)
 EPSILON = 1e-12
 """Far below a pixel's gradient, which shrinks with the size of the image."""
+UNSCALED = (1e-10, 1e15)
+"""Gradients whose largest component lies outside are scaled: `EPSILON` would dominate smaller ones,
+and squares of larger ones overflow float32."""
 
 
 class Adam:
@@ -29,15 +35,17 @@ class Adam:
         self.mean: Tensor | None = None
         self.square: Tensor | None = None
         self.count = 0
+        self.scale = 1.0
 
     def restart(self) -> None:
         """Discard the moments and the last evaluation; halve the rate."""
         self.__init__(self.rate / 2, self.storage)  # type: ignore[misc]
 
     def state(self) -> State:
-        """Rate, moments, number of steps, and the last evaluation."""
+        """Rate, scale, moments, number of steps, and the last evaluation."""
         return {
             "rate": self.rate,
+            "scale": self.scale,
             "count": self.count,
             "mean": self.mean,
             "square": self.square,
@@ -47,6 +55,7 @@ class Adam:
     def restore(self, state: State) -> None:
         """Continue from a state."""
         self.rate, self.count = state["rate"], state["count"]
+        self.scale = state.get("scale", 1.0)  # checkpoints of version 0.2 have none
         self.mean, self.square = state["mean"], state["square"]
         self.here = evaluation_of(state["here"])
 
@@ -56,16 +65,25 @@ class Adam:
         if self.mean is None or self.square is None:
             self.mean = self.storage.zeros(image.shape, image)
             self.square = self.storage.zeros(image.shape, image)
+            self.scale = _scale_for(largest(gradient))
         self.count += 1
         mean, square, trial = (self.storage.empty(image.shape, image) for _ in range(3))
-        for rows in bands(image):
-            at = (..., rows, slice(None))
-            mean[at] = torch.lerp(self.mean[at], gradient[at], 1 - BETAS[0])
-            square[at] = torch.lerp(self.square[at], gradient[at].square(), 1 - BETAS[1])
+        for band in rows(image):
+            at = (..., band, slice(None))
+            scaled = gradient[at] * self.scale
+            mean[at] = torch.lerp(self.mean[at], scaled, 1 - BETAS[0])
+            square[at] = torch.lerp(self.square[at], scaled.square(), 1 - BETAS[1])
             direction = mean[at] / (1 - BETAS[0] ** self.count)
             scale = (square[at] / (1 - BETAS[1] ** self.count)).sqrt() + EPSILON
             trial[at] = image[at] - self.rate * direction / scale
-            self.storage.release()
         self.mean, self.square = mean, square
         self.here = evaluate(trial)
         return Move(trial, self.here)
+
+
+def _scale_for(largest: float) -> float:
+    """Factor of the gradients, a power of two, for the largest component of the first one."""
+    low, high = UNSCALED
+    if low <= largest <= high or largest == 0 or not math.isfinite(largest):
+        return 1.0
+    return 2.0 ** -math.floor(math.log2(largest))

@@ -10,7 +10,7 @@ from torch import Tensor
 from vangram.objective import Evaluate, Evaluation
 from vangram.optimize.optimizer import Move, State, evaluation_of, evaluation_state
 from vangram.optimize.preconditioner import multilevel
-from vangram.optimize.vectors import add, dot, largest, plus, times
+from vangram.optimize.vectors import add, dot, is_finite, largest, plus, times
 from vangram.storage.tensors import IN_MEMORY, Storage
 
 SUFFICIENT_DECREASE = 1e-4
@@ -21,6 +21,8 @@ FIRST_CHANGE = 0.05
 """Largest change of a pixel in the first step, before any curvature is known."""
 LARGEST_CHANGE = 0.5
 """Largest change of a pixel in any step: half its range."""
+SMALLEST_GRADIENT = 1e-37
+"""Largest component of a gradient that counts as zero: near the least normal number of float32."""
 INITIAL_SCALE = 2.0
 """Factor of the initial metric, relative to the curvature along the last pair, which the steepest
 directions in it dominate. With 4 every fifth step has to be shortened."""
@@ -73,19 +75,20 @@ class LBFGS:
         """Take one step from `image`."""
         here, storage = self.here or evaluate(image), self.storage
         direction = self._direction(here.gradient)
-        slope = dot(direction, here.gradient, storage)
+        slope = dot(direction, here.gradient)
         if not slope < 0:  # no descent direction: rounding in the metric, or a zero gradient
             self.pairs.clear()
             direction = self._direction(here.gradient)
-            slope = dot(direction, here.gradient, storage)
+            slope = dot(direction, here.gradient)
         self.here = here
         if not slope < 0:
             return Move(image, here, stuck=True)
-        length = min(1.0, LARGEST_CHANGE / max(largest(direction, storage), 1e-30))
+        length = min(1.0, LARGEST_CHANGE / largest(direction))
         for _ in range(TRIALS):
             trial = plus(image, length, direction, storage)
             there = evaluate(trial)
-            if there.loss <= here.loss + SUFFICIENT_DECREASE * length * slope:
+            enough = there.loss <= here.loss + SUFFICIENT_DECREASE * length * slope
+            if enough and is_finite(there.gradient):
                 change = plus(trial, -1.0, image, storage)
                 self._add_pair(change, plus(there.gradient, -1.0, here.gradient, storage))
                 self.here = there
@@ -98,23 +101,23 @@ class LBFGS:
         storage = self.storage
         if not self.pairs:
             direction = multilevel(gradient, storage)
-            most = max(largest(direction, storage), 1e-30)
+            most = max(largest(direction), SMALLEST_GRADIENT)
             return times(direction, -FIRST_CHANGE * self.first_scale / most, storage)
         q = times(gradient, -1.0, storage)
         alphas = []
         for change, grad_change, s_y in reversed(self.pairs):
-            alphas.append(dot(change, q, storage) / s_y)
-            add(q, -alphas[-1], grad_change, storage)
+            alphas.append(dot(change, q) / s_y)
+            add(q, -alphas[-1], grad_change)
         change, grad_change, s_y = self.pairs[-1]
-        y_p_y = dot(grad_change, multilevel(grad_change, storage), storage)
+        y_p_y = dot(grad_change, multilevel(grad_change, storage))
         q = times(multilevel(q, storage), INITIAL_SCALE * s_y / y_p_y, storage)
         for (change, grad_change, s_y), alpha in zip(self.pairs, reversed(alphas), strict=True):
-            add(q, alpha - dot(grad_change, q, storage) / s_y, change, storage)
+            add(q, alpha - dot(grad_change, q) / s_y, change)
         return q
 
     def _add_pair(self, change: Tensor, grad_change: Tensor) -> None:
-        s_y, storage = dot(change, grad_change, self.storage), self.storage
-        norms = dot(grad_change, grad_change, storage) ** 0.5 * dot(change, change, storage) ** 0.5
+        s_y = dot(change, grad_change)
+        norms = dot(grad_change, grad_change) ** 0.5 * dot(change, change) ** 0.5
         if s_y > 1e-10 * norms:
             self.pairs.append((change, grad_change, s_y))
 

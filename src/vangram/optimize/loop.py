@@ -9,10 +9,11 @@ from dataclasses import dataclass, field, replace
 from torch import Tensor
 
 from vangram.errors import DivergedError
-from vangram.objective import Evaluate, Term
+from vangram.objective import Evaluate, Evaluation, Term
 from vangram.optimize.optimizer import Optimizer
 from vangram.optimize.schedule import Level
 from vangram.optimize.state import LevelState, RunState
+from vangram.optimize.vectors import is_finite
 
 MAX_RESTARTS = 4
 """Restarts of the optimiser within a level before `DivergedError`."""
@@ -74,15 +75,16 @@ def descend(
         move = optimizer.move(at.image, evaluate)
         image, loss, terms = move.image, move.evaluation.loss, move.evaluation.terms
         restarts, recent, note = at.restarts, at.recent, None
-        if not math.isfinite(loss) or loss > DIVERGENCE_RATIO * at.lowest:
+        failure = _failure(move.evaluation, at.lowest)
+        if failure:
             if not math.isfinite(at.lowest) or restarts == MAX_RESTARTS:
                 raise DivergedError(
-                    f"the loss became {loss:.3g} at {level.size[1]} x {level.size[0]} px and no "
-                    "restart helped: try smaller weights, or --optimizer lbfgs"
+                    f"{failure} at {level.size[1]} x {level.size[0]} px and no restart helped: "
+                    "try smaller weights, or --optimizer lbfgs"
                 )
             restarts, recent = restarts + 1, ()
             optimizer.restart()
-            note = f"the loss ran away to {loss:.3g}: went back and restarted the optimiser"
+            note = f"{failure}: went back and restarted the optimiser"
             image, loss, terms = at.lowest_image, at.lowest, at.lowest_terms
         elif move.stuck and at.stuck:
             return
@@ -99,6 +101,15 @@ def descend(
         yield Step(level, number, loss, terms, at.lowest_image, state, note, last)
         if last:
             return
+
+
+def _failure(found: Evaluation, lowest: float) -> str | None:
+    """Description of a failed step, or None."""
+    if not math.isfinite(found.loss) or found.loss > DIVERGENCE_RATIO * lowest:
+        return f"the loss became {found.loss:.3g}"
+    if not is_finite(found.gradient):
+        return "the gradient became NaN or infinite"
+    return None
 
 
 def _converged(recent: tuple[float, ...], tolerance: float) -> bool:
