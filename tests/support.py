@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -12,7 +12,10 @@ from torch.nn import functional
 
 from vangram.networks import FeatureNetwork, Topology
 from vangram.networks.registry import VGG19
-from vangram.objective import Evaluation
+from vangram.objective import Evaluate, Evaluation, Objective
+from vangram.run import Run
+from vangram.run.plan import LevelPlan
+from vangram.run.resized import ResizedInputs, first_image, resize_inputs
 
 NARROW_VGG19 = replace(VGG19, widths=(8, 16, 24, 32, 32))
 """VGG-19 in all but its widths, which no property here depends on; a hundredth of the time."""
@@ -76,6 +79,25 @@ def closed(
             return slopes[0] * gradient(x)
 
     return Closed.apply
+
+
+class PreparedLevel(NamedTuple):
+    """One level of a run, as it is before its first step."""
+
+    plan: LevelPlan
+    inputs: ResizedInputs
+    objective: Objective
+    evaluate: Evaluate
+    first: Tensor
+
+
+def prepared_level(run: Run, index: int = -1) -> PreparedLevel:
+    """A level of a run, the last one unless told."""
+    plan = run.plans[index]
+    inputs = resize_inputs(run.inputs, plan)
+    objective = run.objective(plan, inputs)
+    evaluate = run.evaluate(plan, objective, inputs)
+    return PreparedLevel(plan, inputs, objective, evaluate, first_image(run.inputs, inputs, plan))
 
 
 class Counted:

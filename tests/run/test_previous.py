@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import struct
 from collections.abc import Callable
 from dataclasses import replace
@@ -15,7 +16,7 @@ from torch import Tensor
 
 import vangram
 from tests.conftest import Outcome
-from tests.support import drawn, relative_error
+from tests.support import drawn, prepared_level, relative_error
 from vangram.batch.pairs import in_order
 from vangram.errors import PictureError, SettingError
 from vangram.images import read_picture, read_recipe
@@ -150,7 +151,7 @@ def test_next_frame_begins_where_the_last_result_has_moved(painting: Path, tmp_p
         flow=flow, **SMALL,
     )  # fmt: skip
     assert run.recipe.init == "before"
-    first = run.first(run.levels[-1])
+    first = prepared_level(run).first
     torch.testing.assert_close(first[0, ..., :-5], last[..., 4:-1], rtol=0, atol=1e-4)
     # What came in from beyond the edge is the photograph's.
     assert torch.equal(first[0, ..., -4:], drawn(48, 64, seed=1)[..., -4:])
@@ -204,6 +205,9 @@ def test_batch_of_a_sequence_goes_from_frame_to_frame_and_goes_on(
     records = [Record.from_json(read_recipe(result) or "") for result in results]
     assert [record.recipe.init for record in records] == ["content", "before", "before"]
     assert [given.path for given in records[2].inputs][2:] == [str(results[1]), str(frames[1])]
+    pictures = json.loads((out / "batch.json").read_text())["pictures"]
+    told = [(picture["recipe"]["init"], picture["recipe"]["steps"]) for picture in pictures]
+    assert told == [("content", 2), ("before", 1), ("before", 1)]
     outcome = command("rerun", results[2])
     assert outcome.code == 0, outcome.err
     assert "the same bytes" in outcome.err

@@ -17,11 +17,10 @@ from vangram.errors import (
     SettingError,
     SizeError,
 )
-from vangram.images import check_output, file_sha256, read_recipe
-from vangram.networks import load_network
-from vangram.objective import TermKey
-from vangram.objective.targets import StyleTarget
-from vangram.run.inputs import device_for
+from vangram.images import Picture, check_output, file_sha256, read_picture, read_recipe
+from vangram.run import Run
+from vangram.run.inputs import RunSource
+from vangram.run.network import NETWORK_CACHE, device_for
 from vangram.settings.inputs import Inputs
 from vangram.settings.recipe import Recipe
 from vangram.settings.record import Record
@@ -42,7 +41,7 @@ class Entry:
     error: str | None = None
 
 
-@dataclass(frozen=True)
+@dataclass
 class Batch:
     """Pictures to make in a folder with one recipe, and what has become of each."""
 
@@ -55,12 +54,12 @@ class Batch:
     digests: Mapping[str, str]
     """SHA-256 of each file given that can be read, by path."""
     entries: dict[Pair, Entry] = field(default_factory=dict)
-    known: dict[str, Mapping[TermKey, StyleTarget]] = field(default_factory=dict)
-    """Style targets, which pictures of the same painting share."""
     sequence: bool = False
     """Whether the photographs are frames, each begun from what the last one's picture became."""
     flows: Path | None = None
     """Where there is a .flo file named like each frame, from it to the one before."""
+    painting: Picture | None = None
+    """The painting of the last run, decoded, which is often the next one's as well."""
 
     @classmethod
     def prepare(
@@ -89,8 +88,7 @@ class Batch:
             OutputError: a picture cannot be written, or would overwrite what is not the batch's.
             InputError: something else given cannot be used.
         """
-        device_for(recipe.device)
-        network = load_network(recipe.network, layers=recipe.layers, parameters=parameters)
+        network = NETWORK_CACHE.get(recipe, parameters, device_for(recipe.device))
         smallest = network.topology.smallest_size(recipe.layers)
         if recipe.size < smallest:
             raise SizeError(
@@ -105,10 +103,8 @@ class Batch:
             parameters,
             network.sha256,
             digests,
-            {},
-            {},
-            sequence,
-            flows,
+            sequence=sequence,
+            flows=flows,
         )
         batch._check_flows()
         ours = batch._names_in_manifest(force)
@@ -139,7 +135,7 @@ class Batch:
         return replace(self.recipe, init="before", levels=1, steps=-(-self.recipe.steps // 2))
 
     def inputs_of(self, pair: Pair) -> Inputs[str]:
-        """The files that a pair's run is given."""
+        """The paths of the files that a pair's run is given."""
         given = Inputs(content=pair.photo, styles=(pair.painting,), parameters=self.parameters)
         before = self.before(pair)
         if before is None:
@@ -147,6 +143,18 @@ class Batch:
         flow = None if self.flows is None else str(self._flow(pair))
         result = str(self.output(before))
         return replace(given, before=result, before_frame=before.photo, flow=flow)
+
+    def run(self, pair: Pair, recipe: Recipe) -> Run:
+        """Prepare a pair's run.
+
+        Raises:
+            InputError: something given cannot be used.
+        """
+        if self.painting is None or self.painting.name != pair.painting:
+            self.painting = None  # before the next one is decoded
+            self.painting = read_picture(pair.painting)
+        inputs: Inputs[RunSource] = self.inputs_of(pair)
+        return Run.of(replace(inputs, styles=(self.painting,)), recipe)
 
     def count(self, state: State) -> int:
         """How many pictures are in a state."""
@@ -170,7 +178,7 @@ class Batch:
         pictures = [
             {"picture": pair.name, "photo": pair.photo, "painting": pair.painting}
             | vars(self.entries[pair])
-            | {"recipe": self.recipe.to_dict()}
+            | {"recipe": self.recipe_of(pair).to_dict()}
             for pair in self.pairs
         ]
         with replacing(self.folder / MANIFEST) as handle:

@@ -71,7 +71,7 @@ def make(
     if inputs.parameters is None:
         ensure_fetched(recipe.network)
     run = Run.of(inputs, recipe)
-    for note in run.notes:
+    for note in run.inputs.notes:
         print(f"vangram: note: {note}", file=sys.stderr)
     if save_recipe is not None:
         write_recipe_file(save_recipe, recipe)
@@ -141,7 +141,7 @@ def carry_out(
 def _foretell(run: Run, done: float) -> None:
     """Say what the run will use, and how long it will take."""
     level, seconds = run.levels[-1], run.expected_seconds(done)
-    words = f"{level.size[1]} x {level.size[0]} px {run.means(level)}"
+    words = f"{level.size[1]} x {level.size[0]} px {run.plans[-1]}"
     print(f"vangram: {words}, {duration(seconds)} at most", file=sys.stderr, flush=True)
 
 

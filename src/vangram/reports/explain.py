@@ -9,6 +9,7 @@ from torch import Tensor
 from vangram.errors import SizeError
 from vangram.objective import Term
 from vangram.run import Run
+from vangram.run.resized import resize_inputs
 from vangram.settings.recipe import Recipe, Units
 
 
@@ -49,15 +50,17 @@ def explain(run: Run, image: Tensor) -> Explanation:
     Raises:
         SizeError: the picture has another size than the run's.
     """
-    level = run.levels[-1]
+    plan = run.plans[-1]
+    level = plan.level
     size = (image.shape[2], image.shape[3])
     if size != level.size:
         raise SizeError(
             f"the picture has {size[1]} x {size[0]} px, and its recipe makes"
             f" {level.size[1]} x {level.size[0]}: was it resized since?"
         )
-    objective = run.objective(level)
-    found = run.engine(level, objective)(image.to(run.storage(level).device_for(run.device)))
+    inputs = resize_inputs(run.inputs, plan)
+    objective = run.objective(plan, inputs)
+    found = run.evaluate(plan, objective, inputs)(plan.place(image))
     terms = []
     for term in found.terms:
         part = objective.content.get(term.key) or objective.style.get(term.key)

@@ -10,11 +10,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from vangram.images import Picture, fit, read_picture, resize, write_picture
-from vangram.networks import load_network
 from vangram.reports.figures import Figure, Section
 from vangram.run import Run
-from vangram.run.inputs import device_for, versions_on
+from vangram.run.inputs import RunSource
+from vangram.run.network import NETWORK_CACHE, device_for
+from vangram.run.provenance import versions_on
 from vangram.settings.command import command_of
+from vangram.settings.inputs import Inputs
 from vangram.storage.files import replacing
 
 
@@ -121,7 +123,8 @@ class Gallery:
         return folder / f"original-{list(self.originals).index(path)}.png"
 
     def _run(self, figure: Figure) -> Run:
-        return Run.of(replace(figure.inputs, parameters=self.parameters), figure.recipe)
+        decoded: Inputs[RunSource] = figure.inputs.map(self.originals.__getitem__)
+        return Run.of(replace(decoded, parameters=self.parameters), figure.recipe)
 
     def _make(self, figure: Figure, folder: Path, number: int, of: int) -> Iterator[Progress]:
         yield Progress(number, of, figure.caption, 0.0)
@@ -148,7 +151,7 @@ def _means(
     versions = {r.device: versions_on(device_for(r.device)) for r in recipes}
     unlike = {recipe.network: recipe for recipe in recipes}
     networks = {
-        name: load_network(name, layers=recipe.layers, parameters=parameters).sha256
+        name: NETWORK_CACHE.get(recipe, parameters, device_for(recipe.device)).sha256
         for name, recipe in unlike.items()
     }
     return networks, versions

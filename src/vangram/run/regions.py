@@ -101,8 +101,8 @@ def _by_colour(
     return guides
 
 
-def check_shape(mask: Picture, picture: Picture) -> str | None:
-    """A note where a mask has to be resized.
+def check_shape(mask: Picture, picture: Picture) -> None:
+    """Check that a mask has its picture's proportions.
 
     Raises:
         SettingError: it has another shape than its picture.
@@ -113,9 +113,6 @@ def check_shape(mask: Picture, picture: Picture) -> str | None:
             f"the mask {mask.name!r} has {mask.size[1]} x {mask.size[0]} px, and its picture"
             f" {picture.size[1]} x {picture.size[0]}: give it the same shape"
         )
-    if mask.size == picture.size:
-        return None
-    return f"the mask {mask.name!r} is resized to its picture"
 
 
 def _batched(weights: Tensor | None) -> Tensor | None:

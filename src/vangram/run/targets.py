@@ -1,0 +1,67 @@
+"""Style targets, which runs with the same paintings share."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Callable, Hashable, Mapping
+
+from vangram.networks import FeatureNetwork
+from vangram.objective import TermKey
+from vangram.objective.targets import StyleTarget, style_targets_of
+from vangram.run.inputs import RunInputs
+from vangram.run.plan import LevelPlan
+from vangram.run.resized import resize_regions, resize_styles
+from vangram.settings.recipe import Recipe
+
+LARGEST_CACHE = 16
+"""Levels whose targets are kept; 2.4 MB each for VGG-19."""
+
+StyleTargets = Mapping[TermKey, StyleTarget]
+
+
+class TargetCache:
+    """The style targets that were computed last."""
+
+    def __init__(self) -> None:
+        self._found: OrderedDict[Hashable, StyleTargets] = OrderedDict()
+
+    def get(self, key: Hashable, compute: Callable[[], StyleTargets]) -> StyleTargets:
+        """The targets with a key, computed if they are not there; a key of None is never there."""
+        if key is None:
+            return compute()
+        if key not in self._found:
+            self._found[key] = compute()
+        self._found.move_to_end(key)
+        if len(self._found) > LARGEST_CACHE:
+            self._found.popitem(last=False)
+        return self._found[key]
+
+
+TARGET_CACHE = TargetCache()
+"""Shared by all runs of the process."""
+
+
+def style_targets(
+    inputs: RunInputs, recipe: Recipe, network: FeatureNetwork, plan: LevelPlan
+) -> StyleTargets:
+    """The targets of a level's style terms."""
+
+    def compute() -> StyleTargets:
+        styles, regions = resize_styles(inputs, plan), resize_regions(inputs, plan)
+        return style_targets_of(recipe, network, styles, regions, plan.tile, plan.storage)
+
+    return TARGET_CACHE.get(_key(inputs, recipe, network, plan), compute)
+
+
+def _key(inputs: RunInputs, recipe: Recipe, network: FeatureNetwork, plan: LevelPlan) -> Hashable:
+    """All that the targets depend on; None where that is more than the paintings."""
+    if inputs.guides or recipe.colour != "style" or recipe.normalise:
+        return None
+    size, styles = plan.level.size, inputs.pictures.styles
+    if not network.sha256 or any(style.sha256 is None for style in styles):
+        return None
+    paintings = tuple((style.sha256, inputs.style_size(style, size)) for style in styles)
+    layers = [tuple(each.items()) for each in (recipe.style_layers, *recipe.each_style_layers)]
+    settings = tuple(layers), recipe.blend, recipe.style_loss
+    used = recipe.network, network.sha256, recipe.pooling, network.winograd, network.tf32
+    return paintings, settings, used, plan.tile, plan.device
