@@ -276,3 +276,66 @@ def test_regions_live_where_the_run_is(photo: Path, painting: Path, halves: Path
     assert run.plans[-1].storage is IN_MEMORY
     (region,) = resize_regions(run.inputs, run.plans[-1])
     assert tuple(region.weights.shape) == (1, 1, 48, 64)
+
+
+def test_regions_found_are_told_before_the_start(
+    command: Command, photo: Path, painting: Path, halves: Path, tmp_path: Path
+) -> None:
+    theirs = mask(tmp_path / "theirs.png", 48, 56)
+    out = ("-o", tmp_path / "out.png", "--size", 48, "--steps", 1)
+    outcome = command("stylize", photo, painting, *out, "--mask", halves, "--keep", halves)
+    assert outcome.code == 0, outcome.err
+    keep, regions = outcome.err.splitlines()[:2]
+    assert keep == f"vangram: note: the mask {str(halves)!r} keeps 50.0% of the photograph"
+    assert regions == (
+        f"vangram: note: the mask {str(halves)!r} has 2 regions: #ffffff 50.0% ({str(painting)!r}),"
+        " #000000 50.0% (no painting)"
+    )
+    masks = ("--mask", halves, "--style-mask", theirs, "--force")
+    outcome = command("stylize", photo, painting, *out, *masks)
+    assert outcome.code == 0, outcome.err
+    regions, style = outcome.err.splitlines()[:2]
+    assert regions.endswith(f"#000000 50.0% ({str(painting)!r})")
+    assert style.endswith(f"of {str(painting)!r} has #ffffff 50.0%, #000000 50.0%")
+
+
+@pytest.mark.parametrize("level", [0, 255])
+def test_mask_of_one_region_is_refused_with_what_was_found(
+    command: Command, photo: Path, painting: Path, tmp_path: Path, level: int
+) -> None:
+    Image.new("L", (64, 48), level).save(tmp_path / "m.png")
+    out = ("-o", tmp_path / "out.png")
+    line = refusal(command, photo, painting, *out, "--mask", tmp_path / "m.png")
+    assert f"has one region, #{bytes([level] * 3).hex()} 100.0%" in line
+    line = refusal(command, photo, painting, *out, "--keep", tmp_path / "m.png")
+    assert f"keeps {level / 255:.1%} of the photograph" in line
+
+
+def test_photograph_is_refused_as_any_mask(
+    command: Command, photo: Path, painting: Path, tmp_path: Path
+) -> None:
+    out, halves = ("-o", tmp_path / "out.png"), mask(tmp_path / "halves.png", 64, 48)
+    for words in (
+        ("--mask", photo),
+        ("--keep", photo),
+        ("--mask", halves, "--style-mask", painting),
+    ):
+        assert "is it a photograph" in refusal(command, photo, painting, *out, *words)
+
+
+@pytest.mark.parametrize("level", [0, 255])
+def test_mask_in_alpha_is_its_opaque_part(
+    photo: Path, painting: Path, tmp_path: Path, level: int
+) -> None:
+    alpha = Image.new("L", (64, 48))
+    alpha.paste(255, (8, 8, 40, 40))
+    transparent = Image.merge("LA", (Image.new("L", (64, 48), level), alpha))
+    transparent.save(tmp_path / "m.png")
+    run = Run.prepare(photo, painting, mask=tmp_path / "m.png", **SMALL)
+    (guide,) = run.inputs.guides
+    assert guide.name == f"#{bytes([level] * 3).hex()}"
+    assert float(guide.weights.sum()) == 32 * 32
+    kept = vangram.stylize(photo, painting, keep=tmp_path / "m.png", **SMALL).pixels
+    same = (kept == read_picture(photo).pixels).all(1)[0]
+    assert bool(same[8:40, 8:40].all())
+    assert float(same.float().mean()) < 0.5

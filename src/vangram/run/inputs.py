@@ -10,7 +10,7 @@ from functools import cached_property
 from torch import Tensor
 
 from vangram.errors import SettingError, SizeError
-from vangram.images import Picture, Source, fit, read_picture
+from vangram.images import Picture, Source, fit, keep_mask, read_picture
 from vangram.images.flow import read_flow
 from vangram.networks import Topology
 from vangram.run.colours import Seen, seen
@@ -19,6 +19,7 @@ from vangram.run.previous import Moved, moved
 from vangram.run.regions import Guide, check_shape, guides_of
 from vangram.settings.inputs import Inputs
 from vangram.settings.recipe import Recipe
+from vangram.storage.files import quoted
 
 Size = tuple[int, int]
 """(height, width) in pixels."""
@@ -37,6 +38,8 @@ class RunInputs:
     """From the photograph to the frame before, (1, 2, H, W); None: to be found."""
     guides: tuple[Guide, ...] = ()
     """The regions of the masks; none: one style everywhere."""
+    notes: tuple[str, ...] = ()
+    """What the masks say, and what is changed about the inputs, a line each."""
 
     @property
     def images(self) -> tuple[Picture, ...]:
@@ -79,15 +82,6 @@ class RunInputs:
             sequence=before is not None,
             regions=len(self.guides),
         )
-
-    @property
-    def notes(self) -> list[str]:
-        """Lines that tell which masks of the photograph are resized."""
-        return [
-            f"the mask {mask.name!r} is resized to its picture"
-            for mask in (self.pictures.mask, self.pictures.keep)
-            if mask is not None and mask.size != self.proportions
-        ]
 
     def style_size(self, style: Picture, size: Size) -> Size:
         """(height, width) of a painting for an image of `size`."""
@@ -168,17 +162,23 @@ def read(inputs: Inputs[RunSource], recipe: Recipe) -> RunInputs:
 
     Raises:
         PictureError: one cannot be read.
-        SettingError: the masks do not fit their pictures.
+        SettingError: a mask is none, or does not fit its picture.
     """
     pictures = replace(inputs, flow=None, parameters=None).map(
         lambda source: source if isinstance(source, Picture) else read_picture(source)
     )
+    if pictures.keep is not None:
+        pictures = replace(pictures, keep=keep_mask(pictures.keep))
+    notes = [note for picture in pictures for note in picture.notes]
     for mask in (pictures.mask, pictures.keep):
         if mask is not None and pictures.content is not None:
             check_shape(mask, pictures.content)
+            if mask.size != pictures.content.size:
+                notes.append(f"the mask {quoted(mask.name)} is resized to its picture")
     flow = None if inputs.flow is None else read_flow(path_of(inputs.flow, "flow"))
-    guides = guides_of(pictures.mask, pictures.style_masks, pictures.styles)
-    return RunInputs(pictures, recipe, flow, guides)
+    guides, found = guides_of(pictures.mask, pictures.style_masks, pictures.styles)
+    notes += found
+    return RunInputs(pictures, recipe, flow, guides, tuple(dict.fromkeys(notes)))
 
 
 def path_of(source: RunSource, name: str) -> str:
