@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 import torch
+from PIL import Image
 from torch import Tensor
 from torch.nn import functional
 
@@ -40,7 +41,8 @@ def test_every_picture_is_resized_once_a_level(
     resized: list[tuple[Tensor, int]], saved: Callable[..., Path]
 ) -> None:
     photo, painting = saved("large.png", 96, 128, seed=1), saved("painted.png", 120, 100, seed=2)
-    keep = saved("keep.png", 96, 128, seed=3)
+    keep = Image.new("L", (128, 96))
+    keep.paste(255, (0, 0, 64, 96))
     run = Run.prepare(photo, painting, keep=keep, size=64, steps=8, **TWO_LEVELS)
     *steps, last = run
     assert [step.level.number for step in (steps[0], last)] == [1, 2]
