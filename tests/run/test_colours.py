@@ -18,7 +18,7 @@ from tests.support import drawn, prepared_level, relative_error
 from vangram.errors import SettingError
 from vangram.images import ColourStatistics, luminance_map, read_picture, resize, with_chroma
 from vangram.objective import Evaluation
-from vangram.objective.luminance import OnLuminance
+from vangram.objective.luminance import LuminanceOnly
 from vangram.reports.explain import explain
 from vangram.run import Run
 from vangram.run.resized import resize_styles
@@ -103,7 +103,7 @@ def test_luminance_gradient_is_autograds() -> None:
     image = torch.rand_like(target).requires_grad_()
     (wanted,) = torch.autograd.grad(loss(luminance_map()(image)), image)
     before = image.detach().clone()
-    found = OnLuminance(evaluate, IN_MEMORY)(image)
+    found = LuminanceOnly(evaluate, IN_MEMORY)(image)
     assert relative_error(found.gradient, wanted) < 1e-14  # float64
     assert torch.equal(image.detach(), before)
 

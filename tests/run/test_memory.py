@@ -50,7 +50,7 @@ WRAPPED = (
     PEAK
     + """
 from vangram.objective import Evaluation
-from vangram.run.resized import ResizedInputs, guarded
+from vangram.run.resized import ResizedInputs, wrap_evaluate
 from vangram.settings.recipe import Recipe
 from vangram.storage.tensors import IN_MEMORY
 
@@ -65,7 +65,7 @@ def given(name):
     return [torch.ones(shape) if settings[name] else None for shape in shapes]
 
 inputs = ResizedInputs(*given("keep"), *given("sequence"))
-wrapped = guarded(evaluate, inputs, Recipe(), IN_MEMORY)
+wrapped = wrap_evaluate(evaluate, inputs, Recipe(), IN_MEMORY)
 wrapped(image)
 print(peak() - before)
 """

@@ -22,7 +22,7 @@ from vangram.errors import PictureError, SettingError
 from vangram.images import read_picture, read_recipe
 from vangram.images.flow import flow_between, read_flow, resized_flow, trusted, warped
 from vangram.objective import Evaluation
-from vangram.objective.temporal import Steady
+from vangram.objective.temporal import TemporalConsistency
 from vangram.run import Run
 from vangram.settings.record import Record
 
@@ -137,7 +137,7 @@ def test_gradient_against_flicker_is_autograds() -> None:
     x = image.clone().requires_grad_()
     loss = 7.0 * (weights * (x - last)).square().mean()
     (wanted,) = torch.autograd.grad(loss, x)
-    found = Steady(nothing, last, weights, 7.0)(image)
+    found = TemporalConsistency(nothing, last, weights, 7.0)(image)
     assert found.loss == pytest.approx(float(loss.detach()), rel=1e-14)
     assert relative_error(found.gradient, wanted) < 1e-14  # float64
     assert found.terms[-1].kind == "flicker"

@@ -5,14 +5,14 @@ Wrappers of a value and gradient are imported by their own names, since some loa
 """
 
 from vangram.objective.evaluation import Evaluate, Evaluation, Term, TermKey
-from vangram.objective.objective import PIXEL_TERMS, Judgement, Objective, Statistics
+from vangram.objective.objective import PIXEL_TERMS, LossTerms, Objective, Statistics
 from vangram.objective.targets import Region
 
 __all__ = [
     "PIXEL_TERMS",
     "Evaluate",
     "Evaluation",
-    "Judgement",
+    "LossTerms",
     "Objective",
     "Region",
     "Statistics",

@@ -9,7 +9,7 @@ from vangram.objective.evaluation import Evaluate, Evaluation
 from vangram.storage.tensors import Storage, bands
 
 
-class Keeping:
+class KeepPixels:
     """The objective of a picture some of whose pixels are the photograph's, whatever is tried.
 
     f(k P + (1 − k) x) of the picture x, its gradient (1 − k) ∇f.
@@ -32,7 +32,7 @@ class Keeping:
         """Evaluate at (1, 3, H, W), which is read and not changed."""
         mixed = self.storage.empty(tuple(image.shape), image)
         mixed.copy_(image.detach())
-        put_back(mixed, self.photograph, self.keep, self.storage)
+        restore_kept(mixed, self.photograph, self.keep, self.storage)
         found = self.evaluate(mixed)
         for rows in bands(found.gradient):
             found.gradient[..., rows, :] *= 1 - self.keep[..., rows, :]
@@ -40,7 +40,7 @@ class Keeping:
         return found
 
 
-def put_back(pixels: Tensor, photograph: Tensor, keep: Tensor, storage: Storage) -> None:
+def restore_kept(pixels: Tensor, photograph: Tensor, keep: Tensor, storage: Storage) -> None:
     """Give a picture (1, 3, H, W), in place, what is to be kept of the photograph."""
     for rows in bands(pixels):
         at = (..., rows, slice(None))

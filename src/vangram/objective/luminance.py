@@ -14,7 +14,7 @@ from vangram.objective.evaluation import Evaluate, Evaluation
 from vangram.storage.tensors import Storage
 
 
-class OnLuminance:
+class LuminanceOnly:
     """The objective of a picture's luminance: f(G x) of the picture x, its gradient Gᵀ ∇f(G x)."""
 
     def __init__(self, evaluate: Evaluate, storage: Storage) -> None:

@@ -1,12 +1,11 @@
-"""What is minimised: targets and weights that turn a picture's statistics into a loss.
+"""The loss: a recipe's terms and their targets, as functions of a picture's statistics.
 
-    statistics = objective.measure(features)          sums over positions: add them up over tiles
-    judgement = objective.judge(statistics, image)    the loss, its terms, each layer's slope
-    gradient = objective.feature_gradient(layer, features, judgement)
+    statistics = objective.measure(features)                 sums over positions, added over tiles
+    loss_terms = objective.loss_terms(statistics, image)     terms, and gradients of the moments
+    gradient = objective.feature_grad(layer, features, loss_terms)
 
 Two passes instead of one, because the style term's gradient at any position needs the moments of
-the whole picture, its Gram matrices and where a style loss asks for them its sums, and nothing else
-of it.
+the whole picture, and nothing else of it.
 """
 
 from __future__ import annotations
@@ -70,11 +69,11 @@ class Statistics:
 
 
 @dataclass(frozen=True)
-class Judgement:
+class LossTerms:
     """A loss, and what it gains with each layer's moments, which its gradient needs."""
 
     terms: tuple[Term, ...]
-    slopes: Mapping[TermKey, MomentsGrad]
+    moment_grads: Mapping[TermKey, MomentsGrad]
 
     @property
     def loss(self) -> float:
@@ -230,14 +229,14 @@ class Objective:
             content[key] = content_loss(found, _target(each, found, windows.get(key.layer)))
         return Statistics(style, content)
 
-    def judge(self, statistics: Statistics, image: Tensor) -> Judgement:
+    def loss_terms(self, statistics: Statistics, image: Tensor) -> LossTerms:
         """The terms and slopes that follow from the whole picture's statistics.
 
         Args:
             statistics: of the whole picture.
             image: (1, 3, H, W), for the total variation.
         """
-        terms, slopes = [], {}
+        terms, moment_grads = [], {}
         for key, literal in statistics.content.items():
             terms.append(self._term(key, self.content[key], literal))
         for key, found in statistics.style.items():
@@ -245,7 +244,7 @@ class Objective:
             shape, wanted = found.products.shape, term.target.products.shape
             if shape != wanted:
                 raise ShapeError(f"{key}: Gram {tuple(shape)}, not {tuple(wanted)}")
-            literal, slopes[key] = term.loss.value_and_grad(
+            literal, moment_grads[key] = term.loss.value_and_grad(
                 found, term.positions, term.weight / self.unit(term)
             )
             terms.append(self._term(key, term, literal))
@@ -256,24 +255,24 @@ class Objective:
                     summed_up += float(value(image, rows))
                     self.storage.release()
                 terms.append(Term(kind, "", summed_up / image.numel(), weight))
-        return Judgement(tuple(terms), slopes)
+        return LossTerms(tuple(terms), moment_grads)
 
-    def feature_gradient(
-        self, layer: str, features: Tensor, judgement: Judgement, windows: Windows = WHOLE
+    def feature_grad(
+        self, layer: str, features: Tensor, loss_terms: LossTerms, windows: Windows = WHOLE
     ) -> Tensor:
         """Gradient of the loss with respect to a layer's features.
 
         Args:
             layer: one of `layers`.
             features: (1, C, h, w), of the whole picture or a part.
-            judgement: of the whole picture.
+            loss_terms: of the whole picture.
             windows: as in `measure`.
         """
         gradient: Tensor | None = None
         window = windows.get(layer)
-        for key in (key for key in judgement.slopes if key.layer == layer):
+        for key in (key for key in loss_terms.moment_grads if key.layer == layer):
             guide = _part(self.style[key].guide, window)
-            style = feature_moments_grad(features[0], judgement.slopes[key], guide)
+            style = feature_moments_grad(features[0], loss_terms.moment_grads[key], guide)
             # Not `style[None]`, whose strides oneDNN does not recognise.
             style = style.as_strided(features.shape, (style.numel(), *style.stride()))
             gradient = style if gradient is None else gradient.add_(style)
@@ -285,12 +284,12 @@ class Objective:
         assert gradient is not None
         return gradient
 
-    def add_image_gradient(self, image: Tensor, gradient: Tensor) -> None:
+    def add_pixel_grad(self, image: Tensor, gradient: Tensor) -> None:
         """Add the gradient of the terms that are taken on the pixels themselves."""
-        for kind, (_, slope) in PIXEL_TERMS.items():
+        for kind, (_, grad) in PIXEL_TERMS.items():
             if weight := self._pixel_weight(kind):
                 for rows in bands(image):
-                    part = slope(image, rows)
+                    part = grad(image, rows)
                     gradient[..., rows, :].add_(part, alpha=weight / image.numel())
                     self.storage.release()
 

@@ -14,7 +14,7 @@ from vangram.objective.evaluation import Evaluate, Evaluation, Term
 from vangram.storage.tensors import IN_MEMORY, Storage, bands
 
 
-class Steady:
+class TemporalConsistency:
     """An objective with a term against flicker: γ mean of (c (x − ω))², ω the last result, moved.
 
     Args:

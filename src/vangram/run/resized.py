@@ -9,9 +9,9 @@ from torch import Tensor
 
 from vangram.images import ColourMap, Picture, resize
 from vangram.objective import Evaluate, Region
-from vangram.objective.keep import Keeping, put_back
-from vangram.objective.luminance import OnLuminance
-from vangram.objective.temporal import Steady
+from vangram.objective.keep import KeepPixels, restore_kept
+from vangram.objective.luminance import LuminanceOnly
+from vangram.objective.temporal import TemporalConsistency
 from vangram.run.colours import show
 from vangram.run.inputs import RunInputs, Size
 from vangram.run.plan import LevelPlan
@@ -87,18 +87,18 @@ def resize_regions(inputs: RunInputs, plan: LevelPlan) -> list[Region]:
     ]
 
 
-def guarded(
+def wrap_evaluate(
     evaluate: Evaluate, resized_inputs: ResizedInputs, recipe: Recipe, storage: Storage
 ) -> Evaluate:
     """An objective of what is shown of an image: with what is kept, in luminance alone, steady."""
     content, keep = resized_inputs.content, resized_inputs.keep
     last, trusted = resized_inputs.last, resized_inputs.trusted
     if content is not None and keep is not None:
-        evaluate = Keeping(evaluate, content, keep, storage)
+        evaluate = KeepPixels(evaluate, content, keep, storage)
     if recipe.colour == "luminance":
-        evaluate = OnLuminance(evaluate, storage)
+        evaluate = LuminanceOnly(evaluate, storage)
     if last is not None and trusted is not None:
-        evaluate = Steady(evaluate, last, trusted, recipe.flicker_weight, storage)
+        evaluate = TemporalConsistency(evaluate, last, trusted, recipe.flicker_weight, storage)
     return evaluate
 
 
@@ -163,7 +163,7 @@ def shown(inputs: RunInputs, image: Tensor, size: Size, storage: Storage) -> Ten
     alpha = None if content.alpha is None else resize(content.alpha, size)
     show(pixels, own, alpha, colour, storage.release)
     if pictures.keep is not None:
-        put_back(pixels, own, keep_weights(pictures.keep, size, storage), storage)
+        restore_kept(pixels, own, keep_weights(pictures.keep, size, storage), storage)
     return pixels
 
 

@@ -31,10 +31,10 @@ from vangram.run.resized import (
     ResizedInputs,
     enlarged,
     first_image,
-    guarded,
     resize_content,
     resize_inputs,
     shown,
+    wrap_evaluate,
 )
 from vangram.run.result import Painting
 from vangram.run.targets import style_targets
@@ -120,7 +120,7 @@ class Run:
     def evaluate(self, plan: LevelPlan, objective: Objective, inputs: ResizedInputs) -> Evaluate:
         """Value and gradient of a level's loss: whole or in tiles, as the plan says."""
         engine = engine_for(plan.level.size, plan.tile, self.network, objective)
-        return guarded(engine, inputs, self.recipe, plan.storage)
+        return wrap_evaluate(engine, inputs, self.recipe, plan.storage)
 
     @classmethod
     def prepare(
