@@ -161,13 +161,13 @@ def test_brightest_region_takes_the_first_painting_and_what_is_left_none(
     photo: Path, painting: Path, third: Path, halves: Path
 ) -> None:
     run = Run.prepare(photo, painting, third, mask=halves, **SMALL)
-    assert [guide.name for guide in run.inputs.guides] == ["#ffffff", "#000000"]
-    assert [[p is not None for p in g.parts] for g in run.inputs.guides] == [
+    assert [region.name for region in run.inputs.regions] == ["#ffffff", "#000000"]
+    assert [[p is not None for p in g.parts] for g in run.inputs.regions] == [
         [True, False],
         [False, True],
     ]
     alone = Run.prepare(photo, painting, mask=halves, **SMALL)
-    assert [guide.name for guide in alone.inputs.guides] == ["#ffffff"]
+    assert [region.name for region in alone.inputs.regions] == ["#ffffff"]
 
 
 def test_regions_take_what_has_their_colour_in_the_paintings_masks(
@@ -175,7 +175,7 @@ def test_regions_take_what_has_their_colour_in_the_paintings_masks(
 ) -> None:
     theirs = mask(tmp_path / "theirs.png", 48, 56)
     run = Run.prepare(photo, painting, mask=halves, style_masks=[theirs], **SMALL)
-    white, black = run.inputs.guides
+    white, black = run.inputs.regions
     assert white.parts[0] is not None
     assert black.parts[0] is not None
     torch.testing.assert_close(white.parts[0] + black.parts[0], torch.ones(1, 1, 56, 48))
@@ -332,9 +332,9 @@ def test_mask_in_alpha_is_its_opaque_part(
     transparent = Image.merge("LA", (Image.new("L", (64, 48), level), alpha))
     transparent.save(tmp_path / "m.png")
     run = Run.prepare(photo, painting, mask=tmp_path / "m.png", **SMALL)
-    (guide,) = run.inputs.guides
-    assert guide.name == f"#{bytes([level] * 3).hex()}"
-    assert float(guide.weights.sum()) == 32 * 32
+    (region,) = run.inputs.regions
+    assert region.name == f"#{bytes([level] * 3).hex()}"
+    assert float(region.weights.sum()) == 32 * 32
     kept = vangram.stylize(photo, painting, keep=tmp_path / "m.png", **SMALL).pixels
     same = (kept == read_picture(photo).pixels).all(1)[0]
     assert bool(same[8:40, 8:40].all())

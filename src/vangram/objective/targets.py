@@ -72,11 +72,11 @@ class Region:
     """A part of the picture with a style of its own."""
 
     name: str
+    """Its colour in the mask, as #rrggbb, "opaque" or "transparent"."""
     weights: Tensor
-    """(1, 1, H, W) in [0, 1], at the image's size: how much of each pixel belongs to it."""
+    """(1, 1, H, W) in [0, 1]: share of each pixel in the region."""
     parts: tuple[Tensor | None, ...]
-    """By painting, how much of each of its pixels counts, (1, 1, H', W'), at the painting's size;
-    None: nothing of it."""
+    """By painting, the weight of each of its pixels, (1, 1, H', W'); None: nothing of it."""
 
 
 class StyleTarget(NamedTuple):

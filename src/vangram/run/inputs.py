@@ -13,10 +13,11 @@ from vangram.errors import SettingError, SizeError
 from vangram.images import Picture, Source, fit, keep_mask, read_picture
 from vangram.images.flow import read_flow
 from vangram.networks import Topology
+from vangram.objective import Region
 from vangram.run.colours import Seen, seen
 from vangram.run.memory import PIXEL, WEIGHT, InputMemory
 from vangram.run.previous import Moved, moved
-from vangram.run.regions import Guide, check_shape, guides_of
+from vangram.run.regions import check_shape, read_regions
 from vangram.settings.inputs import Inputs
 from vangram.settings.recipe import Recipe
 from vangram.storage.files import quoted
@@ -36,7 +37,7 @@ class RunInputs:
     recipe: Recipe
     flow: Tensor | None = None
     """From the photograph to the frame before, (1, 2, H, W); None: to be found."""
-    guides: tuple[Guide, ...] = ()
+    regions: tuple[Region, ...] = ()
     """The regions of the masks; none: one style everywhere."""
     notes: tuple[str, ...] = ()
     """What the masks say, and what is changed about the inputs, a line each."""
@@ -73,14 +74,14 @@ class RunInputs:
         """What the memory model counts of them."""
         before = self.pictures.before
         held = [*self.pictures] + ([before] if before is not None else [])  # and the same, moved
-        weights = [weight for guide in self.guides for weight in (guide.weights, *guide.parts)]
+        weights = [weight for region in self.regions for weight in (region.weights, *region.parts)]
         tensors = [each for each in (*weights, self.flow) if each is not None]
         return InputMemory(
             decoded=sum((PIXEL + WEIGHT) * math.prod(picture.size) for picture in held)
             + sum(tensor.numel() * tensor.element_size() for tensor in tensors),
             keep=self.pictures.keep is not None,
             sequence=before is not None,
-            regions=len(self.guides),
+            regions=len(self.regions),
         )
 
     def style_size(self, style: Picture, size: Size) -> Size:
@@ -176,9 +177,9 @@ def read(inputs: Inputs[RunSource], recipe: Recipe) -> RunInputs:
             if mask.size != pictures.content.size:
                 notes.append(f"the mask {quoted(mask.name)} is resized to its picture")
     flow = None if inputs.flow is None else read_flow(path_of(inputs.flow, "flow"))
-    guides, found = guides_of(pictures.mask, pictures.style_masks, pictures.styles)
+    regions, found = read_regions(pictures.mask, pictures.style_masks, pictures.styles)
     notes += found
-    return RunInputs(pictures, recipe, flow, guides, tuple(dict.fromkeys(notes)))
+    return RunInputs(pictures, recipe, flow, regions, tuple(dict.fromkeys(notes)))
 
 
 def path_of(source: RunSource, name: str) -> str:

@@ -48,7 +48,7 @@ PIXEL = 12
 """Bytes of a pixel: three channels of float32."""
 WEIGHT = 4
 """Bytes of a pixel of a mask, float32."""
-GUIDES = 2 * WEIGHT
+REGION = 2 * WEIGHT
 """Bytes per pixel and region: the region's weights, and the same at the resolution of each layer,
 of which the first has the picture's own."""
 WRITING = 6
@@ -87,8 +87,8 @@ class MemoryModel:
         self.size, self.layers, self.topology = size, recipe.layers, network.topology
         self.pixels = math.prod(size)
         beside = CONTEXT if network.mean.is_cuda else PROCESS + inputs.decoded
-        guides = GUIDES * inputs.regions * self.pixels
-        self.fixed = beside + network_bytes(network, recipe) + guides
+        regions = REGION * inputs.regions * self.pixels
+        self.fixed = beside + network_bytes(network, recipe) + regions
         self.activations = activation_bytes(network, recipe)
         self.content = content_bytes(network, recipe) * self.pixels
         # The image in grey; the photograph and a mixture; the last result. The last two have masks.

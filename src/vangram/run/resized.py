@@ -72,18 +72,18 @@ def resize_styles(inputs: RunInputs, plan: LevelPlan) -> list[Tensor]:
 
 def resize_regions(inputs: RunInputs, plan: LevelPlan) -> list[Region]:
     """The regions of a level's image, and the paintings' parts for them; in memory."""
-    size = plan.level.size
+    size, device = plan.level.size, plan.device
     sizes = [inputs.style_size(style, size) for style in inputs.pictures.styles]
     return [
         Region(
-            guide.name,
-            _weights(guide.weights, size).to(plan.device),
+            region.name,
+            _weights(region.weights, size).to(device),
             tuple(
-                None if part is None else _weights(part, theirs).to(plan.device)
-                for part, theirs in zip(guide.parts, sizes, strict=True)
+                None if part is None else _weights(part, theirs).to(device)
+                for part, theirs in zip(region.parts, sizes, strict=True)
             ),
         )
-        for guide in inputs.guides
+        for region in inputs.regions
     ]
 
 
