@@ -27,26 +27,28 @@ from vangram.storage.tensors import bands
 
 
 @dataclass(frozen=True)
-class Seen:
+class ColourMaps:
     """How the network sees the pictures given; None: as they are."""
 
     content: ColourMap | None
     styles: tuple[ColourMap | None, ...]
 
 
-def seen(content: Picture | None, styles: Sequence[Picture], colour: Colour) -> Seen:
+def colour_maps(content: Picture | None, styles: Sequence[Picture], colour: Colour) -> ColourMaps:
     """How the network sees a photograph and paintings; all are there unless colour is "style"."""
     if colour not in ("luminance", "match"):
-        return Seen(None, (None,) * len(styles))
-    assert content is not None  # as `inputs.read` has seen to
+        return ColourMaps(None, (None,) * len(styles))
+    assert content is not None  # as `check_inputs` has seen to
     wanted = ColourStatistics.of(content.pixels, content.alpha)
     given = [ColourStatistics.of(style.pixels, style.alpha) for style in styles]
     if colour == "match":
-        return Seen(None, tuple(matching_map(each, wanted) for each in given))
-    return Seen(luminance_map(), tuple(luminance_matching_map(each, wanted) for each in given))
+        return ColourMaps(None, tuple(matching_map(each, wanted) for each in given))
+    return ColourMaps(
+        luminance_map(), tuple(luminance_matching_map(each, wanted) for each in given)
+    )
 
 
-def show(
+def apply_colour(
     pixels: Tensor,
     photograph: Tensor,
     alpha: Tensor | None,

@@ -14,9 +14,9 @@ from vangram.images import Picture, Source, fit, keep_mask, read_picture
 from vangram.images.flow import read_flow
 from vangram.networks import Topology
 from vangram.objective import Region
-from vangram.run.colours import Seen, seen
+from vangram.run.colours import ColourMaps, colour_maps
 from vangram.run.memory import PIXEL, WEIGHT, InputMemory
-from vangram.run.previous import Moved, moved
+from vangram.run.previous import WarpedResult, warp_result
 from vangram.run.regions import check_shape, read_regions
 from vangram.settings.inputs import Inputs
 from vangram.settings.recipe import Recipe
@@ -57,17 +57,17 @@ class RunInputs:
         return self.recipe.proportions or self.pictures.styles[0].size
 
     @cached_property
-    def colours(self) -> Seen:
+    def colours(self) -> ColourMaps:
         """The colours in which the network sees the photograph and the paintings."""
-        return seen(self.pictures.content, self.pictures.styles, self.recipe.colour)
+        return colour_maps(self.pictures.content, self.pictures.styles, self.recipe.colour)
 
     @cached_property
-    def moved(self) -> Moved | None:
+    def warped(self) -> WarpedResult | None:
         """The last frame's result, moved; None without a frame before."""
         given = self.pictures
         if given.before is None or given.before_frame is None or given.content is None:
             return None
-        return moved(given.before, given.before_frame, given.content, self.flow)
+        return warp_result(given.before, given.before_frame, given.content, self.flow)
 
     @property
     def memory(self) -> InputMemory:
@@ -125,7 +125,7 @@ class RunInputs:
         return own * self.recipe.style_size
 
 
-def check(inputs: Inputs[RunSource], recipe: Recipe) -> None:
+def check_inputs(inputs: Inputs[RunSource], recipe: Recipe) -> None:
     """Check that the inputs and the recipe go together.
 
     Raises:
@@ -158,8 +158,8 @@ def check(inputs: Inputs[RunSource], recipe: Recipe) -> None:
         raise SettingError("a mask is one of a photograph, and none is given")
 
 
-def read(inputs: Inputs[RunSource], recipe: Recipe) -> RunInputs:
-    """Decode the inputs, which `check` has accepted.
+def read_inputs(inputs: Inputs[RunSource], recipe: Recipe) -> RunInputs:
+    """Decode the inputs, which `check_inputs` has accepted.
 
     Raises:
         PictureError: one cannot be read.

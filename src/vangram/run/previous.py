@@ -15,16 +15,18 @@ from vangram.images.flow import flow_between, resized_flow, trusted, warped
 
 
 @dataclass(frozen=True, eq=False)
-class Moved:
+class WarpedResult:
     """The last result, moved to where its parts are now, both at the last result's size."""
 
-    picture: Tensor
+    pixels: Tensor
     """(1, 3, H, W)."""
-    weights: Tensor
+    trust: Tensor
     """(1, 1, H, W): 1 where it can be trusted, 0 where something new is seen."""
 
 
-def moved(before: Picture, before_frame: Picture, frame: Picture, flow: Tensor | None) -> Moved:
+def warp_result(
+    before: Picture, before_frame: Picture, frame: Picture, flow: Tensor | None
+) -> WarpedResult:
     """Move the last result to where its parts are in a frame.
 
     Args:
@@ -52,4 +54,4 @@ def moved(before: Picture, before_frame: Picture, frame: Picture, flow: Tensor |
     down, right = torch.meshgrid(torch.arange(size[0]), torch.arange(size[1]), indexing="ij")
     x, y = right + flow[0, 0], down + flow[0, 1]
     within = (x >= -0.5) & (x <= size[1] - 0.5) & (y >= -0.5) & (y <= size[0] - 0.5)
-    return Moved(warped(before.pixels, flow), weights * within)
+    return WarpedResult(warped(before.pixels, flow), weights * within)

@@ -12,7 +12,7 @@ from vangram.objective import Evaluate, Region
 from vangram.objective.keep import KeepPixels, restore_kept
 from vangram.objective.luminance import LuminanceOnly
 from vangram.objective.temporal import TemporalConsistency
-from vangram.run.colours import show
+from vangram.run.colours import apply_colour
 from vangram.run.inputs import RunInputs, Size
 from vangram.run.plan import LevelPlan
 from vangram.settings.recipe import Recipe
@@ -29,20 +29,20 @@ class ResizedInputs:
     """(1, 1, H, W) in [0, 1], 1 where the photograph stays."""
     last: Tensor | None
     """The last frame's result, moved, (1, 3, H, W)."""
-    trusted: Tensor | None
+    trust: Tensor | None
     """(1, 1, H, W) in [0, 1], 1 where `last` can be trusted."""
 
 
 def resize_inputs(inputs: RunInputs, plan: LevelPlan) -> ResizedInputs:
     """The inputs at a level's size, where its tensors live."""
     size, storage, pictures = plan.level.size, plan.storage, inputs.pictures
-    content, keep, moved = resize_content(inputs, size, plan), None, inputs.moved
+    content, keep, warped = resize_content(inputs, size, plan), None, inputs.warped
     if pictures.keep is not None:
         keep = plan.place(keep_weights(pictures.keep, size, storage))
-    if moved is None:
+    if warped is None:
         return ResizedInputs(content, keep, None, None)
-    last = plan.place(resized(moved.picture, size, storage))
-    return ResizedInputs(content, keep, last, plan.place(_weights(moved.weights, size, storage)))
+    last = plan.place(resized(warped.pixels, size, storage))
+    return ResizedInputs(content, keep, last, plan.place(_weights(warped.trust, size, storage)))
 
 
 def resize_content(inputs: RunInputs, size: Size, plan: LevelPlan) -> Tensor | None:
@@ -92,25 +92,25 @@ def wrap_evaluate(
 ) -> Evaluate:
     """An objective of what is shown of an image: with what is kept, in luminance alone, steady."""
     content, keep = resized_inputs.content, resized_inputs.keep
-    last, trusted = resized_inputs.last, resized_inputs.trusted
+    last, trust = resized_inputs.last, resized_inputs.trust
     if content is not None and keep is not None:
         evaluate = KeepPixels(evaluate, content, keep, storage)
     if recipe.colour == "luminance":
         evaluate = LuminanceOnly(evaluate, storage)
-    if last is not None and trusted is not None:
-        evaluate = TemporalConsistency(evaluate, last, trusted, recipe.flicker_weight, storage)
+    if last is not None and trust is not None:
+        evaluate = TemporalConsistency(evaluate, last, trust, recipe.flicker_weight, storage)
     return evaluate
 
 
 def first_image(inputs: RunInputs, resized_inputs: ResizedInputs, plan: LevelPlan) -> Tensor:
     """The image before the first step, (1, 3, H, W)."""
     recipe, content = inputs.recipe, resized_inputs.content
-    last, trusted = resized_inputs.last, resized_inputs.trusted
-    if last is not None and trusted is not None and content is not None:
+    last, trust = resized_inputs.last, resized_inputs.trust
+    if last is not None and trust is not None and content is not None:
         first = plan.storage.empty(tuple(last.shape), last)
         for rows in bands(first):
             at = (..., rows, slice(None))
-            first[at] = torch.lerp(content[at], last[at], trusted[at])
+            first[at] = torch.lerp(content[at], last[at], trust[at])
             plan.storage.release()
         return first
     if recipe.init == "content" and content is not None:
@@ -123,7 +123,7 @@ def first_image(inputs: RunInputs, resized_inputs: ResizedInputs, plan: LevelPla
     return noise.sub_(0.5).mul_(recipe.noise_range).add_(0.5)
 
 
-def enlarged(
+def upsample(
     image: Tensor, content: Tensor | None, coarse: Tensor | None, plan: LevelPlan
 ) -> Tensor:
     """The last level's image at this level's size, with the detail that it could not have.
@@ -148,7 +148,7 @@ def enlarged(
     return larger
 
 
-def shown(inputs: RunInputs, image: Tensor, size: Size, storage: Storage) -> Tensor:
+def render(inputs: RunInputs, image: Tensor, size: Size, storage: Storage) -> Tensor:
     """An image of any level as a result of `size` shows it, (1, 3, H, W) in [0, 1] on the CPU."""
     pictures, colour = inputs.pictures, inputs.recipe.colour
     image = resized(image.cpu(), size, storage)
@@ -161,7 +161,7 @@ def shown(inputs: RunInputs, image: Tensor, size: Size, storage: Storage) -> Ten
         return pixels
     own = resized(content.pixels.cpu(), size, storage)
     alpha = None if content.alpha is None else resize(content.alpha, size)
-    show(pixels, own, alpha, colour, storage.release)
+    apply_colour(pixels, own, alpha, colour, storage.release)
     if pictures.keep is not None:
         restore_kept(pixels, own, keep_weights(pictures.keep, size, storage), storage)
     return pixels

@@ -22,18 +22,18 @@ from vangram.objective import Evaluate, Objective
 from vangram.objective.targets import content_targets_of
 from vangram.optimize import Level, LevelState, Optimizer, RunState, Step, coarse_to_fine, descend
 from vangram.run.estimate import seconds_per_pixel
-from vangram.run.inputs import RunInputs, RunSource, Size, check, path_of, read
+from vangram.run.inputs import RunInputs, RunSource, Size, check_inputs, path_of, read_inputs
 from vangram.run.memory import free_memory
 from vangram.run.network import device_for, network_for
 from vangram.run.plan import LevelPlan, plan_run
 from vangram.run.provenance import record_of
 from vangram.run.resized import (
     ResizedInputs,
-    enlarged,
     first_image,
+    render,
     resize_content,
     resize_inputs,
-    shown,
+    upsample,
     wrap_evaluate,
 )
 from vangram.run.result import Painting
@@ -102,7 +102,7 @@ class Run:
                 content = inputs.content
                 if coarse is None:  # as the last level was another process's
                     coarse = resize_content(self.inputs, (image.shape[2], image.shape[3]), plan)
-            return LevelState.start(enlarged(image, content, coarse, plan))
+            return LevelState.start(upsample(image, content, coarse, plan))
         since = since.to(plan.storage.device_for(plan.device))
         assert since.optimizer is not None  # as the level is not done
         optimizer.restore(since.optimizer)
@@ -170,8 +170,8 @@ class Run:
         A run that is not limited by its memory does not record it: pictures of a usual size do not
         depend on what else the machine is doing.
         """
-        check(inputs, recipe)
-        decoded = read(inputs, recipe)
+        check_inputs(inputs, recipe)
+        decoded = read_inputs(inputs, recipe)
         device = device_for(recipe.device)
         file = None if inputs.parameters is None else path_of(inputs.parameters, "parameters")
         network = network_for(recipe, decoded.images, file, device)
@@ -226,4 +226,4 @@ class Run:
         Returns:
             (1, 3, height, width) in [0, 1], on the CPU.
         """
-        return shown(self.inputs, image, size, self.plans[-1].storage)
+        return render(self.inputs, image, size, self.plans[-1].storage)
