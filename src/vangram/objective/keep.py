@@ -1,4 +1,4 @@
-"""Parts of the photograph that stay as they are."""
+"""Pixels that stay the photograph's: a wrapper of an objective."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ from vangram.storage.tensors import Storage, bands
 
 
 class KeepPixels:
-    """The objective of a picture some of whose pixels are the photograph's, whatever is tried.
+    """The objective with some pixels replaced by the photograph's.
 
-    f(k P + (1 − k) x) of the picture x, its gradient (1 − k) ∇f.
+    x -> f(k P + (1 − k) x); its gradient is (1 − k) ∇f.
 
     Args:
         evaluate: f.
         photograph: P, (1, 3, H, W).
         keep: k, (1, 1, H, W) in [0, 1].
-        storage: where tensors of the picture's size live.
+        storage: where tensors of the image's size live.
     """
 
     def __init__(
@@ -41,7 +41,7 @@ class KeepPixels:
 
 
 def restore_kept(pixels: Tensor, photograph: Tensor, keep: Tensor, storage: Storage) -> None:
-    """Give a picture (1, 3, H, W), in place, what is to be kept of the photograph."""
+    """Replace the kept pixels of an image (1, 3, H, W) by the photograph's, in place."""
     for rows in bands(pixels):
         at = (..., rows, slice(None))
         pixels[at] = torch.lerp(pixels[at], photograph[at], keep[at])  # exact where all is kept

@@ -1,4 +1,4 @@
-"""The objective of a picture's luminance alone.
+"""The objective of an image's luminance: a wrapper of an objective.
 
 Gatys, Bethge, Hertzmann and Shechtman, "Preserving Color in Neural Artistic Style Transfer" (2016).
 """
@@ -15,7 +15,7 @@ from vangram.storage.tensors import Storage
 
 
 class LuminanceOnly:
-    """The objective of a picture's luminance: f(G x) of the picture x, its gradient Gᵀ ∇f(G x)."""
+    """The objective of an image's luminance, x -> f(G x); its gradient is Gᵀ ∇f(G x)."""
 
     def __init__(self, evaluate: Evaluate, storage: Storage) -> None:
         self.evaluate = evaluate

@@ -48,12 +48,12 @@ PIXEL_TERMS = {
     "tv": (total_variation_loss, total_variation_loss_grad),
     "range": (out_of_range_loss, out_of_range_loss_grad),
 }
-"""Terms taken on the pixels themselves, as sums over them: value and gradient."""
+"""Terms computed from the pixels, as sums over them: value and gradient."""
 
 
 @dataclass(frozen=True)
 class Statistics:
-    """All that a loss needs to know of features: sums over positions, by term."""
+    """Sums over positions of an image's features, by term; a function of them is the loss."""
 
     style: Mapping[TermKey, Moments]
     """G (C, C) each, and s (C,) where the style loss takes them."""
@@ -61,7 +61,7 @@ class Statistics:
     """½ Σ (F − P)², float64 scalars."""
 
     def __add__(self, other: Statistics) -> Statistics:
-        """Of two parts of a picture together."""
+        """The statistics of two parts of an image together."""
         return Statistics(
             {key: summed + other.style[key] for key, summed in self.style.items()},
             {key: summed + other.content[key] for key, summed in self.content.items()},
@@ -70,7 +70,7 @@ class Statistics:
 
 @dataclass(frozen=True)
 class LossTerms:
-    """A loss, and what it gains with each layer's moments, which its gradient needs."""
+    """The terms of a loss, and its gradients with respect to the moments of each style term."""
 
     terms: tuple[Term, ...]
     moment_grads: Mapping[TermKey, MomentsGrad]
@@ -122,7 +122,7 @@ class Objective:
     content: Mapping[TermKey, ContentTerm]
     style: Mapping[TermKey, StyleTerm]
     storage: Storage = IN_MEMORY
-    """Where tensors of the picture's size live."""
+    """Where tensors of the image's size live."""
 
     @classmethod
     @torch.no_grad()
@@ -138,18 +138,18 @@ class Objective:
         tile: Core | None = None,
         storage: Storage = IN_MEMORY,
     ) -> Objective:
-        """The objective for an image of the size of `content`.
+        """The objective for an image that has the size of `content`.
 
         Args:
             recipe: weights, layers and units.
             network: whose features are compared.
-            content: (1, 3, H, W), the photograph; None where no content term counts.
-            styles: (1, 3, H', W'), the painting, of any size, or several that are blended; none
-                where no style term counts.
-            size: (height, width) of the image where there is no `content`.
-            regions: parts of the picture with a style of their own; all of it, if none.
-            tile: pixels of a tile's core; None: all at once.
-            storage: where tensors of the picture's size shall live.
+            content: (1, 3, H, W); may be None without content terms.
+            styles: (1, 3, H', W') of any size, or several that are blended; may be None without
+                style terms.
+            size: (height, width) of the image, without `content`.
+            regions: parts of the image with a style of their own; empty: one style everywhere.
+            tile: pixels of a tile's core; None: the targets are computed at once.
+            storage: where tensors of the image's size live.
 
         Raises:
             ShapeError: a picture that a term needs, or the size, is missing.
@@ -177,15 +177,15 @@ class Objective:
         style: Mapping[TermKey, StyleTarget],
         storage: Storage = IN_MEMORY,
     ) -> Objective:
-        """The objective for an image of (height, width), with targets that are computed already.
+        """The objective for an image of `size`, with given targets.
 
         Args:
             recipe: weights, layers and units.
             topology: of the network.
-            size: of the image.
+            size: (height, width).
             content: layer -> P, (1, C, h, w).
-            style: targets by term.
-            storage: where tensors of the picture's size live.
+            style: by term.
+            storage: where tensors of the image's size live.
         """
         contents = {
             TermKey("content", layer): ContentTerm(
@@ -209,15 +209,15 @@ class Objective:
 
     @property
     def layers(self) -> tuple[str, ...]:
-        """The layers whose features are needed, shallow to deep."""
+        """Layers of the terms, from shallow to deep."""
         return tuple(sorted({key.layer for key in (*self.content, *self.style)}))
 
     def measure(self, features: Mapping[str, Tensor], windows: Windows = WHOLE) -> Statistics:
-        """Statistics of an image's features (1, C, h, w), by layer, or of a part of them.
+        """Statistics of an image, or of a part of it.
 
         Args:
-            features: of the part.
-            windows: by layer, the rows and columns that the part takes of the whole; all, if none.
+            features: layer -> (1, C, h, w).
+            windows: layer -> rows and columns of the part; empty: the whole image.
         """
         sums = STYLE_LOSSES[self.recipe.style_loss].needs_sums
         style, content = {}, {}
@@ -230,11 +230,14 @@ class Objective:
         return Statistics(style, content)
 
     def loss_terms(self, statistics: Statistics, image: Tensor) -> LossTerms:
-        """The terms and slopes that follow from the whole picture's statistics.
+        """The terms of the loss, from the statistics of the whole image.
 
         Args:
-            statistics: of the whole picture.
-            image: (1, 3, H, W), for the total variation.
+            statistics: of the whole image.
+            image: (1, 3, H, W), for the terms computed from the pixels.
+
+        Raises:
+            ShapeError: the moments of a layer have another width than their target.
         """
         terms, moment_grads = [], {}
         for key, literal in statistics.content.items():
@@ -264,8 +267,8 @@ class Objective:
 
         Args:
             layer: one of `layers`.
-            features: (1, C, h, w), of the whole picture or a part.
-            loss_terms: of the whole picture.
+            features: (1, C, h, w), of the whole image or a part.
+            loss_terms: of the whole image.
             windows: as in `measure`.
         """
         gradient: Tensor | None = None
@@ -285,7 +288,7 @@ class Objective:
         return gradient
 
     def add_pixel_grad(self, image: Tensor, gradient: Tensor) -> None:
-        """Add the gradient of the terms that are taken on the pixels themselves."""
+        """Add the gradient of the terms that are computed from the pixels, in place."""
         for kind, (_, grad) in PIXEL_TERMS.items():
             if weight := self._pixel_weight(kind):
                 for rows in bands(image):
@@ -294,11 +297,11 @@ class Objective:
                     self.storage.release()
 
     def unit(self, term: ContentTerm | StyleTerm) -> float:
-        """One unit of a term's value, in the literal formula."""
+        """Value of the literal formula at which a term has the value 1."""
         return 1.0 if self.recipe.units == "paper" else term.normaliser
 
     def recipe_in(self, units: Units) -> Recipe:
-        """A recipe in other units with the same loss, at this size and with these pictures.
+        """A recipe in other units with the same loss, for this size and these inputs.
 
         A weight in `paper` units is one in `relative` units over the term's normaliser. α and β are
         taken into the layers' weights.
@@ -328,7 +331,7 @@ class Objective:
 
     @property
     def has_regions(self) -> bool:
-        """Whether any style term is one of a region."""
+        """Whether any style term belongs to a region."""
         return any(term.guide is not None for term in self.style.values())
 
     def _pixel_weight(self, kind: str) -> float:
@@ -345,7 +348,7 @@ def _part(guide: Tensor | None, window: Window | None) -> Tensor | None:
 
 
 def _target(term: ContentTerm, features: Tensor, window: Window | None) -> Tensor:
-    """The content target of a part of the picture, on the device of its features."""
+    """The content target of a part of the image, on the device of the features."""
     part = term.target if window is None else term.target[:, :, window[0], window[1]]
     return part.to(features.device)
 

@@ -1,4 +1,4 @@
-"""A term against flicker between the frames of a sequence.
+"""A term against flicker between the frames of a sequence: a wrapper of an objective.
 
 Ruder, Dosovitskiy and Brox, "Artistic Style Transfer for Videos" (GCPR 2016).
 """
@@ -15,14 +15,14 @@ from vangram.storage.tensors import IN_MEMORY, Storage, bands
 
 
 class TemporalConsistency:
-    """An objective with a term against flicker: γ mean of (c (x − ω))², ω the last result, moved.
+    """The objective with the term γ · mean((c (x − ω))²), ω the frame before's result, warped.
 
     Args:
         evaluate: the objective.
         last: ω, (1, 3, H, W).
         weights: c, (1, 1, H, W).
         weight: γ.
-        storage: where tensors of the picture's size live.
+        storage: where tensors of the image's size live.
     """
 
     def __init__(

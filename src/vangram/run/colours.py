@@ -1,4 +1,4 @@
-"""Whose colours a picture shows: the painting's, or the photograph's in one of three ways.
+"""The colour settings: what the network sees, and what the result takes from the photograph.
 
 Gatys, Bethge, Hertzmann and Shechtman, "Preserving Color in Neural Artistic Style Transfer" (2016),
 for "luminance" and "match"; "histogram" changes the finished picture alone.
@@ -28,14 +28,14 @@ from vangram.storage.tensors import bands
 
 @dataclass(frozen=True)
 class ColourMaps:
-    """How the network sees the pictures given; None: as they are."""
+    """Colour maps applied to the inputs before the network sees them; None: no change."""
 
     content: ColourMap | None
     styles: tuple[ColourMap | None, ...]
 
 
 def colour_maps(content: Picture | None, styles: Sequence[Picture], colour: Colour) -> ColourMaps:
-    """How the network sees a photograph and paintings; all are there unless colour is "style"."""
+    """The maps of a colour setting; those but "style" need a photograph and paintings."""
     if colour not in ("luminance", "match"):
         return ColourMaps(None, (None,) * len(styles))
     assert content is not None  # as `check_inputs` has seen to
@@ -55,13 +55,13 @@ def apply_colour(
     colour: Colour,
     release: Callable[[], object],
 ) -> None:
-    """Give a picture, in place, what its colour setting takes from the photograph.
+    """Apply a colour setting to a finished picture, in place.
 
     Args:
         pixels: (1, 3, H, W) in [0, 1].
         photograph: of the same size.
-        alpha: the photograph's, (1, 1, H, W); where it is transparent, its colours do not count.
-        colour: "style" and "match" leave the picture as it is.
+        alpha: the photograph's, (1, 1, H, W); weights of its pixels in its colour statistics.
+        colour: "style" and "match" change nothing.
         release: called after each band, for tensors that live in files.
     """
     if colour == "luminance":

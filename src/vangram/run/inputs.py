@@ -25,7 +25,7 @@ from vangram.storage.files import quoted
 Size = tuple[int, int]
 """(height, width) in pixels."""
 RunSource = Source | Picture
-"""What an input may be given as; a picture is decoded already."""
+"""Types of an input: as a user gives it, or decoded."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,34 +36,34 @@ class RunInputs:
     """All but the flow and the parameters."""
     recipe: Recipe
     flow: Tensor | None = None
-    """From the photograph to the frame before, (1, 2, H, W); None: to be found."""
+    """From the photograph to the frame before, (1, 2, H, W); None: computed when needed."""
     regions: tuple[Region, ...] = ()
-    """The regions of the masks; none: one style everywhere."""
+    """The regions of the masks; empty: one style everywhere."""
     notes: tuple[str, ...] = ()
-    """What the masks say, and what is changed about the inputs, a line each."""
+    """Regions found, masks resized and other remarks, a line each."""
 
     @property
     def images(self) -> tuple[Picture, ...]:
-        """Those that may be the image or be compared with it; masks are none of them."""
+        """Content, styles and start."""
         pictures = self.pictures
         single = (pictures.content, *pictures.styles, pictures.start)
         return tuple(picture for picture in single if picture is not None)
 
     @property
     def proportions(self) -> Size:
-        """Height to width of the result: the photograph's, as asked for, or the painting's."""
+        """(height, width) whose ratio the result has: photograph, recipe or painting."""
         if self.pictures.content is not None:
             return self.pictures.content.size
         return self.recipe.proportions or self.pictures.styles[0].size
 
     @cached_property
     def colours(self) -> ColourMaps:
-        """The colours in which the network sees the photograph and the paintings."""
+        """Maps to the colours in which the network sees the photograph and the paintings."""
         return colour_maps(self.pictures.content, self.pictures.styles, self.recipe.colour)
 
     @cached_property
     def warped(self) -> WarpedResult | None:
-        """The last frame's result, moved; None without a frame before."""
+        """The last frame's result, warped; None without a frame before."""
         given = self.pictures
         if given.before is None or given.before_frame is None or given.content is None:
             return None
@@ -71,9 +71,9 @@ class RunInputs:
 
     @property
     def memory(self) -> InputMemory:
-        """What the memory model counts of them."""
+        """The part of them that the memory model counts."""
         before = self.pictures.before
-        held = [*self.pictures] + ([before] if before is not None else [])  # and the same, moved
+        held = [*self.pictures, *([] if before is None else [before])]  # it is held warped as well
         weights = [weight for region in self.regions for weight in (region.weights, *region.parts)]
         tensors = [each for each in (*weights, self.flow) if each is not None]
         return InputMemory(
@@ -89,10 +89,10 @@ class RunInputs:
         return fit(style.size, round(self._style_scale(style) * max(size)))
 
     def least_size(self, topology: Topology) -> int:
-        """Longer side in pixels of the smallest result that has the recipe's layers.
+        """Longer side in pixels of the smallest result for which all layers exist.
 
         Raises:
-            SizeError: the recipe asks for less, or the painting itself is too small.
+            SizeError: the recipe asks for a smaller one, or the painting itself is too small.
         """
         recipe, pictures = self.recipe, self.pictures
         smallest = topology.smallest_size(recipe.layers)
@@ -114,10 +114,10 @@ class RunInputs:
         return least
 
     def _style_scale(self, style: Picture) -> float:
-        """Longer side of a painting over the result's.
+        """Longer side of a painting relative to the result's.
 
-        With a photograph it is `style_size`. A texture keeps the painting's own strokes: it is
-        never seen enlarged, and never larger than the result, unless asked for.
+        `style_size` with a photograph. For a texture, the painting is never enlarged and never
+        larger than the result, unless `style_size` says so.
         """
         own = 1.0
         if self.pictures.content is None:
@@ -163,7 +163,7 @@ def read_inputs(inputs: Inputs[RunSource], recipe: Recipe) -> RunInputs:
 
     Raises:
         PictureError: one cannot be read.
-        SettingError: a mask is none, or does not fit its picture.
+        SettingError: a mask cannot be used, or does not fit its picture.
     """
     pictures = replace(inputs, flow=None, parameters=None).map(
         lambda source: source if isinstance(source, Picture) else read_picture(source)
@@ -194,5 +194,5 @@ def path_of(source: RunSource, name: str) -> str:
 
 
 def _least_side(size: Size, smallest: int) -> int:
-    """Longer side at which a picture's shorter side is `smallest`, rounding included."""
+    """Longer side at which the shorter side is `smallest` after rounding."""
     return math.ceil((smallest - 0.5) * max(size) / min(size))

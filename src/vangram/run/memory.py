@@ -58,19 +58,19 @@ takes four, and the encoders of JPEG and WebP some."""
 
 @dataclass(frozen=True)
 class InputMemory:
-    """What the model counts of a run's inputs."""
+    """The part of a run's inputs that the model counts."""
 
     decoded: int = 0
     """Bytes of the inputs at their own sizes."""
     keep: bool = False
-    """Whether parts of the photograph stay: it and a mixture with the image are kept then."""
+    """Whether pixels of the photograph stay, for which it and a mixture with the image are held."""
     sequence: bool = False
-    """Whether there is a frame before, whose result is kept at the level's size."""
+    """Whether there is a frame before, whose result is held at the level's size."""
     regions: int = 0
 
 
 class MemoryModel:
-    """What a level takes, in bytes, and the tiles there is room for, in pixels with their halos.
+    """Bytes that a level takes, and pixels of the tiles, halos included, that fit.
 
     On a GPU its own memory is counted: spilled tensors and decoded inputs are elsewhere.
 

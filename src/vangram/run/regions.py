@@ -17,7 +17,7 @@ from vangram.objective import Region
 from vangram.storage.files import quoted
 
 SAME_SHAPE = 0.02
-"""Relative difference of aspects within which a mask is of its picture's shape."""
+"""Largest relative difference between the aspect ratios of a mask and its picture."""
 
 
 def read_regions(

@@ -1,4 +1,4 @@
-"""The inputs at the size of a level, each computed once, and what is made from them."""
+"""The inputs at the size of a level, the first image, and the picture that a result shows."""
 
 from __future__ import annotations
 
@@ -21,20 +21,20 @@ from vangram.storage.tensors import IN_MEMORY, Storage, bands
 
 @dataclass(frozen=True, eq=False)
 class ResizedInputs:
-    """The inputs that have a level's own size, as the network is shown them."""
+    """The inputs at a level's size, in the colours that the network sees."""
 
     content: Tensor | None
     """The photograph, (1, 3, H, W)."""
     keep: Tensor | None
     """(1, 1, H, W) in [0, 1], 1 where the photograph stays."""
     last: Tensor | None
-    """The last frame's result, moved, (1, 3, H, W)."""
+    """The last frame's result, warped, (1, 3, H, W)."""
     trust: Tensor | None
     """(1, 1, H, W) in [0, 1], 1 where `last` can be trusted."""
 
 
 def resize_inputs(inputs: RunInputs, plan: LevelPlan) -> ResizedInputs:
-    """The inputs at a level's size, where its tensors live."""
+    """Resize the inputs to a level's size."""
     size, storage, pictures = plan.level.size, plan.storage, inputs.pictures
     content, keep, warped = resize_content(inputs, size, plan), None, inputs.warped
     if pictures.keep is not None:
@@ -46,7 +46,7 @@ def resize_inputs(inputs: RunInputs, plan: LevelPlan) -> ResizedInputs:
 
 
 def resize_content(inputs: RunInputs, size: Size, plan: LevelPlan) -> Tensor | None:
-    """The photograph at a size, (1, 3, H, W), where a level's tensors live."""
+    """The photograph at a size, (1, 3, H, W)."""
     content = inputs.pictures.content
     return None if content is None else resize_picture(content, size, plan, inputs.colours.content)
 
@@ -54,7 +54,7 @@ def resize_content(inputs: RunInputs, size: Size, plan: LevelPlan) -> Tensor | N
 def resize_picture(
     picture: Picture, size: Size, plan: LevelPlan, colours: ColourMap | None
 ) -> Tensor:
-    """A picture at a size and in some colours, (1, 3, H, W), where a level's tensors live."""
+    """A picture at a size, with a colour map applied, (1, 3, H, W)."""
     pixels = resized(picture.pixels, size, plan.storage)
     if colours is not None:
         into = plan.storage.empty(tuple(pixels.shape), pixels)
@@ -71,7 +71,7 @@ def resize_styles(inputs: RunInputs, plan: LevelPlan) -> list[Tensor]:
 
 
 def resize_regions(inputs: RunInputs, plan: LevelPlan) -> list[Region]:
-    """The regions of a level's image, and the paintings' parts for them; in memory."""
+    """The regions at the sizes of a level's image and of its paintings."""
     size, device = plan.level.size, plan.device
     sizes = [inputs.style_size(style, size) for style in inputs.pictures.styles]
     return [
@@ -90,7 +90,7 @@ def resize_regions(inputs: RunInputs, plan: LevelPlan) -> list[Region]:
 def wrap_evaluate(
     evaluate: Evaluate, resized_inputs: ResizedInputs, recipe: Recipe, storage: Storage
 ) -> Evaluate:
-    """An objective of what is shown of an image: with what is kept, in luminance alone, steady."""
+    """The objective with kept pixels, in luminance, with the term against flicker, as asked for."""
     content, keep = resized_inputs.content, resized_inputs.keep
     last, trust = resized_inputs.last, resized_inputs.trust
     if content is not None and keep is not None:
@@ -126,9 +126,9 @@ def first_image(inputs: RunInputs, resized_inputs: ResizedInputs, plan: LevelPla
 def upsample(
     image: Tensor, content: Tensor | None, coarse: Tensor | None, plan: LevelPlan
 ) -> Tensor:
-    """The last level's image at this level's size, with the detail that it could not have.
+    """The last level's image at this level's size, with the photograph's detail added.
 
-    Without the photograph's, the level's first steps would go into finding it.
+    Without that detail, the level's first steps would be spent on finding it.
 
     Args:
         image: (1, 3, h, w), of the last level.
@@ -149,7 +149,7 @@ def upsample(
 
 
 def render(inputs: RunInputs, image: Tensor, size: Size, storage: Storage) -> Tensor:
-    """An image of any level as a result of `size` shows it, (1, 3, H, W) in [0, 1] on the CPU."""
+    """An image of any level as a picture of `size`: (1, 3, H, W) in [0, 1], on the CPU."""
     pictures, colour = inputs.pictures, inputs.recipe.colour
     image = resized(image.cpu(), size, storage)
     pixels = storage.empty((1, 3, *size), image)
@@ -173,7 +173,7 @@ def keep_weights(keep: Picture, size: Size, storage: Storage) -> Tensor:
 
 
 def resized(image: Tensor, size: Size, storage: Storage) -> Tensor:
-    """An image (1, C, H, W) at a size; the same tensor where it has it."""
+    """An image (1, C, H, W) at a size; the same tensor if it has that size."""
     if tuple(image.shape[2:]) == size:
         return image
     into = storage.empty((1, image.shape[1], *size), image)

@@ -1,4 +1,4 @@
-"""What a run makes: pixels, and how they were made."""
+"""The result of a run: pixels and record."""
 
 from __future__ import annotations
 
@@ -15,11 +15,14 @@ from vangram.storage.tensors import release_mapped
 
 @dataclass(frozen=True)
 class Painting:
-    """A result: pixels (1, 3, H, W) in [0, 1] and how they were made."""
+    """The result of a run."""
 
     pixels: Tensor
+    """(1, 3, H, W), sRGB in [0, 1]."""
     alpha: Tensor | None
+    """(1, 1, H, W) in [0, 1], the photograph's; None: opaque."""
     exif: bytes | None
+    """The photograph's."""
     record: Record
 
     def save(self, path: str | os.PathLike[str]) -> Path:

@@ -1,9 +1,9 @@
-"""Style transfer, content reconstruction, texture synthesis: one story, top to bottom.
+"""Style transfer, content reconstruction and texture synthesis.
 
 Gatys, Ecker and Bethge, "A Neural Algorithm of Artistic Style" (2015; CVPR 2016): find the picture
-whose features are the photograph's and whose features' Gram matrices are the painting's, by
-gradient descent on its pixels, from coarse to fine. With the photograph alone it shows what a layer
-knows of it; with the painting alone it is a texture.
+whose features are the photograph's and whose Gram matrices are the painting's, by gradient descent
+on its pixels, from coarse to fine. With the photograph alone, the result shows the information in a
+layer; with the painting alone, it is a texture.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ from vangram.storage.tensors import return_freed_memory
 
 @dataclass(frozen=True)
 class Run:
-    """A run that is prepared and checked; iterating over it runs it, step by step."""
+    """A run, prepared and checked; iterating over it computes it step by step."""
 
     record: Record
     inputs: RunInputs
@@ -58,16 +58,17 @@ class Run:
         return self.steps()
 
     def steps(self, since: RunState | None = None) -> Iterator[Step]:
-        """From coarse to fine, each level from the last one's picture.
+        """The steps of all levels, from coarse to fine; each starts from the last one's image.
 
         Args:
-            since: where a run of the same record stood; what followed there, follows here.
+            since: the state of an earlier process's run with the same record; the steps that follow
+                are the same to the last bit.
         """
         coarse: Tensor | None = None  # the photograph at the last level's size
         for plan in self.plans:
             if since and since.has_finished(plan.level):
                 continue
-            return_freed_memory()  # the last level's, which suits no tensor of this one
+            return_freed_memory()  # the last level's, too fragmented for this one's tensors
             inputs = resize_inputs(self.inputs, plan)
             steps = self._begin(plan, inputs, coarse, since)
             coarse = inputs.content if plan is not self.plans[-1] else None
@@ -79,7 +80,7 @@ class Run:
     def _begin(
         self, plan: LevelPlan, inputs: ResizedInputs, coarse: Tensor | None, since: RunState | None
     ) -> Iterator[Step]:
-        """The steps of a level that are left; where it begins is held by the descent alone."""
+        """The remaining steps of a level; only the descent refers to the state where it begins."""
         evaluate = self.evaluate(plan, self.objective(plan, inputs), inputs)
         optimizer = plan.new_optimizer()
         begin = self._begin_state(plan, inputs, coarse, since, optimizer)
@@ -93,14 +94,14 @@ class Run:
         since: RunState | None,
         optimizer: Optimizer,
     ) -> LevelState:
-        """Where a level begins: from the first picture, from the last level's, or amid itself."""
+        """Where a level begins: at the first image, the last level's, or the state in `since`."""
         if since is None:
             return LevelState.start(first_image(self.inputs, inputs, plan))
         if since.level < plan.level.number:
             image, content = since.image, None
             if self.recipe.init == "content":
                 content = inputs.content
-                if coarse is None:  # as the last level was another process's
+                if coarse is None:  # computed by an earlier process
                     coarse = resize_content(self.inputs, (image.shape[2], image.shape[3]), plan)
             return LevelState.start(upsample(image, content, coarse, plan))
         since = since.to(plan.storage.device_for(plan.device))
@@ -118,7 +119,7 @@ class Run:
         )
 
     def evaluate(self, plan: LevelPlan, objective: Objective, inputs: ResizedInputs) -> Evaluate:
-        """Value and gradient of a level's loss: whole or in tiles, as the plan says."""
+        """Value and gradient of a level's loss, whole or in tiles."""
         engine = engine_for(plan.level.size, plan.tile, self.network, objective)
         return wrap_evaluate(engine, inputs, self.recipe, plan.storage)
 
@@ -137,14 +138,24 @@ class Run:
         flow: str | os.PathLike[str] | None = None,
         **settings: Any,
     ) -> Run:
-        """Read and check everything that is needed, and compute nothing yet.
+        """Read and check everything that a run needs; nothing is computed yet.
 
-        Args and errors as `stylize`; a picture that no term needs may be left out, `parameters` may
-        be a file to read the network from, and a whole `recipe` may be given, which settings then
-        change. The colours of `mask` name regions of the photograph, each with the style of a
-        painting, or of what has its colour in the `style_masks`; where `keep` is white, the
-        photograph stays. Of a frame in a sequence, `before` is the last frame's result,
-        `before_frame` that frame, and `flow` a .flo file with the way from this one to it.
+        Args:
+            content: the photograph; not needed for a texture.
+            styles: the paintings; not needed for a content reconstruction.
+            start: a picture to start from; implies `init="picture"`.
+            parameters: a file with the network's parameters, instead of the published one.
+            mask: its colours mark regions of the photograph, each with the style of a painting.
+            style_masks: one for each painting; a region takes its style from what has the same
+                colour there.
+            keep: where it is white, the photograph stays.
+            before: in a sequence, the result of the frame before; implies `init="before"`.
+            before_frame: the frame before.
+            flow: a .flo file with the optical flow from this frame to the one before.
+            settings: those of `Recipe`, or a whole `recipe`, which the others change.
+
+        Raises:
+            InputError: an input or a setting cannot be used.
         """
         recipe = replace(settings.pop("recipe", None) or Recipe(), **settings)
         if "init" not in settings and (start is not None or before is not None):
@@ -165,10 +176,10 @@ class Run:
 
     @classmethod
     def of(cls, inputs: Inputs[RunSource], recipe: Recipe) -> Run:
-        """The run of these inputs with a recipe; errors as above.
+        """The run of these inputs with a recipe; raises as `prepare`.
 
-        A run that is not limited by its memory does not record it: pictures of a usual size do not
-        depend on what else the machine is doing.
+        The memory is recorded only where it limits the run, so that results of a usual size do not
+        depend on other programs.
         """
         check_inputs(inputs, recipe)
         decoded = read_inputs(inputs, recipe)
@@ -186,27 +197,27 @@ class Run:
 
     @property
     def recipe(self) -> Recipe:
-        """Its settings."""
+        """The settings, with the memory where it limits the run."""
         return self.record.recipe
 
     @property
     def levels(self) -> tuple[Level, ...]:
-        """Its levels, from coarse to fine."""
+        """The levels, from coarse to fine."""
         return tuple(plan.level for plan in self.plans)
 
     def expected_seconds(self, done: float = 0.0) -> float:
-        """How long the run will take at most, from one evaluation, timed here and now.
+        """Expected time of all remaining steps, from one timed evaluation.
 
         Args:
-            done: share of the work that lies behind.
+            done: share of the work that is done.
         """
         levels, picture = self.levels, self.inputs.images[0]
         pixel = seconds_per_pixel(self.recipe, self.network, picture, levels[0], levels[-1])
         return (1 - done) * pixel * sum(plan.work for plan in self.plans)
 
     def painting(self, image: Tensor, *, finished: bool = True) -> Painting:
-        """The result, from the image of any step: at its full size, in range, with its alpha."""
-        return_freed_memory()  # the last evaluation's; writing a picture takes some
+        """The result at full size, from the image of any step."""
+        return_freed_memory()  # the last evaluation's, for the encoder
         size, content = self.levels[-1].size, self.inputs.pictures.content
         alpha = None if content is None else content.alpha
         return Painting(
@@ -217,11 +228,11 @@ class Run:
         )
 
     def shown(self, image: Tensor, size: Size) -> Tensor:
-        """What is to be seen of the image of any step, at a size: in range, in the right colours.
+        """The image of any step as the result shows it: in range, with its colour setting applied.
 
         Args:
             image: (1, 3, H, W), of any level.
-            size: (height, width) to arrive at.
+            size: (height, width) of the picture returned.
 
         Returns:
             (1, 3, height, width) in [0, 1], on the CPU.
