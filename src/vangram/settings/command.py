@@ -1,4 +1,4 @@
-"""A run as the command that makes it."""
+"""The command that makes a picture, from its record."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ from vangram.settings.record import Record
 from vangram.settings.text import format_layers
 
 ARGUMENTS = ("content", "style")
-"""Inputs that are arguments, and no options."""
+"""Inputs that are arguments rather than options."""
 
 
 def command_of(record: Record, output: str) -> list[str]:
-    """The words of the command that makes a picture; what is left to its default is left out.
+    """The words of the command; settings with their defaults are left out.
 
     Args:
         record: of the picture.
-        output: where it is to go.
+        output: path of the picture to write.
     """
     if record.inputs.content is None:
         kind, fixed = "texture", TEXTURE
@@ -54,7 +54,7 @@ def _changed(recipe: Recipe, base: Recipe) -> dict[str, Any]:
 
 
 def _said(name: str, value: Any, record: Record) -> list[list[str]]:
-    """What follows an option, for each time that it is given; nothing follows a switch."""
+    """The words after an option, for each of its occurrences; none after a switch."""
     if isinstance(value, bool):
         return [[]]
     if isinstance(value, Mapping):
