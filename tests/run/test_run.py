@@ -351,7 +351,7 @@ def test_prepare_refuses_pictures_that_are_none(photo: Path, tmp_path: Path) -> 
 def test_prepare_changes_a_recipe_by_the_settings_beside_it(photo: Path, painting: Path) -> None:
     recipe = vangram.Recipe(size=48, steps=1)
     transfer = Run.prepare(photo, painting, recipe=recipe, steps=7)
-    assert transfer.record.recipe == replace(recipe, steps=7)
+    assert transfer.record.recipe == recipe.replace(steps=7)
     assert recipe.steps == 1
 
 

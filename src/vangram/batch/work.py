@@ -132,7 +132,7 @@ class Batch:
         """A pair's recipe: after the first frame of a sequence, half the steps at one level."""
         if self.before(pair) is None:
             return self.recipe
-        return replace(self.recipe, init="before", levels=1, steps=-(-self.recipe.steps // 2))
+        return self.recipe.replace(init="before", levels=1, steps=-(-self.recipe.steps // 2))
 
     def inputs_of(self, pair: Pair) -> Inputs[str]:
         """Paths of the inputs of a pair's run."""
@@ -208,7 +208,7 @@ class Batch:
         A run that was limited by its memory records it, even if the recipe does not set it.
         """
         memory = other.memory if recipe.memory is not None else None
-        return replace(other, memory=memory) == recipe
+        return other.replace(memory=memory) == recipe
 
     def _flow(self, pair: Pair) -> Path:
         assert self.flows is not None

@@ -11,7 +11,7 @@ the whole picture, and nothing else of it.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
@@ -320,8 +320,7 @@ class Objective:
                 for key, term in terms.items()
             }
 
-        return replace(
-            self.recipe,
+        return self.recipe.replace(
             units=units,
             content_weight=float(bool(self.content)),
             style_weight=float(bool(self.style)),

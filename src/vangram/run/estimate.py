@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from dataclasses import replace
 
 from vangram.engines import WholeEngine
 from vangram.images import Picture, fit, resize
@@ -30,9 +29,8 @@ def seconds_per_pixel(
     """
     size = fit(finest.size, min(PROBE, max(coarsest.size)))
     image = resize(picture.pixels, size).to(network.mean.device)
-    objective = Objective.of(
-        replace(recipe, blend=(), each_style_layers=()), network, image, [image]
-    )
+    recipe = recipe.replace(blend=(), each_style_layers=())
+    objective = Objective.of(recipe, network, image, [image])
     engine = WholeEngine(network, objective)
     engine(image)  # which transforms filters, and wakes a device up
     began = time.perf_counter()

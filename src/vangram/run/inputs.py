@@ -19,7 +19,7 @@ from vangram.run.memory import PIXEL, WEIGHT, InputMemory
 from vangram.run.previous import WarpedResult, warp_result
 from vangram.run.regions import check_shape, read_regions
 from vangram.settings.inputs import Inputs
-from vangram.settings.recipe import Recipe
+from vangram.settings.recipe import LARGEST_SIZE, Recipe
 from vangram.storage.files import quoted
 
 Size = tuple[int, int]
@@ -107,9 +107,10 @@ class RunInputs:
             scale = self._style_scale(style)
             least = max(least, math.ceil(_least_side(style.size, smallest) / scale))
         if recipe.size < least:
+            larger = f"--size {least}" if least <= LARGEST_SIZE else "a picture less narrow"
             raise SizeError(
                 f"size {recipe.size} is too small: {deepest} needs {smallest} px along a "
-                f"picture's shorter side; use --size {least}, or shallower layers"
+                f"picture's shorter side; use {larger}, or shallower layers"
             )
         return least
 

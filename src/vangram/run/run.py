@@ -157,9 +157,9 @@ class Run:
         Raises:
             InputError: an input or a setting cannot be used.
         """
-        recipe = replace(settings.pop("recipe", None) or Recipe(), **settings)
+        recipe = (settings.pop("recipe", None) or Recipe()).replace(**settings)
         if "init" not in settings and (start is not None or before is not None):
-            recipe = replace(recipe, init="picture" if before is None else "before")
+            recipe = recipe.replace(init="picture" if before is None else "before")
         inputs = Inputs[RunSource](
             content=content,
             styles=styles,
@@ -192,7 +192,7 @@ class Run:
         memory = recipe.memory or free_memory(device)
         plan = plan_run(levels, recipe, network, decoded.memory, memory)
         if plan.limited:
-            record = replace(record, recipe=replace(recipe, memory=memory))
+            record = replace(record, recipe=recipe.replace(memory=memory))
         return cls(record, decoded, network.view(winograd=plan.winograd), plan.levels)
 
     @property
