@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import pytest
 import torch
@@ -53,10 +53,10 @@ def both(
     case: Case, network: FeatureNetwork, units: Units, engine_recipe: Recipe | None = None
 ) -> tuple[Evaluation, Truth]:
     """What the engine finds, and what is true."""
-    recipe = replace(case.recipe, units=units)
+    recipe = case.recipe.replace(units=units)
     content, style = batched(*case.size, seed=1), batched(*case.style_size, seed=2)
     image = batched(*case.size, seed=3)
-    used = recipe if engine_recipe is None else replace(engine_recipe, units=units)
+    used = recipe if engine_recipe is None else engine_recipe.replace(units=units)
     objective = Objective.of(used, network, content, style)
     before = image.clone()
     found = WholeEngine(network, objective)(image)

@@ -26,14 +26,14 @@ from vangram.optimize import LBFGS, Adam, Level, LevelState, Optimizer, RunState
 from vangram.optimize.state import TENSOR
 from vangram.run import Checkpoint, read_checkpoint, write_checkpoint
 from vangram.run.checkpoint import DIGEST, FORMAT, LENGTH
+from vangram.settings.inputs import Inputs
 from vangram.settings.recipe import Recipe
 from vangram.settings.record import Input, Record
 from vangram.storage.tensors import SpilledStorage
 
 RECORD = Record(
     recipe=Recipe(size=64, tv_weight=0.1),
-    content=Input("photo \n é.jpg", "aa"),
-    style=Input("painting.jpg", None),
+    inputs=Inputs(content=Input("photo \n é.jpg", "aa"), styles=(Input("painting.jpg", None),)),
     network_sha256="cc",
     versions={"torch": "2.13", "threads": "2"},
 )
@@ -388,7 +388,7 @@ def test_writing_copies_nothing(path: Path) -> None:
 def test_tensors_that_are_large_beside_the_runs_memory_are_read_into_files(path: Path) -> None:
     position = position_of(gradient=noise(5))
     for memory, spilled in ((10**9, False), (1000, True)):
-        recipe = replace(RECORD.recipe, memory=memory)
+        recipe = RECORD.recipe.replace(memory=memory)
         write_checkpoint(path, Checkpoint(replace(RECORD, recipe=recipe), position))
         before = len(SpilledStorage.maps)
         read = read_checkpoint(path).position

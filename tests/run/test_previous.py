@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -203,8 +202,7 @@ def test_batch_of_a_sequence_goes_from_frame_to_frame_and_goes_on(
     results = [out / f"{frame.stem}-{painting.stem}.png" for frame in frames]
     records = [Record.from_json(read_recipe(result) or "") for result in results]
     assert [record.recipe.init for record in records] == ["content", "before", "before"]
-    assert records[2].others["before"].path == str(results[1])
-    assert records[2].others["before-frame"].path == str(frames[1])
+    assert [given.path for given in records[2].inputs][2:] == [str(results[1]), str(frames[1])]
     outcome = command("rerun", results[2])
     assert outcome.code == 0, outcome.err
     assert "the same bytes" in outcome.err
@@ -251,6 +249,6 @@ def test_sequence_without_its_flows_is_refused_before_work(
 
 def test_flicker_weight_is_a_setting() -> None:
     recipe = vangram.Recipe(flicker_weight=5)
-    assert vangram.Recipe.from_dict(replace(recipe).to_dict()) == recipe
+    assert vangram.Recipe.from_dict(recipe.to_dict()) == recipe
     with pytest.raises(SettingError):
         vangram.Recipe(flicker_weight=-1)

@@ -17,6 +17,7 @@ from tests.support import batched, drawn, relative_error
 from vangram.engines import TiledEngine, WholeEngine
 from vangram.errors import SettingError
 from vangram.images import read_picture, read_recipe
+from vangram.losses import Moments
 from vangram.networks import FeatureNetwork
 from vangram.objective import Objective
 from vangram.objective.targets import Region, layer_weights
@@ -92,15 +93,15 @@ def test_gradient_with_regions_is_autograds(narrow: FeatureNetwork, kind: str) -
     image = batched(*size, seed=3).requires_grad_()
     loss = image.new_zeros(())
     features = narrow(image, list(LAYERS))
-    for name, distance in goal.distances.items():
-        layer = name.partition(" ")[0]
-        f, w = features[layer][0], goal.guides[name]
+    for key, term in goal.style.items():
+        f, w = features[key.layer][0], term.guide
+        assert w is not None
         products = torch.einsum("chw,dhw,hw->cd", f, f, w)
         sums = torch.einsum("chw,hw->c", f, w)
-        moments = type(goal.style[name])(products, sums)
+        moments = Moments(products, sums)
         share = float(w.sum()) / w.numel()
-        weight = recipe.style_weight * LAYERS[layer] * share / goal.weighs[f"style {name}"]
-        loss = loss + weight * distance.value(moments, float(w.sum()))
+        weight = recipe.style_weight * LAYERS[key.layer] * share / term.normaliser
+        loss = loss + weight * term.loss.value(moments, float(w.sum()))
     (wanted,) = torch.autograd.grad(loss, image)
     found = WholeEngine(narrow, goal)(image)
     assert found.loss == pytest.approx(float(loss.detach()), rel=1e-10)
@@ -151,7 +152,7 @@ def test_region_too_small_for_a_layer_has_no_style_there(lite64: FeatureNetwork)
     painting = batched(56, 48, seed=2)
     small = Region("#ffffff", weights, (torch.ones(1, 1, 56, 48, dtype=torch.float64),))
     goal = Objective.of(Recipe(), lite64, batched(48, 64, seed=1), painting, regions=[small])
-    assert {name.partition(" ")[0] for name in goal.style} == {"relu1_1", "relu2_1", "relu3_1"}
+    assert {key.layer for key in goal.style} == {"relu1_1", "relu2_1", "relu3_1"}
     assert torch.isfinite(WholeEngine(lite64, goal)(batched(48, 64, seed=3)).gradient).all()
 
 
@@ -159,13 +160,13 @@ def test_brightest_region_takes_the_first_painting_and_what_is_left_none(
     photo: Path, painting: Path, third: Path, halves: Path
 ) -> None:
     run = Run.prepare(photo, painting, third, mask=halves, **SMALL)
-    assert [guide.name for guide in run.given.guides] == ["#ffffff", "#000000"]
-    assert [[p is not None for p in g.parts] for g in run.given.guides] == [
+    assert [guide.name for guide in run.scene.guides] == ["#ffffff", "#000000"]
+    assert [[p is not None for p in g.parts] for g in run.scene.guides] == [
         [True, False],
         [False, True],
     ]
     alone = Run.prepare(photo, painting, mask=halves, **SMALL)
-    assert [guide.name for guide in alone.given.guides] == ["#ffffff"]
+    assert [guide.name for guide in alone.scene.guides] == ["#ffffff"]
 
 
 def test_regions_take_what_has_their_colour_in_the_paintings_masks(
@@ -173,7 +174,7 @@ def test_regions_take_what_has_their_colour_in_the_paintings_masks(
 ) -> None:
     theirs = mask(tmp_path / "theirs.png", 48, 56)
     run = Run.prepare(photo, painting, mask=halves, style_masks=[theirs], **SMALL)
-    white, black = run.given.guides
+    white, black = run.scene.guides
     assert white.parts[0] is not None
     assert black.parts[0] is not None
     torch.testing.assert_close(white.parts[0] + black.parts[0], torch.ones(1, 1, 56, 48))
@@ -214,8 +215,8 @@ def test_command_paints_regions_and_makes_them_again(
     assert outcome.code == 0, outcome.err
     text = read_recipe(output)
     assert text is not None
-    inputs = Record.from_json(text).inputs
-    assert set(inputs) == {"content", "style", "style-2", "mask", "keep"}
+    names = [str(name) for name, _ in Record.from_json(text).inputs.named()]
+    assert names == ["content", "style", "style 2", "mask", "keep"]
     outcome = command("rerun", output)
     assert outcome.code == 0, outcome.err
     assert "the same bytes" in outcome.err
@@ -275,3 +276,66 @@ def test_regions_live_where_the_run_is(photo: Path, painting: Path, halves: Path
     assert run.storage(run.levels[-1]) is IN_MEMORY
     (region,) = run.scene.regions(run.levels[-1].size)
     assert tuple(region.weights.shape) == (1, 1, 48, 64)
+
+
+def test_regions_found_are_told_before_the_start(
+    command: Command, photo: Path, painting: Path, halves: Path, tmp_path: Path
+) -> None:
+    theirs = mask(tmp_path / "theirs.png", 48, 56)
+    out = ("-o", tmp_path / "out.png", "--size", 48, "--steps", 1)
+    outcome = command("stylize", photo, painting, *out, "--mask", halves, "--keep", halves)
+    assert outcome.code == 0, outcome.err
+    keep, regions = outcome.err.splitlines()[:2]
+    assert keep == f"vangram: note: the mask {str(halves)!r} keeps 50.0% of the photograph"
+    assert regions == (
+        f"vangram: note: the mask {str(halves)!r} has 2 regions: #ffffff 50.0% ({str(painting)!r}),"
+        " #000000 50.0% (no painting)"
+    )
+    masks = ("--mask", halves, "--style-mask", theirs, "--force")
+    outcome = command("stylize", photo, painting, *out, *masks)
+    assert outcome.code == 0, outcome.err
+    regions, style = outcome.err.splitlines()[:2]
+    assert regions.endswith(f"#000000 50.0% ({str(painting)!r})")
+    assert style.endswith(f"of {str(painting)!r} has #ffffff 50.0%, #000000 50.0%")
+
+
+@pytest.mark.parametrize("level", [0, 255])
+def test_mask_of_one_region_is_refused_with_what_was_found(
+    command: Command, photo: Path, painting: Path, tmp_path: Path, level: int
+) -> None:
+    Image.new("L", (64, 48), level).save(tmp_path / "m.png")
+    out = ("-o", tmp_path / "out.png")
+    line = refusal(command, photo, painting, *out, "--mask", tmp_path / "m.png")
+    assert f"has one region, #{bytes([level] * 3).hex()} 100.0%" in line
+    line = refusal(command, photo, painting, *out, "--keep", tmp_path / "m.png")
+    assert f"keeps {level / 255:.1%} of the photograph" in line
+
+
+def test_photograph_is_refused_as_any_mask(
+    command: Command, photo: Path, painting: Path, tmp_path: Path
+) -> None:
+    out, halves = ("-o", tmp_path / "out.png"), mask(tmp_path / "halves.png", 64, 48)
+    for words in (
+        ("--mask", photo),
+        ("--keep", photo),
+        ("--mask", halves, "--style-mask", painting),
+    ):
+        assert "is it a photograph" in refusal(command, photo, painting, *out, *words)
+
+
+@pytest.mark.parametrize("level", [0, 255])
+def test_mask_in_alpha_is_its_opaque_part(
+    photo: Path, painting: Path, tmp_path: Path, level: int
+) -> None:
+    alpha = Image.new("L", (64, 48))
+    alpha.paste(255, (8, 8, 40, 40))
+    transparent = Image.merge("LA", (Image.new("L", (64, 48), level), alpha))
+    transparent.save(tmp_path / "m.png")
+    run = Run.prepare(photo, painting, mask=tmp_path / "m.png", **SMALL)
+    (guide,) = run.scene.guides
+    assert guide.name == f"#{bytes([level] * 3).hex()}"
+    assert float(guide.weights.sum()) == 32 * 32
+    kept = vangram.stylize(photo, painting, keep=tmp_path / "m.png", **SMALL).pixels
+    same = (kept == read_picture(photo).pixels).all(1)[0]
+    assert bool(same[8:40, 8:40].all())
+    assert float(same.float().mean()) < 0.5

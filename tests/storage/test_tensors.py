@@ -5,7 +5,6 @@ from __future__ import annotations
 import errno
 import gc
 import os
-from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -91,8 +90,8 @@ def test_spilled_run_takes_the_same_steps_to_the_last_bit(
     content, style = batched(70, 90, seed=1).float(), batched(60, 50, seed=2).float()
     images = []
     for storage in (IN_MEMORY, SpilledStorage(tmp_path)):
-        recipe = replace(Recipe(), tv_weight=0.3)
-        objective = Objective.of(recipe, lite, content, style, 48, storage)
+        recipe = Recipe().replace(tv_weight=0.3)
+        objective = Objective.of(recipe, lite, content, style, tile=48, storage=storage)
         engine, downhill, image = (
             TiledEngine(lite, objective, 48),
             optimizer(storage=storage),
