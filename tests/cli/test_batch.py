@@ -23,9 +23,8 @@ from vangram.cli.checkpoints import checkpoint_path
 from vangram.images import read_picture
 from vangram.networks import parameters, parameters_path
 from vangram.objective import targets
-from vangram.run import inputs
+from vangram.run import inputs, network
 from vangram.run import targets as run_targets
-from vangram.run.network import NETWORK_CACHE
 from vangram.settings.recipe import Recipe
 
 Command = Callable[..., Outcome]
@@ -287,12 +286,12 @@ def test_targets_of_a_painting_are_computed_once_and_change_nothing(
         return style_targets(*arguments, **more)
 
     monkeypatch.setattr(targets, "style_targets", counted)
-    monkeypatch.setattr(run_targets, "TARGET_CACHE", run_targets.TargetCache())
+    run_targets.CACHE.clear()
     words = ("--size", 48, "--steps", 1, "-q")
     outcome = command("batch", folder, painting, "-o", tmp_path / "out", *words)
     assert outcome.code == 0, outcome.err
     assert len(calls) == 1
-    monkeypatch.setattr(run_targets, "TARGET_CACHE", run_targets.TargetCache())
+    run_targets.CACHE.clear()
     alone = tmp_path / "alone.png"
     assert command("stylize", folder / "p2.png", painting, "-o", alone, *words).code == 0
     assert len(calls) == 2
@@ -316,7 +315,7 @@ def test_batch_reads_the_network_and_the_painting_once(
 
         return call
 
-    NETWORK_CACHE.forget()
+    network.CACHE.clear()
     monkeypatch.setattr(parameters, "safe_open", counted(safe_open))
     monkeypatch.setattr(work, "read_picture", counted(read_picture))
     monkeypatch.setattr(inputs, "read_picture", counted(read_picture))

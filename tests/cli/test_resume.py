@@ -38,7 +38,7 @@ PROGRAM = (
 )
 
 RUN = import_module("vangram.run.run")
-PROVENANCE = import_module("vangram.run.provenance")
+RESULT = import_module("vangram.run.result")
 
 
 @pytest.fixture
@@ -220,7 +220,7 @@ def test_other_versions_are_noted_and_recorded(
     command: Command, stopped: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     versions = recorded(stopped).versions
-    monkeypatch.setattr(PROVENANCE, "versions_on", lambda device: {**versions, "threads": "64"})
+    monkeypatch.setattr(RESULT, "versions_on", lambda device: {**versions, "threads": "64"})
     outcome = command("resume", stopped)
     assert outcome.code == 0
     was = versions["threads"]

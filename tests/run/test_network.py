@@ -14,7 +14,7 @@ from torch import Tensor
 from vangram.errors import SettingError
 from vangram.networks import FeatureNetwork, parameters, parameters_path
 from vangram.run import Run
-from vangram.run.network import NETWORK_CACHE, device_for
+from vangram.run.network import CACHE, device_for, network_for
 from vangram.settings.recipe import Recipe
 
 
@@ -41,7 +41,7 @@ def test_device_without_float64_is_one_line(monkeypatch: pytest.MonkeyPatch) -> 
 @pytest.fixture
 def opened(monkeypatch: pytest.MonkeyPatch) -> list[Path]:
     """The files of parameters that are opened, from a process that has none in memory."""
-    NETWORK_CACHE.forget()
+    CACHE.clear()
     files: list[Path] = []
 
     def counted(path: Path, **more: Any) -> Any:
@@ -53,7 +53,7 @@ def opened(monkeypatch: pytest.MonkeyPatch) -> list[Path]:
 
 
 def cached(**settings: Any) -> FeatureNetwork:
-    return NETWORK_CACHE.get(Recipe(**settings), None, torch.device("cpu"))
+    return network_for(Recipe(**settings), None, torch.device("cpu"))
 
 
 def test_runs_read_the_parameters_once(opened: list[Path], photo: Path, painting: Path) -> None:

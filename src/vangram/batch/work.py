@@ -20,7 +20,7 @@ from vangram.errors import (
 from vangram.images import Picture, check_output, file_sha256, read_picture, read_recipe
 from vangram.run import Run
 from vangram.run.inputs import RunSource
-from vangram.run.network import NETWORK_CACHE, device_for
+from vangram.run.network import device_for, network_for
 from vangram.settings.inputs import Inputs
 from vangram.settings.recipe import Recipe
 from vangram.settings.record import Record
@@ -88,7 +88,7 @@ class Batch:
             OutputError: a picture cannot be written, or would overwrite another program's file.
             InputError: another input cannot be used.
         """
-        network = NETWORK_CACHE.get(recipe, parameters, device_for(recipe.device))
+        network = network_for(recipe, parameters, device_for(recipe.device))
         smallest = network.topology.smallest_size(recipe.layers)
         if recipe.size < smallest:
             raise SizeError(

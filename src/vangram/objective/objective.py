@@ -38,7 +38,7 @@ from vangram.objective.evaluation import Term, TermKey
 from vangram.objective.targets import (
     Region,
     StyleTarget,
-    content_targets_of,
+    content_targets,
     style_targets_of,
 )
 from vangram.settings.recipe import Recipe, Units
@@ -160,12 +160,14 @@ class Objective:
             size = (content.shape[2], content.shape[3])
         if size is None:
             raise ShapeError("an objective needs a content picture or the image's size")
+        found: dict[str, Tensor] = {}
+        if recipe.wants_content:
+            if content is None:
+                raise ShapeError("content terms count, and no content picture is given")
+            found = content_targets(network, content, recipe.content_layers, tile, storage)
         paintings = [styles] if isinstance(styles, Tensor) else styles
-        content_targets = content_targets_of(recipe, network, content, tile, storage)
-        style_targets = style_targets_of(recipe, network, paintings, regions, tile, storage)
-        return cls.with_targets(
-            recipe, network.topology, size, content_targets, style_targets, storage
-        )
+        style = style_targets_of(recipe, network, paintings, regions, tile, storage)
+        return cls.with_targets(recipe, network.topology, size, found, style, storage)
 
     @classmethod
     def with_targets(

@@ -21,25 +21,6 @@ LEAST_POSITIONS = 1.0
 """Positions of a layer that a region must fill to have a style term there."""
 
 
-def content_targets_of(
-    recipe: Recipe,
-    network: FeatureNetwork,
-    content: Tensor | None,
-    tile: Core | None,
-    storage: Storage = IN_MEMORY,
-) -> dict[str, Tensor]:
-    """The targets of a recipe's content terms, as `content_targets` gives them.
-
-    Raises:
-        ShapeError: the recipe has content terms, and `content` is None.
-    """
-    if not recipe.wants_content:
-        return {}
-    if content is None:
-        raise ShapeError("content terms count, and no content picture is given")
-    return content_targets(network, content, recipe.content_layers, tile, storage)
-
-
 def content_targets(
     network: FeatureNetwork,
     picture: Tensor,

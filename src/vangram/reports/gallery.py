@@ -13,8 +13,8 @@ from vangram.images import Picture, fit, read_picture, resize, write_picture
 from vangram.reports.figures import Figure, Section
 from vangram.run import Run
 from vangram.run.inputs import RunSource
-from vangram.run.network import NETWORK_CACHE, device_for
-from vangram.run.provenance import versions_on
+from vangram.run.network import device_for, network_for
+from vangram.run.result import versions_on
 from vangram.settings.command import command_of
 from vangram.settings.inputs import Inputs
 from vangram.storage.files import replacing
@@ -153,7 +153,7 @@ def _means(
     versions = {r.device: versions_on(device_for(r.device)) for r in recipes}
     unlike = {recipe.network: recipe for recipe in recipes}
     networks = {
-        name: NETWORK_CACHE.get(recipe, parameters, device_for(recipe.device)).sha256
+        name: network_for(recipe, parameters, device_for(recipe.device)).sha256
         for name, recipe in unlike.items()
     }
     return networks, versions

@@ -9,7 +9,7 @@ from vangram.errors import LayerError, SettingError
 from vangram.networks.registry import network_named
 from vangram.reports.figures import Figure, Section
 from vangram.reports.gallery import Gallery
-from vangram.run.network import NETWORK_CACHE, device_for
+from vangram.run.network import device_for, network_for
 from vangram.settings.inputs import Inputs
 from vangram.settings.recipe import RECONSTRUCTION, TEXTURE, Recipe, layers_up_to
 
@@ -196,7 +196,7 @@ def _layers(recipe: Recipe, parameters: str | None) -> tuple[str, ...]:
     layers = tuple(layer for layer in topology.layers if layer.endswith("_1"))
     while True:
         try:
-            NETWORK_CACHE.get(recipe, parameters, device_for(recipe.device), layers)
+            network_for(recipe, parameters, device_for(recipe.device), layers=layers)
         except LayerError:
             if parameters is None or len(layers) == 1:
                 raise

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Hashable, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import NamedTuple
 
 import torch
-from torch import Tensor
 
 from vangram.errors import SettingError
 from vangram.images import Picture, fit, resize
@@ -27,99 +25,52 @@ NORMALISED_OVER = 512
 """Longer side in pixels of the pictures that a network is normalised over."""
 
 
-class _Key(NamedTuple):
-    """All that decides a network's parameters, its depth aside."""
-
-    name: str
-    published: bool
-    """Whether the file is the network's own, whose hash is known."""
-    path: str
-    size: int
-    modified: int
-    """Time in nanoseconds."""
-    device: str
-    normalised: bool
-
-
-class NetworkCache:
-    """The network that was loaded last, as deep as it was asked for.
-
-    One alone is kept, because two would be more than a run's plan counts.
-    """
-
-    def __init__(self) -> None:
-        self._key: _Key | None = None
-        self._network: FeatureNetwork | None = None
-
-    def get(
-        self,
-        recipe: Recipe,
-        parameters: str | None,
-        device: torch.device,
-        layers: Collection[str] | None = None,
-    ) -> FeatureNetwork:
-        """The recipe's network; its parameters are shared, and must not be changed.
-
-        Args:
-            recipe: name, layers, pooling, precision, and whether to normalise by shipped means.
-            parameters: a file to read instead of the network's own.
-            device: where it is to be.
-            layers: those that will be asked for; None: the recipe's.
-
-        Raises:
-            LayerError: a layer is unknown, or the file ends before it.
-            NetworkError: the network is unknown, or its file is missing or damaged.
-        """
-        layers = recipe.layers if layers is None else layers
-        means = _shipped_means(recipe, parameters)
-        key = _key(recipe.network, parameters, device, means is not None)
-        found = self._network if key is not None and key == self._key else None
-        if found is None or not set(layers) <= set(found.topology.layers):
-            self.forget()  # before the next one is read
-            found = load_network(recipe.network, device, layers, parameters=parameters)
-            if means is not None:
-                normalise_channels(found, means)
-            self._key, self._network = key, found
-        topology = replace(found.topology, pooling=recipe.pooling).up_to(layers)
-        return found.view(topology, tf32=recipe.precision == "tf32")
-
-    def forget(self) -> None:
-        """Let go of the network."""
-        self._key = self._network = None
-
-
-NETWORK_CACHE = NetworkCache()
-"""Shared by all runs of the process."""
+CACHE: dict[Hashable, FeatureNetwork] = {}
+"""The process's last network, by all that decides its parameters. One alone is kept, because two
+would be more than a run's plan counts."""
 
 
 def network_for(
-    recipe: Recipe, pictures: Sequence[Picture], parameters: str | None, device: torch.device
+    recipe: Recipe,
+    parameters: str | None,
+    device: torch.device,
+    pictures: Sequence[Picture] = (),
+    layers: Collection[str] = (),
 ) -> FeatureNetwork:
-    """The recipe's network, as deep as its layers.
+    """The recipe's network; other runs share its parameters, which must not be changed.
 
     Args:
-        recipe: name, layers, pooling, whether to normalise, precision.
-        pictures: to normalise over, where no means are shipped.
+        recipe: name, layers, pooling, precision, and whether to normalise.
         parameters: a file to read instead of the network's own.
         device: where it is to be.
+        pictures: to normalise over, where no means are shipped; the network is then not shared.
+        layers: the deepest that it needs; empty: the recipe's.
 
     Raises:
         LayerError: a layer is unknown, or the file ends before it.
         NetworkError: the network is unknown, or its file is missing or damaged.
     """
-    if not recipe.normalise or _shipped_means(recipe, parameters) is not None:
-        return NETWORK_CACHE.get(recipe, parameters, device)
-    NETWORK_CACHE.forget()  # before another is read, which these pictures alone decide
-    network = load_network(
-        recipe.network, device, recipe.layers, parameters=parameters, pooling=recipe.pooling
-    )
-    network.tf32 = recipe.precision == "tf32"
-    side = min(recipe.size, NORMALISED_OVER)
-    means = channel_means(
-        network, (resize(p.pixels, fit(p.size, side)).to(device) for p in pictures)
-    )
-    normalise_channels(network, means)
-    return network
+    layers, means = layers or recipe.layers, None
+    if recipe.normalise and recipe.pooling == "max" and parameters is None:
+        means = shipped_channel_means(recipe.network)
+    shared = means is not None or not recipe.normalise
+    key = _key(recipe, parameters, device) if shared else None
+    network = CACHE.get(key)
+    if network is None or not set(layers) <= set(network.topology.layers):
+        CACHE.clear()  # before the next one is read
+        network = load_network(
+            recipe.network, device, layers, parameters=parameters, pooling=recipe.pooling
+        )
+        if not shared and pictures:
+            side = min(recipe.size, NORMALISED_OVER)
+            resized = (resize(p.pixels, fit(p.size, side)).to(device) for p in pictures)
+            means = channel_means(network, resized)
+        if means is not None:
+            normalise_channels(network, means)
+        if key is not None:
+            CACHE[key] = network
+    topology = replace(network.topology, pooling=recipe.pooling).up_to(layers)
+    return network.view(topology, tf32=recipe.precision == "tf32")
 
 
 def device_for(name: str) -> torch.device:
@@ -142,25 +93,13 @@ def device_for(name: str) -> torch.device:
     return device
 
 
-def _shipped_means(recipe: Recipe, parameters: str | None) -> dict[str, Tensor] | None:
-    """The channel means that the recipe's network is normalised by, where they are shipped."""
-    measured = parameters is None and recipe.pooling == "max"
-    return shipped_channel_means(recipe.network) if recipe.normalise and measured else None
-
-
-def _key(name: str, parameters: str | None, device: torch.device, normalised: bool) -> _Key | None:
-    """None where the file is not there, which loading tells better."""
-    path = Path(parameters) if parameters is not None else parameters_path(name)
+def _key(recipe: Recipe, parameters: str | None, device: torch.device) -> Hashable:
+    """All that decides the parameters of a shared network; None if the file is missing."""
+    path = parameters_path(recipe.network) if parameters is None else Path(parameters)
     try:
         status = os.stat(path)
     except OSError:
-        return None
-    return _Key(
-        name,
-        parameters is None,
-        str(path.absolute()),
-        status.st_size,
-        status.st_mtime_ns,
-        str(device),
-        normalised,
-    )
+        return None  # loading tells why
+    published = parameters is None  # its hash is known, and checked when it is read
+    file = str(path.absolute()), status.st_size, status.st_mtime_ns
+    return recipe.network, published, file, str(device), recipe.normalise

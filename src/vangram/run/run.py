@@ -19,14 +19,13 @@ from vangram.engines import engine_for
 from vangram.images import Source, fit, resize
 from vangram.networks import FeatureNetwork
 from vangram.objective import Evaluate, Objective
-from vangram.objective.targets import content_targets_of
+from vangram.objective.targets import content_targets
 from vangram.optimize import Level, LevelState, Optimizer, RunState, Step, coarse_to_fine, descend
 from vangram.run.estimate import seconds_per_pixel
 from vangram.run.inputs import RunInputs, RunSource, Size, check_inputs, path_of, read_inputs
 from vangram.run.memory import free_memory
 from vangram.run.network import device_for, network_for
 from vangram.run.plan import LevelPlan, plan_run
-from vangram.run.provenance import record_of
 from vangram.run.resized import (
     ResizedInputs,
     first_image,
@@ -36,7 +35,7 @@ from vangram.run.resized import (
     upsample,
     wrap_evaluate,
 )
-from vangram.run.result import Painting
+from vangram.run.result import Painting, record_of
 from vangram.run.targets import style_targets
 from vangram.settings.inputs import Inputs
 from vangram.settings.recipe import Recipe
@@ -111,8 +110,11 @@ class Run:
 
     def objective(self, plan: LevelPlan, inputs: ResizedInputs) -> Objective:
         """The loss of a level."""
-        recipe, network, storage = self.recipe, self.network, plan.storage
-        content = content_targets_of(recipe, network, inputs.content, plan.tile, storage)
+        recipe, network, tile, storage = self.recipe, self.network, plan.tile, plan.storage
+        content: dict[str, Tensor] = {}
+        if recipe.wants_content and inputs.content is not None:
+            layers = recipe.content_layers
+            content = content_targets(network, inputs.content, layers, tile, storage)
         style = style_targets(self.inputs, recipe, network, plan)
         return Objective.with_targets(
             recipe, network.topology, plan.level.size, content, style, storage
@@ -185,7 +187,7 @@ class Run:
         decoded = read_inputs(inputs, recipe)
         device = device_for(recipe.device)
         file = None if inputs.parameters is None else path_of(inputs.parameters, "parameters")
-        network = network_for(recipe, decoded.images, file, device)
+        network = network_for(recipe, file, device, decoded.images)
         record = record_of(recipe, inputs, decoded.pictures, network)
         size = fit(decoded.proportions, recipe.size)
         levels = coarse_to_fine(size, decoded.least_size(network.topology), recipe)

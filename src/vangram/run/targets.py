@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable, Hashable, Mapping
+from collections.abc import Hashable, Mapping
 
 from vangram.networks import FeatureNetwork
 from vangram.objective import TermKey
@@ -13,44 +13,29 @@ from vangram.run.plan import LevelPlan
 from vangram.run.resized import resize_regions, resize_styles
 from vangram.settings.recipe import Recipe
 
-LARGEST_CACHE = 16
-"""Levels whose targets are kept; 2.4 MB each for VGG-19."""
-
 StyleTargets = Mapping[TermKey, StyleTarget]
 
-
-class TargetCache:
-    """The style targets that were computed last."""
-
-    def __init__(self) -> None:
-        self._found: OrderedDict[Hashable, StyleTargets] = OrderedDict()
-
-    def get(self, key: Hashable, compute: Callable[[], StyleTargets]) -> StyleTargets:
-        """The targets with a key, computed if they are not there; a key of None is never there."""
-        if key is None:
-            return compute()
-        if key not in self._found:
-            self._found[key] = compute()
-        self._found.move_to_end(key)
-        if len(self._found) > LARGEST_CACHE:
-            self._found.popitem(last=False)
-        return self._found[key]
-
-
-TARGET_CACHE = TargetCache()
-"""Shared by all runs of the process."""
+CACHE: OrderedDict[Hashable, StyleTargets] = OrderedDict()
+"""Targets of the process's last runs, by all that they depend on."""
+LARGEST_CACHE = 16
+"""Levels whose targets are kept; 2.4 MB each for VGG-19."""
 
 
 def style_targets(
     inputs: RunInputs, recipe: Recipe, network: FeatureNetwork, plan: LevelPlan
 ) -> StyleTargets:
     """The targets of a level's style terms."""
-
-    def compute() -> StyleTargets:
-        styles, regions = resize_styles(inputs, plan), resize_regions(inputs, plan)
-        return style_targets_of(recipe, network, styles, regions, plan.tile, plan.storage)
-
-    return TARGET_CACHE.get(_key(inputs, recipe, network, plan), compute)
+    key = _key(inputs, recipe, network, plan)
+    if key in CACHE:
+        CACHE.move_to_end(key)
+        return CACHE[key]
+    styles, regions = resize_styles(inputs, plan), resize_regions(inputs, plan)
+    found = style_targets_of(recipe, network, styles, regions, plan.tile, plan.storage)
+    if key is not None:
+        CACHE[key] = found
+        if len(CACHE) > LARGEST_CACHE:
+            CACHE.popitem(last=False)
+    return found
 
 
 def _key(inputs: RunInputs, recipe: Recipe, network: FeatureNetwork, plan: LevelPlan) -> Hashable:
