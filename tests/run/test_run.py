@@ -377,9 +377,9 @@ def test_print_that_fits_without_winograds_filters_goes_without_them() -> None:
 def test_style_targets_are_computed_after_a_run_without_style_terms(
     photo: Path, painting: Path
 ) -> None:
-    few = {"size": 64, "steps": 1, "levels": 1}
-    *_, without = Run.prepare(photo, painting, style_weight=0, **few)
-    *_, styled = Run.prepare(photo, painting, **few)
+    recipe = Recipe(size=64, steps=1, levels=1)
+    *_, without = Run.prepare(photo, painting, recipe=recipe.replace(style_weight=0.0))
+    *_, styled = Run.prepare(photo, painting, recipe=recipe)
     assert not any(term.kind == "style" for term in without.terms)
     assert {term.layer for term in styled.terms if term.kind == "style"} == set(
         Recipe().style_layers
