@@ -20,7 +20,7 @@ HEADING = "# A recipe for VanGram: vangram stylize PHOTO PAINTING --recipe THIS 
 
 
 def read_recipe_file(path: str | os.PathLike[str]) -> Recipe:
-    """The recipe in a TOML file: one line for each setting, named as in `Recipe`.
+    """The recipe in a TOML file: one line for each setting, named as in `Recipe` or as its option.
 
     Settings that the file leaves out have their defaults. Layers are a table of layer to weight, or
     text as on the command line; so are the shares of the paintings and the memory.
@@ -29,11 +29,15 @@ def read_recipe_file(path: str | os.PathLike[str]) -> Recipe:
         RecipeError: the file cannot be read, is no TOML, or has a setting that is unknown or out
             of range; the message names the file and the setting.
     """
-    values = _values(path)
+    read, values = _values(path), {}
     try:
-        for name, setting in settings_of(Recipe).items():
-            if setting.text is not None and isinstance(values.get(name), str):
-                values[name] = setting.text.parse(values[name])
+        for key, value in read.items():
+            name = key.replace("-", "_")
+            if name in values:
+                raise SettingError(f"{name} is given twice")
+            setting = settings_of(Recipe).get(name)
+            text = setting.text if setting is not None and isinstance(value, str) else None
+            values[name] = value if text is None else text.parse(value)
         return Recipe.from_dict(values)
     except (RecipeError, SettingError) as error:
         raise RecipeError(f"{quoted(path)}: {reason(error)}") from None
@@ -57,8 +61,8 @@ def write_recipe_file(path: str | os.PathLike[str], recipe: Recipe) -> None:
 def _values(path: str | os.PathLike[str]) -> dict[str, Any]:
     try:
         with open(path, "rb") as handle:
-            values: dict[str, Any] = tomllib.load(handle)
-            return values
+            read: dict[str, Any] = tomllib.load(handle)
+            return read
     except (OSError, ValueError, RecursionError) as error:
         if isinstance(error, OSError):
             what = "cannot be read", "check the path"
