@@ -19,12 +19,12 @@ from vangram.networks import FeatureNetwork
 from vangram.objective import Objective
 from vangram.optimize import LBFGS, Adam
 from vangram.settings.recipe import Recipe
-from vangram.storage.tensors import BAND, IN_MEMORY, SpilledStorage, evict, rows
+from vangram.storage.tensors import BAND, IN_MEMORY, SpilledStorage, evict, row_bands
 
 
 def test_bands_cover_every_row_once() -> None:
     tall = torch.empty(1, 3, 1000, 700)
-    bands = list(rows(tall))
+    bands = list(row_bands(tall))
     assert [row for band in bands for row in range(band.start, band.stop)] == list(range(1000))
     assert all((band.stop - band.start) * 3 * 700 <= BAND for band in bands)
 
@@ -75,10 +75,10 @@ def test_freed_memory_is_returned_where_memory_is_short(
     )
     gc.collect()
     unlimited = SpilledStorage(tmp_path).empty((4, 5), torch.zeros(1))
-    list(rows(unlimited))
+    list(row_bands(unlimited))
     assert not calls
     limited = SpilledStorage(tmp_path, memory=1000).empty((4, 5), torch.zeros(1))
-    list(rows(limited))
+    list(row_bands(limited))
     assert len(calls) == returned
 
 

@@ -5,13 +5,12 @@ Gatys, Bethge, Hertzmann and Shechtman, "Preserving Color in Neural Artistic Sty
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
-from vangram.storage.tensors import bands
+from vangram.storage.tensors import row_bands
 
 LUMA = (0.299, 0.587, 0.114)
 """Weights of luma Y in YIQ and YCbCr, from gamma-encoded sRGB (ITU-R BT.601, 2.5.1)."""
@@ -33,25 +32,21 @@ class ColourMap:
         pixels: Tensor,
         *,
         into: Tensor | None = None,
-        release: Callable[[], object] | None = None,
     ) -> Tensor:
         """Map a picture; values outside [0, 1] are not clamped.
 
         Args:
             pixels: (1, 3, H, W), floating-point.
             into: tensor of the same shape to write to, may be `pixels`; None: a new one.
-            release: called after each band, to release the pages of mapped tensors.
 
         Returns:
             (1, 3, H, W); dtype and device of `pixels`.
         """
         matrix, offset = self.matrix.to(pixels), self.offset.to(pixels)[:, None, None]
         out = torch.empty_like(pixels) if into is None else into
-        for rows in bands(pixels):
+        for rows in row_bands(pixels):
             at = (..., rows, slice(None))
             out[at] = torch.einsum("ij,bjhw->bihw", matrix, pixels[at]) + offset
-            if release:
-                release()
         return out
 
 
@@ -69,19 +64,17 @@ class ColourStatistics:
         cls,
         pixels: Tensor,
         alpha: Tensor | None = None,
-        release: Callable[[], object] | None = None,
     ) -> ColourStatistics:
         """Measure a picture, each pixel weighted by its alpha.
 
         Args:
             pixels: (1, 3, H, W).
             alpha: (1, 1, H, W); None, or zero everywhere: equal weights.
-            release: called after each band, to release the pages of mapped tensors.
         """
         if alpha is not None and not bool(alpha.any()):
             alpha = None
         count, first, second = 0.0, torch.zeros(3).double(), torch.zeros(3, 3).double()
-        for rows in bands(pixels):
+        for rows in row_bands(pixels):
             colours = pixels[0, :, rows].flatten(1).double().cpu()  # (3, M)
             weights = torch.ones_like(colours[:1])
             if alpha is not None:
@@ -89,8 +82,6 @@ class ColourStatistics:
             count += float(weights.sum())
             first += (weights * colours).sum(dim=1)
             second += (weights * colours) @ colours.mT
-            if release:
-                release()
         mean = first / count
         return cls(mean, second / count - mean.outer(mean))
 

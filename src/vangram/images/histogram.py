@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
-from vangram.storage.tensors import bands
+from vangram.storage.tensors import row_bands
 
 BINS = 4096
 """Bins per channel between its least and largest value: at least 16 per 8-bit level."""
@@ -30,27 +29,23 @@ class Histogram:
         cls,
         pixels: Tensor,
         alpha: Tensor | None = None,
-        release: Callable[[], object] | None = None,
     ) -> Histogram:
         """Measure a picture, each pixel weighted by its alpha.
 
         Args:
             pixels: (1, 3, H, W).
             alpha: (1, 1, H, W); None, or zero everywhere: equal weights.
-            release: called after each band, to release the pages of mapped tensors.
         """
         if alpha is not None and not bool(alpha.any()):
             alpha = None
         least, largest = _range(pixels, alpha)
         counts = torch.zeros(3, BINS).to(least)
         found = cls(least, (largest - least) / BINS, counts)
-        for rows in bands(pixels):
+        for rows in row_bands(pixels):
             weights = None if alpha is None else alpha[0, 0, rows].flatten().to(counts)
             bins, _ = found._places(pixels[0, :, rows].flatten(1))
             for channel in range(3):
                 counts[channel] += torch.bincount(bins[channel], weights, BINS)
-            if release:
-                release()
         shares = torch.nn.functional.pad(counts.cumsum(dim=1), (1, 0))
         return cls(found.least, found.width, shares / shares[:, -1:])
 
@@ -78,7 +73,7 @@ class Histogram:
 def _range(pixels: Tensor, alpha: Tensor | None) -> tuple[Tensor, Tensor]:
     """Least and largest value of each channel where alpha > 0, (3, 1) float64 each."""
     least, largest = [], []
-    for rows in bands(pixels):
+    for rows in row_bands(pixels):
         band = pixels[0, :, rows].flatten(1)
         if alpha is not None:
             band = band[:, alpha[0, 0, rows].flatten() > 0]
@@ -94,7 +89,6 @@ def match_histogram(
     wanted: Histogram,
     *,
     into: Tensor | None = None,
-    release: Callable[[], object] | None = None,
 ) -> Tensor:
     """Map each value to the same quantile of another histogram.
 
@@ -105,16 +99,13 @@ def match_histogram(
         given: histogram of `pixels`.
         wanted: histogram to arrive at.
         into: tensor of the same shape to write to, may be `pixels`; None: a new one.
-        release: called after each band, to release the pages of mapped tensors.
 
     Returns:
         (1, 3, H, W), in the range of `wanted`; dtype and device of `pixels`.
     """
     out = torch.empty_like(pixels) if into is None else into
-    for rows in bands(pixels):
+    for rows in row_bands(pixels):
         band = pixels[0, :, rows]
         matched = wanted.quantile(given.share_below(band.flatten(1)))
         out[0, :, rows] = matched.view(band.shape).to(out)
-        if release:
-            release()
     return out

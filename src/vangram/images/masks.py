@@ -16,7 +16,7 @@ from torch.nn.functional import pad
 from vangram.errors import SettingError
 from vangram.images.picture import Picture
 from vangram.storage.files import quoted
-from vangram.storage.tensors import bands
+from vangram.storage.tensors import row_bands
 
 MAX_REGIONS = 16
 LEAST_SHARE = 0.005
@@ -266,7 +266,7 @@ def _check_count(colours: list[Colour], name: str) -> None:
 def _shares(pixels: Tensor, colours: list[Colour]) -> Tensor:
     """Share of each pixel (1, 3, H, W) in the region of each colour, (R, H, W)."""
     weights = pixels.new_empty(len(colours), *pixels.shape[-2:])
-    for rows in bands(pixels):
+    for rows in row_bands(pixels):
         band = pixels[0, :, rows]
         shares = _shares_of(band.flatten(1).T, torch.tensor(colours).to(pixels))
         weights[:, rows] = shares.T.reshape(-1, *band.shape[1:])

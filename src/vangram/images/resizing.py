@@ -1,14 +1,13 @@
 """Sizes, (height, width) everywhere, and resampling to them."""
 
 import math
-from collections.abc import Callable
 
 import torch
 from torch import Tensor
 from torch.nn import functional
 
 from vangram.errors import ShapeError, SizeError
-from vangram.storage.tensors import bands
+from vangram.storage.tensors import row_bands
 
 
 def fit(size: tuple[int, int], longer_side: int, *, enlarge: bool = True) -> tuple[int, int]:
@@ -41,7 +40,6 @@ def resize(
     size: tuple[int, int],
     *,
     into: Tensor | None = None,
-    release: Callable[[], object] | None = None,
 ) -> Tensor:
     """Resample to a size: bicubic, with a low-pass filter along a side that shrinks.
 
@@ -52,7 +50,6 @@ def resize(
         pixels: (B, C, H, W), float32 or float64.
         size: (height, width) of the result.
         into: (B, C, height, width), contiguous, to write to; None: a new tensor.
-        release: called after each band, to release the pages of mapped tensors.
 
     Returns:
         (B, C, height, width), contiguous; `pixels` itself where the size is already right.
@@ -74,12 +71,10 @@ def resize(
     lowest, highest = torch.aminmax(pixels)
     height, width = size
     out = pixels.new_empty((*pixels.shape[:2], height, width)) if into is None else into
-    for rows in bands(out):
+    for rows in row_bands(out):
         support, weights = _vertical(rows, pixels.shape[-2], height)
         band = torch.matmul(weights.to(pixels), _resized_across(pixels[..., support, :], width))
         out[..., rows, :] = band.clamp_(lowest, highest)
-        if release:
-            release()
     return out
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,7 @@ from vangram.errors import OutputError, PictureError, ShapeError
 from vangram.images.icc import srgb_profile
 from vangram.images.xmp import packed
 from vangram.storage.files import quoted, reason, replacing
-from vangram.storage.tensors import bands
+from vangram.storage.tensors import row_bands
 
 FORMATS = {
     ".png": "PNG",
@@ -80,7 +80,6 @@ def write_picture(
     exif: bytes | None = None,
     recipe: str | None = None,
     quality: int = 95,
-    release: Callable[[], object] | None = None,
 ) -> None:
     """Write a picture in the format that the suffix names, with an sRGB profile.
 
@@ -94,7 +93,6 @@ def write_picture(
         exif: as `Picture.exif`.
         recipe: text that `read_recipe` gives back.
         quality: of JPEG and WebP, 1 to 100.
-        release: called after each band, to release the pages of mapped tensors.
 
     Raises:
         OutputError: the file cannot be written; an existing one is untouched.
@@ -102,7 +100,7 @@ def write_picture(
         PictureError: a value is NaN or infinite.
     """
     format = _format_of(path)
-    image = _image(pixels, alpha, release)
+    image = _image(pixels, alpha)
     _check_side((image.height, image.width), format, path)
     if format == "JPEG" and image.mode == "RGBA":
         white = Image.new("RGB", image.size, "white")
@@ -169,9 +167,7 @@ def _check_side(size: tuple[int, int], format: str, path: str | os.PathLike[str]
         )
 
 
-def _image(
-    pixels: Tensor, alpha: Tensor | None, release: Callable[[], object] | None = None
-) -> Image.Image:
+def _image(pixels: Tensor, alpha: Tensor | None) -> Image.Image:
     """8-bit Pillow image of pixels and alpha, converted in bands of rows."""
     if pixels.ndim != 4 or pixels.shape[:2] != (1, 3) or pixels.numel() == 0:
         raise ShapeError(f"pixels to write are (1, 3, H, W), not {tuple(pixels.shape)}")
@@ -184,11 +180,9 @@ def _image(
             )
         layers.append(alpha)
     image = Image.new("RGB" if alpha is None else "RGBA", (width, height))
-    for rows in bands(pixels):
+    for rows in row_bands(pixels):
         levels = [_levels(layer[..., rows, :]) for layer in layers]
         image.paste(Image.fromarray(torch.cat(levels, dim=-1).numpy()), (0, rows.start))
-        if release:
-            release()
     return image
 
 

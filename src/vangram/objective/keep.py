@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from vangram.objective.evaluation import Evaluate, Evaluation
-from vangram.storage.tensors import Storage, bands
+from vangram.storage.tensors import Storage, row_bands
 
 
 class KeepPixels:
@@ -32,17 +32,15 @@ class KeepPixels:
         """Evaluate at (1, 3, H, W), which is read and not changed."""
         mixed = self.storage.empty(tuple(image.shape), image)
         mixed.copy_(image.detach())
-        restore_kept(mixed, self.photograph, self.keep, self.storage)
+        restore_kept(mixed, self.photograph, self.keep)
         found = self.evaluate(mixed)
-        for rows in bands(found.gradient):
+        for rows in row_bands(found.gradient):
             found.gradient[..., rows, :] *= 1 - self.keep[..., rows, :]
-            self.storage.release()
         return found
 
 
-def restore_kept(pixels: Tensor, photograph: Tensor, keep: Tensor, storage: Storage) -> None:
+def restore_kept(pixels: Tensor, photograph: Tensor, keep: Tensor) -> None:
     """Replace the kept pixels of an image (1, 3, H, W) by the photograph's, in place."""
-    for rows in bands(pixels):
+    for rows in row_bands(pixels):
         at = (..., rows, slice(None))
         pixels[at] = torch.lerp(pixels[at], photograph[at], keep[at])  # exact where all is kept
-        storage.release()

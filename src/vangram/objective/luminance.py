@@ -25,7 +25,7 @@ class LuminanceOnly:
 
     def __call__(self, image: Tensor) -> Evaluation:
         """Evaluate at (1, 3, H, W), which is read and not changed."""
-        into, release = self.storage.empty(tuple(image.shape), image), self.storage.release
-        found = self.evaluate(self.grey(image.detach(), into=into, release=release))
-        self.back(found.gradient, into=found.gradient, release=release)
+        into = self.storage.empty(tuple(image.shape), image)
+        found = self.evaluate(self.grey(image.detach(), into=into))
+        self.back(found.gradient, into=found.gradient)
         return found

@@ -42,7 +42,7 @@ from vangram.objective.targets import (
     style_targets_of,
 )
 from vangram.settings.recipe import Recipe, Units
-from vangram.storage.tensors import IN_MEMORY, Storage, bands
+from vangram.storage.tensors import IN_MEMORY, Storage, row_bands
 
 PIXEL_TERMS = {
     "tv": (total_variation_loss, total_variation_loss_grad),
@@ -166,7 +166,7 @@ class Objective:
                 raise ShapeError("content terms count, and no content picture is given")
             found = content_targets(network, content, recipe.content_layers, tile, storage)
         paintings = [styles] if isinstance(styles, Tensor) else styles
-        style = style_targets_of(recipe, network, paintings, regions, tile, storage)
+        style = style_targets_of(recipe, network, paintings, regions, tile)
         return cls.with_targets(recipe, network.topology, size, found, style, storage)
 
     @classmethod
@@ -193,7 +193,7 @@ class Objective:
             TermKey("content", layer): ContentTerm(
                 target,
                 recipe.content_weight * recipe.content_layers[layer],
-                _content_at_zero(target, storage) or 1.0,
+                _content_at_zero(target) or 1.0,
             )
             for layer, target in content.items()
         }
@@ -256,9 +256,8 @@ class Objective:
         for kind, (value, _) in PIXEL_TERMS.items():
             if weight := self._pixel_weight(kind):
                 summed_up = 0.0
-                for rows in bands(image):
+                for rows in row_bands(image):
                     summed_up += float(value(image, rows))
-                    self.storage.release()
                 terms.append(Term(kind, "", summed_up / image.numel(), weight))
         return LossTerms(tuple(terms), moment_grads)
 
@@ -293,10 +292,9 @@ class Objective:
         """Add the gradient of the terms that are computed from the pixels, in place."""
         for kind, (_, grad) in PIXEL_TERMS.items():
             if weight := self._pixel_weight(kind):
-                for rows in bands(image):
+                for rows in row_bands(image):
                     part = grad(image, rows)
                     gradient[..., rows, :].add_(part, alpha=weight / image.numel())
-                    self.storage.release()
 
     def unit(self, term: ContentTerm | StyleTerm) -> float:
         """Value of the literal formula at which a term has the value 1."""
@@ -354,11 +352,10 @@ def _target(term: ContentTerm, features: Tensor, window: Window | None) -> Tenso
     return part.to(features.device)
 
 
-def _content_at_zero(target: Tensor, storage: Storage) -> float:
+def _content_at_zero(target: Tensor) -> float:
     """½ Σ P²."""
     total, zero = 0.0, target.new_zeros(())
-    for rows in bands(target):
+    for rows in row_bands(target):
         part = target[:, :, rows]
         total += float(content_loss(part, zero.expand_as(part)))
-        storage.release()
     return total

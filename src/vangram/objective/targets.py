@@ -15,7 +15,7 @@ from vangram.networks import FeatureNetwork, ForwardPass, Topology
 from vangram.networks.geometry import Core, Tile, grid
 from vangram.objective.evaluation import TermKey
 from vangram.settings.recipe import Recipe
-from vangram.storage.tensors import IN_MEMORY, Storage
+from vangram.storage.tensors import IN_MEMORY, Storage, evict
 
 LEAST_POSITIONS = 1.0
 """Positions of a layer that a region must fill to have a style term there."""
@@ -42,7 +42,7 @@ def content_targets(
     for layer in layers:
         rows_first = (1, *topology.shape(size, layer), topology.width(layer))
         targets[layer] = storage.empty(rows_first, picture).permute(0, 3, 1, 2)
-    for part, features in _parts(network, picture, layers, tile, storage):
+    for part, features in _parts(network, picture, layers, tile):
         for layer, (rows, columns) in part.windows(layers, topology).items():
             targets[layer][:, :, rows, columns] = features[layer]
     return targets
@@ -75,7 +75,6 @@ def style_targets_of(
     paintings: Sequence[Tensor] | None,
     regions: Sequence[Region],
     tile: Core | None,
-    storage: Storage = IN_MEMORY,
 ) -> dict[TermKey, StyleTarget]:
     """The targets of a recipe's style terms, one for each layer and region.
 
@@ -85,7 +84,6 @@ def style_targets_of(
         paintings: (1, 3, H, W) each, of any size.
         regions: parts of the image with a style of their own; empty: one style everywhere.
         tile: pixels of a tile's core; None: each painting at once.
-        storage: where the paintings live.
 
     Raises:
         ShapeError: the recipe has style terms, and there are no paintings.
@@ -96,13 +94,11 @@ def style_targets_of(
         raise ShapeError("style terms count, and no style picture is given")
     shares, sums = recipe.shares(len(paintings)), STYLE_LOSSES[recipe.style_loss].needs_sums
     if not regions:
-        found = blended(network, paintings, shares, tile, sums=sums, storage=storage)
+        found = blended(network, paintings, shares, tile, sums=sums)
         return {TermKey("style", layer): StyleTarget(each) for layer, each in found.items()}
     targets = {}
     for region in regions:
-        found = blended(
-            network, paintings, shares, tile, sums=sums, parts=region.parts, storage=storage
-        )
+        found = blended(network, paintings, shares, tile, sums=sums, parts=region.parts)
         guides = layer_weights(region.weights, network.topology, found)
         for layer in (layer for layer in found if guides[layer].sum() >= LEAST_POSITIONS):
             key = TermKey("style", layer, region.name)
@@ -134,7 +130,6 @@ def style_targets(
     *,
     sums: bool = False,
     part: Tensor | None = None,
-    storage: Storage = IN_MEMORY,
 ) -> dict[str, Moments]:
     """A picture's moments per position by layer: A / M (C, C) each, with `sums` s / M (C,) as well.
 
@@ -146,7 +141,6 @@ def style_targets(
         sums: whether s is needed.
         part: (1, 1, H, W), weights of the pixels; None: all are 1. Layers at which the weights add
             up to less than a position are left out.
-        storage: where the picture lives.
     """
     topology, size = network.topology, (picture.shape[2], picture.shape[3])
     counts: dict[str, Tensor] = {}
@@ -156,7 +150,7 @@ def style_targets(
         positions = {layer: float(each.sum()) for layer, each in counts.items()}
         layers = [layer for layer in layers if positions[layer] >= LEAST_POSITIONS]
     summed: dict[str, Moments] = {}
-    for seen, features in _parts(network, picture, layers, tile, storage):
+    for seen, features in _parts(network, picture, layers, tile):
         windows = seen.windows(layers, topology)
         for layer, values in features.items():
             weights = counts[layer][windows[layer]] if layer in counts else None
@@ -173,7 +167,6 @@ def blended(
     *,
     sums: bool = False,
     parts: Sequence[Tensor | None] | None = None,
-    storage: Storage = IN_MEMORY,
 ) -> dict[str, Moments]:
     """Moments per position of several paintings, mixed layer by layer.
 
@@ -185,7 +178,6 @@ def blended(
         sums: as above.
         parts: by painting, weights of its pixels, as `part` above; None: the painting has no share.
             The shares of the other paintings are scaled to add up to one.
-        storage: where the paintings live.
     """
     mixed: dict[str, Moments] = {}
     whole: dict[str, float] = {}
@@ -193,7 +185,7 @@ def blended(
         part = None if parts is None else parts[index]
         if parts is not None and part is None:
             continue
-        found = style_targets(network, painting, share, tile, sums=sums, part=part, storage=storage)
+        found = style_targets(network, painting, share, tile, sums=sums, part=part)
         for layer, target in found.items():
             counted = target if share[layer] == 1 else target * share[layer]
             mixed[layer] = mixed[layer] + counted if layer in mixed else counted
@@ -208,7 +200,6 @@ def _parts(
     picture: Tensor,
     layers: Collection[str],
     tile: Core | None,
-    storage: Storage,
 ) -> Iterator[tuple[Tile, dict[str, Tensor]]]:
     """Tiles that cover a picture, with the features of their cores."""
     if not layers:
@@ -220,4 +211,4 @@ def _parts(
             network, part.crop(picture), layers, inside, whole=size, corner=part.corner, keep=False
         )
         yield part, trace.features
-        storage.release()
+        evict()

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from vangram.objective.evaluation import Evaluate, Evaluation, Term
-from vangram.storage.tensors import IN_MEMORY, Storage, bands
+from vangram.storage.tensors import IN_MEMORY, Storage, row_bands
 
 
 class TemporalConsistency:
@@ -40,11 +40,10 @@ class TemporalConsistency:
     def __call__(self, image: Tensor) -> Evaluation:
         """Evaluate at (1, 3, H, W), which is read and not changed."""
         found, image, total = self.evaluate(image), image.detach(), 0.0
-        for rows in bands(image):
+        for rows in row_bands(image):
             at = (..., rows, slice(None))
             away = (image[at] - self.last[at]) * self.weights[at]
             total += float(away.square().sum(dtype=torch.float64))
             found.gradient[at].add_(away * self.weights[at], alpha=2 * self.weight / image.numel())
-            self.storage.release()
         term = Term("flicker", "", total / image.numel(), self.weight)
         return replace(found, loss=found.loss + term.weighted, terms=(*found.terms, term))

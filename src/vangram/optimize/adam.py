@@ -10,7 +10,7 @@ from torch import Tensor
 from vangram.objective import Evaluate, Evaluation
 from vangram.optimize.optimizer import Move, State, evaluation_of, evaluation_state
 from vangram.optimize.vectors import largest
-from vangram.storage.tensors import IN_MEMORY, Storage, rows
+from vangram.storage.tensors import IN_MEMORY, Storage, row_bands
 
 BETAS = (0.9, 0.99)
 EPSILON = 1e-12
@@ -68,7 +68,7 @@ class Adam:
             self.scale = _scale_for(largest(gradient))
         self.count += 1
         mean, square, trial = (self.storage.empty(image.shape, image) for _ in range(3))
-        for band in rows(image):
+        for band in row_bands(image):
             at = (..., band, slice(None))
             scaled = gradient[at] * self.scale
             mean[at] = torch.lerp(self.mean[at], scaled, 1 - BETAS[0])

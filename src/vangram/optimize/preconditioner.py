@@ -14,7 +14,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from vangram.kernels import conv_precision
-from vangram.storage.tensors import IN_MEMORY, Storage, rows
+from vangram.storage.tensors import IN_MEMORY, Storage, row_bands
 
 LEVELS = 4
 """Coarser grids, each of half the resolution; a pixel of the last is 16 pixels wide."""
@@ -66,7 +66,7 @@ class _Grids:
         """R x; row i depends on the rows 2i - 1 to 2i + 2 of x."""
         planes, _, height, width = x.shape
         coarse = self.storage.empty((planes, 1, height // 2, width // 2), x)
-        for band in rows(coarse):
+        for band in row_bands(coarse):
             above = max(band.start - 1, 0)  # one row more: the first one lacks its upper inputs
             inputs = x[..., 2 * above : 2 * band.stop + 2, :]
             part = F.conv2d(inputs, self.kernel, stride=2, padding=1)
@@ -77,7 +77,7 @@ class _Grids:
         """X + weight Rᵀ coarse; row j depends on the rows j / 2 - 1 to (j + 1) / 2 of coarse."""
         summed, height = self.storage.empty(tuple(x.shape), x), x.shape[-2]
         odd = (1, x.shape[-1] % 2)
-        for band in rows(coarse):
+        for band in row_bands(coarse):
             last = height if band.stop == coarse.shape[-2] else 2 * band.stop
             above = max(band.start - 1, 0)
             inputs = coarse[..., above : band.stop + 1, :]

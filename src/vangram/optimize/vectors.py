@@ -7,7 +7,7 @@ import math
 import torch
 from torch import Tensor
 
-from vangram.storage.tensors import Storage, evict, rows
+from vangram.storage.tensors import Storage, evict, row_bands
 
 PART = 2**20
 """Products that may be added up in float32 without losing digits."""
@@ -36,13 +36,13 @@ def _dot(a: Tensor, b: Tensor, dtype: torch.dtype) -> float:
 
 def is_finite(a: Tensor) -> bool:
     """Whether an image has no NaN and no infinity."""
-    return all(bool(torch.isfinite(a[..., band, :]).all()) for band in rows(a))
+    return all(bool(torch.isfinite(a[..., band, :]).all()) for band in row_bands(a))
 
 
 def largest(a: Tensor) -> float:
     """The largest absolute value of an image."""
     found = []
-    for band in rows(a):
+    for band in row_bands(a):
         found.append(a[..., band, :].abs().amax())
     return float(torch.stack(found).amax())
 
@@ -50,7 +50,7 @@ def largest(a: Tensor) -> float:
 def plus(a: Tensor, factor: float, b: Tensor, storage: Storage) -> Tensor:
     """A new image, a + factor b."""
     summed = storage.empty(tuple(a.shape), a)
-    for band in rows(a):
+    for band in row_bands(a):
         at = (..., band, slice(None))
         torch.add(a[at], b[at], alpha=factor, out=summed[at])
     return summed
@@ -58,14 +58,14 @@ def plus(a: Tensor, factor: float, b: Tensor, storage: Storage) -> Tensor:
 
 def add(a: Tensor, factor: float, b: Tensor) -> None:
     """Add factor b to an image in place."""
-    for band in rows(a):
+    for band in row_bands(a):
         a[..., band, :].add_(b[..., band, :], alpha=factor)
 
 
 def times(a: Tensor, factor: float, storage: Storage) -> Tensor:
     """A new image, factor a."""
     product = storage.empty(tuple(a.shape), a)
-    for band in rows(a):
+    for band in row_bands(a):
         at = (..., band, slice(None))
         torch.mul(a[at], factor, out=product[at])
     return product

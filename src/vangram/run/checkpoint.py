@@ -30,7 +30,7 @@ from vangram.errors import CheckpointError, RecipeError
 from vangram.optimize.state import RunState
 from vangram.settings.record import Record
 from vangram.storage.files import quoted, reason, replacing
-from vangram.storage.tensors import IN_MEMORY, SpilledStorage, Storage, release_mapped
+from vangram.storage.tensors import IN_MEMORY, SpilledStorage, Storage, evict
 
 FORMAT = 1
 """Version of the metadata, raised when an older vangram could no longer read them."""
@@ -82,7 +82,7 @@ def write_checkpoint(path: str | os.PathLike[str], checkpoint: Checkpoint) -> No
                 part = data[first : first + CHUNK]
                 handle.write(part)
                 digest.update(part)
-                release_mapped()
+                evict()
         handle.seek(DIGEST.start)
         handle.write(digest.hexdigest().encode())
 
@@ -193,5 +193,5 @@ def _tensor(
         part = data[first : first + CHUNK]
         if handle.readinto(part) != len(part):  # type: ignore[attr-defined]
             raise ValueError("the file ends too early")
-        storage.release()
+        evict()
     return flat.as_strided(shape, strides)

@@ -6,7 +6,7 @@ for "luminance" and "match"; "histogram" changes the finished picture alone.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from torch import Tensor
@@ -23,7 +23,7 @@ from vangram.images import (
     with_chroma,
 )
 from vangram.settings.recipe import Colour
-from vangram.storage.tensors import bands
+from vangram.storage.tensors import row_bands
 
 
 @dataclass(frozen=True)
@@ -53,7 +53,6 @@ def apply_colour(
     photograph: Tensor,
     alpha: Tensor | None,
     colour: Colour,
-    release: Callable[[], object],
 ) -> None:
     """Apply a colour setting to a finished picture, in place.
 
@@ -62,16 +61,14 @@ def apply_colour(
         photograph: of the same size.
         alpha: the photograph's, (1, 1, H, W); weights of its pixels in its colour statistics.
         colour: "style" and "match" change nothing.
-        release: called after each band, for tensors that live in files.
     """
     if colour == "luminance":
-        for rows in bands(pixels):
+        for rows in row_bands(pixels):
             at = (..., rows, slice(None))
             pixels[at] = with_chroma(pixels[at], photograph[at])
-            release()
     elif colour == "histogram":
         # Without the map beforehand the channels' values would be right and the colours wrong.
-        given, wanted = (ColourStatistics.of(each, alpha, release) for each in (pixels, photograph))
-        matching_map(given, wanted)(pixels, into=pixels, release=release)
-        ours, theirs = (Histogram.of(each, alpha, release) for each in (pixels, photograph))
-        match_histogram(pixels, ours, theirs, into=pixels, release=release)
+        given, wanted = (ColourStatistics.of(each, alpha) for each in (pixels, photograph))
+        matching_map(given, wanted)(pixels, into=pixels)
+        ours, theirs = (Histogram.of(each, alpha) for each in (pixels, photograph))
+        match_histogram(pixels, ours, theirs, into=pixels)

@@ -16,7 +16,7 @@ from vangram.run.colours import apply_colour
 from vangram.run.inputs import RunInputs, Size
 from vangram.run.plan import LevelPlan
 from vangram.settings.recipe import Recipe
-from vangram.storage.tensors import IN_MEMORY, Storage, bands
+from vangram.storage.tensors import IN_MEMORY, Storage, row_bands
 
 
 @dataclass(frozen=True, eq=False)
@@ -58,7 +58,7 @@ def resize_picture(
     pixels = resized(picture.pixels, size, plan.storage)
     if colours is not None:
         into = plan.storage.empty(tuple(pixels.shape), pixels)
-        pixels = colours(pixels, into=into, release=plan.storage.release)
+        pixels = colours(pixels, into=into)
     return plan.place(pixels)
 
 
@@ -108,10 +108,9 @@ def first_image(inputs: RunInputs, resized_inputs: ResizedInputs, plan: LevelPla
     last, trust = resized_inputs.last, resized_inputs.trust
     if last is not None and trust is not None and content is not None:
         first = plan.storage.empty(tuple(last.shape), last)
-        for rows in bands(first):
+        for rows in row_bands(first):
             at = (..., rows, slice(None))
             first[at] = torch.lerp(content[at], last[at], trust[at])
-            plan.storage.release()
         return first
     if recipe.init == "content" and content is not None:
         return content
@@ -141,10 +140,9 @@ def upsample(
     if content is None or coarse is None:
         return larger
     blurred = resized(plan.place(coarse), size, storage)
-    for rows in bands(content):
+    for rows in row_bands(content):
         at = (..., rows, slice(None))
         larger[at] += content[at] - blurred[at]
-        storage.release()
     return larger
 
 
@@ -153,17 +151,16 @@ def render(inputs: RunInputs, image: Tensor, size: Size, storage: Storage) -> Te
     pictures, colour = inputs.pictures, inputs.recipe.colour
     image = resized(image.cpu(), size, storage)
     pixels = storage.empty((1, 3, *size), image)
-    for rows in bands(image):
+    for rows in row_bands(image):
         torch.clamp(image[..., rows, :], 0, 1, out=pixels[..., rows, :])
-        storage.release()
     content = pictures.content
     if content is None or (colour in ("style", "match") and pictures.keep is None):
         return pixels
     own = resized(content.pixels.cpu(), size, storage)
     alpha = None if content.alpha is None else resize(content.alpha, size)
-    apply_colour(pixels, own, alpha, colour, storage.release)
+    apply_colour(pixels, own, alpha, colour)
     if pictures.keep is not None:
-        restore_kept(pixels, own, keep_weights(pictures.keep, size, storage), storage)
+        restore_kept(pixels, own, keep_weights(pictures.keep, size, storage))
     return pixels
 
 
@@ -177,14 +174,13 @@ def resized(image: Tensor, size: Size, storage: Storage) -> Tensor:
     if tuple(image.shape[2:]) == size:
         return image
     into = storage.empty((1, image.shape[1], *size), image)
-    return resize(image, size, into=into, release=storage.release)
+    return resize(image, size, into=into)
 
 
 def _weights(weights: Tensor, size: Size, storage: Storage = IN_MEMORY) -> Tensor:
     """A mask's weights (1, 1, H, W) at another size, in [0, 1]."""
     changed = resized(weights, size, storage)
     if changed is not weights:
-        for rows in bands(changed):
+        for rows in row_bands(changed):
             changed[..., rows, :].clamp_(0, 1)
-            storage.release()
     return changed

@@ -17,7 +17,6 @@ from vangram.run.inputs import RunSource, path_of
 from vangram.settings.inputs import Inputs
 from vangram.settings.recipe import Recipe
 from vangram.settings.record import NETWORK, Input, Record
-from vangram.storage.tensors import release_mapped
 
 
 @dataclass(frozen=True)
@@ -44,7 +43,6 @@ class Painting:
             alpha=self.alpha,
             exif=self.exif,
             recipe=self.record.to_json(),
-            release=release_mapped,
         )
         return Path(path)
 

@@ -30,7 +30,7 @@ def style_targets(
         CACHE.move_to_end(key)
         return CACHE[key]
     styles, regions = resize_styles(inputs, plan), resize_regions(inputs, plan)
-    found = style_targets_of(recipe, network, styles, regions, plan.tile, plan.storage)
+    found = style_targets_of(recipe, network, styles, regions, plan.tile)
     if key is not None:
         CACHE[key] = found
         if len(CACHE) > LARGEST_CACHE:

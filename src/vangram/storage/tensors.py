@@ -41,9 +41,6 @@ class Storage:
         """A tensor of zeros with the dtype and device of `like`."""
         return like.new_zeros(shape)
 
-    def release(self) -> None:
-        """Evict resident pages; no effect here."""
-
 
 IN_MEMORY = Storage()
 
@@ -101,18 +98,16 @@ class SpilledStorage(Storage):
         """A tensor of zeros; errors as `empty`."""
         return self.empty(shape, like)
 
-    def release(self) -> None:
-        """Evict resident pages."""
-        evict()
 
-
-def rows(tensor: Tensor) -> Iterator[slice]:
+def row_bands(tensor: Tensor) -> Iterator[slice]:
     """Bands of rows (the second to last dimension) of about `BAND` values each.
 
-    After each band, resident pages of mapped tensors are evicted.
+    Resident pages of mapped tensors are evicted after each band.
     """
-    for band in bands(tensor):
-        yield band
+    height, band = tensor.shape[-2], GPU_BAND if tensor.is_cuda else BAND
+    step = max(band * height // max(tensor.numel(), 1), 1)
+    for first in range(0, height, step):
+        yield slice(first, min(first + step, height))
         evict()
 
 
@@ -132,9 +127,6 @@ def evict() -> None:
         return_freed_memory()
 
 
-release_mapped = evict
-
-
 def _folder() -> str:
     """TMPDIR; without it /var/tmp, since /tmp is often in memory; or the system's default."""
     large = "/var/tmp"
@@ -147,11 +139,3 @@ def return_freed_memory() -> None:
     if sys.platform == "linux":
         with contextlib.suppress(OSError, AttributeError):
             ctypes.CDLL(None).malloc_trim(0)
-
-
-def bands(tensor: Tensor) -> Iterator[slice]:
-    """Bands of rows (the second to last dimension) of about `BAND` values each."""
-    height, band = tensor.shape[-2], GPU_BAND if tensor.is_cuda else BAND
-    step = max(band * height // max(tensor.numel(), 1), 1)
-    for first in range(0, height, step):
-        yield slice(first, min(first + step, height))
