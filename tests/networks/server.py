@@ -86,6 +86,14 @@ def serve(answer: Answer) -> None:
     answer.body(first)
 
 
+def without_length(answer: Answer) -> None:
+    """The whole file, of a length that is not told."""
+    answer.send_response(200)
+    answer.end_headers()
+    for first in range(0, len(answer.server.content), 100_000):
+        answer.body(first, first + 100_000)
+
+
 def cut(after: int) -> Plan:
     """So many bytes of what was asked for, and then the connection breaks off."""
 

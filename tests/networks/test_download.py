@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import errno
 import hashlib
+import io
 import json
+import os
 import socket
 import subprocess
 import sys
@@ -12,9 +14,12 @@ import time
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
+import requests
 import torch
+from requests.adapters import HTTPAdapter
 from safetensors.torch import save
 
 from tests.networks.server import (
@@ -28,6 +33,7 @@ from tests.networks.server import (
     serve,
     serving,
     stall,
+    without_length,
 )
 from vangram.errors import NetworkError
 from vangram.networks import (
@@ -320,6 +326,91 @@ def test_download_of_another_program_is_used_and_its_hash_kept(server: FileServe
     parameters_path("fake").write_bytes(CONTENT)
     assert load_network("fake").sha256 == SHA256
     assert SHA256 in beside(".sha256").read_text()
+
+
+def test_whole_hash_of_the_registry_is_compared(server: FileServer) -> None:
+    NETWORKS["fake"] = replace(NETWORKS["fake"], sha256=SHA256)
+    path = fetch_network("fake")
+    assert load_network("fake").sha256 == SHA256
+    assert not beside(".sha256").exists()  # which it has no need of
+    path.unlink()
+    NETWORKS["fake"] = replace(NETWORKS["fake"], sha256=SHA256[:8] + "0" * 56)
+    refused(f"not the right file, its SHA-256 begins with {SHA256[:8]}")
+
+
+@pytest.mark.parametrize("plan", [serve, without_length])
+def test_download_is_bounded_in_size(
+    server: FileServer, plan: Plan, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(download, "HEADERS", 10 * BLOCK)
+    server.content = CONTENT + bytes(40_000_000)
+    server.plans = [plan]
+    refused(f"more than {LENGTH + 10 * BLOCK} bytes")
+    assert not beside(".part").exists()
+    if plan is without_length:  # the other writes all at once
+        assert server.sent < 20_000_000  # sockets buffer some
+    # The companion: a little more, as headers, is a wrong file and not a large one.
+    server.content = CONTENT + bytes(9 * BLOCK)
+    refused("not the right file, its SHA-256 begins with")
+
+
+class Redirecting(HTTPAdapter):
+    """Answers as an https server would that redirects elsewhere."""
+
+    def __init__(self, to: str) -> None:
+        super().__init__()
+        self.to = to
+
+    def send(self, request: requests.PreparedRequest, *_: Any, **__: Any) -> requests.Response:
+        response = requests.Response()
+        response.status_code, response.request, response.url = 302, request, str(request.url)
+        response.headers["Location"], response.raw = self.to, io.BytesIO()
+        return response
+
+
+def test_https_is_not_redirected_to_plain_http(
+    server: FileServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = requests.Session.__init__
+
+    def mounted(self: requests.Session) -> None:
+        made(self)
+        for scheme in ("http", "https"):
+            self.mount(f"{scheme}://named.invalid", Redirecting(f"{server.address}/fake"))
+
+    monkeypatch.setattr(requests.Session, "__init__", mounted)
+    urls("https://named.invalid/fake")
+    refused("https://named.invalid/fake (it redirects to plain http)")
+    assert server.asked == []
+    # The companion: such a redirect is followed from plain http.
+    urls("http://named.invalid/fake")
+    assert fetch_network("fake").read_bytes() == CONTENT
+
+
+needs_links = pytest.mark.skipif(not hasattr(os, "O_NOFOLLOW"), reason="links are followed here")
+
+
+@needs_links
+@pytest.mark.parametrize("suffix", ["", ".part", ".part.from", ".sha256"])
+def test_no_link_in_the_cache_is_written_through(
+    server: FileServer, suffix: str, tmp_path: Path
+) -> None:
+    precious = tmp_path / "precious"
+    precious.write_bytes(b"precious")
+    beside("").parent.mkdir(parents=True)
+    beside(suffix).symlink_to(precious)
+    assert fetch_network("fake").read_bytes() == CONTENT
+    assert precious.read_bytes() == b"precious"
+    assert not parameters_path("fake").is_symlink()
+
+
+@needs_links
+def test_link_in_the_cache_is_not_read(server: FileServer, tmp_path: Path) -> None:
+    (tmp_path / "elsewhere").write_bytes(CONTENT)
+    beside("").parent.mkdir(parents=True)
+    beside("").symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(NetworkError, match="is a symbolic link, which is not followed"):
+        load_network("fake")
 
 
 SCRIPT = """

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -239,3 +241,40 @@ def test_unusable_file_error_is_one_line_with_its_name(
     assert repr(str(path)) in message
     assert message.endswith("; give a file of vgg19's parameters")
     assert "\n" not in message
+
+
+SHORT_OF_MEMORY = """
+import resource, sys
+import torch
+from vangram.networks import load_network
+
+kib = next(line.split()[1] for line in open("/proc/self/status") if line.startswith("VmSize"))
+limit = int(kib) * 1024 + int(sys.argv[2])
+resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
+try:
+    load_network("vgg19-lite", parameters=sys.argv[1])
+except MemoryError:
+    sys.exit(42)
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads the size of the process from /proc")
+@pytest.mark.parametrize("save", [save_pth, save_file], ids=["pth", "safetensors"])
+@pytest.mark.parametrize("room", [2_000_000, 20_000_000])
+def test_low_memory_is_not_called_damage(
+    room: int, save: Callable[[Any, Path], None], tmp_path: Path
+) -> None:
+    """Room for nothing, and for the network but not for the file."""
+    network = load_network("vgg19-lite")
+    shipped = {name: values.contiguous() for name, values in network.state_dict().items()}
+    save({**shipped, "unused": torch.zeros(16_000_000)}, tmp_path / "file")
+    command = [sys.executable, "-c", SHORT_OF_MEMORY, str(tmp_path / "file"), str(room)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 42, done.stderr
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="this system has no pipes with names")
+def test_pipe_given_as_parameters_is_refused_at_once(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(NetworkError, match=r"cannot be read \(it is no regular file\)"):
+        load_network("vgg19", parameters=tmp_path / "pipe")

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+import re
+from collections.abc import Callable
 from dataclasses import replace
 from importlib import resources
 from pathlib import Path
@@ -100,6 +102,62 @@ def test_sha256_of_a_network_is_its_files(lite: FeatureNetwork) -> None:
 
 def test_size_in_the_registry_is_the_files() -> None:
     assert NETWORKS["vgg19-lite"].size == len(parameters())
+
+
+def test_every_shipped_file_has_its_sha256_in_the_registry() -> None:
+    pinned = {}
+    for network in NETWORKS.values():
+        if not network.urls:
+            pinned[network.file] = network.sha256
+        if network.means_file is not None:
+            pinned[network.means_file] = network.means_sha256
+    shipped = {
+        path.name: hashlib.sha256(path.read_bytes()).hexdigest()
+        for path in resources.files("vangram.networks").iterdir()
+        if path.name.endswith(".safetensors")
+    }
+    assert shipped == pinned
+
+
+def test_digits_in_file_names_are_those_of_known_hashes() -> None:
+    known = [network for network in NETWORKS.values() if network.urls and network.sha256]
+    assert len(known) == 2
+    for network in known:
+        assert network.sha256 is not None
+        assert re.fullmatch("[0-9a-f]{64}", network.sha256)
+        assert f"-{network.sha256[:8]}." in network.file
+
+
+def flip_a_bit(content: bytes) -> bytes:
+    """In the last byte's lowest bit: the least change of one parameter."""
+    return content[:-1] + bytes([content[-1] ^ 1])
+
+
+def zero_400_kb(content: bytes) -> bytes:
+    return content[:1_000_000] + bytes(400_000) + content[1_400_000:]
+
+
+@pytest.mark.parametrize("damage", [flip_a_bit, zero_400_kb])
+def test_file_with_damaged_parameters_is_refused(
+    replaced: Path, damage: Callable[[bytes], bytes], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    replaced.write_bytes(damage(parameters()))
+    with pytest.raises(NetworkError) as caught:
+        load_network("vgg19-lite")
+    assert str(caught.value) == (
+        f"'{replaced}' is damaged: its SHA-256 is not what it was; reinstall vangram"
+    )
+    # The companion: without the hash nothing else would notice.
+    changed = hashlib.sha256(replaced.read_bytes()).hexdigest()
+    monkeypatch.setitem(NETWORKS, "vgg19-lite", replace(NETWORKS["vgg19-lite"], sha256=changed))
+    assert load_network("vgg19-lite").sha256 == changed
+
+
+def test_damaged_channel_means_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    other = replace(NETWORKS["vgg19-lite"], means_sha256="0" * 64)
+    monkeypatch.setitem(NETWORKS, "vgg19-lite", other)
+    with pytest.raises(NetworkError, match=r"-means\.safetensors .* is damaged; reinstall vangram"):
+        shipped_channel_means("vgg19-lite")
 
 
 def test_fetching_lite_returns_the_packages_file(lite: FeatureNetwork) -> None:

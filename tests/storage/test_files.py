@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from vangram.errors import OutputError
-from vangram.storage.files import replacing
+from vangram.storage.files import open_regular, replacing
 
 
 def test_file_is_replaced_when_complete(tmp_path: Path) -> None:
@@ -64,3 +64,31 @@ def test_link_stays_a_link(tmp_path: Path) -> None:
 def test_missing_folder_is_an_output_error(tmp_path: Path) -> None:
     with pytest.raises(OutputError, match="cannot be written"), replacing(tmp_path / "no" / "file"):
         pass
+
+
+def test_link_itself_is_replaced_on_request(tmp_path: Path) -> None:
+    (tmp_path / "target").write_bytes(b"old")
+    (tmp_path / "link").symlink_to(tmp_path / "target")
+    with replacing(tmp_path / "link", follow_links=False) as handle:
+        handle.write(b"new")
+    assert (tmp_path / "target").read_bytes() == b"old"
+    assert not (tmp_path / "link").is_symlink()
+    assert (tmp_path / "link").read_bytes() == b"new"
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="this system has no pipes with names")
+def test_pipes_and_devices_are_refused_at_once(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    for path in (tmp_path / "pipe", Path("/dev/zero")):
+        with pytest.raises(OSError, match="it is no regular file"), open_regular(path):
+            raise AssertionError
+
+
+@pytest.mark.skipif(not hasattr(os, "O_NOFOLLOW"), reason="links are followed here")
+def test_link_is_refused_on_request(tmp_path: Path) -> None:
+    (tmp_path / "target").write_bytes(b"whole")
+    (tmp_path / "link").symlink_to(tmp_path / "target")
+    with open_regular(tmp_path / "link") as handle:
+        assert handle.read() == b"whole"
+    with pytest.raises(OSError, match="link"), open_regular(tmp_path / "link", follow_links=False):
+        raise AssertionError

@@ -1,8 +1,9 @@
 """Cache of parameter files, verified by their SHA-256.
 
 Downloads lie in torch's own cache (`TORCH_HOME` moves it), so a VGG that another program downloaded
-is found. File names end in the first eight digits of the SHA-256, as torchvision's do. The whole
-hash is written beside a file when it is first seen, and compared each time the file is read.
+is found. File names end in the first eight digits of the SHA-256, as torchvision's do. Where the
+registry does not have the whole hash, it is written beside the file when it is first seen, and
+compared each time the file is read. Symbolic links are not followed.
 """
 
 from __future__ import annotations
@@ -15,8 +16,8 @@ from pathlib import Path
 import torch
 
 from vangram.errors import NetworkError, OutputError
-from vangram.networks.registry import network_named
-from vangram.storage.files import quoted, reason, replacing
+from vangram.networks.registry import Network, network_named
+from vangram.storage.files import open_regular, quoted, reason, replacing
 from vangram.storage.files import sha256_of as sha256_of_open
 
 OFFLINE = "--network vgg19-lite works offline"
@@ -34,13 +35,13 @@ def parameters_path(name: str) -> Path:
     return Path(torch.hub.get_dir()) / "checkpoints" / network.file
 
 
-def sha256_of(path: Path) -> str:
+def sha256_of(path: Path, *, follow_links: bool = True) -> str:
     """SHA-256 of a file by its path, in hexadecimal.
 
     Raises:
-        OSError: it cannot be read.
+        OSError: it cannot be read, or is no regular file.
     """
-    with open(path, "rb") as handle:
+    with open_regular(path, follow_links=follow_links) as handle:
         return sha256_of_open(handle)
 
 
@@ -51,9 +52,17 @@ def verified_sha256(name: str) -> str:
         NetworkError: the file is missing, unreadable or has changed, or there is no such network.
     """
     network, path = network_named(name), parameters_path(name)
+    remedy = "reinstall vangram"
+    if network.urls:
+        remedy = f"`vangram networks fetch {name}` brings it anew"
+        if path.is_symlink():
+            raise NetworkError(
+                f"{quoted(path)} is a symbolic link, which is not followed; put the file itself"
+                f" there, or give it with --parameters"
+            )
     if not path.exists():
         if not network.urls:
-            raise NetworkError(f"{quoted(path)} is not there; reinstall vangram")
+            raise NetworkError(f"{quoted(path)} is not there; {remedy}")
         raise NetworkError(
             f"the parameters of {name} are not here: `vangram networks fetch {name}` brings"
             f" {network.size / 1e6:.0f} MB from {network.urls[0]} to {quoted(path)};"
@@ -65,38 +74,40 @@ def verified_sha256(name: str) -> str:
         raise NetworkError(
             f"{quoted(path)} cannot be read ({reason(error)}); make it readable"
         ) from error
-    if network.urls and not hash_matches(path, found):
-        raise NetworkError(
-            f"{quoted(path)} is damaged: its SHA-256 is not what it was;"
-            f" `vangram networks fetch {name}` brings it anew"
-        )
-    if network.urls:
-        write_pin(path, found)
+    if not hash_matches(network, path, found):
+        raise NetworkError(f"{quoted(path)} is damaged: its SHA-256 is not what it was; {remedy}")
+    write_pin(network, path, found)
     return found
 
 
-def hash_matches(path: Path, found: str) -> bool:
-    """Whether a SHA-256 matches the digits in a file's name and the hash written beside it."""
-    return matches_file_name(path, found) and read_pin(path) in (None, found)
+def hash_matches(network: Network, path: Path, found: str) -> bool:
+    """Whether a SHA-256 is the registry's, or agrees with the file's name and what was seen."""
+    if network.sha256 is not None:
+        return found == network.sha256
+    return matches_registry(network, found) and read_pin(path) in (None, found)
 
 
-def matches_file_name(path: Path, found: str) -> bool:
-    """Whether a SHA-256 starts with the digits in a file's name."""
-    digits = re.search(r"-([0-9a-f]{8,64})\.", path.name)
+def matches_registry(network: Network, found: str) -> bool:
+    """Whether a SHA-256 is the registry's, or starts with the digits in the file's name."""
+    if network.sha256 is not None:
+        return found == network.sha256
+    digits = re.search(r"-([0-9a-f]{8,64})\.", network.file)
     return digits is not None and found.startswith(digits[1])
 
 
-def write_pin(path: Path, found: str) -> None:
-    """Write a file's SHA-256 beside it, unless it is there or the folder cannot be written."""
-    if read_pin(path) != found:
-        with suppress(OutputError), replacing(_pin_path(path)) as handle:
+def write_pin(network: Network, path: Path, found: str) -> None:
+    """Write a file's SHA-256 beside it, unless it is known or the folder cannot be written."""
+    if network.sha256 is None and read_pin(path) != found:
+        pin = replacing(_pin_path(path), follow_links=False)
+        with suppress(OutputError), pin as handle:
             handle.write(f"{found}  {path.name}\n".encode())
 
 
 def read_pin(path: Path) -> str | None:
     """SHA-256 written beside a file; None without one."""
     try:
-        words = _pin_path(path).read_text(encoding="utf-8").split()
+        with open_regular(_pin_path(path), follow_links=False) as handle:
+            words = handle.read(200).decode().split()
     except (OSError, ValueError):
         return None
     return words[0] if words else None

@@ -14,22 +14,22 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 from vangram.errors import NetworkError
 from vangram.networks.cache import (
     OFFLINE,
     hash_matches,
-    matches_file_name,
+    matches_registry,
     parameters_path,
     sha256_of,
     write_pin,
 )
 from vangram.networks.registry import Network, network_named
-from vangram.storage.files import quoted, reason
+from vangram.storage.files import open_regular, quoted, reason
 
 if TYPE_CHECKING:
-    from requests import Response
+    from requests import PreparedRequest, Response, Session
 
 CONNECT_SECONDS = 10.0
 """Time limit for a server's first answer."""
@@ -39,6 +39,8 @@ MAX_RETRIES = 5
 """Retries after connections that broke off with some progress, per address."""
 PAUSE_SECONDS = 1.0
 """Pause before a retry."""
+HEADERS = 2**20
+"""Bytes that a file may have beside its tensors, at most."""
 BLOCK = 2**18
 """Bytes read between two reports of progress."""
 
@@ -74,19 +76,22 @@ def fetch_network(name: str, progress: Progress | None = None) -> Path:
     from filelock import FileLock
 
     with _write_errors(name, path):
-        if _is_cached(path):  # checked before the lock, as the folder may be read-only
+        if _is_cached(network, path):  # checked before the lock, as the folder may be read-only
             return path
         path.parent.mkdir(parents=True, exist_ok=True)
         with FileLock(f"{path}.lock"):
-            if not _is_cached(path):
+            if not _is_cached(network, path):
                 _fetch(name, network, path, progress or (lambda done, total: None))
     return path
 
 
-def _is_cached(path: Path) -> bool:
-    if not path.exists() or not hash_matches(path, found := sha256_of(path)):
+def _is_cached(network: Network, path: Path) -> bool:
+    if path.is_symlink() or not path.exists():
         return False
-    write_pin(path, found)
+    found = sha256_of(path, follow_links=False)
+    if not hash_matches(network, path, found):
+        return False
+    write_pin(network, path, found)
     return True
 
 
@@ -112,7 +117,7 @@ def _fetch(name: str, network: Network, path: Path, progress: Progress) -> None:
     faults = []
     for address in network.urls:
         try:
-            _Download(address, path, progress).run()
+            _Download(network, address, path, progress).run()
             return
         except _UnavailableError as error:
             faults.append(f"{address} ({error})")
@@ -127,9 +132,15 @@ def _fetch(name: str, network: Network, path: Path, progress: Progress) -> None:
 class _Download:
     """A download from one address."""
 
+    network: Network
     address: str
     path: Path
     progress: Progress
+
+    @property
+    def limit(self) -> int:
+        """Most bytes to receive; registry sizes may lack the file's headers."""
+        return self.network.size + HEADERS
 
     @property
     def part(self) -> Path:
@@ -148,20 +159,22 @@ class _Download:
             _UnavailableError: the address does not provide it.
             OSError: it cannot be written.
         """
+        if self.part.is_symlink():
+            self._discard()
         resumed = _size(self.part) > 0
         self._complete()
-        found = sha256_of(self.part)
-        if resumed and not matches_file_name(self.path, found):
+        found = sha256_of(self.part, follow_links=False)
+        if resumed and not matches_registry(self.network, found):
             # The part may be of another version or address: start again from the first byte.
             self._discard()
             self._complete()
-            found = sha256_of(self.part)
-        if not matches_file_name(self.path, found):
+            found = sha256_of(self.part, follow_links=False)
+        if not matches_registry(self.network, found):
             self._discard()
             raise _UnavailableError(f"not the right file, its SHA-256 begins with {found[:8]}")
         os.replace(self.part, self.path)
         self.origin.unlink(missing_ok=True)
-        write_pin(self.path, found)
+        write_pin(self.network, self.path, found)
 
     def _complete(self) -> None:
         """Receive the missing bytes, with retries."""
@@ -182,15 +195,16 @@ class _Download:
 
         done = _size(self.part)
         try:
-            with requests.get(
-                self.address,
-                headers=self._headers(done),
-                stream=True,
-                timeout=(CONNECT_SECONDS, READ_SECONDS),
-            ) as response:
-                if (
-                    done and response.status_code == 416
-                ):  # the part is complete, or of another version
+            with (
+                _session(self.address) as session,
+                session.get(
+                    self.address,
+                    headers=self._headers(done),
+                    stream=True,
+                    timeout=(CONNECT_SECONDS, READ_SECONDS),
+                ) as response,
+            ):
+                if done and response.status_code == 416:  # complete, or of another version
                     return
                 if response.status_code not in (200, 206):
                     raise _UnavailableError(f"it answers {response.status_code}")
@@ -223,13 +237,17 @@ class _Download:
         if not done:
             self._discard()
             version = response.headers.get("ETag") or response.headers.get("Last-Modified")
-            if version and not version.startswith(
-                "W/"
-            ):  # a weak ETag may stand for different bytes
-                self.origin.write_text(f"{self.address}\n{version}\n", encoding="utf-8")
-        with open(self.part, "ab" if done else "wb") as handle:
+            # A weak ETag may stand for different bytes.
+            if version and not version.startswith("W/"):
+                with open_regular(self.origin, "wb", follow_links=False) as handle:
+                    handle.write(f"{self.address}\n{version}\n".encode())
+        if total is not None and total > self.limit:
+            raise self._too_large()
+        with open_regular(self.part, "ab" if done else "wb", follow_links=False) as handle:
             self.progress(done, total)
             for block in response.iter_content(BLOCK):
+                if done + len(block) > self.limit:
+                    raise self._too_large()
                 _write(handle, block)
                 done += len(block)
                 self.progress(done, total)
@@ -237,6 +255,10 @@ class _Download:
             os.fsync(handle.fileno())
         if total is not None and done < total:
             raise _CutError(f"it ended after {done} of {total} bytes")
+
+    def _too_large(self) -> _UnavailableError:
+        self._discard()
+        return _UnavailableError(f"not the right file, it has more than {self.limit} bytes")
 
     def _discard(self) -> None:
         self.part.unlink(missing_ok=True)
@@ -248,7 +270,25 @@ def _write(handle: BinaryIO, block: bytes) -> None:
 
 
 def _size(path: Path) -> int:
-    return path.stat().st_size if path.exists() else 0
+    try:
+        return path.lstat().st_size
+    except FileNotFoundError:
+        return 0
+
+
+def _session(address: str) -> Session:
+    """A session that follows redirects of an https address to https only."""
+    import requests
+    from requests.adapters import HTTPAdapter
+
+    class NoPlainHTTP(HTTPAdapter):
+        def send(self, request: PreparedRequest, *_: Any, **__: Any) -> Response:
+            raise _UnavailableError("it redirects to plain http")
+
+    session = requests.Session()
+    if address.startswith("https:"):
+        session.mount("http://", NoPlainHTTP())
+    return session
 
 
 def _first_byte(response: Response) -> int | None:

@@ -8,6 +8,7 @@ a Gram matrix by its scale alone.
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterable, Mapping
 from importlib import resources
 
@@ -15,7 +16,7 @@ import torch
 from safetensors.torch import load
 from torch import Tensor, nn
 
-from vangram.errors import ShapeError
+from vangram.errors import NetworkError, ShapeError
 from vangram.networks.registry import network_named
 from vangram.networks.vgg import FeatureNetwork, head_name
 
@@ -76,12 +77,15 @@ def shipped_channel_means(name: str) -> dict[str, Tensor] | None:
     Measured over a hundred photographs of 256 px (`training.figures`), with max pooling.
 
     Raises:
-        NetworkError: there is no network of this name.
+        NetworkError: there is no network of this name, or the file is damaged.
     """
-    file = network_named(name).means_file
-    if file is None:
+    network = network_named(name)
+    if network.means_file is None:
         return None
-    return load((resources.files("vangram.networks") / file).read_bytes())
+    content = (resources.files("vangram.networks") / network.means_file).read_bytes()
+    if hashlib.sha256(content).hexdigest() != network.means_sha256:
+        raise NetworkError(f"{network.means_file} of the package is damaged; reinstall vangram")
+    return load(content)
 
 
 def _factors(network: FeatureNetwork, name: str, means: Mapping[str, Tensor]) -> Tensor:

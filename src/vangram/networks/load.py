@@ -17,10 +17,12 @@ from vangram.networks.registry import CAFFE_MEAN, CAFFE_STD, network_named
 from vangram.networks.vgg import FeatureNetwork
 from vangram.settings.recipe import Pooling
 from vangram.storage.files import quoted, reason
+from vangram.storage.tensors import memory_errors
 
 POOLINGS = get_args(Pooling)
 
 
+@memory_errors()
 def load_network(
     name: str,
     device: torch.device | str = "cpu",
@@ -43,6 +45,7 @@ def load_network(
 
     Raises:
         LayerError: a layer is unknown, or the file ends before it.
+        MemoryError: the parameters do not fit into the memory.
         NetworkError: the name is unknown; the file is missing, damaged or of another network.
         SettingError: the pooling is unknown.
     """

@@ -22,6 +22,7 @@ from vangram.errors import LayerError, NetworkError
 from vangram.networks.registry import VGG19_ORIGINAL_BIAS
 from vangram.networks.topology import Topology
 from vangram.storage.files import quoted, reason
+from vangram.storage.tensors import is_out_of_memory
 
 DAMAGE = (
     SafetensorError, RuntimeError, ValueError, EOFError, LookupError, TypeError, AttributeError,
@@ -105,6 +106,8 @@ def _one_line_errors(path: Path, remedy: str) -> Iterator[None]:
         fault = "wants to run code, which was not done" if runs else "is damaged"
         cause = error
     except DAMAGE as error:
+        if is_out_of_memory(error):
+            raise
         fault, cause = f"is damaged ({type(error).__name__})", error
     raise NetworkError(f"{quoted(path)} {fault}; {remedy}") from cause
 

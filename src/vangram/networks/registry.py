@@ -67,6 +67,8 @@ class Network:
     """Origin of the parameters."""
     size: int = 0
     """Size of the file in bytes."""
+    sha256: str | None = None
+    """SHA-256 of the file, in hexadecimal; None: only the first digits, in its name, are known."""
     urls: tuple[str, ...] = ()
     """Addresses to download from, tried in order; empty: it ships with the package."""
     channel_order: Literal["RGB", "BGR"] = "RGB"
@@ -75,6 +77,8 @@ class Network:
     """Version of parameters that ship with the package."""
     means_file: str | None = None
     """File of the channels' mean activations in this package, for `normalise_channels`."""
+    means_sha256: str | None = None
+    """SHA-256 of that file."""
 
 
 def _original(topology: Topology, file: str, size: int) -> Network:
@@ -93,7 +97,7 @@ def _original(topology: Topology, file: str, size: int) -> Network:
     )
 
 
-def _torchvision(topology: Topology, file: str, size: int) -> Network:
+def _torchvision(topology: Topology, file: str, size: int, sha256: str) -> Network:
     """Parameters trained by torchvision's authors: IMAGENET1K_V1."""
     return Network(
         topology,
@@ -101,6 +105,7 @@ def _torchvision(topology: Topology, file: str, size: int) -> Network:
         licence="BSD-3-Clause; ImageNet's terms",
         source="torchvision",
         size=size,
+        sha256=sha256,
         urls=(f"https://download.pytorch.org/models/{file}",),
     )
 
@@ -112,10 +117,22 @@ NETWORKS = {
         licence="Apache-2.0; see its model card",
         size=10_364_248,
         version="3",
+        sha256="154880a44a90b896bb5f194244d3b33aec2a9711f97525deddf22ccb97e63caa",
         means_file="vgg19-lite-means.safetensors",
+        means_sha256="fc29ec56824652bacaab071f3b76e8158354d78f0ab222b55d5f154c4ea5aaac",
     ),
-    "vgg19": _torchvision(VGG19, "vgg19-dcbb9e9d.pth", 574_673_361),
-    "vgg16": _torchvision(VGG16, "vgg16-397923af.pth", 553_433_881),
+    "vgg19": _torchvision(
+        VGG19,
+        "vgg19-dcbb9e9d.pth",
+        574_673_361,
+        "dcbb9e9dad569fff7a846263a77324fc34978fea2bfb039c012d710e1776ae44",
+    ),
+    "vgg16": _torchvision(
+        VGG16,
+        "vgg16-397923af.pth",
+        553_433_881,
+        "397923af8e79cdbb6a7127f12361acd7a2f83e06b05044ddf496e83de57a5bf0",
+    ),
     # The sizes of these two count the parameters alone.
     "vgg19-caffe": _original(VGG19, "vgg19-d01eb7cb.pth", 4 * 143_667_240),
     "vgg16-caffe": _original(VGG16, "vgg16-00b39a1b.pth", 4 * 138_357_544),

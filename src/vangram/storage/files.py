@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
 import secrets
+import stat
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from typing import BinaryIO
+from typing import BinaryIO, Literal
 
 from vangram.errors import OutputError
 
@@ -26,6 +28,36 @@ def reason(error: BaseException) -> str:
     return " ".join(text.split()) or type(error).__name__
 
 
+@contextmanager
+def open_regular(
+    path: str | os.PathLike[str],
+    mode: Literal["rb", "wb", "ab"] = "rb",
+    *,
+    follow_links: bool = True,
+) -> Iterator[BinaryIO]:
+    """Open a file that must be no device and no pipe, which could be read without end.
+
+    Args:
+        path: of the file.
+        mode: as of `open`.
+        follow_links: False refuses a symbolic link.
+
+    Raises:
+        OSError: it cannot be opened, or is no regular file.
+    """
+
+    def opener(name: str, flags: int) -> int:
+        flags |= getattr(os, "O_NONBLOCK", 0)  # a pipe without a writer would block
+        if not follow_links:
+            flags |= getattr(os, "O_NOFOLLOW", 0)
+        return os.open(name, flags, 0o666)
+
+    with open(path, mode, opener=opener) as handle:
+        if not stat.S_ISREG(os.fstat(handle.fileno()).st_mode):
+            raise OSError(errno.EINVAL, "it is no regular file")
+        yield handle
+
+
 def sha256_of(handle: BinaryIO) -> str:
     """SHA-256 of an open file's bytes, in hexadecimal.
 
@@ -41,19 +73,23 @@ def sha256_of(handle: BinaryIO) -> str:
 
 @contextmanager
 def replacing(
-    path: str | os.PathLike[str], part: str | os.PathLike[str] | None = None
+    path: str | os.PathLike[str],
+    part: str | os.PathLike[str] | None = None,
+    *,
+    follow_links: bool = True,
 ) -> Iterator[BinaryIO]:
     """Open a temporary file that replaces `path` when it is complete, or is removed.
 
     Args:
         path: destination; of a symbolic link, the file that it points to.
+        follow_links: False replaces a symbolic link itself.
         part: name of the temporary file, beside `path`; None: a random one. A fixed name limits
             what killed processes leave behind to one file, but allows one writer at a time.
 
     Raises:
         OutputError: the file cannot be written; an existing file is unchanged.
     """
-    target = os.path.realpath(path)
+    target = os.path.realpath(path) if follow_links else os.fspath(path)
     folder = os.path.dirname(target)
     temporary = os.path.join(folder, part or f".vangram-{secrets.token_hex(8)}.part")
     try:

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import contextlib
 import ctypes
+import errno
 import mmap
 import os
 import sys
 import tempfile
 import weakref
 from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from typing import ClassVar
 
 import psutil
@@ -127,6 +128,28 @@ def evict() -> None:
         return_freed_memory()
 
 
+@contextmanager
+def memory_errors() -> Iterator[None]:
+    """Turn failed allocations of torch, which raises a plain RuntimeError, into MemoryError."""
+    try:
+        yield
+    except (RuntimeError, OSError) as error:
+        if is_out_of_memory(error):
+            raise MemoryError(" ".join(str(error).split())) from error
+        raise
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether an error is a failed allocation, recognised by type, error number or allocator."""
+    if isinstance(error, MemoryError | torch.OutOfMemoryError):
+        return True
+    if isinstance(error, OSError):
+        return error.errno == errno.ENOMEM
+    text = str(error)  # torch has no type for a failure on the CPU
+    allocator = "DefaultCPUAllocator" in text or f"({errno.ENOMEM})" in text
+    return isinstance(error, RuntimeError) and allocator
+
+
 def _folder() -> str:
     """TMPDIR; without it /var/tmp, since /tmp is often in memory; or the system's default."""
     large = "/var/tmp"
@@ -137,5 +160,5 @@ def _folder() -> str:
 def return_freed_memory() -> None:
     """Return freed memory from glibc's allocator to the system."""
     if sys.platform == "linux":
-        with contextlib.suppress(OSError, AttributeError):
+        with suppress(OSError, AttributeError):
             ctypes.CDLL(None).malloc_trim(0)
