@@ -17,7 +17,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from benchmarks.evaluation import in_turns
-from vangram.cli.allocator import keep_freed_memory
+from vangram.storage.allocator import keep_freed_memory
 from vangram.kernels.gemm import Workspace
 from vangram.kernels.precision import conv_precision
 from vangram.kernels.winograd import Winograd

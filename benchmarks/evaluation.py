@@ -26,7 +26,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from vangram.cli.allocator import keep_freed_memory
+from vangram.storage.allocator import keep_freed_memory
 from vangram.engines import TiledEngine, WholeEngine
 from vangram.kernels import gpu, jit
 from vangram.kernels.precision import conv_precision

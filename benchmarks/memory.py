@@ -23,7 +23,7 @@ from pathlib import Path
 import torch
 
 from benchmarks.evaluation import CONTENT_LAYER, made
-from vangram.cli.allocator import keep_freed_memory, let_segments_grow
+from vangram.storage.allocator import keep_freed_memory, let_segments_grow
 from vangram.optimize import Level
 from vangram.run import Checkpoint, Run, write_checkpoint
 from vangram.run.memory import Means, has_room_for_winograd

@@ -33,7 +33,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from vangram.cli.allocator import keep_freed_memory
+from vangram.storage.allocator import keep_freed_memory
 from vangram.errors import NetworkError, PictureError, RecipeError, SettingError, VangramError
 from vangram.images import read_picture, read_recipe
 from vangram.losses import gram_matrix

@@ -18,8 +18,8 @@ from tests.cli.test_commands import QUICK, assert_refused
 from tests.cli.test_runner import SECONDS, recorded, stopped_by
 from tests.conftest import Outcome
 from vangram.batch import Batch
-from vangram.cli.checkpoints import checkpoint_path
 from vangram.objective import targets
+from vangram.run.checkpoints import checkpoint_path
 from vangram.settings.recipe import Recipe
 
 Command = Callable[..., Outcome]

@@ -19,12 +19,13 @@ from tests.cli.test_commands import assert_refused
 from tests.cli.test_runner import SECONDS, recorded, stopped_by
 from tests.conftest import Outcome
 from tests.support import drawn
-from vangram.cli.checkpoints import Checkpoints, checkpoint_path
+from vangram.cli.records import warn
 from vangram.errors import CheckpointError
 from vangram.images import read_picture
 from vangram.networks import FeatureNetwork
 from vangram.optimize import RunState
 from vangram.run import Checkpoint, Run, read_checkpoint, write_checkpoint
+from vangram.run.checkpoints import Checkpoints, checkpoint_path
 from vangram.run.inputs import network_for
 
 Command = Callable[..., Outcome]
@@ -285,7 +286,7 @@ def test_resume_watches_and_overwrites_nothing_but_its_picture(
 @pytest.mark.usefixtures("no_work")
 def test_run_that_another_process_is_at_work_on_is_refused(command: Command, output: Path) -> None:
     pytest.importorskip("fcntl")
-    with closing(Checkpoints(output)) as other:
+    with closing(Checkpoints(output, warn)) as other:
         other.read()
         assert_refused(command("resume", output), "another process")
 

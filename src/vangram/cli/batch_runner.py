@@ -10,13 +10,13 @@ from dataclasses import replace
 import typer
 
 from vangram.batch import MANIFEST, Batch, Pair
-from vangram.cli.checkpoints import Checkpoints, claim
 from vangram.cli.progress import Among
-from vangram.cli.records import continued
+from vangram.cli.records import continued, warn
 from vangram.cli.runner import Watching
 from vangram.cli.runner import carry_out as carry_out_run
 from vangram.errors import CheckpointError, DivergedError, InputError, OutputError
 from vangram.run import Run
+from vangram.run.checkpoints import Checkpoints, claim
 from vangram.settings.record import Record
 
 SKIPPED = 3
@@ -68,10 +68,10 @@ def _make(batch: Batch, pair: Pair, watching: Watching) -> str | None:
     A full disk would meet the others as well, so it is not one picture's failure.
     """
     try:
-        with closing(Checkpoints(batch.output(pair))) as checkpoints:
+        with closing(Checkpoints(batch.output(pair), warn)) as checkpoints:
             run = _continued(batch, pair, checkpoints)
             if run is None:
-                checkpoints.resumed, checkpoints.position = False, None
+                checkpoints.discard()
                 run = _run(batch, pair, None)
             carry_out_run(run, batch.output(pair), watching, checkpoints)
     except OutputError:

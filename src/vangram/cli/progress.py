@@ -13,11 +13,10 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 
 from vangram.optimize import Level, Step
+from vangram.run.progress import Pace
 
 SECONDS_BETWEEN_LINES = 5.0
 """Where the output is no terminal."""
-LEAST_DONE = 0.01
-"""Share of the work from which the rest can be foretold."""
 
 
 @dataclass(frozen=True)
@@ -48,8 +47,7 @@ class Progress:
     def __init__(self, quiet: bool = False, begun: float = 0.0, among: Among | None = None) -> None:
         self.quiet = quiet
         self.among = among
-        self.begun = among.begun / among.of if among else begun
-        self.started = among.started if among else time.monotonic()
+        self.pace = Pace(among.begun / among.of, among.started) if among else Pace(begun)
         self.printed = -SECONDS_BETWEEN_LINES
         self.level = 0
         console = Console(stderr=True)
@@ -79,21 +77,21 @@ class Progress:
             print(f"vangram: note: {step.note}", file=sys.stderr)
         if self.quiet:
             return
-        elapsed = time.monotonic() - self.started
+        elapsed = time.monotonic() - self.pace.started
         if self.live:
-            self.live.update(self._bar(step, elapsed))
+            self.live.update(self._bar(step))
         elif elapsed - self.printed >= SECONDS_BETWEEN_LINES or step.level.number != self.level:
             place = where(step.level, step.number)
-            words = self._among(), place, _losses(step), self._left(step, elapsed)
+            words = self._among(), place, _losses(step), self._left(step)
             print("  ".join(filter(None, words)), file=sys.stderr, flush=True)
             self.printed, self.level = elapsed, step.level.number
 
-    def _bar(self, step: Step, elapsed: float) -> Group:
+    def _bar(self, step: Step) -> Group:
         first = Table.grid(padding=(0, 1))
         first.add_row(
             ProgressBar(total=1.0, completed=self._done(step), width=20),
             self._among() or where(step.level, step.number),
-            self._left(step, elapsed),
+            self._left(step),
         )
         second = f"{where(step.level, step.number)}  " if self.among else ""
         return Group(first, second + _losses(step))
@@ -106,11 +104,9 @@ class Progress:
             return step.done
         return (self.among.number - 1 + step.done) / self.among.of
 
-    def _left(self, step: Step, elapsed: float) -> str:
-        done = self._done(step) - self.begun
-        if done < LEAST_DONE:
-            return ""
-        return f"{duration(elapsed * (1 - self._done(step)) / done)} left at most"
+    def _left(self, step: Step) -> str:
+        left = self.pace.seconds_left(self._done(step))
+        return "" if left is None else f"{duration(left)} left at most"
 
 
 def where(level: Level, number: int) -> str:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import signal
 import sys
-import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
@@ -16,18 +15,20 @@ from types import FrameType
 import typer
 from torch import Tensor
 
-from vangram.cli.allocator import keep_freed_memory
-from vangram.cli.checkpoints import Checkpoints, check_unfinished
 from vangram.cli.downloads import ensure_fetched
 from vangram.cli.outputs import check_outputs, check_recipe_file, check_timelapse
 from vangram.cli.progress import Among, Progress, duration
-from vangram.cli.side_writes import Attempts
-from vangram.errors import DivergedError, OutputError
+from vangram.cli.records import warn
 from vangram.images import check_output, fit, resize, write_animation, write_picture
-from vangram.optimize import Level, RunState, Step
-from vangram.run import Painting, Run
+from vangram.optimize import Level, Step
+from vangram.run import Run
+from vangram.run.attempts import Attempts
+from vangram.run.carry_out import keep_picture, take_steps
+from vangram.run.checkpoints import Checkpoints, check_unfinished
+from vangram.run.progress import done_before
 from vangram.settings.recipe import Recipe
 from vangram.settings.toml import write_recipe_file
+from vangram.storage.allocator import keep_freed_memory
 
 SECONDS_BETWEEN_PREVIEWS = 3.0
 FRAMES = 60
@@ -99,34 +100,22 @@ def carry_out(
     """
     check_output(output, size=run.levels[-1].size)
     keep_freed_memory()
-    stopped: BaseException | None = None
     keepsakes = Keepsakes(watching, run.levels, run.shown)
-    with closing(checkpoints or Checkpoints(output)) as kept:
-        position = kept.begin(run.record)
-        done = _done(position, run.levels)
+
+    def watch(step: Step) -> None:
+        progress.show(step)
+        keepsakes.add(step)
+
+    with closing(checkpoints or Checkpoints(output, warn)) as kept:
+        done = done_before(kept.position, run.levels)
         if not (watching.quiet or watching.among):
             _foretell(run, done)
         progress = Progress(watching.quiet, done, watching.among)
         with _termination_as_interrupt(), progress:
-            try:
-                for step in run.steps(position):
-                    position = step.state
-                    progress.show(step)
-                    keepsakes.add(step)
-                    kept.add(step)
-            except (KeyboardInterrupt, Exception) as reason:
-                stopped = reason
-        if position is not None:
-            painting = run.painting(position.image, finished=stopped is None)
-            _save(painting, output)
-            keepsakes.finish(painting.pixels)
-        # After the picture, so that one of the two is always there. A run that has diverged would
-        # diverge again.
-        over = stopped is None or isinstance(stopped, DivergedError)
-        goes_on = not over and kept.stop(position)
-        if over:
-            kept.remove()
-    if position is not None:
+            position, stopped = take_steps(run, kept, watch)
+        painting, goes_on = keep_picture(run, position, stopped, output, kept)
+    if painting is not None:
+        keepsakes.finish(painting.pixels)
         if stopped is not None:
             how = f"; `vangram resume {quote(str(output))}` goes on" if goes_on else ""
             print(f"vangram: stopped early, the picture so far is {output}{how}", file=sys.stderr)
@@ -144,21 +133,6 @@ def _foretell(run: Run, done: float) -> None:
     print(f"vangram: {words}, {duration(seconds)} at most", file=sys.stderr, flush=True)
 
 
-def _done(position: RunState | None, levels: Sequence[Level]) -> float:
-    """Share of the work that lies behind."""
-    return levels[position.level - 1].done(position.level_state.number) if position else 0.0
-
-
-def _save(painting: Painting, output: Path) -> None:
-    """Save, and where that fails, save among the temporary files rather than lose the picture."""
-    try:
-        painting.save(output)
-    except OutputError as error:
-        refuge = Path(tempfile.mkdtemp(prefix="vangram-")) / output.name
-        painting.save(refuge)
-        raise OutputError(f"{error}; the picture is kept as {refuge}") from error
-
-
 @dataclass
 class Keepsakes:
     """The preview, rewritten now and then, and the frames of the timelapse."""
@@ -169,7 +143,7 @@ class Keepsakes:
     """As `Run.shown`."""
     frames: list[Tensor] = field(default_factory=list)
     written: float = field(default_factory=time.monotonic)
-    attempt: Attempts = field(default_factory=Attempts)
+    attempt: Attempts = field(default_factory=lambda: Attempts(warn))
 
     def add(self, step: Step) -> None:
         """Take what is wanted of a step; a preview that cannot be written costs a warning."""

@@ -37,11 +37,11 @@ def rerun(
 
     Says so where an input or a version differs. Exit code 1 where nothing differs and the bytes do.
     """
-    from vangram.cli.checkpoints import check_unfinished
     from vangram.cli.outputs import check_outputs
     from vangram.cli.records import recorded, report
     from vangram.cli.runner import Watching, carry_out
     from vangram.run import Run
+    from vangram.run.checkpoints import check_unfinished
 
     record = recorded(picture)
     target = output or Path(picture).with_stem(f"{Path(picture).stem}-rerun")

@@ -17,8 +17,8 @@ from vangram.errors import CheckpointError, InputError
 from vangram.settings.record import Record
 
 if TYPE_CHECKING:
-    from vangram.cli.checkpoints import Checkpoints
     from vangram.optimize import Level, RunState
+    from vangram.run.checkpoints import Checkpoints
 
 
 def resume(
@@ -47,14 +47,14 @@ def resume(
     The picture is the one that the run would have made, to the byte. An input that is not the same
     file is refused; a timelapse begins here.
     """
-    from vangram.cli.checkpoints import Checkpoints
     from vangram.cli.outputs import check_outputs, check_timelapse
-    from vangram.cli.records import continued
+    from vangram.cli.records import continued, warn
     from vangram.cli.runner import Watching, carry_out
     from vangram.run import Run
+    from vangram.run.checkpoints import Checkpoints
 
     check_timelapse(timelapse)
-    with closing(Checkpoints(output)) as checkpoints:
+    with closing(Checkpoints(output, warn)) as checkpoints:
         record = _unfinished(checkpoints, output)
         given = by_name(
             content, style, start, parameters, mask, style_mask, keep, before, before_frame, flow

@@ -1,0 +1,61 @@
+"""What a run will take, told before it begins."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from shlex import join
+from typing import Any
+
+from vangram.networks.geometry import core_sides
+from vangram.run import Run
+from vangram.settings.command import command_of
+from vangram.settings.recipe import Recipe
+
+
+def prepared(inputs: Mapping[str, Any], recipe: Recipe) -> Run:
+    """A run of pictures by what they are, read and checked; errors as `Run.prepare`."""
+    given = dict(inputs)
+    content, styles = given.pop("content", None), given.pop("styles", ())
+    return Run.prepare(content, *styles, **given, recipe=recipe)
+
+
+def plan(inputs: Mapping[str, Any], recipes: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """What it takes to make pictures of the same inputs, one after the other.
+
+    Args:
+        inputs: paths by what they are.
+        recipes: of each picture; the first one's seconds are measured, the others' follow.
+    """
+    checked: dict[Any, Run] = {}
+    work = []
+    for values in recipes:
+        recipe = Recipe.from_dict(values)
+        kind = (recipe.size, recipe.layers, recipe.network, recipe.units, recipe.colour,
+                recipe.device, recipe.memory, recipe.tile)  # fmt: skip
+        if kind not in checked:
+            checked[kind] = prepared(inputs, recipe)
+        work.append(recipe.size**2 * recipe.steps)
+    first = next(iter(checked.values()))
+    seconds = first.expected_seconds() * sum(work) / work[0]
+    return told(first) | {"seconds": round(seconds, 1), "pictures": len(recipes)}
+
+
+def told(run: Run) -> dict[str, Any]:
+    """A run's sizes, steps and memory."""
+    level = run.levels[-1]
+    means = run.means(level)
+    tile = None if means.tile is None else _size(core_sides(means.tile))
+    return {
+        "size": _size(level.size),
+        "levels": [_size(each.size) | {"steps": each.steps} for each in run.levels],
+        "tile": tile,
+        "memory": means.bytes,
+        "text": f"{level.size[1]} x {level.size[0]} px {means}",
+        "notes": list(run.notes),
+        "command": join(command_of(run.record, "picture.png")),
+        "settings": run.recipe.to_dict(),
+    }
+
+
+def _size(size: tuple[int, int]) -> dict[str, int]:
+    return {"width": size[1], "height": size[0]}
