@@ -71,7 +71,7 @@ def test_texture_has_the_paintings_proportions_where_none_are_asked_for() -> Non
 def test_texture_sees_the_painting_at_its_own_size_or_smaller() -> None:
     def seen(**settings: Any) -> tuple[int, int]:
         run = Run.prepare(None, drawn(56, 48, seed=2), **TEXTURE | settings)
-        return run.scene.style_size(run.given.styles[0], run.levels[-1].size)
+        return run.scene.style_size(run.scene.inputs.styles[0], run.levels[-1].size)
 
     assert seen(size=200) == (56, 48)
     assert seen(size=42) == (42, 36)
@@ -79,7 +79,7 @@ def test_texture_sees_the_painting_at_its_own_size_or_smaller() -> None:
 
 def test_stylize_sees_the_painting_at_the_pictures_size(photo: Path) -> None:
     run = Run.prepare(photo, drawn(56, 48, seed=2), size=200)
-    assert run.scene.style_size(run.given.styles[0], run.levels[-1].size) == (200, 171)
+    assert run.scene.style_size(run.scene.inputs.styles[0], run.levels[-1].size) == (200, 171)
 
 
 @pytest.mark.parametrize(
@@ -122,7 +122,9 @@ def test_both_commands_write_record_rerun_and_explain(
     text = read_recipe(output)
     assert text is not None
     inputs = Record.from_json(text).inputs
-    assert list(inputs) == ["content" if kind == "reconstruct" else "style"]
+    assert [str(name) for name, _ in inputs.named()] == [
+        "content" if kind == "reconstruct" else "style"
+    ]
     outcome = command("rerun", output)
     assert outcome.code == 0, outcome.err
     assert "the same bytes" in outcome.err
@@ -206,7 +208,7 @@ def test_parameters_from_a_file_are_recorded_and_found_again(
     assert command("stylize", photo, painting, *words).code == 0
     text = read_recipe(output)
     assert text is not None
-    parameters = Record.from_json(text).parameters
+    parameters = Record.from_json(text).inputs.parameters
     assert parameters is not None
     assert parameters.path == str(file)
     moved = file.rename(tmp_path / "elsewhere.safetensors")

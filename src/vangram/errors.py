@@ -14,7 +14,6 @@ VangramError                any of ours; its text is one line that says what to 
 └── DivergedError           an optimisation that found no finite step even after restarts
 """
 
-
 OUT_OF_MEMORY = (
     "the memory does not suffice for this picture: try --memory 2GB, or a smaller --size"
 )

@@ -149,8 +149,8 @@ def test_init_takes_a_pictures_path(
     text = read_recipe(output)
     assert text is not None
     record = Record.from_json(text)
-    assert record.start is not None
-    assert record.start.path == str(start)
+    assert record.inputs.start is not None
+    assert record.inputs.start.path == str(start)
 
 
 def test_quiet_says_nothing_but_the_path(

@@ -54,15 +54,15 @@ def run(request: pytest.FixtureRequest, photo: Path, painting: Path) -> Run:
 
 
 def test_explained_terms_are_the_literal_formulas(run: Run) -> None:
-    assert run.given.content is not None
-    style = run.given.styles[0].pixels
+    assert run.scene.inputs.content is not None
+    style = run.scene.inputs.styles[0].pixels
     style = torch.nn.functional.interpolate(
         style,
-        run.scene.style_size(run.given.styles[0], run.levels[-1].size),
+        run.scene.style_size(run.scene.inputs.styles[0], run.levels[-1].size),
         mode="bicubic",
         antialias=True,
     )
-    content = run.given.content.pixels.double()
+    content = run.scene.inputs.content.pixels.double()
     paper = replace(run.recipe, units="paper")
     true = truth(paper, run.network.double(), content, style.double(), image().double())
     run.network.float()

@@ -90,7 +90,7 @@ def test_style_size_is_the_paintings_beside_the_pictures(photo: Path) -> None:
     wide = drawn(20, 80, seed=2)
     for scale, wanted in ((1.0, (32, 128)), (2.0, (64, 256)), (0.5, (16, 64))):
         run = Run.prepare(photo, wide, size=128, style_size=scale, style_layers=LAYERS)
-        assert run.scene.style_size(run.given.styles[0], run.levels[-1].size) == wanted
+        assert run.scene.style_size(run.scene.inputs.styles[0], run.levels[-1].size) == wanted
 
 
 @pytest.mark.parametrize(
@@ -129,7 +129,7 @@ def test_command_blends_records_and_makes_again(
     assert text is not None
     record = Record.from_json(text)
     assert record.recipe.blend == (0.7, 0.3)
-    assert list(record.inputs) == ["content", "style", "style-2"]
+    assert [str(name) for name, _ in record.inputs.named()] == ["content", "style", "style 2"]
     moved = third.rename(tmp_path / "moved.png")
     outcome = command("rerun", output)
     assert outcome.code == 2

@@ -26,14 +26,14 @@ from vangram.optimize import LBFGS, Adam, Level, LevelState, Optimizer, RunState
 from vangram.optimize.state import TENSOR
 from vangram.run import Checkpoint, read_checkpoint, write_checkpoint
 from vangram.run.checkpoint import DIGEST, FORMAT, LENGTH
+from vangram.settings.inputs import Inputs
 from vangram.settings.recipe import Recipe
 from vangram.settings.record import Input, Record
 from vangram.storage.tensors import SpilledStorage
 
 RECORD = Record(
     recipe=Recipe(size=64, tv_weight=0.1),
-    content=Input("photo \n é.jpg", "aa"),
-    style=Input("painting.jpg", None),
+    inputs=Inputs(content=Input("photo \n é.jpg", "aa"), styles=(Input("painting.jpg", None),)),
     network_sha256="cc",
     versions={"torch": "2.13", "threads": "2"},
 )

@@ -17,13 +17,13 @@ from vangram.images import read_picture
 from vangram.optimize import Level, LevelState, RunState, Step
 from vangram.run import Checkpoint, checkpoints, read_checkpoint
 from vangram.run.checkpoints import Checkpoints, check_unfinished, checkpoint_path, claim
+from vangram.settings.inputs import Inputs
 from vangram.settings.recipe import Recipe
 from vangram.settings.record import Input, Record
 
 RECORD = Record(
     recipe=Recipe(),
-    content=Input("photo.jpg", "aa"),
-    style=Input("painting.jpg", "bb"),
+    inputs=Inputs(content=Input("photo.jpg", "aa"), styles=(Input("painting.jpg", "bb"),)),
     network_sha256="cc",
     versions={},
 )

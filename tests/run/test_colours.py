@@ -76,9 +76,9 @@ def test_luminance_is_the_images_and_chroma_the_photographs(photo: Path, paintin
 def test_network_sees_luminance_alone(photo: Path, painting: Path) -> None:
     run = Run.prepare(photo, painting, colour="luminance", **SMALL)
     level = run.levels[-1]
-    ((painted,), (colours,)) = run.given.styles, run.scene.seen.styles
-    assert run.given.content is not None
-    for given, shown in ((run.given.content, run.scene.seen.content), (painted, colours)):
+    ((painted,), (colours,)) = run.scene.inputs.styles, run.scene.seen.styles
+    assert run.scene.inputs.content is not None
+    for given, shown in ((run.scene.inputs.content, run.scene.seen.content), (painted, colours)):
         seen = run.scene.at((40, 40), given, IN_MEMORY, shown)
         assert seen is not None
         assert float((seen - seen.mean(dim=1, keepdim=True)).abs().max()) < 1e-6  # float32
@@ -123,7 +123,7 @@ def test_painting_that_is_seen_has_the_photographs_mean_and_covariance(
     photo: Path, painting: Path
 ) -> None:
     run = Run.prepare(photo, painting, colour="match", **SMALL)
-    ((style,), (colours,)) = run.given.styles, run.scene.seen.styles
+    ((style,), (colours,)) = run.scene.inputs.styles, run.scene.seen.styles
     seen = run.scene.at(style.size, style, IN_MEMORY, colours)
     assert seen is not None
     ours, wanted = ColourStatistics.of(seen), ColourStatistics.of(read_picture(photo).pixels)
@@ -189,7 +189,8 @@ def test_transparent_pixels_have_no_colour(painting: Path, colour: str) -> None:
         picture = Image.fromarray(np.concatenate([pixels, alpha], axis=2))
         run = Run.prepare(picture, painting, colour=colour, **SMALL)
         if colour == "match":
-            seen = run.scene.at((40, 40), run.given.styles[0], IN_MEMORY, run.scene.seen.styles[0])
+            ((style,), (colours,)) = run.scene.inputs.styles, run.scene.seen.styles
+            seen = run.scene.at((40, 40), style, IN_MEMORY, colours)
             assert seen is not None
             return seen
         return run.shown(drawn(48, 64, seed=7)[None], (48, 64))[..., :32]

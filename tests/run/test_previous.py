@@ -203,8 +203,7 @@ def test_batch_of_a_sequence_goes_from_frame_to_frame_and_goes_on(
     results = [out / f"{frame.stem}-{painting.stem}.png" for frame in frames]
     records = [Record.from_json(read_recipe(result) or "") for result in results]
     assert [record.recipe.init for record in records] == ["content", "before", "before"]
-    assert records[2].others["before"].path == str(results[1])
-    assert records[2].others["before-frame"].path == str(frames[1])
+    assert [given.path for given in records[2].inputs][2:] == [str(results[1]), str(frames[1])]
     outcome = command("rerun", results[2])
     assert outcome.code == 0, outcome.err
     assert "the same bytes" in outcome.err

@@ -113,9 +113,9 @@ def test_start_picture_is_recorded(photo: Path, painting: Path, saved: Callable[
     start = saved("start.png", 40, 40, seed=9)
     record = Run.prepare(photo, painting, start=start, **SMALL).record
     assert record.recipe.init == "picture"
-    assert record.start is not None
-    assert record.start.path == str(start)
-    assert record.start.sha256 is not None
+    assert record.inputs.start is not None
+    assert record.inputs.start.path == str(start)
+    assert record.inputs.start.sha256 is not None
 
 
 def test_start_picture_with_another_init_is_refused(photo: Path, painting: Path) -> None:
@@ -188,8 +188,8 @@ def test_run_leaves_the_given_pictures_as_they_are() -> None:
     list(transfer)
     assert torch.equal(photograph, drawn(48, 64, seed=1))
     assert torch.equal(painting, drawn(56, 48, seed=2))
-    assert transfer.given.content is not None
-    assert torch.equal(transfer.given.content.pixels[0], photograph)
+    assert transfer.scene.inputs.content is not None
+    assert torch.equal(transfer.scene.inputs.content.pixels[0], photograph)
 
 
 def test_iterating_again_gives_the_same_steps(photo: Path, painting: Path) -> None:
@@ -283,8 +283,7 @@ def test_path_image_and_tensor_give_the_same_picture(photo: Path, painting: Path
 
 def test_record_of_pictures_from_memory_has_no_checksum(painting: Path) -> None:
     record = Run.prepare(drawn(48, 64, seed=1), painting, **SMALL).record
-    assert record.inputs["content"].sha256 is None
-    assert record.inputs["style"].sha256 is not None
+    assert [given.sha256 is None for given in record.inputs] == [True, False]
 
 
 def test_record_travels_in_the_picture(photo: Path, painting: Path, tmp_path: Path) -> None:
@@ -295,7 +294,7 @@ def test_record_travels_in_the_picture(photo: Path, painting: Path, tmp_path: Pa
     assert record == result.record
     assert record.finished
     assert record.recipe.tv_weight == 0.25
-    assert record.inputs["content"].path == str(photo)
+    assert [given.path for given in record.inputs] == [str(photo), str(painting)]
 
 
 def test_painting_of_any_step_has_the_full_size_and_says_unfinished(

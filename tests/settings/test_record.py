@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
+from dataclasses import fields, replace
 from typing import Any
 
 import pytest
@@ -11,19 +11,35 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from vangram.errors import RecipeError
+from vangram.settings.inputs import Inputs
 from vangram.settings.recipe import Recipe
 from vangram.settings.record import FORMAT, Input, Record
 
 RECORD = Record(
     recipe=Recipe(size=64, tv_weight=0.1),
-    content=Input("photo.jpg", "aa"),
-    style=Input("painting.jpg", "bb"),
+    inputs=Inputs(content=Input("photo.jpg", "aa"), styles=(Input("painting.jpg", "bb"),)),
     network_sha256="cc",
     versions={"torch": "2.13", "threads": "2"},
 )
 
+EVERYTHING = Inputs(
+    content=Input("photo.jpg", "00"),
+    styles=(Input("a.jpg", "01"), Input("b.jpg", "02"), Input("c.jpg", "03")),
+    start=Input("start.png", "04"),
+    parameters=Input("net.pth", "05"),
+    mask=Input("mask.png", "06"),
+    style_masks=(Input("am.png", "07"), Input("bm.png", "08"), Input("cm.png", "09")),
+    keep=Input("keep.png", "10"),
+    before=Input("last.png", "11"),
+    before_frame=Input("frame.png", "12"),
+    flow=Input("a.flo", "13"),
+)
+
 texts = st.text(max_size=20)
-inputs = st.builds(Input, path=texts, sha256=st.none() | texts)
+files = st.builds(Input, path=texts, sha256=st.none() | texts)
+several = st.lists(files, max_size=3).map(tuple)
+anything: dict[str, Any] = {each.name: st.none() | files for each in fields(Inputs)}
+anything |= {"content": files, "styles": several.filter(bool), "style_masks": several}
 records = st.builds(
     Record,
     recipe=st.builds(
@@ -32,9 +48,7 @@ records = st.builds(
         tv_weight=st.floats(0, 1e9),
         style_layers=st.dictionaries(texts, st.floats(1e-9, 1e9), max_size=3),
     ),
-    content=inputs,
-    style=inputs,
-    start=st.none() | inputs,
+    inputs=st.builds(Inputs, **anything),
     network_sha256=texts,
     versions=st.dictionaries(texts, texts, max_size=4),
     finished=st.booleans(),
@@ -45,6 +59,10 @@ def values(**changes: Any) -> str:
     """The record's text with something else in it; None takes it out."""
     changed = json.loads(RECORD.to_json()) | changes
     return json.dumps({name: value for name, value in changed.items() if value is not None})
+
+
+def with_inputs(**changes: Any) -> Record:
+    return replace(RECORD, inputs=replace(RECORD.inputs, **changes))
 
 
 @given(records)
@@ -58,6 +76,36 @@ def test_record_json_is_compact_and_says_its_format() -> None:
     assert text.startswith(f'{{"format":{FORMAT},')
     assert ": " not in text
     assert "\n" not in text
+
+
+def test_record_keeps_the_form_in_which_older_versions_wrote_inputs() -> None:
+    inputs: dict[str, Any] = json.loads(replace(RECORD, inputs=EVERYTHING).to_json())
+    first = {key: inputs[key]["path"] for key in ("content", "style", "start", "parameters")}
+    assert first == {
+        "content": "photo.jpg",
+        "style": "a.jpg",
+        "start": "start.png",
+        "parameters": "net.pth",
+    }
+    assert {key: given["path"] for key, given in inputs["others"].items()} == {
+        "style-2": "b.jpg",
+        "style-3": "c.jpg",
+        "mask": "mask.png",
+        "style-mask": "am.png",
+        "style-mask-2": "bm.png",
+        "style-mask-3": "cm.png",
+        "keep": "keep.png",
+        "before": "last.png",
+        "before-frame": "frame.png",
+        "flow": "a.flo",
+    }
+
+
+def test_paths_are_taken_from_the_older_record_where_the_files_are_the_same() -> None:
+    moved = EVERYTHING.map(lambda given: replace(given, path=f"moved/{given.path}"))
+    moved = replace(moved, keep=Input("moved/keep.png", "zz"))
+    found = replace(RECORD, inputs=moved).with_paths_of(replace(RECORD, inputs=EVERYTHING))
+    assert found.inputs == replace(EVERYTHING, keep=moved.keep)
 
 
 def test_record_of_a_newer_format_is_refused() -> None:
@@ -89,6 +137,10 @@ def test_record_of_a_newer_format_is_refused() -> None:
         values(versions=[]),
         values(versions="2.13"),
         values(content={"path": 5, "sha256": "aa"}),
+        values(others={"hue": {"path": "p.jpg", "sha256": "aa"}}),
+        values(others={"style-3": {"path": "p.jpg", "sha256": "aa"}}),
+        values(others={"mask-2": {"path": "p.jpg", "sha256": "aa"}}),
+        values(others=["mask"]),
         values().replace('"tv_weight": 0.1', '"tv_weight": ' + "9" * 400),
         "[" * 100_000,
     ],
@@ -105,15 +157,12 @@ def test_equal_records_do_not_differ() -> None:
 
 
 def test_paths_alone_make_no_difference() -> None:
-    assert RECORD.differences(replace(RECORD, content=Input("moved/photo.jpg", "aa"))) == []
+    assert RECORD.differences(with_inputs(content=Input("moved/photo.jpg", "aa"))) == []
 
 
 @pytest.mark.parametrize(
     ("changes", "line"),
     [
-        ({"content": Input("p.jpg", "zz")}, "the content is not the same file: p.jpg"),
-        ({"style": Input("p.jpg", "zz")}, "the style is not the same file: p.jpg"),
-        ({"start": Input("p.jpg", "zz")}, "the start is not the same file: p.jpg"),
         ({"network_sha256": "zz"}, "the network vgg19-lite has other parameters"),
         ({"versions": {"torch": "2.14", "threads": "2"}}, "torch was 2.13, is 2.14"),
         ({"versions": {"torch": "2.13"}}, "threads was 2, is none"),
@@ -124,8 +173,18 @@ def test_paths_alone_make_no_difference() -> None:
     ],
 )
 def test_difference_is_one_line(changes: dict[str, Any], line: str) -> None:
-    was = replace(RECORD, start=Input("s.jpg", "dd")) if "start" in changes else RECORD
-    assert was.differences(replace(was, **changes)) == [line]
+    assert RECORD.differences(replace(RECORD, **changes)) == [line]
+
+
+@pytest.mark.parametrize("changed", [str(name) for name, _ in EVERYTHING.named()])
+def test_input_that_is_another_file_is_told_by_its_name(changed: str) -> None:
+    was = replace(RECORD, inputs=EVERYTHING)
+    now = EVERYTHING.named().map(
+        lambda named: replace(named[1], sha256="zz") if str(named[0]) == changed else named[1]
+    )
+    (path,) = set(now) - set(EVERYTHING)
+    (line,) = was.differences(replace(was, inputs=now))
+    assert line == f"the {changed} is not the same file: {path.path}"
 
 
 def test_run_stopped_early_is_a_difference() -> None:
@@ -135,9 +194,7 @@ def test_run_stopped_early_is_a_difference() -> None:
 
 def test_differences_are_all_told() -> None:
     other = replace(
-        RECORD,
-        content=Input("a", "1"),
-        style=Input("b", "2"),
+        with_inputs(content=Input("a", "1"), styles=(Input("b", "2"),)),
         network_sha256="3",
         versions={"torch": "4"},
     )
@@ -145,7 +202,8 @@ def test_differences_are_all_told() -> None:
 
 
 def test_changes_are_those_of_inputs_and_parameters_alone() -> None:
-    other = replace(RECORD, style=Input("b", "2"), network_sha256="3", versions={"torch": "4"})
+    other = with_inputs(styles=(Input("b", "2"),))
+    other = replace(other, network_sha256="3", versions={"torch": "4"})
     assert RECORD.changes(other) == [
         "the style is not the same file: b",
         "the network vgg19-lite has other parameters",
@@ -163,8 +221,8 @@ def test_network_that_has_changed_is_named_with_the_version_that_has_it() -> Non
     (told,) = now.changes(was)
     assert "the picture's are vgg19-lite 2 of vangram 0.2.0" in told
     # A file is where the parameters are from then, and its own hash says all.
-    given = replace(was, parameters=Input("p.safetensors", "62db1cdf69a6"))
-    (told,) = given.changes(now)
+    file = Input("p.safetensors", "62db1cdf69a6")
+    (told,) = replace(was, inputs=replace(was.inputs, parameters=file)).changes(now)
     assert told == "the network vgg19-lite has other parameters"
 
 
@@ -181,7 +239,7 @@ def test_record_without_a_tolerance_took_all_its_steps() -> None:
 
 
 def test_record_that_goes_on_with_the_same_versions_is_the_same() -> None:
-    now = replace(RECORD, content=Input("moved/photo.jpg", "aa"))
+    now = with_inputs(content=Input("moved/photo.jpg", "aa"))
     assert RECORD.continued(now).to_json() == RECORD.to_json()
 
 

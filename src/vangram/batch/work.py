@@ -21,6 +21,7 @@ from vangram.images import check_output, file_sha256, read_recipe
 from vangram.losses import Moments
 from vangram.networks import load_network
 from vangram.run.inputs import device_for
+from vangram.settings.inputs import Inputs
 from vangram.settings.recipe import Recipe
 from vangram.settings.record import Record
 from vangram.storage.files import quoted, reason, replacing
@@ -136,13 +137,15 @@ class Batch:
             return self.recipe
         return replace(self.recipe, init="before", levels=1, steps=-(-self.recipe.steps // 2))
 
-    def more_of(self, pair: Pair) -> dict[str, str]:
-        """What a pair's run is given beside photograph and painting, by name."""
+    def inputs_of(self, pair: Pair) -> Inputs[str]:
+        """The files that a pair's run is given."""
+        given = Inputs(content=pair.photo, styles=(pair.painting,), parameters=self.parameters)
         before = self.before(pair)
         if before is None:
-            return {}
-        more = {"before": str(self.output(before)), "before-frame": before.photo}
-        return more if self.flows is None else more | {"flow": str(self._flow(pair))}
+            return given
+        flow = None if self.flows is None else str(self._flow(pair))
+        result = str(self.output(before))
+        return replace(given, before=result, before_frame=before.photo, flow=flow)
 
     def count(self, state: State) -> int:
         """How many pictures are in a state."""
@@ -175,17 +178,20 @@ class Batch:
 
     def is_of(self, record: Record, pair: Pair) -> bool:
         """Whether a record is of a pair's picture, with this recipe, these inputs and network."""
-        given = record.inputs
+        wanted = replace(self.inputs_of(pair), parameters=None).map(self._sha256)
+        found = replace(record.inputs, parameters=None).map(lambda each: each.sha256)
         return (
             self._is_same(record.recipe, self.recipe_of(pair))
             and record.network_sha256 == self.network_sha256
-            and set(given) - {"parameters"} == {"content", "style", *self.more_of(pair)}
-            and all(
-                given[name].sha256 == _sha256(path) for name, path in self.more_of(pair).items()
-            )
-            and given["content"].sha256 == self.digests[pair.photo]
-            and given["style"].sha256 == self.digests[pair.painting]
+            and found == wanted
         )
+
+    def _sha256(self, path: str) -> str | None:
+        """Of a file; None where there is none."""
+        try:
+            return self.digests.get(path) or file_sha256(path)
+        except PictureError:
+            return None
 
     def _is_same(self, other: Recipe, recipe: Recipe) -> bool:
         """Whether a run of this recipe may have recorded that one.
@@ -261,14 +267,6 @@ def _record_in(picture: Path) -> Record | None:
         text = read_recipe(picture)
         return None if text is None else Record.from_json(text)
     except (RecipeError, InputError):
-        return None
-
-
-def _sha256(path: str) -> str | None:
-    """Of a file; None where there is none."""
-    try:
-        return file_sha256(path)
-    except PictureError:
         return None
 
 

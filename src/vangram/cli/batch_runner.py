@@ -103,11 +103,6 @@ def _continued(batch: Batch, pair: Pair, checkpoints: Checkpoints) -> Run | None
 
 
 def _run(batch: Batch, pair: Pair, record: Record | None) -> Run:
-    inputs: dict[str, str | None] = {
-        "content": pair.photo,
-        "style": pair.painting,
-        "parameters": batch.parameters,
-    }
     recipe = batch.recipe_of(pair) if record is None else record.recipe
-    run = Run.of(inputs | batch.more_of(pair), recipe)
+    run = Run.of(batch.inputs_of(pair), recipe)
     return replace(run, known=batch.known)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 
 from vangram.errors import OutputError, SettingError
@@ -34,13 +35,13 @@ def check_recipe_file(
         raise OutputError(f"{str(path)!r} exists already; add --force to overwrite it")
 
 
-def check_outputs(*outputs: Path | None, inputs: tuple[str | None, ...], force: bool) -> None:
+def check_outputs(*outputs: Path | None, inputs: Iterable[str], force: bool) -> None:
     """Every output can be written, and nothing that is there is lost by it.
 
     Raises:
         OutputError: it cannot, or would be.
     """
-    given = {Path(path).resolve() for path in inputs if path is not None}
+    given = {Path(path).resolve() for path in inputs}
     seen: set[Path] = set()
     for path in filter(None, outputs):
         check_output(path)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import signal
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -26,6 +26,7 @@ from vangram.run.attempts import Attempts
 from vangram.run.carry_out import keep_picture, take_steps
 from vangram.run.checkpoints import Checkpoints, check_unfinished
 from vangram.run.progress import done_before
+from vangram.settings.inputs import Inputs
 from vangram.settings.recipe import Recipe
 from vangram.settings.toml import write_recipe_file
 from vangram.storage.allocator import keep_freed_memory
@@ -54,7 +55,7 @@ class Terminated(KeyboardInterrupt):
 
 def make(
     recipe: Recipe,
-    inputs: Mapping[str, str | None],
+    inputs: Inputs[str],
     output: Path,
     force: bool,
     preview: Path | None,
@@ -65,13 +66,13 @@ def make(
     """Check all that can be checked before anything is read, then run."""
     check_timelapse(timelapse)
     check_unfinished(output, force=force)
-    check_outputs(output, preview, timelapse, inputs=tuple(inputs.values()), force=force)
-    check_recipe_file(save_recipe, (output, preview, timelapse, *inputs.values()), force)
+    check_outputs(output, preview, timelapse, inputs=inputs, force=force)
+    check_recipe_file(save_recipe, (output, preview, timelapse, *inputs), force)
 
-    if inputs["parameters"] is None:
+    if inputs.parameters is None:
         ensure_fetched(recipe.network)
     run = Run.of(inputs, recipe)
-    for note in run.given.notes:
+    for note in run.notes:
         print(f"vangram: note: {note}", file=sys.stderr)
     if save_recipe is not None:
         write_recipe_file(save_recipe, recipe)

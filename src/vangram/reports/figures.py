@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from vangram.settings.inputs import Inputs
 from vangram.settings.recipe import Recipe
 
 
@@ -13,17 +14,8 @@ class Figure:
 
     caption: str
     recipe: Recipe
-    content: str | None = None
-    """Path of the photograph."""
-    style: str | None = None
-    """Path of the painting."""
-    start: str | None = None
-    """Path of the first picture."""
-
-    @property
-    def inputs(self) -> dict[str, str | None]:
-        """What `Run.prepare` is given."""
-        return {"content": self.content, "style": self.style, "start": self.start}
+    inputs: Inputs[str]
+    """Paths."""
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ import hashlib
 import json
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from vangram.images import Picture, fit, read_picture, resize, write_picture
@@ -73,7 +73,7 @@ class Gallery:
             InputError: something given cannot be used.
         """
         figures = [figure for section in sections for figure in section.figures]
-        paths = dict.fromkeys(path for f in figures for path in f.inputs.values() if path)
+        paths = dict.fromkeys(path for f in figures for path in f.inputs)
         originals = {path: read_picture(path) for path in paths}
         digests = {path: picture.sha256 for path, picture in originals.items()}
         fixed = json.dumps([digests, *_means(figures, parameters)], sort_keys=True)
@@ -112,7 +112,8 @@ class Gallery:
 
     def key(self, figure: Figure) -> str:
         """A name for a figure's picture, which another recipe, input or version changes."""
-        recipe = json.dumps([figure.recipe.to_dict(), figure.inputs], sort_keys=True)
+        inputs = {str(name): path for name, path in figure.inputs.named()}
+        recipe = json.dumps([figure.recipe.to_dict(), inputs], sort_keys=True)
         return hashlib.sha256((recipe + self.fixed).encode()).hexdigest()[:20]
 
     def original(self, path: str, folder: Path) -> Path:
@@ -120,7 +121,7 @@ class Gallery:
         return folder / f"original-{list(self.originals).index(path)}.png"
 
     def _run(self, figure: Figure) -> Run:
-        return Run.of(figure.inputs | {"parameters": self.parameters}, figure.recipe)
+        return Run.of(replace(figure.inputs, parameters=self.parameters), figure.recipe)
 
     def _make(self, figure: Figure, folder: Path, number: int, of: int) -> Iterator[Progress]:
         yield Progress(number, of, figure.caption, 0.0)
@@ -158,6 +159,6 @@ def _unlike(figures: Sequence[Figure]) -> list[Figure]:
     kinds = {}
     for figure in figures:
         r = figure.recipe
-        inputs = tuple(figure.inputs.values())
-        kinds[r.size, r.layers, r.network, r.units, r.device, r.memory, r.tile, inputs] = figure
+        settings = r.size, r.layers, r.network, r.units, r.device, r.memory, r.tile
+        kinds[settings, figure.inputs] = figure
     return list(kinds.values())

@@ -10,6 +10,7 @@ from vangram.networks import load_network
 from vangram.networks.registry import network_named
 from vangram.reports.figures import Figure, Section
 from vangram.reports.gallery import Gallery
+from vangram.settings.inputs import Inputs
 from vangram.settings.recipe import RECONSTRUCTION, TEXTURE, Recipe, layers_up_to
 
 TITLE = "A neural algorithm of artistic style"
@@ -67,8 +68,9 @@ def sections(
 
 
 def _reconstructions(photo: str, base: Recipe, layers: Sequence[str]) -> Section:
+    photograph = Inputs(content=photo)
     figures = (
-        Figure(layer, replace(base, **RECONSTRUCTION, content_layers={layer: 1.0}), content=photo)
+        Figure(layer, replace(base, **RECONSTRUCTION, content_layers={layer: 1.0}), photograph)
         for layer in layers
     )
     return Section(
@@ -82,8 +84,9 @@ def _reconstructions(photo: str, base: Recipe, layers: Sequence[str]) -> Section
 
 
 def _textures(painting: str, base: Recipe, sets: Sequence[dict[str, float]]) -> Section:
+    alone = Inputs(styles=(painting,))
     figures = (
-        Figure(_span(layers), replace(base, **TEXTURE, style_layers=layers), style=painting)
+        Figure(_span(layers), replace(base, **TEXTURE, style_layers=layers), alone)
         for layers in sets
     )
     return Section(
@@ -102,7 +105,7 @@ def _transfers(photo: str, paintings: Sequence[str], default: Recipe) -> Section
         "Style transfer (figure 2): a picture with the photograph's content and the painting's"
         " style at once.",
         min(len(paintings), 3),
-        tuple(Figure(_name(painting), default, photo, painting) for painting in paintings),
+        tuple(Figure(_name(each), default, _both(photo, each)) for each in paintings),
     )
 
 
@@ -111,8 +114,7 @@ def _grid(photo: str, painting: str, default: Recipe, sets: Sequence[dict[str, f
         Figure(
             f"{_span(layers)}, α/β = {1 / weight:.3g}",
             replace(default, style_layers=layers, style_weight=weight),
-            photo,
-            painting,
+            _both(photo, painting),
         )
         for layers in sets
         for weight in STYLE_WEIGHTS
@@ -136,7 +138,9 @@ def _content_layers(photo: str, painting: str, default: Recipe, layers: Sequence
         len(chosen),
         tuple(
             Figure(
-                f"content {layer}", replace(default, content_layers={layer: 1.0}), photo, painting
+                f"content {layer}",
+                replace(default, content_layers={layer: 1.0}),
+                _both(photo, painting),
             )
             for layer in chosen
         ),
@@ -144,26 +148,31 @@ def _content_layers(photo: str, painting: str, default: Recipe, layers: Sequence
 
 
 def _starts(photo: str, painting: str, default: Recipe) -> Section:
-    noise = replace(default, init="noise")
+    noise, both = replace(default, init="noise"), _both(photo, painting)
     return Section(
         "Where the descent begins",
         "Figure 6: from the photograph, from the painting, and from two samples of white noise. The"
         " first two lean towards where they come from; noise gives a picture of its own each time.",
         4,
         (
-            Figure("from the photograph", default, photo, painting),
+            Figure("from the photograph", default, both),
             Figure(
-                "from the painting", replace(default, init="picture"), photo, painting, painting
+                "from the painting",
+                replace(default, init="picture"),
+                replace(both, start=painting),
             ),
-            Figure(f"from noise, seed {noise.seed}", noise, photo, painting),
+            Figure(f"from noise, seed {noise.seed}", noise, both),
             Figure(
                 f"from noise, seed {noise.seed + 1}",
                 replace(noise, seed=noise.seed + 1),
-                photo,
-                painting,
+                both,
             ),
         ),
     )
+
+
+def _both(photo: str, painting: str) -> Inputs[str]:
+    return Inputs(content=photo, styles=(painting,))
 
 
 def _high(layers: Sequence[str]) -> str:

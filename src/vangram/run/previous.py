@@ -5,46 +5,13 @@ Ruder, Dosovitskiy and Brox, "Artistic Style Transfer for Videos" (GCPR 2016).
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
-from vangram.images import Picture, Source, file_sha256, read_picture, resize
-from vangram.images.flow import flow_between, read_flow, resized_flow, trusted, warped
-from vangram.settings.record import Input
-
-
-@dataclass(frozen=True, eq=False)
-class Before:
-    """The frame before this one."""
-
-    picture: Picture
-    """Its result."""
-    frame: Picture
-    flow: Tensor | None = None
-    """From this frame to it, (1, 2, H, W); None: to be found."""
-    flow_file: Input | None = None
-    """Where the flow is from."""
-
-
-def read_before(picture: Source, frame: Source, flow: str | os.PathLike[str] | None) -> Before:
-    """Read the frame before.
-
-    Args:
-        picture: its result.
-        frame: the frame itself.
-        flow: a .flo file from this frame to it; None: to be found.
-
-    Raises:
-        PictureError: one cannot be read.
-    """
-    result, then = read_picture(picture), read_picture(frame)
-    if flow is None:
-        return Before(result, then)
-    file = Input(os.fspath(flow), file_sha256(flow))
-    return Before(result, then, read_flow(flow), file)
+from vangram.images import Picture, resize
+from vangram.images.flow import flow_between, resized_flow, trusted, warped
 
 
 @dataclass(frozen=True, eq=False)
@@ -57,18 +24,24 @@ class Moved:
     """(1, 1, H, W): 1 where it can be trusted, 0 where something new is seen."""
 
 
-def moved(before: Before, frame: Picture) -> Moved:
+def moved(before: Picture, before_frame: Picture, frame: Picture, flow: Tensor | None) -> Moved:
     """Move the last result to where its parts are in a frame.
+
+    Args:
+        before: the last result.
+        before_frame: the frame that it was made of.
+        frame: this one.
+        flow: (1, 2, H, W), from this frame to the one before; None: to be found.
 
     Raises:
         SettingError: the flow has to be found, and OpenCV is not installed.
     """
-    size = before.picture.size
+    size = before.size
     now, then = (
-        p.pixels if p.size == size else resize(p.pixels, size) for p in (frame, before.frame)
+        p.pixels if p.size == size else resize(p.pixels, size) for p in (frame, before_frame)
     )
-    if before.flow is not None:
-        flow = resized_flow(before.flow, size)
+    if flow is not None:
+        flow = resized_flow(flow, size)
         weights = torch.ones(1, 1, *size)
     elif torch.equal(now, then):
         flow, weights = torch.zeros(1, 2, *size), torch.ones(1, 1, *size)
@@ -79,4 +52,4 @@ def moved(before: Before, frame: Picture) -> Moved:
     down, right = torch.meshgrid(torch.arange(size[0]), torch.arange(size[1]), indexing="ij")
     x, y = right + flow[0, 0], down + flow[0, 1]
     within = (x >= -0.5) & (x <= size[1] - 0.5) & (y >= -0.5) & (y <= size[0] - 0.5)
-    return Moved(warped(before.picture.pixels, flow), weights * within)
+    return Moved(warped(before.pixels, flow), weights * within)

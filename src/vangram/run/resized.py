@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from functools import cached_property
 
 import torch
 from torch import Tensor
 
+from vangram.errors import SizeError
 from vangram.images import ColourMap, Picture, fit, resize
+from vangram.networks import FeatureNetwork
 from vangram.objective import Evaluate, Region
 from vangram.objective.keep import Keeping, put_back
 from vangram.objective.luminance import OnLuminance
 from vangram.objective.temporal import Steady
 from vangram.run.colours import Seen, seen, show
-from vangram.run.inputs import Given
 from vangram.run.previous import Moved, moved
+from vangram.run.regions import Guide
+from vangram.settings.inputs import Inputs
 from vangram.settings.recipe import Recipe
 from vangram.storage.tensors import Storage, bands
 
@@ -27,24 +31,69 @@ Size = tuple[int, int]
 class Scene:
     """What is given, resized and in the right colours."""
 
-    given: Given
+    inputs: Inputs[Picture]
     recipe: Recipe
     device: torch.device
+    flow: Tensor | None = None
+    """From the photograph to the frame before, (1, 2, H, W); None: to be found."""
+    guides: tuple[Guide, ...] = ()
+    """The regions of the masks; none: one style everywhere."""
 
     @cached_property
     def seen(self) -> Seen:
         """In which colours the network sees them."""
-        return seen(self.given.content, self.given.styles, self.recipe.colour)
+        return seen(self.inputs.content, self.inputs.styles, self.recipe.colour)
 
     @cached_property
     def moved(self) -> Moved | None:
         """What the frame before has become, where there is one."""
-        before, frame = self.given.before, self.given.content
-        return None if before is None or frame is None else moved(before, frame)
+        given = self.inputs
+        if given.before is None or given.before_frame is None or given.content is None:
+            return None
+        return moved(given.before, given.before_frame, given.content, self.flow)
+
+    @property
+    def pictures(self) -> tuple[Picture, ...]:
+        """Those that may be the image or be compared with it; masks are none of them."""
+        given = self.inputs
+        single = (given.content, *given.styles, given.start)
+        return tuple(picture for picture in single if picture is not None)
+
+    @property
+    def proportions(self) -> Size:
+        """Height to width of the result: the photograph's, as asked for, or the painting's."""
+        if self.inputs.content is not None:
+            return self.inputs.content.size
+        return self.recipe.proportions or self.inputs.styles[0].size
+
+    def least_size(self, network: FeatureNetwork) -> int:
+        """Longer side in pixels of the smallest result that has the recipe's layers.
+
+        Raises:
+            SizeError: the recipe asks for less, or the painting itself is too small.
+        """
+        recipe, inputs = self.recipe, self.inputs
+        smallest = network.topology.smallest_size(recipe.layers)
+        deepest = recipe.layers[-1]
+        least = _least_side(self.proportions, smallest)
+        for style in inputs.styles:
+            if inputs.content is None and min(style.size) * recipe.style_size < smallest:
+                raise SizeError(
+                    f"the painting is too small: {deepest} needs {smallest} px along its shorter"
+                    " side; use a larger one, or shallower layers"
+                )
+            scale = self._style_scale(style)
+            least = max(least, math.ceil(_least_side(style.size, smallest) / scale))
+        if recipe.size < least:
+            raise SizeError(
+                f"size {recipe.size} is too small: {deepest} needs {smallest} px along a "
+                f"picture's shorter side; use --size {least}, or shallower layers"
+            )
+        return least
 
     def content(self, size: Size, storage: Storage) -> Tensor | None:
         """The photograph, (1, 3, H, W), where there is one."""
-        photograph = self.given.content
+        photograph = self.inputs.content
         if photograph is None:
             return None
         return self.at(size, photograph, storage, self.seen.content)
@@ -53,12 +102,12 @@ class Scene:
         """The paintings, (1, 3, H', W') each, for an image of a size."""
         return [
             self.at(self.style_size(painting, size), painting, storage, colours)
-            for painting, colours in zip(self.given.styles, self.seen.styles, strict=True)
+            for painting, colours in zip(self.inputs.styles, self.seen.styles, strict=True)
         ]
 
     def regions(self, size: Size) -> list[Region]:
         """The regions of an image of a size, and the paintings' parts for them."""
-        sizes = [self.style_size(painting, size) for painting in self.given.styles]
+        sizes = [self.style_size(painting, size) for painting in self.inputs.styles]
         return [
             Region(
                 guide.name,
@@ -68,12 +117,12 @@ class Scene:
                     for part, theirs in zip(guide.parts, sizes, strict=True)
                 ),
             )
-            for guide in self.given.guides
+            for guide in self.guides
         ]
 
     def guarded(self, evaluate: Evaluate, size: Size, storage: Storage) -> Evaluate:
         """An objective of what is shown of an image: with what is kept, in luminance alone."""
-        content = self.content(size, storage) if self.given.keep is not None else None
+        content = self.content(size, storage) if self.inputs.keep is not None else None
         if content is not None:
             kept = self._kept(size).to(content.device)
             evaluate = Keeping(evaluate, content, kept, storage)
@@ -86,10 +135,10 @@ class Scene:
 
     def first(self, size: Size, storage: Storage) -> Tensor:
         """The first image of all, (1, 3, H, W)."""
-        given, recipe = self.given, self.recipe
+        inputs, recipe = self.inputs, self.recipe
         if self.moved is not None:
             return self._first_after(self.moved, size, storage)
-        chosen = given.content if recipe.init == "content" else given.start
+        chosen = inputs.content if recipe.init == "content" else inputs.start
         if chosen is not None:
             return self.at(size, chosen, storage, self.seen.content)
         generator = torch.Generator().manual_seed(recipe.seed)
@@ -116,25 +165,35 @@ class Scene:
 
     def shown(self, image: Tensor, size: Size, storage: Storage) -> Tensor:
         """What is to be seen of an image of any size, at a size; on the CPU, in [0, 1]."""
-        photograph, colour = self.given.content, self.recipe.colour
+        photograph, colour = self.inputs.content, self.recipe.colour
         image = resized(image.cpu(), size, storage)
         pixels = storage.empty((1, 3, *size), image)
         for rows in bands(image):
             torch.clamp(image[..., rows, :], 0, 1, out=pixels[..., rows, :])
             storage.release()
-        if photograph is None or (colour in ("style", "match") and self.given.keep is None):
+        if photograph is None or (colour in ("style", "match") and self.inputs.keep is None):
             return pixels
         own = resized(photograph.pixels.cpu(), size, storage)
         alpha = None if photograph.alpha is None else resize(photograph.alpha, size)
         show(pixels, own, alpha, colour, storage.release)
-        if self.given.keep is not None:
+        if self.inputs.keep is not None:
             put_back(pixels, own, self._kept(size), storage)
         return pixels
 
     def style_size(self, painting: Picture, size: Size) -> Size:
         """Of a painting, for an image of a size."""
-        scale = self.given.style_scale(painting, self.recipe)
-        return fit(painting.size, round(scale * max(size)))
+        return fit(painting.size, round(self._style_scale(painting) * max(size)))
+
+    def _style_scale(self, style: Picture) -> float:
+        """Longer side of a painting over the result's.
+
+        With a photograph it is `style_size`. A texture keeps the painting's own strokes: it is
+        never seen enlarged, and never larger than the result, unless asked for.
+        """
+        own = 1.0
+        if self.inputs.content is None:
+            own = min(1.0, max(style.size) / self.recipe.size)
+        return own * self.recipe.style_size
 
     def at(
         self, size: Size, picture: Picture, storage: Storage, colours: ColourMap | None
@@ -160,8 +219,8 @@ class Scene:
         return torch.lerp(content, last, weights)
 
     def _kept(self, size: Size) -> Tensor:
-        assert self.given.keep is not None
-        return _weights(self.given.keep.pixels.mean(1, keepdim=True), size)
+        assert self.inputs.keep is not None
+        return _weights(self.inputs.keep.pixels.mean(1, keepdim=True), size)
 
 
 def resized(image: Tensor, size: Size, storage: Storage) -> Tensor:
@@ -177,3 +236,8 @@ def _weights(weights: Tensor, size: Size) -> Tensor:
     if tuple(weights.shape[2:]) == size:
         return weights
     return resize(weights, size).clamp_(0, 1)
+
+
+def _least_side(size: Size, smallest: int) -> int:
+    """Longer side at which a picture's shorter side is `smallest`, rounding included."""
+    return math.ceil((smallest - 0.5) * max(size) / min(size))

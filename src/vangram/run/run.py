@@ -12,7 +12,6 @@ import os
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import cached_property
 from typing import Any
 
 import torch
@@ -20,7 +19,8 @@ from torch import Tensor
 
 from vangram.engines import engine_for
 from vangram.errors import SizeError
-from vangram.images import Source, fit, resize
+from vangram.images import Source, file_sha256, fit, resize
+from vangram.images.flow import read_flow
 from vangram.losses import Moments
 from vangram.networks import FeatureNetwork, network_named
 from vangram.objective import Evaluate, Objective
@@ -35,12 +35,14 @@ from vangram.optimize import (
     coarse_to_fine,
     descend,
 )
-from vangram.run.inputs import Given, device_for, network_for, read, versions_on
+from vangram.run.inputs import check, device_for, network_for, notes_of, path_of, read, versions_on
 from vangram.run.memory import Means, free_memory, has_room_for_winograd, means_for, work_of
+from vangram.run.regions import guides_of
 from vangram.run.resized import Scene, resized
 from vangram.run.result import Painting
+from vangram.settings.inputs import Inputs
 from vangram.settings.recipe import Recipe
-from vangram.settings.record import NETWORK, Input, Record, kind_of
+from vangram.settings.record import NETWORK, Input, Record
 from vangram.storage.tensors import IN_MEMORY, SpilledStorage, Storage, return_freed_memory
 
 PROBE = 256
@@ -52,12 +54,14 @@ class Run:
     """A run that is prepared and checked; iterating over it runs it, step by step."""
 
     record: Record
-    given: Given
+    scene: Scene
     network: FeatureNetwork
     levels: tuple[Level, ...]
     device: torch.device
     known: dict[str, Mapping[str, Moments]] = field(default_factory=dict, repr=False)
     """Style targets, by what they depend on; runs with the same paintings may share them."""
+    notes: tuple[str, ...] = ()
+    """What is changed about the inputs, a line each."""
 
     def __iter__(self) -> Iterator[Step]:
         return self.steps()
@@ -108,9 +112,9 @@ class Run:
     def _known_as(self, level: Level) -> str | None:
         """What a level's style targets depend on; None where the photograph is part of it."""
         recipe, scene = self.recipe, self.scene
-        if self.given.guides or recipe.colour != "style" or recipe.normalise:
+        if scene.guides or recipe.colour != "style" or recipe.normalise:
             return None
-        styles = [(p.sha256, scene.style_size(p, level.size)) for p in self.given.styles]
+        styles = [(p.sha256, scene.style_size(p, level.size)) for p in scene.inputs.styles]
         if any(sha256 is None for sha256, _ in styles):
             return None
         settings = recipe.style_layers, recipe.each_style_layers, recipe.blend, recipe.style_loss
@@ -149,54 +153,53 @@ class Run:
         recipe = replace(settings.pop("recipe", None) or Recipe(), **settings)
         if "init" not in settings and (start is not None or before is not None):
             recipe = replace(recipe, init="picture" if before is None else "before")
-        given = read(
-            content,
-            styles,
-            start,
-            recipe,
+        inputs = Inputs[Source](
+            content=content,
+            styles=styles,
+            start=start,
+            parameters=parameters,
             mask=mask,
-            style_masks=style_masks,
+            style_masks=tuple(style_masks),
             keep=keep,
             before=before,
             before_frame=before_frame,
             flow=flow,
         )
+        return cls.of(inputs, recipe)
+
+    @classmethod
+    def of(cls, inputs: Inputs[Source], recipe: Recipe) -> Run:
+        """The run of these inputs with a recipe; errors as above."""
+        check(inputs, recipe)
+        pictures = read(inputs)
+        found = pictures.map(lambda picture: Input(picture.name, picture.sha256))
+        notes = notes_of(pictures)
+        flow = None
+        if (path := path_of(inputs.flow, "flow")) is not None:
+            flow = read_flow(path)
+            found = replace(found, flow=Input(path, file_sha256(path)))
+        guides = guides_of(pictures.mask, pictures.style_masks, pictures.styles)
         device = device_for(recipe.device)
-        network = network_for(recipe, given, parameters, device)
-        file = None if parameters is None else Input(os.fspath(parameters), network.sha256)
+        scene = Scene(pictures, recipe, device, flow, guides)
+        parameters = path_of(inputs.parameters, "parameters")
+        network = network_for(recipe, scene.pictures, parameters, device)
+        if parameters is not None:
+            found = replace(found, parameters=Input(parameters, network.sha256))
         record = Record(
             recipe=recipe,
-            **given.inputs,
-            parameters=file,
+            inputs=found,
             network_sha256=network.sha256,
             versions=versions_on(device) | _network_version(recipe, parameters),
         )
-        least = given.least_size(recipe, network)
-        size = fit(given.proportions(recipe), recipe.size)
-        run = cls(record, given, network, coarse_to_fine(size, least, recipe), device)
+        least = scene.least_size(network)
+        levels = coarse_to_fine(fit(scene.proportions, recipe.size), least, recipe)
+        run = cls(record, scene, network, levels, device, notes=notes)
         return run._within(recipe.memory or free_memory(device))
-
-    @classmethod
-    def of(cls, inputs: Mapping[str, str | None], recipe: Recipe) -> Run:
-        """Prepare a run from files, by the names that a record has for them; errors as above."""
-        given: dict[str, list[str]] = {}
-        for name, path in inputs.items():
-            if path is not None:
-                given.setdefault(kind_of(name), []).append(path)
-        styles, masks = given.pop("style", []), given.pop("style-mask", [])
-        single: dict[str, Any] = {n.replace("-", "_"): path for n, (path,) in given.items()}
-        content = single.pop("content", None)
-        return cls.prepare(content, *styles, style_masks=masks, **single, recipe=recipe)
 
     @property
     def recipe(self) -> Recipe:
         """Its settings."""
         return self.record.recipe
-
-    @cached_property
-    def scene(self) -> Scene:
-        """Its pictures, at any size."""
-        return Scene(self.given, self.recipe, self.device)
 
     def _within(self, memory: int) -> Run:
         """This run within so many bytes; one that does not come near them is left as it is.
@@ -216,7 +219,7 @@ class Run:
 
     def means(self, level: Level) -> Means:
         """What a level is computed with, for the memory that the recipe allows."""
-        pixels = sum(picture.size[0] * picture.size[1] for picture in self.given)
+        pixels = sum(picture.size[0] * picture.size[1] for picture in self.scene.pictures)
         return means_for(level, self.recipe, self.network, pixels)
 
     def expected_seconds(self, done: float = 0.0) -> float:
@@ -225,7 +228,7 @@ class Run:
         Args:
             done: share of the work that lies behind.
         """
-        recipe, picture = self.recipe, next(iter(self.given))
+        recipe, picture = self.recipe, self.scene.pictures[0]
         size = fit(self.levels[-1].size, min(PROBE, max(self.levels[0].size)))
         image = resized(picture.pixels, size, IN_MEMORY).to(self.device)
         objective = Objective.of(
@@ -243,7 +246,7 @@ class Run:
     def painting(self, image: Tensor, *, finished: bool = True) -> Painting:
         """The result, from the image of any step: at its full size, in range, with its alpha."""
         return_freed_memory()  # the last evaluation's; writing a picture takes some
-        size, photograph = self.levels[-1].size, self.given.content
+        size, photograph = self.levels[-1].size, self.scene.inputs.content
         alpha = None if photograph is None else photograph.alpha
         return Painting(
             pixels=self.shown(image, size),

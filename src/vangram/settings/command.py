@@ -7,13 +7,11 @@ from dataclasses import fields
 from typing import Any
 
 from vangram.settings.recipe import RECONSTRUCTION, TEXTURE, Recipe
-from vangram.settings.record import Record, kind_of
+from vangram.settings.record import Record
 from vangram.settings.text import format_layers
 
-PICTURES = ("content", "style")
+ARGUMENTS = ("content", "style")
 """Inputs that are arguments, and no options."""
-FILES = ("mask", "style-mask", "keep", "before", "before-frame", "flow")
-"""Inputs that are options of their own name."""
 
 
 def command_of(record: Record, output: str) -> list[str]:
@@ -23,25 +21,23 @@ def command_of(record: Record, output: str) -> list[str]:
         record: of the picture.
         output: where it is to go.
     """
-    if record.content is None:
+    if record.inputs.content is None:
         kind, fixed = "texture", TEXTURE
         renamed = {"style_layers": "layers", "each_style_layers": "layers"}
-    elif record.style is None:
+    elif not record.inputs.styles:
         kind, fixed, renamed = "reconstruct", RECONSTRUCTION, {"content_layers": "layer"}
     else:
         kind, fixed, renamed = "stylize", {}, {"each_style_layers": "style_layers"}
-    given = record.inputs
-    pictures = [given[name].path for name in given if kind_of(name) in PICTURES]
+    given = list(record.inputs.named())
+    pictures = [each.path for name, each in given if name.kind in ARGUMENTS]
     words = ["vangram", kind, *pictures, "--output", output]
     for name, value in _changed(record.recipe, Recipe(**fixed)).items():
         option = "--" + renamed.get(name, name).replace("_", "-")
         for said in _said(name, value, record):
             words += [option, *said]
-    for name in given:
-        if kind_of(name) in FILES:
-            words += [f"--{kind_of(name)}", given[name].path]
-    if record.parameters is not None:
-        words += ["--parameters", record.parameters.path]
+    for input_name, each in given:
+        if input_name.kind not in (*ARGUMENTS, "start"):
+            words += [input_name.option, each.path]
     return words
 
 
@@ -67,6 +63,6 @@ def _said(name: str, value: Any, record: Record) -> list[list[str]]:
         return [[format_layers(layers)] for layers in value]
     if name == "blend":
         return [[",".join(map(repr, value))]]
-    if name == "init" and record.start is not None:
-        return [[record.start.path]]
+    if name == "init" and record.inputs.start is not None:
+        return [[record.inputs.start.path]]
     return [[str(value)]]

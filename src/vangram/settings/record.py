@@ -2,35 +2,24 @@
 
 from __future__ import annotations
 
+import itertools
 import json
-import re
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
-from typing import Any, TypeVar
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, fields, replace
+from typing import Any
 
 from vangram.errors import RecipeError, SettingError
+from vangram.settings.inputs import SEVERAL, InputName, Inputs
 from vangram.settings.recipe import Recipe
-
-T = TypeVar("T")
 
 FORMAT = 1
 """Of the text; raised when an older vangram could no longer read it."""
-INPUTS = ("content", "style", "start", "parameters")
-"""Names of the files that a run may be given."""
+TOP_LEVEL = ("content", "style", "start", "parameters")
+"""Inputs that are keys of the text itself; all others lie in its key "others"."""
 NETWORK = "network"
 """Key of the network's own version, which `changes` tells of."""
 THEN = ", then "
 """Between the versions that a run was begun and finished with."""
-
-
-def numbered(name: str, values: Sequence[T]) -> dict[str, T]:
-    """Values by name: "style", "style-2", ..."""
-    return {f"{name}-{index + 1}" if index else name: value for index, value in enumerate(values)}
-
-
-def kind_of(name: str) -> str:
-    """The name without its number: "style" of "style-2"."""
-    return re.sub(r"-\d+$", "", name)
 
 
 @dataclass(frozen=True)
@@ -52,16 +41,7 @@ class Record:
     """Everything needed to make a picture again, and to know whether that can succeed."""
 
     recipe: Recipe
-    content: Input | None = None
-    """The photograph; a texture has none."""
-    style: Input | None = None
-    """The painting, or the first of several; a content reconstruction has none."""
-    others: Mapping[str, Input] = field(default_factory=dict)
-    """By name: further paintings, "style-2", ..., and masks: "mask", "style-mask", ..., "keep"."""
-    start: Input | None = None
-    """The picture to start from, where the recipe's `init` is "picture"."""
-    parameters: Input | None = None
-    """The network's parameters, where they are not the published ones."""
+    inputs: Inputs[Input]
     network_sha256: str
     versions: Mapping[str, str]
     """What the arithmetic depends on: vangram, torch, python, threads, device, network."""
@@ -71,14 +51,19 @@ class Record:
     def __post_init__(self) -> None:
         """Check what may have come from a damaged file."""
         recipe = self.recipe
-        if recipe.wants_content and self.content is None:
+        if recipe.wants_content and self.inputs.content is None:
             raise TypeError("content terms, and no photograph")
-        if recipe.wants_style and self.style is None:
+        if recipe.wants_style and not self.inputs.styles:
             raise TypeError("style terms, and no painting")
 
     def to_json(self) -> str:
         """The record as compact JSON."""
-        return json.dumps({"format": FORMAT} | asdict(self), separators=(",", ":"))
+        others = {_key(name): vars(value) for name, value in self.inputs.named()}
+        first = {key: others.pop(key, None) for key in TOP_LEVEL}
+        values = {"format": FORMAT, "recipe": self.recipe.to_dict()} | first
+        values |= {"others": others, "network_sha256": self.network_sha256}
+        values |= {"versions": dict(self.versions), "finished": self.finished}
+        return json.dumps(values, separators=(",", ":"))
 
     @classmethod
     def from_json(cls, text: str) -> Record:
@@ -97,12 +82,8 @@ class Record:
                 )
             # Before 0.2 every step was taken.
             values["recipe"] = Recipe.from_dict({"tolerance": 0.0} | values["recipe"])
-            for name in INPUTS:
-                if values.get(name) is not None:
-                    values[name] = Input(**values[name])
-            values["others"] = {
-                str(name): Input(**given) for name, given in values.get("others", {}).items()
-            }
+            others = values.pop("others", {})
+            values["inputs"] = _inputs({key: values.pop(key, None) for key in TOP_LEVEL} | others)
             values["versions"] = {str(k): str(v) for k, v in values["versions"].items()}
             return cls(**values)
         except RecipeError:
@@ -113,22 +94,15 @@ class Record:
         ) as error:  # fmt: skip
             raise RecipeError(f"the recipe is damaged ({type(error).__name__})") from error
 
-    @property
-    def inputs(self) -> dict[str, Input]:
-        """What was given, by name: those of `INPUTS` that there are, and the others."""
-        given = {name: getattr(self, name) for name in INPUTS} | dict(self.others)
-        return {name: value for name, value in given.items() if value is not None}
-
     def with_paths_of(self, other: Record) -> Record:
         """This record, saying of each unchanged input where it was when `other` was made."""
-        theirs = other.inputs
-        same = {
-            name: theirs[name]
-            for name, ours in self.inputs.items()
-            if name in theirs and ours.sha256 == theirs[name].sha256
-        }
-        others = {name: same.pop(name, ours) for name, ours in self.others.items()}
-        return replace(self, **same, others=others)  # type: ignore[arg-type]
+
+        def unchanged(named: tuple[InputName, Input]) -> Input:
+            name, ours = named
+            theirs = other.inputs.get(name)
+            return ours if theirs is None or ours.sha256 != theirs.sha256 else theirs
+
+        return replace(self, inputs=self.inputs.named().map(unchanged))
 
     def continued(self, now: Record) -> Record:
         """This record, of a run that goes on with the versions of `now`."""
@@ -150,10 +124,11 @@ class Record:
 
     def changes(self, other: Record) -> list[str]:
         """Inputs and parameters that `other` does not share, a line each."""
-        lines, theirs = [], other.inputs
-        for name, ours in self.inputs.items():
-            if name in theirs and ours.sha256 != theirs[name].sha256:
-                lines.append(f"the {name} is not the same file: {theirs[name].path}")
+        lines = []
+        for name, ours in self.inputs.named():
+            theirs = other.inputs.get(name)
+            if theirs is not None and ours.sha256 != theirs.sha256:
+                lines.append(f"the {name} is not the same file: {theirs.path}")
         if self.network_sha256 != other.network_sha256:
             lines.append(f"the network {self.recipe.network} has other parameters{self._network()}")
         return lines
@@ -161,10 +136,40 @@ class Record:
     def _network(self) -> str:
         """Which network would make the same picture again, in brackets; nothing for a file."""
         made_by = self.versions.get("vangram")
-        if self.parameters is not None or made_by is None:
+        if self.inputs.parameters is not None or made_by is None:
             return ""
         version = self.versions.get(NETWORK, self.recipe.network)
         return (
             f" (the picture's are {version} of vangram {made_by.split(THEN)[-1]}, SHA-256"
             f" {self.network_sha256[:8]}; that version makes it again)"
         )
+
+
+def _key(name: InputName) -> str:
+    """The key of an input in the text: "style", "style-2", ..."""
+    key = name.kind.replace("_", "-")
+    return key if name.number == 1 else f"{key}-{name.number}"
+
+
+def _inputs(values: Mapping[str, Any]) -> Inputs[Input]:
+    """Inputs from the text's values by key.
+
+    Raises:
+        KeyError: a key is none of ours.
+    """
+    left = {key: value for key, value in values.items() if value is not None}
+
+    def taken(kind: str) -> Iterator[Input]:
+        for number in itertools.count(1):
+            value = left.pop(_key(InputName(kind, number)), None)
+            if value is None:
+                return
+            yield Input(**value)
+
+    found: dict[str, Any] = {}
+    for each in fields(Inputs):
+        kind = SEVERAL.get(each.name)
+        found[each.name] = tuple(taken(kind)) if kind else next(taken(each.name), None)
+    if left:
+        raise KeyError(*left)
+    return Inputs(**found)

@@ -51,9 +51,7 @@ def history_routes(studio: Studio) -> APIRouter:
     @router.get("/history/{id}/tiles/{level}/{column}/{row}", response_class=FileResponse)
     async def tile(id: str, level: int, column: int, row: int) -> FileResponse:
         found = history.find(id)
-        path = await studio.tile(
-            studio.folder.root / found.name, found.key, level, column, row
-        )
+        path = await studio.tile(studio.folder.root / found.name, found.key, level, column, row)
         if path is None:
             raise missing("tile there")
         return picture(path, BRIEFLY)

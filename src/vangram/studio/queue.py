@@ -88,9 +88,7 @@ class Queue:
         history: what they make.
     """
 
-    def __init__(
-        self, folder: Folder, store: Store, pictures: Pictures, history: History
-    ) -> None:
+    def __init__(self, folder: Folder, store: Store, pictures: Pictures, history: History) -> None:
         self.folder, self.store, self.pictures, self.history = folder, store, pictures, history
         self.hub = Hub(self.hello)
         self.server = secrets.token_hex(8)
@@ -542,4 +540,3 @@ def _when(job: Job) -> str:
 
 def _impossible(job: Job, what: str) -> Refused:
     return conflict(f"this job is {job.state} and cannot be {what}")
-

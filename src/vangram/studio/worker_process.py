@@ -22,7 +22,7 @@ from filelock import FileLock
 
 from vangram.errors import CheckpointError, InputError, OutputError, line_of
 from vangram.images import fit, read_recipe, write_picture
-from vangram.optimize import Position, Step
+from vangram.optimize import RunState, Step
 from vangram.run import Run
 from vangram.run.carry_out import keep_picture, take_steps
 from vangram.run.checkpoints import Checkpoints, claim, continued
@@ -62,10 +62,10 @@ class Watch:
         self.previews = int(job["previews"])
         self.pace = Pace()
 
-    def begin(self, run: Run, position: Position | None) -> None:
+    def begin(self, run: Run, position: RunState | None) -> None:
         """Tell what the run takes, and where it begins."""
         self.pace = Pace(done_before(position, run.levels))
-        level, step = (position.level, position.descent.number) if position else (0, 0)
+        level, step = (position.level, position.level_state.number) if position else (0, 0)
         self.pipe.send(event="begun", plan=told(run), level=level, step=step)
 
     def hear(self) -> None:
@@ -159,7 +159,7 @@ def run_picture(watch: Watch, job: Mapping[str, Any]) -> str:
             kept.discard()
             run = prepared(job["inputs"], Recipe.from_dict(job["recipe"]))
         watch.begin(run, kept.position)
-        position: Position | None = None
+        position: RunState | None = None
         stopped: BaseException | None = None
         if job["asked"] == "stop":  # of a job that was paused: what it has is all that is wanted
             position, stopped = kept.position, AskedError("stop")

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from vangram.cli import options
-from vangram.cli.inputs import by_name, find_inputs
+from vangram.cli.inputs import find_inputs
 from vangram.errors import RecipeError
+from vangram.settings.inputs import Inputs
 from vangram.settings.recipe import Recipe
 from vangram.settings.text import as_options
 
@@ -42,8 +43,17 @@ def explain(
     from vangram.run import Run
 
     record = recorded(picture)
-    given = by_name(
-        content, style, start, parameters, mask, style_mask, keep, before, before_frame, flow
+    given = Inputs(
+        content=content,
+        styles=tuple(style or ()),
+        start=start,
+        parameters=parameters,
+        mask=mask,
+        style_masks=tuple(style_mask or ()),
+        keep=keep,
+        before=before,
+        before_frame=before_frame,
+        flow=flow,
     )
     inputs = find_inputs(record, picture, given)
     run = Run.of(inputs, record.recipe)

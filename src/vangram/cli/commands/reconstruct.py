@@ -8,6 +8,7 @@ import typer
 
 from vangram.cli import options
 from vangram.cli.settings import recipe_of
+from vangram.settings.inputs import Inputs
 from vangram.settings.recipe import RECONSTRUCTION, Recipe
 from vangram.settings.text import parse_layers
 
@@ -48,7 +49,7 @@ def reconstruct(
     """
     base = Recipe(**RECONSTRUCTION)
     settings, _ = recipe_of(context, base, content_layers=parse_layers(layer))
-    inputs = {"content": photo, "parameters": parameters}
+    inputs = Inputs(content=photo, parameters=parameters)
 
     from vangram.cli.runner import make
 

@@ -11,7 +11,8 @@ import typer
 
 from vangram.cli import options
 from vangram.cli.downloads import ensure_fetched
-from vangram.cli.inputs import by_name, find_inputs
+from vangram.cli.inputs import find_inputs
+from vangram.settings.inputs import Inputs
 
 
 def rerun(
@@ -45,13 +46,22 @@ def rerun(
 
     record = recorded(picture)
     target = output or Path(picture).with_stem(f"{Path(picture).stem}-rerun")
-    given = by_name(
-        content, style, start, parameters, mask, style_mask, keep, before, before_frame, flow
+    given = Inputs(
+        content=content,
+        styles=tuple(style or ()),
+        start=start,
+        parameters=parameters,
+        mask=mask,
+        style_masks=tuple(style_mask or ()),
+        keep=keep,
+        before=before,
+        before_frame=before_frame,
+        flow=flow,
     )
     inputs = find_inputs(record, picture, given)
     check_unfinished(target, force=force)
-    check_outputs(target, inputs=(picture, *inputs.values()), force=force)
-    if record.parameters is None:
+    check_outputs(target, inputs=(picture, *inputs), force=force)
+    if record.inputs.parameters is None:
         ensure_fetched(record.recipe.network)
     run = Run.of(inputs, record.recipe)
     differences = record.differences(run.record)

@@ -12,8 +12,9 @@ import typer
 
 from vangram.cli import options
 from vangram.cli.downloads import ensure_fetched
-from vangram.cli.inputs import by_name, find_inputs
+from vangram.cli.inputs import find_inputs
 from vangram.errors import CheckpointError, InputError
+from vangram.settings.inputs import Inputs
 from vangram.settings.record import Record
 
 if TYPE_CHECKING:
@@ -56,13 +57,22 @@ def resume(
     check_timelapse(timelapse)
     with closing(Checkpoints(output, warn)) as checkpoints:
         record = _unfinished(checkpoints, output)
-        given = by_name(
-            content, style, start, parameters, mask, style_mask, keep, before, before_frame, flow
+        given = Inputs(
+            content=content,
+            styles=tuple(style or ()),
+            start=start,
+            parameters=parameters,
+            mask=mask,
+            style_masks=tuple(style_mask or ()),
+            keep=keep,
+            before=before,
+            before_frame=before_frame,
+            flow=flow,
         )
         inputs = find_inputs(record, str(output), given)
-        check_outputs(output, inputs=tuple(inputs.values()), force=True)
-        check_outputs(preview, timelapse, inputs=(str(output), *inputs.values()), force=force)
-        if record.parameters is None:
+        check_outputs(output, inputs=inputs, force=True)
+        check_outputs(preview, timelapse, inputs=(str(output), *inputs), force=force)
+        if record.inputs.parameters is None:
             ensure_fetched(record.recipe.network)
         run = Run.of(inputs, record.recipe)
         run = replace(run, record=continued(record, run.record))
@@ -80,7 +90,7 @@ def _unfinished(checkpoints: Checkpoints, output: Path) -> Record:
     if not checkpoints.path.exists():
         raise CheckpointError(_nothing_to_resume(output))
     record = checkpoints.read()
-    for name, given in record.inputs.items():
+    for name, given in record.inputs.named():
         if given.sha256 is None:
             raise CheckpointError(
                 f"the {name} of this run came from memory: go on in Python, which can give it again"

@@ -7,8 +7,8 @@ from typing import Any
 import typer
 
 from vangram.cli import options
-from vangram.cli.inputs import by_name
 from vangram.cli.settings import recipe_of
+from vangram.settings.inputs import Inputs
 
 
 def stylize(
@@ -67,8 +67,17 @@ def stylize(
     # The context knows which options were given; those alone change a preset or a file.
     more: dict[str, Any] = {} if before is None else {"init": "before"}
     settings, start = recipe_of(context, None, **more)
-    inputs = by_name(
-        photo, paintings, start, parameters, mask, style_mask, keep, before, before_frame, flow
+    inputs = Inputs(
+        content=photo,
+        styles=tuple(paintings),
+        start=start,
+        parameters=parameters,
+        mask=mask,
+        style_masks=tuple(style_mask or ()),
+        keep=keep,
+        before=before,
+        before_frame=before_frame,
+        flow=flow,
     )
 
     from vangram.cli.runner import make

@@ -14,6 +14,7 @@ from vangram.cli.downloads import ensure_fetched
 from vangram.cli.settings import is_given, recipe_of
 from vangram.errors import SettingError
 from vangram.reports.figures import Figure
+from vangram.settings.inputs import Inputs
 from vangram.settings.recipe import Recipe
 
 if TYPE_CHECKING:
@@ -118,7 +119,7 @@ def _figure_of(context: typer.Context) -> Callable[[Cell, str], Figure]:
                 recipe, start = recipe_of(parsed)
         except typer.BadParameter as error:
             raise SettingError(f"{caption}: {' '.join(error.message.split())}") from None
-        return Figure(caption, recipe, photo, painting, start)
+        return Figure(caption, recipe, Inputs(content=photo, styles=(painting,), start=start))
 
     return figure
 

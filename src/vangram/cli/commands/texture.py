@@ -9,8 +9,8 @@ import typer
 from vangram.cli import options
 from vangram.cli.settings import recipe_of, style_layers_of
 from vangram.errors import SettingError
+from vangram.settings.inputs import Inputs
 from vangram.settings.recipe import TEXTURE, Recipe, layers_up_to
-from vangram.settings.record import numbered
 from vangram.settings.text import parse_size
 
 
@@ -59,7 +59,7 @@ def texture(
     settings, _ = recipe_of(
         context, Recipe(**TEXTURE), size=longer, proportions=proportions, **chosen
     )
-    inputs = {"parameters": parameters} | numbered("style", paintings)
+    inputs = Inputs(styles=tuple(paintings), parameters=parameters)
 
     from vangram.cli.runner import make
 
