@@ -12,6 +12,7 @@ from vangram.cli.commands.networks import networks
 from vangram.cli.commands.reconstruct import reconstruct
 from vangram.cli.commands.rerun import rerun
 from vangram.cli.commands.resume import resume
+from vangram.cli.commands.studio import studio
 from vangram.cli.commands.study import study
 from vangram.cli.commands.stylize import stylize
 from vangram.cli.commands.sweep import sweep
@@ -28,7 +29,19 @@ app = typer.Typer(
 )
 
 app.add_typer(networks, name="networks")
-COMMANDS = (batch, sweep, stylize, reconstruct, texture, rerun, resume, study, explain, verify)
+COMMANDS = (
+    batch,
+    sweep,
+    stylize,
+    reconstruct,
+    texture,
+    rerun,
+    resume,
+    study,
+    studio,
+    explain,
+    verify,
+)
 for command in COMMANDS:
     app.command()(command)
 

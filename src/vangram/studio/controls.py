@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from pydantic import TypeAdapter
+
 from vangram.settings.presets import EXPONENT, PRESETS, STRENGTHS
 from vangram.settings.recipe import Recipe
 from vangram.studio.requests import BASES
@@ -37,13 +39,14 @@ def controls() -> dict[str, Any]:
 
 def schema_of_settings() -> dict[str, Any]:
     """JSON schema of a job's settings, in the order to show them in."""
-    schema = Recipe.model_json_schema()
+    schema: dict[str, Any] = TypeAdapter(Recipe).json_schema()
     properties = {
         name: each
         for name, each in schema["properties"].items()
         if HIDDEN not in each.get("needs", ())
     }
     for each in properties.values():
+        each.setdefault("group", "Settings")
         if HIDDEN in each.get("enum", ()):
             each["enum"] = [value for value in each["enum"] if value != HIDDEN]
     return schema | {"properties": properties}

@@ -128,9 +128,15 @@ class Studio:
         """The file of a tile; None where there is none."""
         output = self.folder.tiles / f"{key}-{level}-{column}-{row}.png"
         if not output.exists():
-            place = {"level": level, "column": column, "row": row}
-            asked = {"path": str(path), "key": key, "output": str(output)}
-            reply = await self.reader.ask("tile", **place, **asked)
+            reply = await self.reader.ask(
+                "tile",
+                path=str(path),
+                key=key,
+                level=level,
+                column=column,
+                row=row,
+                output=str(output),
+            )
             if not reply["there"]:
                 return None
         return output
@@ -147,7 +153,7 @@ def examples() -> dict[str, tuple[Path, str]]:
     """Pictures that ship, by id: where each is, and what it is."""
     package = Path(vangram.__file__).parent
     places = package / "studio" / "examples", package.parent.parent / "examples"
-    found = {}
+    found: dict[str, tuple[Path, str]] = {}
     for folder, role in EXAMPLES.items():
         for path in sorted(p for place in places for p in (place / folder).glob("*.jpg")):
             if re.fullmatch(r"[0-9a-z-]+", path.stem):

@@ -33,10 +33,10 @@ class Sweep:
     def prepare(cls, job: Mapping[str, Any]) -> Sweep:
         """Read and check everything; errors as `vangram.reports.gallery.Gallery.prepare`."""
         given = dict(job["inputs"])
-        several = {name: tuple(given.pop(name, ())) for name in ("styles", "style_masks")}
-        inputs = Inputs[str](**given, **several)
+        styles, style_masks = (tuple(given.pop(name, ())) for name in ("styles", "style_masks"))
+        inputs = Inputs[str](styles=styles, style_masks=style_masks, **given)
         figures = tuple(
-            Figure(said(cell["values"]), Recipe.from_dict(cell["recipe"]), inputs)
+            Figure(said(cell["values"]), Recipe.from_dict(cell["settings"]), inputs)
             for cell in job["cells"]
         )
         varied = tuple(
