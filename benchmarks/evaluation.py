@@ -79,7 +79,7 @@ def main() -> None:
 def without_kernels(call: Callable[[], object]) -> None:
     """Do something by plain torch calls alone."""
     with (
-        patch.object(jit, "AVAILABLE", False),
+        patch.object(jit, "HAS_LLVM", False),
         patch.object(gpu, "usable", lambda device: False),
     ):
         call()

@@ -1,4 +1,4 @@
-"""The GPU against the processor, wherever torch finds one: the same numbers, the same picture."""
+"""The GPU against the CPU: equal evaluations, equal runs; skipped where torch finds no GPU."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from torch import Tensor
 
 from tests.support import batched, relative_error
 from vangram.engines import TiledEngine, WholeEngine
+from vangram.kernels.codegen import Integer, KernelBuilder, Pointer
 from vangram.kernels.gemm import Workspace
 from vangram.kernels.jit import Kernel, has_kernels
-from vangram.kernels.language import Code, Integer, Pointer
 from vangram.kernels.pooling import pool, unpool
 from vangram.networks import FeatureNetwork
 from vangram.networks import conv as convolution
@@ -28,9 +28,9 @@ from vangram.settings.recipe import Recipe
 pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="torch finds no GPU here")
 
 ROUNDING = 1e-12
-"""Float64 sums in another order."""
+"""Float64, sums in another order."""
 SINGLE = 1e-5
-"""Float32 has seven digits, of which Winograd and the residual G − A cancel some."""
+"""Float32 has seven digits; Winograd and the residual G − A lose some to cancellation."""
 SIZE = (101, 170)
 
 
@@ -62,8 +62,8 @@ def test_evaluation_is_the_processors(
     assert relative_error(theirs.gradient.cpu(), ours.gradient) < allowed
 
 
-def doubled(code: Code, item: Integer, x: Pointer, y: Pointer, channels: Integer) -> None:
-    with code.vectors(channels) as c:
+def double(kernel: KernelBuilder, item: Integer, x: Pointer, y: Pointer, channels: Integer) -> None:
+    with kernel.vectors(channels) as c:
         y[item * channels + c] = x[item * channels + c] * 2.0
 
 
@@ -71,7 +71,7 @@ def doubled(code: Code, item: Integer, x: Pointer, y: Pointer, channels: Integer
 def test_kernels_run(channels: int) -> None:
     x = torch.rand(37, channels, device="cuda")
     y = torch.full_like(x, torch.nan)
-    Kernel(doubled, torch.float32, 1)(len(x), x, y, channels)
+    Kernel(double, torch.float32, 1)(len(x), x, y, channels)
     assert torch.equal(y, 2 * x)
 
 
@@ -79,11 +79,11 @@ def test_kernels_run(channels: int) -> None:
 def test_pooling_is_torchs(size: tuple[int, int]) -> None:
     x = torch.rand(1, 24, *size, device="cuda").round(decimals=1).requires_grad_()
     wanted = torch.nn.functional.max_pool2d(x, 2, ceil_mode=True)
-    slope = torch.rand_like(wanted)
-    (back,) = torch.autograd.grad(wanted, x, slope)
+    grad = torch.rand_like(wanted)
+    (back,) = torch.autograd.grad(wanted, x, grad)
     x = x.detach()
     assert torch.equal(pool(x, None), wanted)
-    assert torch.equal(unpool(slope, x, None), back)
+    assert torch.equal(unpool(grad, x, None), back)
 
 
 @pytest.mark.parametrize("reflect", [False, True])
@@ -91,15 +91,15 @@ def test_pooling_is_torchs(size: tuple[int, int]) -> None:
 def test_winograd_is_the_plain_convolution(channels: int, reflect: bool) -> None:
     conv = torch.nn.Conv2d(channels, 128, 3, padding=1).requires_grad_(False)
     x = torch.randn(1, channels, 37, 50)
-    slope = torch.randn(1, 128, 37, 50)
+    grad = torch.randn(1, 128, 37, 50)
     plain = FixedConvolution(conv, reflect, Workspace())
-    y = plain.forward(x, fast=False)
-    back = plain.backward(slope.clone(), y, fast=False)
+    y = plain.forward(x, winograd=False)
+    back = plain.backward(grad.clone(), y, winograd=False)
     there = copy.deepcopy(conv).cuda()
     assert has_kernels(there.weight)
     fast = FixedConvolution(there, reflect, Workspace())
-    assert relative_error(fast.forward(x.cuda(), fast=True).cpu(), y) < SINGLE
-    assert relative_error(fast.backward(slope.cuda(), y.cuda(), fast=True).cpu(), back) < SINGLE
+    assert relative_error(fast.forward(x.cuda(), winograd=True).cpu(), y) < SINGLE
+    assert relative_error(fast.backward(grad.cuda(), y.cuda(), winograd=True).cpu(), back) < SINGLE
 
 
 def test_evaluation_uses_winograd_and_is_the_plain_one(

@@ -576,7 +576,7 @@ def test_failure_nobody_expected_is_one_line_and_exit_code_1(
     def fail(*arguments: object, **settings: object) -> None:
         raise RuntimeError("two\nlines")
 
-    monkeypatch.setattr(Run, "prepare", fail)
+    monkeypatch.setattr(Run, "of", fail)
     outcome = command("stylize", photo, painting, "-o", output, *QUICK)
     assert outcome.code == 1
     (line,) = outcome.err.splitlines()
@@ -597,7 +597,7 @@ def test_lack_of_memory_is_told_as_such(
     def fail(*arguments: object, **settings: object) -> None:
         raise error
 
-    monkeypatch.setattr(Run, "prepare", fail)
+    monkeypatch.setattr(Run, "of", fail)
     outcome = command("stylize", photo, painting, "-o", output, *QUICK)
     assert outcome.code == 1
     assert "smaller --size" in outcome.err
@@ -609,7 +609,7 @@ def test_interrupt_before_any_work_has_exit_code_130(
     def interrupt(*arguments: object, **settings: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(Run, "prepare", interrupt)
+    monkeypatch.setattr(Run, "of", interrupt)
     outcome = command("stylize", photo, painting, "-o", output, *QUICK)
     assert outcome.code == 130
     assert "Traceback" not in outcome.err

@@ -1,4 +1,4 @@
-"""Products of a frozen network's stages by kernels, against plain torch in float64."""
+"""Batched products by the compiled kernel against torch in float64."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from tests.support import relative_error
-from vangram.kernels.gemm import OWN_TILES, OnProcessor, Workspace
+from vangram.kernels.gemm import MIN_TILES_PER_THREAD, CPUGemm, Workspace
 from vangram.kernels.jit import has_kernels
 
 pytestmark = pytest.mark.skipif(
@@ -27,7 +27,7 @@ def noise(*shape: int, seed: int = 1) -> Tensor:
 
 @pytest.fixture(params=[1, 2, 5])
 def threads(request: pytest.FixtureRequest) -> Iterator[int]:
-    """So many for a while."""
+    """Number of torch's threads during the test."""
     before = torch.get_num_threads()
     torch.set_num_threads(request.param)
     yield request.param
@@ -35,11 +35,11 @@ def threads(request: pytest.FixtureRequest) -> Iterator[int]:
 
 
 @pytest.mark.parametrize("own", [True, False], ids=["own tiles", "shared tiles"])
-def test_products_are_the_same_whoever_multiplies_which_tiles(threads: int, own: bool) -> None:
-    tiles = threads * OWN_TILES + (3 if own else -17)
+def test_gemm_equals_torch_for_any_threads(threads: int, own: bool) -> None:
+    tiles = threads * MIN_TILES_PER_THREAD + (3 if own else -17)
     filters, inputs = noise(36, 24, 40), noise(36, tiles, 24, seed=2)
-    multiply = OnProcessor(filters)
-    V, M = multiply.tensors(tiles, Workspace())
+    multiply = CPUGemm(filters)
+    V, M = multiply.buffers(tiles, Workspace())
     V[:, :tiles, :24] = inputs
     M.fill_(torch.nan)
     multiply(V, M)

@@ -1,4 +1,4 @@
-"""What is written for GPUs, and how the driver is asked: a driver that only takes notes will do.
+"""PTX for GPUs, and the calls of the driver, recorded by a fake driver.
 
 That the kernels calculate is tested in `tests/test_gpu.py`, where there is a GPU.
 """
@@ -15,20 +15,20 @@ import pytest
 import torch
 
 from vangram.kernels import gpu
-from vangram.kernels.language import AVAILABLE, Code, Integer, Pointer
+from vangram.kernels.codegen import HAS_LLVM, Integer, KernelBuilder, Pointer
 
 pytestmark = pytest.mark.skipif(
-    not (AVAILABLE and gpu._target()), reason="no compiler for GPUs for this Python"
+    not (HAS_LLVM and gpu._target()), reason="no compiler for GPUs for this Python"
 )
 
 
-def doubled(code: Code, item: Integer, x: Pointer, y: Pointer, channels: Integer) -> None:
-    with code.vectors(channels) as c:
+def double(kernel: KernelBuilder, item: Integer, x: Pointer, y: Pointer, channels: Integer) -> None:
+    with kernel.vectors(channels) as c:
         y[item * channels + c] = x[item * channels + c] * 2.0
 
 
 class Driver:
-    """Takes what is asked for down; its compiler may be missing."""
+    """A fake driver that records its calls; its PTX compiler may be missing."""
 
     def __init__(self, *, compiles: bool = True) -> None:
         self.compiles = compiles
@@ -46,7 +46,7 @@ class Driver:
     def cuLaunchKernel(self, function: Any, *how: Any) -> int:  # noqa: N802
         x, y, z, wide, high, deep, shared, stream, one_by_one, extra = how
         assert (y, z, high, deep, shared, stream.value, one_by_one) == (1, 1, 1, 1, 0, 7, None)
-        assert (extra[0], extra[2], extra[4]) == (gpu.AT, gpu.SIZE, None)
+        assert (extra[0], extra[2], extra[4]) == (gpu.PARAM_POINTER, gpu.PARAM_SIZE, None)
         size = ctypes.c_size_t.from_address(extra[3]).value
         given = (ctypes.c_int64 * (size // 8)).from_address(extra[1])
         self.launched.append((x, wide, list(given)))
@@ -76,16 +76,16 @@ def driver(monkeypatch: pytest.MonkeyPatch) -> Iterator[Driver]:
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64], ids=str)
-def test_items_are_blocks_and_channels_are_shared_by_threads(dtype: torch.dtype) -> None:
-    text = gpu.written(doubled, dtype)
+def test_ptx_maps_items_to_blocks_and_channels_to_threads(dtype: torch.dtype) -> None:
+    text = gpu.generate_ptx(double, dtype)
     assert ".entry kernel(" in text
     bits = 8 * dtype.itemsize
     for told in (r"%tid\.x", r"%ctaid\.x", rf"ld\.global\.[bf]{bits}", rf"st\.global\.[bf]{bits}"):
         assert re.search(told, text)
 
 
-def test_kernel_is_loaded_once_and_launched_with_what_is_given(driver: Driver) -> None:
-    kernel = gpu.GPUKernel(doubled, torch.float32)
+def test_kernel_is_loaded_once_and_launched_with_its_arguments(driver: Driver) -> None:
+    kernel = gpu.GPUKernel(double, torch.float32)
     for items in (5, 70_000):
         kernel([items, 2**40, 3, 96], torch.device("cuda", 0))
     assert len(driver.loaded) == 1
@@ -95,12 +95,12 @@ def test_kernel_is_loaded_once_and_launched_with_what_is_given(driver: Driver) -
 
 
 @pytest.mark.parametrize("compiles", [False, True])
-def test_plain_calls_serve_where_the_driver_cannot_compile(driver: Driver, compiles: bool) -> None:
+def test_gpu_without_ptx_compiler_is_not_usable(driver: Driver, compiles: bool) -> None:
     driver.compiles = compiles
     assert gpu.usable(torch.device("cuda", 0)) == compiles
 
 
-def test_what_the_driver_says_is_passed_on(driver: Driver) -> None:
+def test_driver_error_is_in_the_message(driver: Driver) -> None:
     driver.compiles = False
     with pytest.raises(RuntimeError, match="cuModuleLoadData: PTX JIT compiler library not found"):
-        gpu.GPUKernel(doubled, torch.float32)([5, 0, 0, 1], torch.device("cuda", 0))
+        gpu.GPUKernel(double, torch.float32)([5, 0, 0, 1], torch.device("cuda", 0))

@@ -1,4 +1,4 @@
-"""What a GPU may round: nothing, unless it was asked for."""
+"""Precision of convolutions: exact and deterministic unless TF32 is allowed."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ LAYERS = ["relu2_1"]
 
 @pytest.fixture
 def seen(monkeypatch: pytest.MonkeyPatch) -> set[tuple[bool, bool]]:
-    """(rounding, fixed order) as each convolution found it."""
+    """(TF32 allowed, deterministic) during each convolution."""
     found: set[tuple[bool, bool]] = set()
     for name in ("forward", "backward"):
         plain: Callable[..., Tensor] = getattr(FixedConvolution, name)
@@ -33,18 +33,18 @@ def seen(monkeypatch: pytest.MonkeyPatch) -> set[tuple[bool, bool]]:
 
 
 @pytest.mark.parametrize("tf32", [False, True])
-def test_trace_rounds_only_where_its_network_may(tf32: bool, seen: set[tuple[bool, bool]]) -> None:
+def test_forward_pass_rounds_only_with_tf32(tf32: bool, seen: set[tuple[bool, bool]]) -> None:
     network = he_initialised(NARROW_VGG19).float()
     network.tf32 = tf32
     before = cudnn.allow_tf32, cudnn.deterministic
-    trace = ForwardPass(network, torch.rand(1, 3, 16, 16), LAYERS)
-    trace.backward(lambda layer, features: features)
+    forward = ForwardPass(network, torch.rand(1, 3, 16, 16), LAYERS)
+    forward.backward(lambda layer, features: features)
     assert seen == {(tf32, True)}
     assert (cudnn.allow_tf32, cudnn.deterministic) == before
 
 
 @pytest.mark.parametrize("tf32", [False, True])
-def test_plain_way_rounds_as_the_trace_does(tf32: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_plain_forward_rounds_only_with_tf32(tf32: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     network, found = he_initialised(NARROW_VGG19).float(), set()
     network.tf32 = tf32
     plain = FeatureNetwork._convolve
@@ -58,7 +58,7 @@ def test_plain_way_rounds_as_the_trace_does(tf32: bool, monkeypatch: pytest.Monk
     assert found == {(tf32, True)}
 
 
-def test_an_error_leaves_the_setting_as_it_was() -> None:
+def test_precision_is_restored_after_an_error() -> None:
     before = cudnn.allow_tf32
 
     def fail() -> None:

@@ -1,4 +1,4 @@
-"""Winograd's convolution and the gradient's way back against plain torch and autograd."""
+"""Winograd's convolution and its gradient against torch and autograd."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ FIVE = [f"relu{block}_1" for block in range(1, 6)]
 
 @pytest.fixture
 def everywhere(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let Winograd be used whatever the shapes and the dtype."""
+    """Use Winograd for any shape and dtype."""
     monkeypatch.setattr(convolution, "winograd_is_faster", lambda filters: True)
     monkeypatch.setattr("vangram.networks.backprop.winograd_has_room", lambda size: True)
 
@@ -50,16 +50,14 @@ def noise(*shape: int) -> Tensor:
 @pytest.mark.parametrize("reflect", [False, True], ids=["zeros", "reflect"])
 @pytest.mark.parametrize("size", SIZES)
 @pytest.mark.usefixtures("everywhere")
-def test_winograd_and_its_gradient_equal_the_plain_convolution(
-    size: tuple[int, int], reflect: bool
-) -> None:
+def test_winograd_and_its_gradient_equal_torch(size: tuple[int, int], reflect: bool) -> None:
     conv, x = layer(5, 7), noise(1, 5, *size).requires_grad_()
-    wanted, slope = plain(conv, x, reflect), noise(1, 7, *size)
-    (gradient,) = torch.autograd.grad(wanted, x, slope)
+    wanted, grad = plain(conv, x, reflect), noise(1, 7, *size)
+    (gradient,) = torch.autograd.grad(wanted, x, grad)
     fast = FixedConvolution(conv, reflect, Workspace())
     y = fast.forward(x.detach(), True)
     assert relative_error(y, wanted.detach()) < EXACT
-    assert relative_error(fast.backward(slope.clone(), y, True), gradient) < EXACT
+    assert relative_error(fast.backward(grad.clone(), y, True), gradient) < EXACT
 
 
 WINDOWS = [
@@ -68,40 +66,40 @@ WINDOWS = [
     (slice(12, 16), slice(20, 23)),
     (slice(5, 6), slice(0, 23)),
 ]
-"""Of 16 × 23 positions: within, at the edges, in a corner, and where no tile begins."""
+"""Windows of 16 × 23 positions: inside, at the edges, in a corner, not aligned to tiles."""
 
 
 @pytest.mark.parametrize("fast", [False, True], ids=["plain", "Winograd"])
 @pytest.mark.parametrize("reflect", [False, True], ids=["zeros", "reflect"])
 @pytest.mark.parametrize("window", WINDOWS)
 @pytest.mark.usefixtures("everywhere")
-def test_part_of_an_output_and_its_gradient_are_the_wholes(
+def test_window_of_a_convolution_equals_the_whole(
     window: tuple[slice, slice], reflect: bool, fast: bool
 ) -> None:
     conv, x = layer(5, 7), noise(1, 5, 16, 23).requires_grad_()
     wanted = plain(conv, x, reflect)[:, :, window[0], window[1]]
-    slope = noise(*wanted.shape)
-    (gradient,) = torch.autograd.grad(wanted, x, slope)
+    grad = noise(*wanted.shape)
+    (gradient,) = torch.autograd.grad(wanted, x, grad)
     frozen_layer = FixedConvolution(conv, reflect, Workspace())
     y = frozen_layer.forward(x.detach(), fast, window)
     assert relative_error(y, wanted.detach()) < EXACT
-    back = frozen_layer.backward(slope.clone(), y, fast, window, (16, 23))
+    back = frozen_layer.backward(grad.clone(), y, fast, window, (16, 23))
     assert relative_error(back, gradient) < EXACT
 
 
 @pytest.mark.parametrize("reflect", [False, True], ids=["zeros", "reflect"])
-def test_plain_way_and_its_gradient_equal_autograd(reflect: bool) -> None:
+def test_plain_convolution_gradient_equals_autograd(reflect: bool) -> None:
     conv, x = layer(5, 7), noise(1, 5, 9, 11).requires_grad_()
-    wanted, slope = plain(conv, x, reflect), noise(1, 7, 9, 11)
-    (gradient,) = torch.autograd.grad(wanted, x, slope)
+    wanted, grad = plain(conv, x, reflect), noise(1, 7, 9, 11)
+    (gradient,) = torch.autograd.grad(wanted, x, grad)
     slow = FixedConvolution(conv, reflect, Workspace())
     y = slow.forward(x.detach(), False)
     assert relative_error(y, wanted.detach()) < EXACT
-    assert relative_error(slow.backward(slope.clone(), y, False), gradient) < EXACT
+    assert relative_error(slow.backward(grad.clone(), y, False), gradient) < EXACT
 
 
 @pytest.mark.parametrize(("channels", "outputs"), [(128, 128), (128, 256), (512, 256)])
-def test_winograd_in_float32_has_float32s_accuracy(channels: int, outputs: int) -> None:
+def test_winograd_in_float32_is_accurate(channels: int, outputs: int) -> None:
     conv, x = layer(channels, outputs, torch.float32), noise(1, channels, 37, 50).float()
     conv.weight.mul_(channels**-0.5)
     assert convolution.winograd_is_faster(conv.weight) == has_kernels(conv.weight)
@@ -109,18 +107,18 @@ def test_winograd_in_float32_has_float32s_accuracy(channels: int, outputs: int) 
     assert relative_error(fast.forward(x, True), plain(conv, x, False)) < SINGLE
 
 
-def test_blocks_of_rows_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_block_size_does_not_change_the_result(monkeypatch: pytest.MonkeyPatch) -> None:
     conv, x = layer(6, 4), noise(1, 6, 61, 18)
-    monkeypatch.setattr(gemm, "MANY_TILES", 4)
+    monkeypatch.setattr(gemm, "MIN_TILES", 4)
     results = []
-    for block in (1, 40_000, 2**30):  # bytes: four tiles at a time, a few more, all
-        monkeypatch.setattr(gemm, "BLOCK", block)
+    for block in (1, 40_000, 2**30):  # bytes: four tiles per block, a few more, all
+        monkeypatch.setattr(gemm, "BLOCK_BYTES", block)
         results.append(Winograd(conv.weight, conv.bias)(x, Workspace()))
     assert torch.equal(results[0], results[1])
     assert torch.equal(results[0], results[2])
 
 
-def test_threads_change_nothing() -> None:
+def test_threads_do_not_change_the_result() -> None:
     conv, x, before = layer(6, 4), noise(1, 6, 61, 18), torch.get_num_threads()
     results = []
     try:
@@ -142,7 +140,7 @@ def test_winograd_with_a_wrong_coefficient_is_detected(monkeypatch: pytest.Monke
     assert relative_error(y, plain(conv, x, False)) > EXACT
 
 
-def slopes(features: dict[str, Tensor]) -> Callable[[str, Tensor], Tensor]:
+def grads(features: dict[str, Tensor]) -> Callable[[str, Tensor], Tensor]:
     drawn = {layer: noise(*f.shape).to(f.dtype) for layer, f in features.items()}
     return lambda layer, _: drawn[layer].clone()
 
@@ -150,28 +148,30 @@ def slopes(features: dict[str, Tensor]) -> Callable[[str, Tensor], Tensor]:
 def assert_trace_is_autograds(network: FeatureNetwork, layers: list[str]) -> None:
     image = batched(53, 70, seed=3).requires_grad_()
     features = network(image, layers)
-    slope = slopes(features)
+    grad = grads(features)
     (gradient,) = torch.autograd.grad(
-        list(features.values()), image, [slope(name, f) for name, f in features.items()]
+        list(features.values()), image, [grad(name, f) for name, f in features.items()]
     )
-    trace = ForwardPass(network, image.detach(), layers)
+    forward = ForwardPass(network, image.detach(), layers)
     for name, wanted in features.items():
-        assert relative_error(trace.features[name], wanted.detach()) < 1e-12
-    assert relative_error(trace.backward(slope), gradient) < 1e-12  # a dozen layers deep
+        assert relative_error(forward.features[name], wanted.detach()) < 1e-12
+    assert relative_error(forward.backward(grad), gradient) < 1e-12  # through a dozen layers
 
 
 @pytest.mark.parametrize("layers", [FIVE, ["relu4_2"], [*FIVE, "relu1_2", "relu4_4"]])
-def test_trace_equals_autograd(narrow: FeatureNetwork, layers: list[str]) -> None:
+def test_forward_pass_equals_autograd(narrow: FeatureNetwork, layers: list[str]) -> None:
     assert_trace_is_autograds(narrow, layers)
 
 
 @pytest.mark.usefixtures("everywhere")
-def test_trace_by_winograd_equals_autograd(narrow: FeatureNetwork, lite64: FeatureNetwork) -> None:
+def test_forward_pass_by_winograd_equals_autograd(
+    narrow: FeatureNetwork, lite64: FeatureNetwork
+) -> None:
     assert_trace_is_autograds(he_initialised(NARROW_VGG19), FIVE)
     assert_trace_is_autograds(lite64, FIVE)
 
 
-def test_trace_of_moved_parameters_is_of_the_new_ones() -> None:
+def test_forward_pass_uses_moved_parameters() -> None:
     network, image = he_initialised(NARROW_VGG19), batched(20, 20, seed=1)
     ForwardPass(network, image, FIVE)
     assert (

@@ -11,7 +11,7 @@ from torch import Tensor
 from vangram.losses import STYLE_LOSSES, Moments, feature_moments, feature_moments_grad
 from vangram.losses.gaussian import BLUR
 from vangram.losses.gram import GramStyle
-from vangram.losses.mean_std import ChannelStyle, GramMomentsStyle
+from vangram.losses.mean_std import GramMomentsStyle, MeanStdStyle
 from vangram.settings.recipe import StyleLossName
 
 # Rounding, through roots of eigenvalues.
@@ -132,7 +132,7 @@ def test_channel_distance_is_that_of_means_and_deviations_by_hand() -> None:
     deviations = [(each.var((1, 2), correction=0) + blur).sqrt() for each in (ours, theirs)]
     means = [each.mean((1, 2)) for each in (ours, theirs)]
     by_hand = (means[0] - means[1]).square().sum() + (deviations[0] - deviations[1]).square().sum()
-    found = ChannelStyle(target_of(theirs)).value(feature_moments(ours, sums=True), 42)
+    found = MeanStdStyle(target_of(theirs)).value(feature_moments(ours, sums=True), 42)
     assert float(found) == pytest.approx(float(by_hand), rel=ROUNDING)
 
 
@@ -142,7 +142,7 @@ def test_gram_with_moments_weighs_at_zero_what_gram_does_and_half_of_it_is_gram(
     weighs = float(gram.value(target.zero, 1))
     assert float(both.value(target.zero, 1)) == pytest.approx(weighs, rel=ROUNDING)
     image = feature_moments(features(1), sums=True)
-    rest = float(both.channels.value(image, 42)) / float(both.channels.value(target.zero, 1))
+    rest = float(both.mean_std.value(image, 42)) / float(both.mean_std.value(target.zero, 1))
     by_hand = 0.5 * float(gram.value(image, 42)) + 0.5 * weighs * rest
     assert float(both.value(image, 42)) == pytest.approx(by_hand, rel=ROUNDING)
 

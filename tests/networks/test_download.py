@@ -265,7 +265,7 @@ def test_server_that_stalls_midway_is_asked_again(server: FileServer) -> None:
 def test_server_that_cuts_again_and_again_is_given_up(server: FileServer) -> None:
     server.plans = [cut(BLOCK)] * 100
     refused("the connection broke off")
-    assert len(server.asked) == download.CUTS + 1
+    assert len(server.asked) == download.MAX_RETRIES + 1
 
 
 def test_no_server_is_told(server: FileServer) -> None:

@@ -13,7 +13,7 @@ from tests.support import batched
 from vangram.errors import LayerError, ShapeError, SizeError
 from vangram.losses import STYLE_LOSSES, Moments
 from vangram.networks import FeatureNetwork
-from vangram.objective import Objective, Statistics, Term
+from vangram.objective import Objective, Statistics, Term, TermKey
 from vangram.settings.recipe import Recipe, StyleLossName, Units
 
 # Rounding of sums in float64.
@@ -168,19 +168,19 @@ def test_style_target_does_not_depend_on_how_often_the_painting_repeats(
     small, large = torch.full((1, 3, 32, 32), 0.4), torch.full((1, 3, 64, 48), 0.4)
     one = Objective.of(recipe, lite64, content, small.double())
     other = Objective.of(recipe, lite64, content, large.double())
-    for layer, target in one.style.items():
-        theirs = other.style[layer].products
-        torch.testing.assert_close(theirs, target.products, rtol=1e-9, atol=1e-12)
+    for key, term in one.style.items():
+        theirs = other.style[key].target.products
+        torch.testing.assert_close(theirs, term.target.products, rtol=1e-9, atol=1e-12)
 
 
 @pytest.mark.parametrize("size", [(32, 48), (37, 51), (63, 47)])
 def test_positions_are_those_of_the_features(lite64: FeatureNetwork, size: tuple[int, int]) -> None:
     picture = batched(*size, seed=1)
     objective = Objective.of(Recipe(), lite64, picture, picture)
-    for layer, features in lite64(picture, objective.layers).items():
-        if layer in objective.positions:
-            assert objective.positions[layer] == features[0, 0].numel()
-    assert len(objective.positions) == 5
+    features = lite64(picture, objective.layers)
+    assert len(objective.style) == 5
+    for key, term in objective.style.items():
+        assert term.positions == features[key.layer][0, 0].numel()
 
 
 def test_layers_run_from_shallow_to_deep(objective: Objective) -> None:
@@ -217,7 +217,7 @@ def test_no_total_variation_is_taken_without_weight(objective: Objective) -> Non
 def test_gram_of_another_width_is_refused_with_both_shapes(
     objective: Objective, pictures: tuple[Tensor, Tensor]
 ) -> None:
-    grams = {"relu1_1": Moments(torch.zeros(3, 3, dtype=torch.float64))}
+    grams = {TermKey("style", "relu1_1"): Moments(torch.zeros(3, 3, dtype=torch.float64))}
     with pytest.raises(ShapeError, match=r"relu1_1.*\(3, 3\).*\(64, 64\)"):
         objective.judge(Statistics(grams, {}), pictures[0])
 
@@ -237,6 +237,7 @@ def test_painting_too_small_is_refused(
 def test_targets_carry_no_graph(lite64: FeatureNetwork, pictures: tuple[Tensor, Tensor]) -> None:
     content, style = (picture.clone().requires_grad_() for picture in pictures)
     objective = Objective.of(BOTH, lite64, content, style)
-    painted = [target.products for target in objective.style.values()]
-    for target in (*objective.content.values(), *painted):
+    contents = [term.target for term in objective.content.values()]
+    styles = [term.target.products for term in objective.style.values()]
+    for target in (*contents, *styles):
         assert not target.requires_grad

@@ -14,7 +14,7 @@ from torch import Tensor
 from vangram.errors import DivergedError
 from vangram.objective import Evaluate, Evaluation, Term
 from vangram.optimize import LBFGS, Adam, Level, LevelState, Optimizer, RunState, Step, descend
-from vangram.optimize.loop import RESTARTS, RUN_AWAY, WINDOW
+from vangram.optimize.loop import DIVERGENCE_RATIO, MAX_RESTARTS, WINDOW
 from vangram.optimize.optimizer import Move, State
 
 LEVEL = Level(number=1, of=1, size=(2, 3), steps=10, work_before=0.0, work=1.0)
@@ -60,7 +60,7 @@ def value(image: Tensor) -> float:
     return float(image.flatten()[0])
 
 
-@pytest.mark.parametrize("bad", [math.nan, math.inf, RUN_AWAY * 4 * 1.01])
+@pytest.mark.parametrize("bad", [math.nan, math.inf, DIVERGENCE_RATIO * 4 * 1.01])
 def test_step_gone_wrong_is_taken_back(bad: float) -> None:
     optimizer = Scripted([5, 4, bad, 3.5, 3])
     steps = taken(optimizer, 5)
@@ -75,10 +75,10 @@ def test_step_gone_wrong_is_taken_back(bad: float) -> None:
 
 
 def test_step_that_is_worse_but_not_run_away_stands() -> None:
-    optimizer = Scripted([4, 4 * RUN_AWAY * 0.99, 3])
+    optimizer = Scripted([4, 4 * DIVERGENCE_RATIO * 0.99, 3])
     steps = taken(optimizer, 3)
     assert optimizer.restarts == 0
-    assert [step.loss for step in steps] == [4, 4 * RUN_AWAY * 0.99, 3]
+    assert [step.loss for step in steps] == [4, 4 * DIVERGENCE_RATIO * 0.99, 3]
     assert value(optimizer.seen[2]) == 2
 
 
@@ -99,8 +99,8 @@ def test_descent_that_keeps_running_away_is_given_up() -> None:
     steps: list[Step] = []
     with pytest.raises(DivergedError) as caught:
         collect(steps, optimizer)
-    assert len(steps) == 1 + RESTARTS
-    assert optimizer.restarts == RESTARTS
+    assert len(steps) == 1 + MAX_RESTARTS
+    assert optimizer.restarts == MAX_RESTARTS
     assert "nan at 3 x 2 px" in str(caught.value)
     assert "\n" not in str(caught.value)
 

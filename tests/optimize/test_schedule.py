@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from vangram.optimize import coarse_to_fine
-from vangram.optimize.schedule import COARSER, COARSEST
+from vangram.optimize.schedule import COARSE_STEPS_DIVISOR, COARSEST
 from vangram.settings.recipe import Recipe
 
 sides = st.integers(1, 20_000)
@@ -30,7 +30,7 @@ def test_plan_ends_at_the_size_asked_for(
     made = coarse_to_fine(size, least, Recipe(steps=steps, levels=levels))
     assert made[-1].size == size
     assert made[-1].steps == steps
-    assert {level.steps for level in made[:-1]} <= {math.ceil(steps / COARSER)}
+    assert {level.steps for level in made[:-1]} <= {math.ceil(steps / COARSE_STEPS_DIVISOR)}
     assert [level.number for level in made] == list(range(1, len(made) + 1))
     assert {level.of for level in made} == {len(made)}
     assert len(made) <= (levels or 99)

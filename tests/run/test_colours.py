@@ -169,10 +169,11 @@ def test_targets_in_tiles_are_the_whole_ones(photo: Path, painting: Path, colour
     )
     for level in whole.levels:
         ours, theirs = tiled.objective(level), whole.objective(level)
-        for layer, wanted in theirs.style.items():
-            assert relative_error(ours.style[layer].products, wanted.products) < 1e-5  # float32
-        for layer, target in theirs.content.items():
-            assert relative_error(ours.content[layer], target) < 1e-5
+        for key, style in theirs.style.items():
+            found = ours.style[key].target.products
+            assert relative_error(found, style.target.products) < 1e-5  # float32
+        for key, content in theirs.content.items():
+            assert relative_error(ours.content[key].target, content.target) < 1e-5
     one, other = (run.engine(level, run.objective(level))(image) for run in (whole, tiled))
     assert relative_error(other.gradient, one.gradient) < 1e-3  # some maxima flip in float32
 

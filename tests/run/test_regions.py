@@ -17,6 +17,7 @@ from tests.support import batched, drawn, relative_error
 from vangram.engines import TiledEngine, WholeEngine
 from vangram.errors import SettingError
 from vangram.images import read_picture, read_recipe
+from vangram.losses import Moments
 from vangram.networks import FeatureNetwork
 from vangram.objective import Objective
 from vangram.objective.targets import Region, layer_weights
@@ -92,15 +93,15 @@ def test_gradient_with_regions_is_autograds(narrow: FeatureNetwork, kind: str) -
     image = batched(*size, seed=3).requires_grad_()
     loss = image.new_zeros(())
     features = narrow(image, list(LAYERS))
-    for name, distance in goal.distances.items():
-        layer = name.partition(" ")[0]
-        f, w = features[layer][0], goal.guides[name]
+    for key, term in goal.style.items():
+        f, w = features[key.layer][0], term.guide
+        assert w is not None
         products = torch.einsum("chw,dhw,hw->cd", f, f, w)
         sums = torch.einsum("chw,hw->c", f, w)
-        moments = type(goal.style[name])(products, sums)
+        moments = Moments(products, sums)
         share = float(w.sum()) / w.numel()
-        weight = recipe.style_weight * LAYERS[layer] * share / goal.weighs[f"style {name}"]
-        loss = loss + weight * distance.value(moments, float(w.sum()))
+        weight = recipe.style_weight * LAYERS[key.layer] * share / term.normaliser
+        loss = loss + weight * term.loss.value(moments, float(w.sum()))
     (wanted,) = torch.autograd.grad(loss, image)
     found = WholeEngine(narrow, goal)(image)
     assert found.loss == pytest.approx(float(loss.detach()), rel=1e-10)
@@ -151,7 +152,7 @@ def test_region_too_small_for_a_layer_has_no_style_there(lite64: FeatureNetwork)
     painting = batched(56, 48, seed=2)
     small = Region("#ffffff", weights, (torch.ones(1, 1, 56, 48, dtype=torch.float64),))
     goal = Objective.of(Recipe(), lite64, batched(48, 64, seed=1), painting, regions=[small])
-    assert {name.partition(" ")[0] for name in goal.style} == {"relu1_1", "relu2_1", "relu3_1"}
+    assert {key.layer for key in goal.style} == {"relu1_1", "relu2_1", "relu3_1"}
     assert torch.isfinite(WholeEngine(lite64, goal)(batched(48, 64, seed=3)).gradient).all()
 
 

@@ -92,7 +92,7 @@ def test_spilled_run_takes_the_same_steps_to_the_last_bit(
     images = []
     for storage in (IN_MEMORY, SpilledStorage(tmp_path)):
         recipe = replace(Recipe(), tv_weight=0.3)
-        objective = Objective.of(recipe, lite, content, style, 48, storage)
+        objective = Objective.of(recipe, lite, content, style, tile=48, storage=storage)
         engine, downhill, image = (
             TiledEngine(lite, objective, 48),
             optimizer(storage=storage),

@@ -18,8 +18,9 @@ from vangram.errors import (
     SizeError,
 )
 from vangram.images import check_output, file_sha256, read_recipe
-from vangram.losses import Moments
 from vangram.networks import load_network
+from vangram.objective import TermKey
+from vangram.objective.targets import StyleTarget
 from vangram.run.inputs import device_for
 from vangram.settings.inputs import Inputs
 from vangram.settings.recipe import Recipe
@@ -54,7 +55,7 @@ class Batch:
     digests: Mapping[str, str]
     """SHA-256 of each file given that can be read, by path."""
     entries: dict[Pair, Entry] = field(default_factory=dict)
-    known: dict[str, Mapping[str, Moments]] = field(default_factory=dict)
+    known: dict[str, Mapping[TermKey, StyleTarget]] = field(default_factory=dict)
     """Style targets, which pictures of the same painting share."""
     sequence: bool = False
     """Whether the photographs are frames, each begun from what the last one's picture became."""

@@ -14,7 +14,7 @@ __all__ = ["TiledEngine", "WholeEngine", "engine_for"]
 def engine_for(
     size: tuple[int, int], tile: Core | None, network: FeatureNetwork, objective: Objective
 ) -> WholeEngine | TiledEngine:
-    """The engine for an image of (height, width): tiled where more than one tile is needed."""
+    """Engine for an image of (height, width): tiled where it needs more than one tile."""
     if tile is None or all(a <= b for a, b in zip(size, core_sides(tile), strict=True)):
         return WholeEngine(network, objective)
     return TiledEngine(network, objective, tile)

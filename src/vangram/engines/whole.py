@@ -1,4 +1,4 @@
-"""The whole picture at once: the simplest engine, and the measure of the others."""
+"""The whole engine: all of an image at once; the reference for the others."""
 
 from __future__ import annotations
 
@@ -11,18 +11,23 @@ from vangram.objective import Evaluation, Objective
 
 
 class WholeEngine:
-    """Value and gradient with all of a picture's features in memory."""
+    """Value and gradient with all of an image's features in memory.
+
+    Args:
+        network: the network of the features.
+        objective: for an image of the same size.
+    """
 
     def __init__(self, network: FeatureNetwork, objective: Objective) -> None:
         self.network = network
         self.objective = objective
 
     def __call__(self, image: Tensor) -> Evaluation:
-        """Evaluate at (1, 3, H, W), which is read and not changed."""
+        """Evaluate at (1, 3, H, W), which is not changed."""
         image, objective = image.detach(), self.objective
-        trace = ForwardPass(self.network, image, objective.layers)
-        judgement = objective.judge(objective.measure(trace.features), image)
-        slope = partial(objective.feature_gradient, judgement=judgement)
-        gradient = trace.backward(slope).contiguous().to(image.device)
+        forward = ForwardPass(self.network, image, objective.layers)
+        judgement = objective.judge(objective.measure(forward.features), image)
+        grad = partial(objective.feature_gradient, judgement=judgement)
+        gradient = forward.backward(grad).contiguous().to(image.device)
         objective.add_image_gradient(image, gradient)
         return Evaluation(judgement.loss, judgement.terms, gradient)

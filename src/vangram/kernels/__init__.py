@@ -1,8 +1,8 @@
-"""Compiled loops over pictures' features: what networks are made of.
+"""Compiled loops over feature maps: the arithmetic that networks are made of.
 
-Correlation with fixed filters, 2x2 pooling and its way back, and how exactly a GPU convolves.
-Nothing above this room knows LLVM, OpenMP or the driver. Without llvmlite, `has_kernels` is false
-for every tensor and callers use torch alone.
+Correlation with fixed filters, 2×2 pooling and its gradient, and the precision of a GPU's
+convolutions. Nothing above this room knows LLVM, OpenMP or the CUDA driver. Without llvmlite
+`has_kernels` is false for every tensor, and torch alone computes.
 """
 
 from vangram.kernels.gemm import GPU_BLOCK_BYTES, Workspace

@@ -1,7 +1,7 @@
-"""Winograd's products: for each of 36 points, all tiles by all filters, over the channels.
+"""Batched matrix multiplication for Winograd: at each of 36 points, tiles × filters over channels.
 
-The arithmetic of a convolution is here. On a processor a kernel of our own does it, which beats
-what torch has for such shapes; on a GPU its library does.
+Most of a convolution's arithmetic is here. On the CPU it is a compiled kernel, faster than torch's
+BLAS for these shapes; on a GPU it is cuBLAS, by way of `torch.bmm`.
 """
 
 from __future__ import annotations
@@ -12,40 +12,40 @@ from functools import cache
 import torch
 from torch import Tensor
 
-from vangram.kernels.jit import LINE, Kernel, Processor, lanes_for
-from vangram.kernels.language import Code, Integer, Pointer, Vector
+from vangram.kernels.codegen import Integer, KernelBuilder, Pointer, Vector
+from vangram.kernels.jit import CACHE_LINE, CPU, Kernel, lanes_for
 
-BLOCK, MOST_BLOCKS = 2 * 2**20, 16
-"""Bytes of transformed inputs at a time, for each thread, so that they are still in its cache when
-multiplied; and for how many threads at most."""
-MANY_TILES = 192
-"""At a time, whatever they take: each time the filters are read anew, 37 MB for 512 channels."""
-OWN_TILES = 64
-"""For each thread, so that it multiplies the tiles that it transformed, which are in its own cache;
-where there are fewer, threads share tiles and each has filters of its own."""
+BLOCK_BYTES, MAX_BLOCKS = 2 * 2**20, 16
+"""Transformed inputs of one thread, in bytes, so that they are still in its cache when they are
+multiplied; and the number of threads counted at most."""
+MIN_TILES = 192
+"""Tiles of a block at least: each block reads all filters, 37 MB for 512 channels."""
+MIN_TILES_PER_THREAD = 64
+"""With as many tiles for each thread, a thread multiplies the tiles that it transformed, which are
+in its own cache. With fewer, threads share tiles and divide the filters."""
 GPU_BLOCK_BYTES = 128 * 2**20
-"""Bytes of transformed inputs and products at a time on a GPU."""
+"""Transformed inputs and products of a block on a GPU, in bytes."""
 
 
 class Workspace:
-    """Memory that is used again and again: fresh pages would cost as much as the arithmetic."""
+    """Memory that is reused from call to call: new pages would cost as much as the arithmetic."""
 
     def __init__(self) -> None:
         self.memory: Tensor | None = None
 
     def tensors(self, like: Tensor, *shapes: tuple[int, ...]) -> list[Tensor]:
-        """Tensors of these shapes, with whatever is in them; good until the next call."""
+        """Uninitialised tensors of these shapes, valid until the next call."""
         counts = [math.prod(shape) for shape in shapes]
         total, memory = sum(counts), self.memory
         if memory is None or len(memory) < total or memory.dtype != like.dtype:
-            self.memory = None  # so that the old and the new are never there together
+            self.memory = None  # freed before the new one is allocated
             self.memory = memory = like.new_empty(total)
         parts = torch.split(memory[:total], counts)
         return [part.view(shape) for part, shape in zip(parts, shapes, strict=True)]
 
 
-class OnProcessor:
-    """Products by a kernel.
+class CPUGemm:
+    """Batched products with fixed filters by a compiled kernel.
 
     Args:
         filters: (points, C, K), transformed.
@@ -54,44 +54,44 @@ class OnProcessor:
     def __init__(self, filters: Tensor) -> None:
         self.points, self.channels, self.outputs = filters.shape
         lanes = lanes_for(self.outputs, filters.dtype)
-        self.rows, self.across = _register_block(self.outputs // lanes)
-        self.wide = self.across * lanes
-        panels = filters.view(self.points, self.channels, -1, self.wide)
+        self.rows, self.columns = _register_block(self.outputs // lanes)
+        self.panel = self.columns * lanes
+        panels = filters.view(self.points, self.channels, -1, self.panel)
         self.filters = panels.transpose(1, 2).contiguous()
 
-    def at_a_time(self, tiles: int) -> int:
-        """Tiles to take: not too many, not too few, and all blocks alike."""
-        size = BLOCK * min(torch.get_num_threads(), MOST_BLOCKS)
+    def tiles_per_block(self, tiles: int) -> int:
+        """Tiles per block: they fit the cache, at least `MIN_TILES`, blocks of equal size."""
+        size = BLOCK_BYTES * min(torch.get_num_threads(), MAX_BLOCKS)
         tile = self.points * self.channels * self.filters.itemsize
-        return _alike(tiles, max(size // tile, MANY_TILES))
+        return _equal_blocks(tiles, max(size // tile, MIN_TILES))
 
-    def tensors(self, tiles: int, workspace: Workspace) -> tuple[Tensor, Tensor]:
-        """Room for factors (points, tiles, C) and products (points, tiles, K)."""
-        places = -(-tiles // self.rows) * self.rows
-        row = self.channels + LINE // self.filters.itemsize  # rows shall not compete in the cache
+    def buffers(self, tiles: int, workspace: Workspace) -> tuple[Tensor, Tensor]:
+        """Uninitialised inputs (points, tiles, C) and products (points, tiles, K)."""
+        padded = -(-tiles // self.rows) * self.rows
+        row = self.channels + CACHE_LINE // self.filters.itemsize  # avoids cache-set conflicts
         V, M = workspace.tensors(
-            self.filters, (self.points, places, row), (places, self.points, self.outputs)
+            self.filters, (self.points, padded, row), (padded, self.points, self.outputs)
         )
         V[:, tiles:] = 0
         return V, M.transpose(0, 1)
 
     def __call__(self, V: Tensor, M: Tensor) -> None:
-        """Multiply what `tensors` gave."""
+        """Multiply inputs V into products M, both from `buffers`."""
         groups, panels = V.shape[1] // self.rows, self.filters.shape[1]
         threads = torch.get_num_threads()
-        if V.shape[1] >= threads * OWN_TILES:
+        if V.shape[1] >= threads * MIN_TILES_PER_THREAD:
             parts = threads
         else:
-            parts = min(-(-4 * threads // (self.points * panels)), groups)  # so all have alike
-        product = _product(V.dtype, self.wide // self.across, self.rows, self.across)
+            parts = min(-(-4 * threads // (self.points * panels)), groups)  # balances the threads
+        product = _product(V.dtype, self.panel // self.columns, self.rows, self.columns)
         product(
             parts * self.points * panels, V, self.filters, M, groups, parts, self.points, panels,
             self.channels, *V.stride()[:2], *M.stride()[:2],
         )  # fmt: skip
 
 
-class OnGPU:
-    """Products by the GPU's library.
+class GPUGemm:
+    """Batched products with fixed filters by cuBLAS.
 
     Args:
         filters: (points, C, K), transformed.
@@ -100,69 +100,69 @@ class OnGPU:
     def __init__(self, filters: Tensor) -> None:
         self.filters = filters
 
-    def at_a_time(self, tiles: int) -> int:
-        """Tiles to take, all blocks alike."""
+    def tiles_per_block(self, tiles: int) -> int:
+        """Tiles per block: at most `GPU_BLOCK_BYTES`, blocks of equal size."""
         points, channels, outputs = self.filters.shape
         tile = points * (channels + outputs) * self.filters.itemsize
-        return _alike(tiles, max(GPU_BLOCK_BYTES // tile, 1))
+        return _equal_blocks(tiles, max(GPU_BLOCK_BYTES // tile, 1))
 
-    def tensors(self, tiles: int, workspace: Workspace) -> tuple[Tensor, Tensor]:
-        """Room for factors (points, tiles, C) and products (points, tiles, K)."""
+    def buffers(self, tiles: int, workspace: Workspace) -> tuple[Tensor, Tensor]:
+        """Uninitialised inputs (points, tiles, C) and products (points, tiles, K)."""
         points, channels, outputs = self.filters.shape
         V, M = workspace.tensors(self.filters, (points, tiles, channels), (points, tiles, outputs))
         return V, M
 
     def __call__(self, V: Tensor, M: Tensor) -> None:
-        """Multiply what `tensors` gave."""
+        """Multiply inputs V into products M, both from `buffers`."""
         torch.bmm(V, self.filters, out=M)
 
 
-def _alike(tiles: int, most: int) -> int:
-    """Tiles of a block, where all blocks are alike and none has more than `most`."""
+def _equal_blocks(tiles: int, most: int) -> int:
+    """Tiles of a block, for the fewest blocks of equal size with at most `most` tiles."""
     return -(-tiles // -(-tiles // most))
 
 
 def _register_block(vectors: int) -> tuple[int, int]:
-    """Rows and vectors of a product that the processor holds at once, beside their factors.
+    """(rows, vectors) of the product that is accumulated in registers.
 
     Args:
-        vectors: of a whole row, of which the block's must be a part.
+        vectors: of a whole row; the block's divide it.
     """
-    held = 24 if Processor.here().registers == 32 else 12
-    across = next(n for n in (4, 3, 2, 1) if vectors % n == 0 and 6 * n <= held)
-    return held // across, across
+    accumulators = 24 if CPU.host().registers == 32 else 12
+    columns = next(n for n in (4, 3, 2, 1) if vectors % n == 0 and 6 * n <= accumulators)
+    return accumulators // columns, columns
 
 
 @cache
-def _product(dtype: torch.dtype, lanes: int, rows: int, across: int) -> Kernel:
-    """Of (tiles, C) by (C, K) for each point.
+def _product(dtype: torch.dtype, lanes: int, rows: int, columns: int) -> Kernel:
+    """Kernel of (tiles, C) × (C, K) at each point.
 
-    An item is a part of the tiles and a panel of one point's filters, so narrow that it stays in
-    the cache while they pass; a thread does one part after the other. A block of the product,
-    `rows` × `across` vectors, stays in registers over all of C.
+    An item is a part of the tiles and a panel of one point's filters, narrow enough to stay in the
+    cache while the tiles pass; a thread does one part after the other. A block of the product,
+    `rows` × `columns` vectors, stays in registers over all of C.
     """
 
     def body(
-        code: Code, item: Integer, V: Pointer, filters: Pointer, M: Pointer,
+        kernel: KernelBuilder, item: Integer, V: Pointer, filters: Pointer, M: Pointer,
         groups: Integer, parts: Integer, points: Integer, panels: Integer, channels: Integer,
-        point: Integer, place: Integer, point_out: Integer, place_out: Integer,
+        point_in: Integer, tile_in: Integer, point_out: Integer, tile_out: Integer,
     ) -> None:  # fmt: skip
-        part, item, wide = item // (points * panels), item % (points * panels), across * lanes
-        at, panel, factor = item // panels, item % panels, item * channels * wide
+        part, item, width = item // (points * panels), item % (points * panels), columns * lanes
+        point, panel, factor = item // panels, item % panels, item * channels * width
         first, last = groups * part // parts, groups * (part + 1) // parts
-        with code.range(last, first=first) as group:
+        with kernel.range(last, first=first) as group:
             tiles = [group * rows + row for row in range(rows)]
-            starts = [at * point + tile * place for tile in tiles]
+            starts = [point * point_in + tile * tile_in for tile in tiles]
 
             def step(c: Integer, sums: list[Vector]) -> list[Vector]:
-                filtered = [filters[factor + c * wide + n * lanes] for n in range(across)]
-                inputs = [V.spread(start + c) for start in starts]
+                filtered = [filters[factor + c * width + n * lanes] for n in range(columns)]
+                inputs = [V.broadcast(start + c) for start in starts]
                 products = (value * each for value in inputs for each in filtered)
-                return [summed + product for summed, product in zip(sums, products, strict=True)]
+                return [total + product for total, product in zip(sums, products, strict=True)]
 
-            summed = iter(code.fold(channels, rows * across, step))
+            sums = iter(kernel.fold(channels, rows * columns, step))
             for tile in tiles:
-                for n in range(across):
-                    M[tile * place_out + at * point_out + panel * wide + n * lanes] = next(summed)
+                for n in range(columns):
+                    M[tile * tile_out + point * point_out + panel * width + n * lanes] = next(sums)
 
     return Kernel(body, dtype, lanes)

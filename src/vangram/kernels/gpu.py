@@ -1,7 +1,7 @@
-"""The same kernels on an NVIDIA GPU: LLVM writes them for it, and the driver puts them to work.
+"""Kernels on NVIDIA GPUs: LLVM compiles a body to PTX, the CUDA driver loads and launches it.
 
-An item is a block of threads, and each of its vectors is one number of a thread. Nothing but the
-driver is called, which is there wherever torch can use a GPU.
+An item is a block of threads, and a vector is one float of one thread. Only the driver's library is
+called, which is present wherever torch can use a GPU.
 """
 
 from __future__ import annotations
@@ -13,51 +13,52 @@ from typing import Any
 
 import torch
 
-from vangram.kernels.language import AVAILABLE, Body, Code, Integer, Pointer, optimised
+from vangram.kernels.codegen import HAS_LLVM, Body, Integer, KernelBuilder, Pointer, optimise
 
-if AVAILABLE:
+if HAS_LLVM:
     from llvmlite import binding, ir
 
 TRIPLE = "nvptx64-nvidia-cuda"
-OLDEST = "sm_50"
-"""What code is written for; drivers make of it what newer GPUs want."""
-GLOBAL = 1
-"""LLVM's number for the memory that tensors lie in."""
-END, AT, SIZE = 0, 1, 2
-"""How the driver is told of a kernel's arguments: all of them in one piece of memory."""
+OLDEST_ARCHITECTURE = "sm_50"
+"""Target of the PTX; the driver compiles it for the GPU that is there."""
+GLOBAL_MEMORY = 1
+"""LLVM's address space of tensors."""
+PARAM_END, PARAM_POINTER, PARAM_SIZE = 0, 1, 2
+"""The driver's CU_LAUNCH_PARAM_... constants, for arguments passed in one buffer."""
 THREADS = 64
-"""Of a block: as many as the fewest channels that are worth it."""
+"""Threads of a block: as many as the fewest channels that Winograd is used for."""
 
 
 class GPUKernel:
-    """A kernel for GPUs.
+    """A kernel on GPUs, loaded on a device when it is first called there.
 
     Args:
-        body: what is done to an item.
+        body: code of one item.
         dtype: of all tensors.
     """
 
     def __init__(self, body: Body, dtype: torch.dtype) -> None:
-        self._text = written(body, dtype)
+        self._ptx = generate_ptx(body, dtype)
         self._functions: dict[int, Any] = {}
 
     def __call__(self, values: list[int], device: torch.device) -> None:
-        """Run it after whatever the device has to do before.
+        """Launch the kernel on the device's current stream.
 
         Args:
-            values: the items, and what is given for each call, addresses for pointers.
-            device: where these are.
+            values: number of items, then the arguments, addresses for pointers.
+            device: of the tensors.
         """
         if device.index != torch.cuda.current_device():
             with torch.cuda.device(device):
                 return self(values, device)
         if device.index not in self._functions:
-            self._functions[device.index] = _loaded(self._text)
+            self._functions[device.index] = _load(self._ptx)
         stream = ctypes.c_void_p(torch.cuda.current_stream(device).cuda_stream)
-        given = (ctypes.c_int64 * (len(values) - 1))(*values[1:])
-        size = ctypes.c_size_t(ctypes.sizeof(given))
+        arguments = (ctypes.c_int64 * (len(values) - 1))(*values[1:])
+        size = ctypes.c_size_t(ctypes.sizeof(arguments))
         extra = (ctypes.c_void_p * 5)(
-            AT, ctypes.addressof(given), SIZE, ctypes.addressof(size), END
+            PARAM_POINTER, ctypes.addressof(arguments),
+            PARAM_SIZE, ctypes.addressof(size), PARAM_END,
         )  # fmt: skip
         _call(
             "cuLaunchKernel", self._functions[device.index],
@@ -67,48 +68,49 @@ class GPUKernel:
 
 @cache
 def usable(device: torch.device) -> bool:
-    """Whether there are kernels for a GPU: whether its driver takes one, to be sure."""
-    if not AVAILABLE or torch.version.cuda is None or _driver() is None or _target() is None:
+    """Whether kernels run on a GPU; tested by loading one."""
+    if not HAS_LLVM or torch.version.cuda is None or _driver() is None or _target() is None:
         return False
     try:
         with torch.cuda.device(device):
-            _loaded(written(_nothing, torch.float32))
-    except RuntimeError:  # where the driver's compiler is not installed
+            _load(generate_ptx(_no_op, torch.float32))
+    except RuntimeError:  # the driver's PTX compiler is not installed
         return False
     return True
 
 
-def _nothing(code: Code, item: Integer, x: Pointer) -> None:
-    """What is easily done."""
+def _no_op(kernel: KernelBuilder, item: Integer, x: Pointer) -> None:
+    """A no-op kernel, to probe the driver's compiler."""
 
 
-def written(body: Body, dtype: torch.dtype) -> str:
-    """A kernel in the driver's language, by the name of "kernel"."""
+def generate_ptx(body: Body, dtype: torch.dtype) -> str:
+    """PTX of a kernel, whose entry point is called "kernel"."""
     index, count = ir.IntType(64), ir.IntType(32)
     module = ir.Module()
     module.triple = TRIPLE
-    kinds = [index] * Code.arguments(body)
-    kernel = ir.Function(module, ir.FunctionType(ir.VoidType(), kinds), "kernel")
-    kernel.calling_convention = "ptx_kernel"
-    builder = ir.IRBuilder(kernel.append_basic_block())
+    kinds = [index] * KernelBuilder.argument_count(body)
+    function = ir.Function(module, ir.FunctionType(ir.VoidType(), kinds), "kernel")
+    function.calling_convention = "ptx_kernel"
+    llvm = ir.IRBuilder(function.append_basic_block())
 
-    def told(register: str) -> Any:
+    def read_register(name: str) -> Any:
         kind = ir.FunctionType(count, [])
-        ask = ir.Function(module, kind, f"llvm.nvvm.read.ptx.sreg.{register}")
-        return builder.zext(builder.call(ask, []), index)
+        intrinsic = ir.Function(module, kind, f"llvm.nvvm.read.ptx.sreg.{name}")
+        return llvm.zext(llvm.call(intrinsic, []), index)
 
-    code = Code(builder, dtype, 1, GLOBAL, share=(told("tid.x"), ir.Constant(index, THREADS)))
-    item = Integer(code, told("ctaid.x"))
-    code.apply(body, item, [Integer(code, argument) for argument in kernel.args])
-    builder.ret_void()
-    machine = _target().create_target_machine(cpu=OLDEST, opt=3)
-    text: str = machine.emit_assembly(optimised(str(module), machine))
+    channel_range = read_register("tid.x"), ir.Constant(index, THREADS)
+    kernel = KernelBuilder(llvm, dtype, 1, GLOBAL_MEMORY, channel_range)
+    item = Integer(kernel, read_register("ctaid.x"))
+    kernel.emit(body, item, [Integer(kernel, argument) for argument in function.args])
+    llvm.ret_void()
+    machine = _target().create_target_machine(cpu=OLDEST_ARCHITECTURE, opt=3)
+    text: str = machine.emit_assembly(optimise(str(module), machine))
     return text
 
 
 @cache
 def _target() -> Any:
-    """What LLVM needs to write for NVIDIA's GPUs, or none."""
+    """LLVM's target for NVIDIA GPUs; None where LLVM was built without it."""
     binding.initialize_all_targets()
     binding.initialize_all_asmprinters()
     try:
@@ -119,18 +121,18 @@ def _target() -> Any:
 
 @cache
 def _driver() -> Any:
-    """The driver's library, or none."""
+    """The CUDA driver's library; None where there is none."""
     try:
         return ctypes.CDLL("nvcuda.dll" if sys.platform == "win32" else "libcuda.so.1")
     except OSError:
         return None
 
 
-def _loaded(text: str) -> Any:
-    """A kernel on the current device."""
+def _load(ptx: str) -> Any:
+    """Load a kernel on the current device; returns the driver's function handle."""
     module, function = ctypes.c_void_p(), ctypes.c_void_p()
-    torch.cuda.synchronize()  # which makes torch's context the driver's in this thread
-    _call("cuModuleLoadData", ctypes.byref(module), text.encode() + b"\0")
+    torch.cuda.synchronize()  # makes torch's context current in this thread
+    _call("cuModuleLoadData", ctypes.byref(module), ptx.encode() + b"\0")
     _call("cuModuleGetFunction", ctypes.byref(function), module, b"kernel")
     return function
 

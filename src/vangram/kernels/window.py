@@ -1,6 +1,6 @@
-"""A part of a picture or of a layer, by its rows and columns."""
+"""A window: a rectangle of an image or a feature map."""
 
 from __future__ import annotations
 
 Window = tuple[slice, slice]
-"""Rows and columns."""
+"""(rows, columns)."""

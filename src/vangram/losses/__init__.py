@@ -1,9 +1,8 @@
-"""The method's mathematics: pure functions on tensors, values and closed-form gradients.
+"""Loss functions: pure functions on tensors, their values and closed-form gradients.
 
-Nothing here knows a network, a file or a device. Every value is a sum over positions, or follows
-from such sums, so that it can be had tile by tile, and comes back in float64, because sums of a
-million squares lose digits in float32. Every gradient has the dtype and device of what it is taken
-with respect to.
+Nothing here knows a network, a file or a device. Every value is a sum over positions, or a function
+of such sums, so that it can be computed tile by tile. Values are float64, because sums of a million
+squares lose digits in float32. A gradient has the dtype and device of the tensor it belongs to.
 """
 
 from vangram.losses.content import content_loss, content_loss_grad

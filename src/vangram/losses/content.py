@@ -1,4 +1,4 @@
-"""Content: the squared distance between features."""
+"""Content loss: the squared distance between features."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from vangram.errors import ShapeError
 
 
 def content_loss(features: Tensor, target: Tensor) -> Tensor:
-    """Half the squared error between features and a content picture's: ½ Σ (F − P)².
+    """Half the squared error between features and their target: ½ Σ (F − P)².
 
-    Gatys et al. 2016, equation 1. Against a target of zeros it is what the features weigh.
+    Gatys et al. 2016, equation 1.
 
     Args:
         features: (..., C, h, w) activations F.
-        target: P, of the same shape.
+        target: P, features of the content image, of the same shape.
 
     Returns:
         A float64 scalar.
@@ -30,8 +30,8 @@ def content_loss(features: Tensor, target: Tensor) -> Tensor:
 def content_loss_grad(features: Tensor, target: Tensor) -> Tensor:
     """Gradient of `content_loss` with respect to the features: F − P.
 
-    Gatys et al. 2016, equation 2, which also writes the ReLU's mask (zero where F < 0); here that
-    is left to autograd below the layer.
+    Gatys et al. 2016, equation 2, without the ReLU's mask (zero where F < 0), which the backward
+    pass applies below the layer.
 
     Raises:
         ShapeError: the shapes differ.

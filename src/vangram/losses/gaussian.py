@@ -1,4 +1,4 @@
-"""Features as normal distributions: what moments say of them, and how much of it can be trusted."""
+"""Normal distributions of features: mean and covariance from moments, and their gradients."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from vangram.errors import ShapeError
 from vangram.losses.moments import Moments, MomentsGrad
 
 BLUR = 1e-3
-"""Variance that is added to every channel, in units of the target's mean square.
+"""Variance added to every channel, in units of the target's mean square.
 
-A square root is infinitely steep at zero. Each distribution is therefore blurred by the same
-independent noise: dead channels and pictures of fewer positions than channels then have a distance
-and a slope like any other, and equal ones are at a distance of zero still. At most a thousandth of
-what the target weighs is lost in the noise. With less of it, the rounding of sums would come
-through: it is relative to the largest direction's variance, and counts where there is the least.
+The gradient of a square root is infinite at zero. Both distributions are therefore blurred by the
+same independent noise: dead channels, and images with fewer positions than channels, then have a
+finite gradient, and equal distributions still have distance zero. The blur changes a distance by at
+most a thousandth of the target's mean square. A smaller blur would let rounding errors dominate
+directions of little variance, since they are relative to the largest one.
 """
 
 
@@ -23,11 +23,11 @@ def gaussian(moments: Moments, positions: float) -> tuple[Tensor, Tensor]:
     """Mean μ = s / M (C,) and covariance Σ = G / M − μ μᵀ (C, C) of features, in float64.
 
     Args:
-        moments: summed over the positions; per position if they are 1.
+        moments: sums over the positions; means with `positions` 1.
         positions: M of the whole layer.
 
     Raises:
-        ShapeError: there are no sums.
+        ShapeError: the moments have no sums.
     """
     if moments.sums is None:
         raise ShapeError("style: a mean needs sums over positions, and there are none")
@@ -36,23 +36,23 @@ def gaussian(moments: Moments, positions: float) -> tuple[Tensor, Tensor]:
 
 
 def blur_for(target: Moments) -> float:
-    """Variance that keeps roots away from zero, for a target's moments per position."""
+    """Variance of the blur for a target's moments per position."""
     return BLUR * float(target.products.diagonal().mean(dtype=torch.float64)) or BLUR
 
 
-def moments_grad_of(
-    mean_slope: Tensor, covariance_slope: Tensor, mean: Tensor, positions: float, dtype: torch.dtype
+def moments_grad(
+    mean_grad: Tensor, covariance_grad: Tensor, mean: Tensor, positions: float, dtype: torch.dtype
 ) -> MomentsGrad:
-    """The slope with respect to moments of a function of mean and covariance.
+    """Gradient with respect to moments, from that with respect to mean and covariance.
 
     ∂E/∂G = ∂E/∂Σ / M and ∂E/∂s = (∂E/∂μ − 2 ∂E/∂Σ μ) / M.
 
     Args:
-        mean_slope: ∂E/∂μ, (C,).
-        covariance_slope: ∂E/∂Σ, (C, C), symmetric.
+        mean_grad: ∂E/∂μ, (C,).
+        covariance_grad: ∂E/∂Σ, (C, C), symmetric.
         mean: μ, (C,).
         positions: M.
         dtype: of the features.
     """
-    sums = (mean_slope - 2 * covariance_slope @ mean) / positions
-    return MomentsGrad((2 * covariance_slope / positions).to(dtype), sums.to(dtype))
+    sums = (mean_grad - 2 * covariance_grad @ mean) / positions
+    return MomentsGrad((2 * covariance_grad / positions).to(dtype), sums.to(dtype))

@@ -1,4 +1,4 @@
-"""Style: Gram matrices, the correlations between feature channels, and their distance."""
+"""Style loss on Gram matrices, the correlations between feature channels."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from vangram.losses.moments import Moments, MomentsGrad, feature_moments, featur
 def gram_matrix(features: Tensor) -> Tensor:
     """Gram matrix of a layer's features: G = F Fᵀ, summed over positions.
 
-    Gatys et al. 2016, equation 3. Gram matrices of tiles add up to the whole picture's. Divided by
-    the number of positions it no longer depends on the picture's size.
+    Gatys et al. 2016, equation 3. Gram matrices of tiles add up to that of the whole image. Divided
+    by the number of positions it does not depend on the image's size.
 
     Args:
         features: (C, h, w) activations.
@@ -22,7 +22,7 @@ def gram_matrix(features: Tensor) -> Tensor:
         (C, C), symmetric, dtype and device of `features`.
 
     Raises:
-        ShapeError: `features` has not three dimensions.
+        ShapeError: `features` does not have three dimensions.
     """
     return feature_moments(features, sums=False).products
 
@@ -33,7 +33,7 @@ def gram_loss(residual: Tensor, positions: float) -> Tensor:
     Gatys et al. 2016, equation 4 (there N is C).
 
     Args:
-        residual: (C, C), G − A, both summed over the whole picture's positions.
+        residual: (C, C), G − A, both summed over the whole image's positions.
         positions: M = H * W of the whole layer.
 
     Returns:
@@ -49,16 +49,16 @@ def gram_loss(residual: Tensor, positions: float) -> Tensor:
 def gram_loss_grad(features: Tensor, residual: Tensor, positions: float) -> Tensor:
     """Gradient of `gram_loss` with respect to features: (G − A) F / (C² M²).
 
-    Gatys et al. 2016, equation 6. The ReLU's mask is left to autograd below the layer. The features
-    may be one tile's: the residual alone knows the rest of the picture.
+    Gatys et al. 2016, equation 6. The ReLU's mask is left to the backward pass below the layer. The
+    features may be a tile's; only the residual depends on the rest of the image.
 
     Args:
         features: (C, h, w) activations.
-        residual: (C, C), symmetric: Gram matrix minus target, both summed over the whole picture.
+        residual: (C, C), symmetric: Gram matrix minus target, both summed over the whole image.
         positions: M = H * W of the whole layer, not of the tile.
 
     Returns:
-        (C, h, w), channels innermost in memory.
+        (C, h, w), channels last in memory.
 
     Raises:
         ShapeError: the channel counts differ, or `residual` is not square.
@@ -67,15 +67,15 @@ def gram_loss_grad(features: Tensor, residual: Tensor, positions: float) -> Tens
 
 
 def gram_moments_grad(residual: Tensor, positions: float) -> MomentsGrad:
-    """What `gram_loss` gains with G: (G − A) / (C² M²); args as there."""
+    """Gradient of `gram_loss` with respect to moments: (G − A) / (C² M²); args as there."""
     return MomentsGrad(residual / float(_channels(residual) ** 2 * positions**2))
 
 
 class GramStyle:
-    """A layer's style as the paper has it: the distance of Gram matrices, `gram_loss`.
+    """The paper's style loss of a layer, `gram_loss`.
 
     Args:
-        target: the painting's moments per position.
+        target: the style image's moments per position.
     """
 
     needs_sums = False
@@ -90,7 +90,7 @@ class GramStyle:
     def value_and_grad(
         self, image: Moments, positions: float, weight: float
     ) -> tuple[Tensor, MomentsGrad]:
-        """E, and the slope of E times a weight; see `StyleLoss`."""
+        """E, and the gradient of E times a weight; see `StyleLoss`."""
         residual = self._residual(image, positions)
         return gram_loss(residual, positions), gram_moments_grad(residual * weight, positions)
 

@@ -1,59 +1,59 @@
-"""Style: the mean and the standard deviation of each channel, beside the Gram matrix."""
+"""Style losses on each channel's mean and standard deviation, alone and with the Gram matrix."""
 
 from __future__ import annotations
 
 import torch
 from torch import Tensor
 
-from vangram.losses.gaussian import blur_for, gaussian, moments_grad_of
+from vangram.losses.gaussian import blur_for, gaussian, moments_grad
 from vangram.losses.gram import GramStyle
 from vangram.losses.moments import Moments, MomentsGrad
 
 SHARE = 0.5
-"""Of `GramMomentsStyle` that is the Gram term; means and deviations have the rest."""
+"""Share of the Gram term in `GramMomentsStyle`; means and deviations have the rest."""
 
 
-class ChannelStyle:
-    """Means and standard deviations of channels: ‖μ − μ'‖² + ‖σ − σ'‖².
+class MeanStdStyle:
+    """Distance of the channels' means and standard deviations: ‖μ − μ'‖² + ‖σ − σ'‖².
 
-    What instance normalisation matches (Huang and Belongie 2017), squared and summed over channels:
-    the Wasserstein distance of each channel by itself. σ² has `BLUR` added.
+    The statistics that adaptive instance normalisation matches (Huang and Belongie 2017). Summed
+    over channels, it is the Wasserstein distance of each channel alone. σ² has `BLUR` added.
 
     Args:
-        target: the painting's moments per position.
+        target: the style image's moments per position.
     """
 
     needs_sums = True
 
     def __init__(self, target: Moments) -> None:
         self.blur = blur_for(target)
-        self.target_mean, self.target_deviation = self._of(target, 1)
+        self.target_mean, self.target_deviation = self._mean_std(target, 1)
 
     def value(self, image: Moments, positions: float) -> Tensor:
         """E, float64; see `StyleLoss`."""
-        mean, deviation = self._of(image, positions)
+        mean, deviation = self._mean_std(image, positions)
         return self._distance(mean, deviation)
 
     def value_and_grad(
         self, image: Moments, positions: float, weight: float
     ) -> tuple[Tensor, MomentsGrad]:
-        """E, and the slope of E times a weight; see `StyleLoss`.
+        """E, and the gradient of E times a weight; see `StyleLoss`.
 
         ∂E/∂μ = 2 (μ − μ') and ∂E/∂σ² = 1 − σ' / σ.
         """
-        mean, deviation = self._of(image, positions)
-        slope = moments_grad_of(
+        mean, deviation = self._mean_std(image, positions)
+        grad = moments_grad(
             weight * 2 * (mean - self.target_mean),
             torch.diag(weight * (1 - self.target_deviation / deviation)),
             mean,
             positions,
             image.products.dtype,
         )
-        return self._distance(mean, deviation), slope
+        return self._distance(mean, deviation), grad
 
-    def _of(self, moments: Moments, positions: float) -> tuple[Tensor, Tensor]:
+    def _mean_std(self, moments: Moments, positions: float) -> tuple[Tensor, Tensor]:
         mean, covariance = gaussian(moments, positions)
-        # Below zero it is by rounding alone.
+        # A variance is negative by rounding only.
         return mean, (covariance.diagonal().clamp_min(0) + self.blur).sqrt()
 
     def _distance(self, mean: Tensor, deviation: Tensor) -> Tensor:
@@ -64,34 +64,34 @@ class ChannelStyle:
 class GramMomentsStyle:
     """Gram matrices, means and deviations: E = ½ E_Gram + ½ κ (‖μ − μ'‖² + ‖σ − σ'‖²).
 
-    A Gram matrix G / M = Σ + μ μᵀ leaves open how much of it is mean and how much deviation, so a
-    picture's contrast may drift while it fits (Risser et al. 2017, who add histograms; mean and
-    deviation are the part of them that sums over positions tell). κ is what E_Gram weighs at
-    features of zero over what means and deviations weigh there: either half has the same say, and
-    the whole weighs there what E_Gram does, so that a weight means about the same in either units.
+    A Gram matrix G / M = Σ + μ μᵀ does not determine mean and deviation separately, so an image's
+    contrast may drift while its Gram matrix fits. Risser et al. 2017 add histogram losses; mean and
+    deviation are the part of a histogram that sums over positions determine. κ is the ratio of
+    E_Gram to the other distance at features of zero: both halves then have the same value there,
+    and their sum that of E_Gram, so that a weight means about the same for either loss.
 
     Args:
-        target: the painting's moments per position.
+        target: the style image's moments per position.
     """
 
     needs_sums = True
 
     def __init__(self, target: Moments) -> None:
-        self.gram, self.channels = GramStyle(target), ChannelStyle(target)
-        weighs = float(self.channels.value(target.zero, 1)) or 1.0
-        self.scale = float(self.gram.value(target.zero, 1)) / weighs
+        self.gram, self.mean_std = GramStyle(target), MeanStdStyle(target)
+        normaliser = float(self.mean_std.value(target.zero, 1)) or 1.0
+        self.scale = float(self.gram.value(target.zero, 1)) / normaliser
 
     def value(self, image: Moments, positions: float) -> Tensor:
         """E, float64; see `StyleLoss`."""
         gram = self.gram.value(image, positions)
-        return SHARE * gram + (1 - SHARE) * self.scale * self.channels.value(image, positions)
+        return SHARE * gram + (1 - SHARE) * self.scale * self.mean_std.value(image, positions)
 
     def value_and_grad(
         self, image: Moments, positions: float, weight: float
     ) -> tuple[Tensor, MomentsGrad]:
-        """E, and the slope of E times a weight; see `StyleLoss`."""
+        """E, and the gradient of E times a weight; see `StyleLoss`."""
         share = (1 - SHARE) * self.scale
-        gram, steep = self.gram.value_and_grad(image, positions, SHARE * weight)
-        channels, other = self.channels.value_and_grad(image, positions, share * weight)
-        slope = MomentsGrad(steep.products + other.products, other.sums)
-        return SHARE * gram + share * channels, slope
+        gram, gram_grad = self.gram.value_and_grad(image, positions, SHARE * weight)
+        mean_std, other = self.mean_std.value_and_grad(image, positions, share * weight)
+        grad = MomentsGrad(gram_grad.products + other.products, other.sums)
+        return SHARE * gram + share * mean_std, grad

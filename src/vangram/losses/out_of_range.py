@@ -1,4 +1,4 @@
-"""Range: what of a picture cannot be shown."""
+"""Range loss: pixel values outside [0, 1], which cannot be displayed."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ from torch import Tensor
 
 
 def out_of_range_loss(image: Tensor, rows: slice | None = None) -> Tensor:
-    """Squared distance from what can be shown: Σ (x − clip(x, 0, 1))² over pixels and channels.
+    """Squared distance from the displayable range: Σ (x − clip(x, 0, 1))² over all values.
 
-    A descent that does not know that pixels end in black and white goes on beyond them, and what
-    its picture loses when it is clipped is style. Not part of Gatys et al.
+    Without it, optimisation leaves the range, and clipping the result loses style. Not part of
+    Gatys et al.
 
     Args:
         image: (..., H, W).
-        rows: those whose pixels count, beginning and end given; None: all.
+        rows: rows whose pixels count, with start and stop; None: all.
 
     Returns:
         A float64 scalar.
@@ -27,7 +27,7 @@ def out_of_range_loss_grad(image: Tensor, rows: slice | None = None) -> Tensor:
 
     Args:
         image: (..., H, W).
-        rows: those whose gradient is wanted, beginning and end given; None: all.
+        rows: rows whose gradient is returned, with start and stop; None: all.
 
     Returns:
         Shape, dtype and device of `image`, or of its rows.

@@ -1,4 +1,4 @@
-"""The style losses by name: each a function of the image's moments and the painting's."""
+"""Style losses by name: functions of an image's moments and a style image's."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from vangram.losses.wasserstein import WassersteinStyle
 
 
 class StyleLoss(Protocol):
-    """How far an image's moments at a layer are from a painting's; zero where they agree."""
+    """Distance between moments at a layer, of an image and a style image; zero for equal ones."""
 
     def value(self, image: Moments, positions: float) -> Tensor:
-        """The literal formula, fit for autograd.
+        """The formula, differentiable by autograd.
 
         Args:
-            image: moments, summed over the whole picture's positions.
+            image: moments, summed over the whole image's positions.
             positions: M = H * W of the whole layer.
 
         Returns:
@@ -30,17 +30,17 @@ class StyleLoss(Protocol):
     def value_and_grad(
         self, image: Moments, positions: float, weight: float
     ) -> tuple[Tensor, MomentsGrad]:
-        """The value, and the slope of the value times a weight; args as `value`."""
+        """The value, and the gradient of the value times a weight; args as in `value`."""
 
 
 class _Kind(Protocol):
-    """A class of style losses."""
+    """Type of a class of style losses."""
 
     needs_sums: bool
-    """Whether its moments need sums."""
+    """Whether the moments need sums."""
 
     def __call__(self, target: Moments) -> StyleLoss:
-        """The distance from a painting's moments per position."""
+        """The distance from a style image's moments per position."""
 
 
 STYLE_LOSSES: Mapping[str, _Kind] = {
@@ -48,4 +48,4 @@ STYLE_LOSSES: Mapping[str, _Kind] = {
     "gram+moments": GramMomentsStyle,
     "wasserstein": WassersteinStyle,
 }
-"""By the recipe's names."""
+"""Name in the recipe -> class."""

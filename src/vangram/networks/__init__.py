@@ -1,4 +1,4 @@
-"""Networks: pictures to features. The only place that knows what a network wants as input."""
+"""Networks: images to features and back. Only this room knows the input's mean and deviation."""
 
 from vangram.networks.backprop import ForwardPass
 from vangram.networks.cache import parameters_path, verified_sha256

@@ -1,4 +1,4 @@
-"""A picture's way through a frozen network, kept so that a gradient can go it back."""
+"""Backpropagation through a frozen network, by hand: features, then the gradient of the image."""
 
 from __future__ import annotations
 
@@ -21,49 +21,49 @@ from vangram.networks.geometry import (
 from vangram.networks.topology import block_of, follows_pooling
 from vangram.networks.vgg import FeatureNetwork
 
-Slope = Callable[[str, Tensor], Tensor]
-"""A layer and its features -> the loss's gradient with respect to them."""
+FeatureGrad = Callable[[str, Tensor], Tensor]
+"""(layer, its features) -> the loss's gradient with respect to them."""
 
 
 @dataclass
-class _Stop:
-    """One convolution on the way."""
+class _SavedConvolution:
+    """One convolution's activation, kept for the backward pass."""
 
     name: str
     activation: Tensor
     """After the ReLU."""
-    frame: Window
-    """Of the activation."""
-    read: Window
-    """Of what the convolution read."""
-    fast: bool
-    """Whether Winograd may be used."""
+    window: Window
+    """Positions of the activation."""
+    input_window: Window
+    """Positions of the convolution's input."""
+    winograd: bool
+    """Whether Winograd's algorithm was allowed."""
 
 
 class ForwardPass:
-    """Features of a picture, and the way back from them to its pixels.
+    """Features of an image, and the backward pass from their gradients to its pixels.
 
-    What autograd would do for `FeatureNetwork.forward`, but for filters that never change: only
-    activations are kept, each is let go once the gradient has passed it, and the gradient of each
-    layer's features is asked for when it is needed and not before.
+    Equivalent to autograd on `FeatureNetwork.forward`, for filters that are never trained: only
+    activations are kept, each is freed once the gradient has passed it, and the gradient of a
+    layer's features is requested when it is needed.
 
     Args:
         network: frozen.
         image: (1, 3, H, W), RGB in [0, 1].
-        layers: names out of the network's.
-        windows: by layer, the part of the features that counts; all of them, if none.
-        whole: (height, width) of the picture that `image` is a part of, if it is one. A part
-            is computed as in the whole, so that rounding comes out alike.
-        corner: where in it the part begins, (row, column), at a multiple of the deepest stride.
-        keep: False for features alone.
+        layers: layer names.
+        windows: layer -> positions that count; a layer without an entry counts whole.
+        whole: (height, width) of the whole image, where `image` is a tile of it. A tile is computed
+            as in the whole, so that rounding is the same.
+        corner: (row, column) of the tile in the whole image, multiples of the deepest stride.
+        keep: keep activations for `backward`; False: features alone.
 
     Raises:
         LayerError: a layer is unknown, or none is given.
-        SizeError: the picture is too small to have the deepest layer.
+        SizeError: the image is too small for the deepest layer.
     """
 
     features: dict[str, Tensor]
-    """Layer name -> (1, C, h, w), its window alone."""
+    """Layer -> (1, C, h, w) of its window."""
 
     @torch.no_grad()
     def __init__(
@@ -80,22 +80,21 @@ class ForwardPass:
         network.check(image, layers)
         self.network, self.windows = network, windows
         self.features = {}
-        self._stops: list[_Stop] = []
+        self._saved: list[_SavedConvolution] = []
         with conv_precision(tf32=network.tf32):
-            self._go(image, layers, whole or (image.shape[2], image.shape[3]), corner, keep)
+            self._forward(image, layers, whole or (image.shape[2], image.shape[3]), corner, keep)
 
     @torch.no_grad()
-    def backward(self, slope: Slope) -> Tensor:
-        """The loss's gradient with respect to the image, (1, 3, H, W); it can be had once.
+    def backward(self, feature_grad: FeatureGrad) -> Tensor:
+        """The loss's gradient with respect to the image, (1, 3, H, W); can be called once.
 
         Args:
-            slope: the loss's gradient with respect to a layer's features, its window alone; what
-                it gives is overwritten.
+            feature_grad: called with each layer, from the deepest; its result is overwritten.
         """
         with conv_precision(tf32=self.network.tf32):
-            return self._go_back(slope)
+            return self._backward(feature_grad)
 
-    def _go(
+    def _forward(
         self,
         image: Tensor,
         layers: Collection[str],
@@ -105,55 +104,54 @@ class ForwardPass:
     ) -> None:
         network, (height, width) = self.network, whole
         size = image.shape[2], image.shape[3]
-        read: Window = slice(0, size[0]), slice(0, size[1])
+        input_window: Window = slice(0, size[0]), slice(0, size[1])
         x = network.preprocess(image).contiguous(memory_format=torch.channels_last)
-        used = computed_windows(network.topology, size, layers, self.windows, corner)
-        for name, frame in used.items():
+        needed = computed_windows(network.topology, size, layers, self.windows, corner)
+        for name, window in needed.items():
             layer = f"relu{name}"
             if follows_pooling(name):
-                x, read = (
-                    pool(x, network.topology.pooling_scale(block_of(name))),
-                    pooled_window(read),
-                )
+                x = pool(x, network.topology.pooling_scale(block_of(name)))
+                input_window = pooled_window(input_window)
                 height, width = -(-height // 2), -(-width // 2)
-            fast = network.uses_winograd and winograd_has_room((height, width))
-            x = network.convolution(name).forward(x, fast, relative_to(frame, read))
+            winograd = network.uses_winograd and winograd_has_room((height, width))
+            x = network.convolution(name).forward(x, winograd, relative_to(window, input_window))
             if keep:
-                self._stops.append(_Stop(name, x, frame, read, fast))
+                self._saved.append(_SavedConvolution(name, x, window, input_window, winograd))
             if layer in layers:
-                self.features[layer] = network.head(layer, self._window(layer, x, frame))
-            read = frame
+                self.features[layer] = network.head(layer, self._crop(layer, x, window))
+            input_window = window
 
-    def _go_back(self, slope: Slope) -> Tensor:
-        gradient: Tensor | None = None
-        while self._stops:
-            stop = self._stops.pop()
-            layer = f"relu{stop.name}"
+    def _backward(self, feature_grad: FeatureGrad) -> Tensor:
+        grad: Tensor | None = None
+        while self._saved:
+            saved = self._saved.pop()
+            layer = f"relu{saved.name}"
             if layer in self.features:
                 features = self.features.pop(layer)
-                part = self.network.head_grad(layer, slope(layer, features), features)
+                part = self.network.head_grad(layer, feature_grad(layer, features), features)
                 del features
-                if gradient is None and layer not in self.windows:
-                    gradient = part
+                if grad is None and layer not in self.windows:
+                    grad = part
                 else:
-                    gradient = torch.zeros_like(stop.activation) if gradient is None else gradient
-                    self._window(layer, gradient, stop.frame).add_(part)
-            assert gradient is not None
-            gradient = self.network.convolution(stop.name).backward(
-                gradient,
-                stop.activation,
-                stop.fast,
-                relative_to(stop.frame, stop.read),
-                window_size(stop.read),
+                    grad = torch.zeros_like(saved.activation) if grad is None else grad
+                    self._crop(layer, grad, saved.window).add_(part)
+            assert grad is not None
+            grad = self.network.convolution(saved.name).backward(
+                grad,
+                saved.activation,
+                saved.winograd,
+                relative_to(saved.window, saved.input_window),
+                window_size(saved.input_window),
             )
-            if follows_pooling(stop.name):
-                scale = self.network.topology.pooling_scale(block_of(stop.name))
-                gradient = unpool(gradient, self._stops[-1].activation, scale)
-        assert gradient is not None
-        return self.network.preprocess_grad(gradient)
+            if follows_pooling(saved.name):
+                scale = self.network.topology.pooling_scale(block_of(saved.name))
+                grad = unpool(grad, self._saved[-1].activation, scale)
+        assert grad is not None
+        return self.network.preprocess_grad(grad)
 
-    def _window(self, layer: str, x: Tensor, frame: Window) -> Tensor:
+    def _crop(self, layer: str, x: Tensor, window: Window) -> Tensor:
+        """The part of an activation that counts for a layer, a view."""
         if layer not in self.windows:
             return x
-        rows, columns = relative_to(self.windows[layer], frame)
+        rows, columns = relative_to(self.windows[layer], window)
         return x[:, :, rows, columns]

@@ -1,8 +1,8 @@
-"""Where downloaded parameters lie, and how it is known that they are still what they were.
+"""Cache of parameter files, verified by their SHA-256.
 
-The place is torch's own (`TORCH_HOME` moves it), so a VGG that another program downloaded is found.
-Names end in the first eight digits of the file's SHA-256, as torch's do. The whole hash is written
-beside the file when it is first seen, and compared each time the file is read.
+Downloads lie in torch's own cache (`TORCH_HOME` moves it), so a VGG that another program downloaded
+is found. File names end in the first eight digits of the SHA-256, as torchvision's do. The whole
+hash is written beside a file when it is first seen, and compared each time the file is read.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ OFFLINE = "--network vgg19-lite works offline"
 
 
 def parameters_path(name: str) -> Path:
-    """Where a network's parameters are, or would be once they are downloaded.
+    """Path of a network's parameters, downloaded or not.
 
     Raises:
         NetworkError: there is no network of this name.
@@ -35,7 +35,7 @@ def parameters_path(name: str) -> Path:
 
 
 def sha256_of(path: Path) -> str:
-    """SHA-256 of a file, in hexadecimal.
+    """SHA-256 of a file by its path, in hexadecimal.
 
     Raises:
         OSError: it cannot be read.
@@ -45,10 +45,10 @@ def sha256_of(path: Path) -> str:
 
 
 def verified_sha256(name: str) -> str:
-    """SHA-256 of a network's parameters, which are what they were when they were first seen.
+    """SHA-256 of a network's parameter file, after verifying it.
 
     Raises:
-        NetworkError: they are missing or have changed, or there is no network of this name.
+        NetworkError: the file is missing, unreadable or has changed, or there is no such network.
     """
     network, path = network_named(name), parameters_path(name)
     if not path.exists():
@@ -76,25 +76,25 @@ def verified_sha256(name: str) -> str:
 
 
 def hash_matches(path: Path, found: str) -> bool:
-    """Whether a hash is what a file's name begins to tell, and what was first seen, if it was."""
+    """Whether a SHA-256 matches the digits in a file's name and the hash written beside it."""
     return matches_file_name(path, found) and read_pin(path) in (None, found)
 
 
 def matches_file_name(path: Path, found: str) -> bool:
-    """Whether a hash begins with the digits in a file's name."""
+    """Whether a SHA-256 starts with the digits in a file's name."""
     digits = re.search(r"-([0-9a-f]{8,64})\.", path.name)
     return digits is not None and found.startswith(digits[1])
 
 
 def write_pin(path: Path, found: str) -> None:
-    """Write a file's hash beside it, unless it is there or the folder is not ours to write to."""
+    """Write a file's SHA-256 beside it, unless it is there or the folder cannot be written."""
     if read_pin(path) != found:
         with suppress(OutputError), replacing(_pin_path(path)) as handle:
             handle.write(f"{found}  {path.name}\n".encode())
 
 
 def read_pin(path: Path) -> str | None:
-    """The hash written beside a file; None where there is none."""
+    """SHA-256 written beside a file; None without one."""
     try:
         words = _pin_path(path).read_text(encoding="utf-8").split()
     except (OSError, ValueError):

@@ -1,7 +1,8 @@
-"""Parameters from the network to where `cache` wants them: whole, checked, or not at all.
+"""Download of parameter files into the cache: resumed after a cut, verified, once per machine.
 
-What has come so far is kept in FILE.part, and a later call goes on from there if the server lets
-it. The file takes its name only when its hash is right; two processes do it once.
+The bytes received so far are kept in FILE.part, from which a later call resumes if the server
+allows it. The file is renamed to its final name once its hash is verified. A lock makes concurrent
+processes download once.
 """
 
 from __future__ import annotations
@@ -31,57 +32,58 @@ if TYPE_CHECKING:
     from requests import Response
 
 CONNECT_SECONDS = 10.0
-"""To wait for a server to answer at all."""
+"""Time limit for a server's first answer."""
 READ_SECONDS = 30.0
-"""To wait for the next bytes."""
-CUTS = 5
-"""Connections that may break off after they brought something, before an address is given up."""
+"""Time limit for the next bytes."""
+MAX_RETRIES = 5
+"""Retries after connections that broke off with some progress, per address."""
 PAUSE_SECONDS = 1.0
-"""After a cut."""
+"""Pause before a retry."""
 BLOCK = 2**18
-"""Bytes at a time; progress is told after each."""
+"""Bytes read between two reports of progress."""
 
 Progress = Callable[[int, int | None], None]
-"""Bytes that are here, of how many, where the server tells."""
+"""(bytes received, total bytes or None where the server does not say)."""
 
 
 class _UnavailableError(Exception):
-    """Why an address does not give the file, in words that fit in brackets."""
+    """An address does not provide the file; the text gives the reason and fits in brackets."""
 
 
 class _CutError(Exception):
-    """A connection that broke off."""
+    """A connection broke off."""
 
 
 def fetch_network(name: str, progress: Progress | None = None) -> Path:
-    """Download a network's parameters, unless they are here.
+    """Download a network's parameters, unless they are in the cache.
 
     Args:
         name: out of `NETWORKS`.
-        progress: told now and then how far it is.
+        progress: called after each block.
 
     Returns:
-        Where they are.
+        Path of the file.
 
     Raises:
-        NetworkError: no address gives the right file, there is no room for it, or no such network.
+        NetworkError: no address provides the file, it cannot be written, or there is no such
+            network.
     """
     network, path = network_named(name), parameters_path(name)
     if not network.urls:
         return path
     from filelock import FileLock
 
-    with _writing(name, path):
-        if _is_here(path):  # perhaps in a place that cannot be written to
+    with _write_errors(name, path):
+        if _is_cached(path):  # checked before the lock, as the folder may be read-only
             return path
         path.parent.mkdir(parents=True, exist_ok=True)
         with FileLock(f"{path}.lock"):
-            if not _is_here(path):
+            if not _is_cached(path):
                 _fetch(name, network, path, progress or (lambda done, total: None))
     return path
 
 
-def _is_here(path: Path) -> bool:
+def _is_cached(path: Path) -> bool:
     if not path.exists() or not hash_matches(path, found := sha256_of(path)):
         return False
     write_pin(path, found)
@@ -89,8 +91,8 @@ def _is_here(path: Path) -> bool:
 
 
 @contextmanager
-def _writing(name: str, path: Path) -> Iterator[None]:
-    """Tell of a place that cannot be written to, as of a full disk."""
+def _write_errors(name: str, path: Path) -> Iterator[None]:
+    """Turn an OSError while writing into a NetworkError."""
     try:
         yield
     except OSError as error:
@@ -104,8 +106,8 @@ def _fetch(name: str, network: Network, path: Path, progress: Progress) -> None:
     """Try the addresses in order.
 
     Raises:
-        NetworkError: none gives the file.
-        OSError: it cannot be written.
+        NetworkError: none provides the file.
+        OSError: the file cannot be written.
     """
     faults = []
     for address in network.urls:
@@ -123,7 +125,7 @@ def _fetch(name: str, network: Network, path: Path, progress: Progress) -> None:
 
 @dataclass
 class _Download:
-    """One address, and the file that it is to give."""
+    """A download from one address."""
 
     address: str
     path: Path
@@ -131,26 +133,26 @@ class _Download:
 
     @property
     def part(self) -> Path:
-        """What is here so far."""
+        """File of the bytes received so far."""
         return self.path.with_name(f"{self.path.name}.part")
 
     @property
     def origin(self) -> Path:
-        """The address that the part is from, and the version there, on a line each."""
+        """File of the part's address and its version there (ETag or date), on a line each."""
         return self.path.with_name(f"{self.path.name}.part.from")
 
     def run(self) -> None:
-        """Bring the file, going on from a part that is here.
+        """Download the file, resuming from its part.
 
         Raises:
-            _UnavailableError: this address does not give it.
+            _UnavailableError: the address does not provide it.
             OSError: it cannot be written.
         """
         resumed = _size(self.part) > 0
         self._complete()
         found = sha256_of(self.part)
         if resumed and not matches_file_name(self.path, found):
-            # The part may have been another version's, or another address's: once more, from 0.
+            # The part may be of another version or address: start again from the first byte.
             self._discard()
             self._complete()
             found = sha256_of(self.part)
@@ -162,20 +164,20 @@ class _Download:
         write_pin(self.path, found)
 
     def _complete(self) -> None:
-        """Bring what is missing, through a few cuts."""
-        for cuts in range(CUTS + 1):
+        """Receive the missing bytes, with retries."""
+        for retries in range(MAX_RETRIES + 1):
             before = _size(self.part)
             try:
-                self._bring()
+                self._connect()
                 return
             except _CutError as error:
-                # Without progress, another try would bring nothing either.
-                if _size(self.part) <= before or cuts == CUTS:
+                # Without progress a retry is pointless.
+                if _size(self.part) <= before or retries == MAX_RETRIES:
                     raise _UnavailableError(str(error)) from error
             time.sleep(PAUSE_SECONDS)
 
-    def _bring(self) -> None:
-        """One connection, from the end of the part to the end of the file."""
+    def _connect(self) -> None:
+        """Receive over one connection, from the end of the part to the end of the file."""
         import requests
 
         done = _size(self.part)
@@ -186,12 +188,14 @@ class _Download:
                 stream=True,
                 timeout=(CONNECT_SECONDS, READ_SECONDS),
             ) as response:
-                if done and response.status_code == 416:  # there is no more, or another version
+                if (
+                    done and response.status_code == 416
+                ):  # the part is complete, or of another version
                     return
                 if response.status_code not in (200, 206):
                     raise _UnavailableError(f"it answers {response.status_code}")
-                if response.status_code == 200 or _first(response) == done:
-                    self._keep(response, done if response.status_code == 206 else 0)
+                if response.status_code == 200 or _first_byte(response) == done:
+                    self._receive(response, done if response.status_code == 206 else 0)
                     return
                 if not done:
                     raise _UnavailableError("it gives a part that was not asked for")
@@ -199,11 +203,11 @@ class _Download:
         except requests.ConnectTimeout as error:
             raise _UnavailableError(f"no answer in {CONNECT_SECONDS:g} s") from error
         except requests.RequestException as error:
-            raise _fault(error, done < _size(self.part)) from error
-        self._bring()  # from the first byte, as it gave another part than was asked for
+            raise _classify(error, done < _size(self.part)) from error
+        self._connect()  # from the first byte, as the server sent another range than requested
 
     def _headers(self, done: int) -> dict[str, str]:
-        headers = {"Accept-Encoding": "identity"}  # so that bytes are the file's
+        headers = {"Accept-Encoding": "identity"}  # the file's own bytes, not compressed
         if done:
             headers["Range"] = f"bytes={done}-"
             with suppress(OSError, ValueError):
@@ -212,14 +216,16 @@ class _Download:
                     headers["If-Range"] = version
         return headers
 
-    def _keep(self, response: Response, done: int) -> None:
-        """Write what comes behind the first bytes of the part, `done` of them."""
+    def _receive(self, response: Response, done: int) -> None:
+        """Append the response to the first `done` bytes of the part."""
         length = response.headers.get("Content-Length", "")
         total = done + int(length) if length.isdecimal() else None
         if not done:
             self._discard()
             version = response.headers.get("ETag") or response.headers.get("Last-Modified")
-            if version and not version.startswith("W/"):  # a weak one may stand for other bytes
+            if version and not version.startswith(
+                "W/"
+            ):  # a weak ETag may stand for different bytes
                 self.origin.write_text(f"{self.address}\n{version}\n", encoding="utf-8")
         with open(self.part, "ab" if done else "wb") as handle:
             self.progress(done, total)
@@ -245,14 +251,14 @@ def _size(path: Path) -> int:
     return path.stat().st_size if path.exists() else 0
 
 
-def _first(response: Response) -> int | None:
-    """Where the part of the file begins that a server says it gives."""
+def _first_byte(response: Response) -> int | None:
+    """Position of a partial response's first byte, by its header."""
     told = re.match(r"bytes (\d+)-", response.headers.get("Content-Range", ""))
     return int(told[1]) if told else None
 
 
-def _fault(error: Exception, progressed: bool) -> _UnavailableError | _CutError:
-    """What is wrong with a connection: never there, silent, or cut."""
+def _classify(error: Exception, progressed: bool) -> _UnavailableError | _CutError:
+    """Our error for one of requests': no connection, a time-out, or a connection that broke off."""
     words = " ".join(str(error).split())
     if "timed out" in words.lower():
         return _CutError(f"nothing came for {READ_SECONDS:g} s")

@@ -1,9 +1,9 @@
 """Gatys' normalised network: every channel's mean activation is one.
 
 Gatys, Ecker and Bethge 2016, section 2: the filters are rescaled such that the mean activation of
-each, over pictures and positions, is one. ReLU and either pooling take a positive factor through,
-so the network remains the same function up to the scales of its channels. No channel then counts
-more in a Gram matrix for its scale alone.
+each, over images and positions, is one. ReLU and either pooling commute with positive factors, so
+the network computes the same function up to the scales of its channels. No channel then dominates
+a Gram matrix by its scale alone.
 """
 
 from __future__ import annotations
@@ -20,13 +20,13 @@ from vangram.networks.registry import network_named
 from vangram.networks.vgg import FeatureNetwork, head_name
 
 DEAD = 1e-6
-"""Of the mean of a layer's channel means: one that is fainter is left as it is. There is nothing in
-it to make larger, and a filter times a million would drown what follows in rounding."""
+"""A channel with less than this share of its layer's average mean is left as it is: a filter times
+a million would only amplify rounding errors in the next layers."""
 
 
 @torch.no_grad()
 def channel_means(network: FeatureNetwork, pictures: Iterable[Tensor]) -> dict[str, Tensor]:
-    """Mean activation of every channel, over the positions of all pictures.
+    """Mean activation of every channel, over the positions of all images.
 
     Args:
         network: before it is normalised.
@@ -53,11 +53,11 @@ def normalise_channels(network: FeatureNetwork, means: Mapping[str, Tensor]) -> 
     """Rescale a network's filters in place so that each channel's mean activation is one.
 
     Args:
-        network: whose means they are.
-        means: what `channel_means` gave, for all its modules at least.
+        network: the network of the means.
+        means: result of `channel_means`, for all its modules at least.
 
     Raises:
-        ShapeError: a module's means are missing, or are not as many as its channels.
+        ShapeError: a module's means are missing or do not match its channels.
     """
     network.drop_prepared()
     before: Tensor | None = None
@@ -71,7 +71,7 @@ def normalise_channels(network: FeatureNetwork, means: Mapping[str, Tensor]) -> 
 
 
 def shipped_channel_means(name: str) -> dict[str, Tensor] | None:
-    """The `channel_means` that ship for a network; None where there are none.
+    """The `channel_means` that ship with the package for a network; None without any.
 
     Measured over a hundred photographs of 256 px (`training.figures`), with max pooling.
 
@@ -85,7 +85,7 @@ def shipped_channel_means(name: str) -> dict[str, Tensor] | None:
 
 
 def _factors(network: FeatureNetwork, name: str, means: Mapping[str, Tensor]) -> Tensor:
-    """What a module's channels are divided by: their means, or one where they are dead."""
+    """Divisors of a module's channels: their means, or one for dead channels."""
     conv = network.get_submodule(name)
     assert isinstance(conv, nn.Conv2d)
     found = means.get(name)
@@ -97,7 +97,7 @@ def _factors(network: FeatureNetwork, name: str, means: Mapping[str, Tensor]) ->
 
 
 def _rescale(network: FeatureNetwork, name: str, out: Tensor, into: Tensor | None) -> None:
-    """Divide a module's outputs by `out`, where its inputs were divided by `into`."""
+    """Divide a module's output channels by `out`, whose input channels were divided by `into`."""
     conv = network.get_submodule(name)
     assert isinstance(conv, nn.Conv2d)
     assert conv.bias is not None

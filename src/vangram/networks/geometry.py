@@ -1,6 +1,7 @@
-"""Which positions of each layer a part of a picture needs, and tiles whose features are exact.
+"""Receptive-field geometry: tiles with halos, and the window of each layer that a tile computes.
 
-A tile has a core to count and a halo to see; the deeper a layer, the less of the halo it needs.
+A tile has a core, whose positions count, and a halo, which its features see. The deeper the layer,
+the less of the halo is computed.
 """
 
 from __future__ import annotations
@@ -15,38 +16,39 @@ from vangram.kernels import TILE, Window
 from vangram.networks.topology import Topology, follows_pooling
 
 Windows = Mapping[str, Window]
-"""Layer -> rows and columns of its positions."""
+"""Layer -> window of its positions."""
 WHOLE: Windows = {}
+"""No layer is cropped."""
 Core = int | tuple[int, int]
-"""Pixels of a tile's core along either axis, or its height and width."""
+"""Size of a tile's core in pixels: its side, or (height, width)."""
 
 
 @dataclass(frozen=True)
 class Tile:
-    """A part of a picture, in pixels of the whole picture."""
+    """A rectangle of an image, in pixels of the whole image."""
 
     core: Window
-    """The part whose positions count here; the cores of a grid cover the picture once."""
+    """Pixels whose positions count; the cores of a grid cover the image once."""
     padded: Window
-    """The core and what its features see around it."""
+    """The core with its halo, cropped to the image."""
 
     @property
     def corner(self) -> tuple[int, int]:
-        """Row and column where the padded part begins."""
+        """(row, column) of the padded tile's first pixel."""
         return self.padded[0].start, self.padded[1].start
 
     def crop(self, image: Tensor) -> Tensor:
-        """The padded part (B, C, h, w) of a picture (B, C, H, W), a view."""
+        """The padded tile (B, C, h, w) of an image (B, C, H, W), a view."""
         return image[:, :, self.padded[0], self.padded[1]]
 
     def local_windows(self, layers: Iterable[str], topology: Topology) -> dict[str, Window]:
-        """The core's positions by layer, in the features of the padded part."""
+        """Layer -> the core's positions in the features of the padded tile."""
         return self.windows(layers, topology, self.corner)
 
     def windows(
         self, layers: Iterable[str], topology: Topology, first: Sequence[int] = (0, 0)
     ) -> dict[str, Window]:
-        """The core's positions by layer, counted from the pixel `first`."""
+        """Layer -> the core's positions, counted from the pixel `first`."""
         windows = {}
         for layer in layers:
             stride = topology.stride(layer)
@@ -61,21 +63,21 @@ class Tile:
 def grid(
     size: tuple[int, int], core: Core, topology: Topology, layers: Collection[str]
 ) -> Iterator[Tile]:
-    """Tiles that cover a picture, row by row.
+    """Tiles that cover an image, row by row.
 
-    Tiles begin at multiples of the deepest stride, so that pooling falls on the same pixels as in
-    the whole picture. Cores at the right and the bottom take what is left. Where the picture ends
-    the network pads as it always does; elsewhere the halo keeps padding out of the core's sight.
+    Tiles start at multiples of the deepest stride, so that pooling windows are the same as in the
+    whole image. Cores at the right and bottom take the remainder. At the image's edge the network
+    pads as usual; elsewhere the halo keeps padding outside the core's receptive field.
 
     Args:
-        size: (height, width) of the picture.
-        core: pixels of a core, rounded down to the deepest stride.
+        size: (height, width) of the image.
+        core: size of a core, rounded down to the deepest stride.
         topology: of the network.
         layers: whose features are to be exact.
     """
     axes = _Axes(topology, layers)
     rows, columns = (
-        axes.cut(length, side) for length, side in zip(size, core_sides(core), strict=True)
+        axes.partition(length, side) for length, side in zip(size, core_sides(core), strict=True)
     )
     for top in rows.parts:
         for left in columns.parts:
@@ -85,19 +87,21 @@ def grid(
 def best_core_size(
     pixels: float, size: tuple[int, int], topology: Topology, layers: Collection[str]
 ) -> tuple[int, int]:
-    """The cores that make the least work of a picture in tiles of so many pixels at most.
+    """Core size that computes the fewest pixels, halos included, in tiles of bounded size.
 
     Args:
-        pixels: of a padded tile.
-        size: (height, width) of the picture.
+        pixels: of a padded tile, at most.
+        size: (height, width) of the image.
         topology: of the network.
         layers: whose features are to be exact.
 
     Returns:
-        (height, width) for `grid`; the smallest there are, if even their tiles are larger.
+        (height, width) for `grid`; the smallest possible where even its tiles exceed `pixels`.
     """
     axes = _Axes(topology, layers)
-    rows, columns = ([axes.cut(length, side) for side in axes.sides(length)] for length in size)
+    rows, columns = (
+        [axes.partition(length, side) for side in axes.sides(length)] for length in size
+    )
     fitting = [
         (top.work * left.work, top.tile * left.tile, top.core, left.core)
         for top in rows
@@ -109,42 +113,42 @@ def best_core_size(
 
 
 def core_sides(core: Core) -> tuple[int, int]:
-    """Height and width."""
+    """(height, width) of a core."""
     return (core, core) if isinstance(core, int) else core
 
 
 class _Part(NamedTuple):
-    """Of one axis: a core and what is seen around it."""
+    """One axis of a tile: the core, and the core with its halo."""
 
     core: slice
     padded: slice
 
 
-class _Cut(NamedTuple):
-    """One axis in parts."""
+class _Partition(NamedTuple):
+    """One axis divided into tiles."""
 
     core: int
     parts: list[_Part]
     tile: int
-    """Pixels of the longest part, with what is seen around it."""
+    """Pixels of the longest part, with its halo."""
     work: int
-    """Pixels of all parts, likewise."""
+    """Pixels of all parts, with their halos."""
 
 
 class _Axes:
-    """How an axis may be cut."""
+    """Partitions of an axis for a network's layers."""
 
     def __init__(self, topology: Topology, layers: Collection[str]) -> None:
         self.stride = max(topology.stride(layer) for layer in layers)
         self.halo = topology.halo(layers)
 
     def sides(self, length: int) -> set[int]:
-        """The shortest cores for each count of them."""
+        """For each possible number of cores, the shortest that suffice."""
         strides = max(length // self.stride, 1)
         return {-(-strides // count) * self.stride for count in range(1, strides + 1)}
 
-    def cut(self, length: int, core: int) -> _Cut:
-        """Cores of one length; a rest shorter than a stride joins the last."""
+    def partition(self, length: int, core: int) -> _Partition:
+        """Cores of equal length; a remainder shorter than a stride joins the last."""
         starts = [0]
         if core < length:
             core = max(core // self.stride, 1) * self.stride
@@ -156,7 +160,7 @@ class _Axes:
             for start, stop in zip(starts, [*starts[1:], length], strict=True)
         ]
         lengths = [part.padded.stop - part.padded.start for part in parts]
-        return _Cut(core, parts, max(lengths), sum(lengths))
+        return _Partition(core, parts, max(lengths), sum(lengths))
 
 
 def computed_windows(
@@ -166,23 +170,21 @@ def computed_windows(
     windows: Windows = WHOLE,
     corner: tuple[int, int] = (0, 0),
 ) -> dict[str, Window]:
-    """Each convolution's positions that what counts sees, counted from where the part begins.
+    """Window of each convolution's output that is computed for a tile, in the tile's coordinates.
 
-    They begin where Winograd's tiles do in the whole picture: where rounding came out otherwise, a
-    ReLU that is closed in the whole might be open in the part. The few positions that are there for
-    this alone, even before the part, are computed without all that they see; nothing deeper sees
-    them.
+    It is what the windows see, extended to start at a Winograd tile of the whole image: with other
+    rounding, a ReLU closed in the whole image might be open in the tile. The few positions added
+    for alignment, even before the tile, lack some of their inputs; nothing deeper sees them.
 
     Args:
         topology: of the network.
-        size: (height, width) of the part.
-        layers: that are asked for.
-        windows: by layer, what counts of it; all of it, where nothing is said.
-        corner: pixels of the whole picture above the part and left of it, multiples of the deepest
-            stride.
+        size: (height, width) of the tile.
+        layers: requested.
+        windows: layer -> positions that count; a layer without an entry counts whole.
+        corner: (row, column) of the tile in the whole image, multiples of the deepest stride.
 
     Returns:
-        "1_1", ... up to the deepest layer -> rows and columns of the convolution's output.
+        "1_1", ... up to the deepest layer -> window of the convolution's output.
     """
     used = topology.up_to(layers).convolutions
     rows, columns = (
@@ -200,14 +202,21 @@ def computed_windows(
 def _spans(
     used: tuple[str, ...], length: int, before: int, windows: Mapping[str, slice | None]
 ) -> dict[str, slice]:
-    """`computed_windows` along one axis."""
+    """`computed_windows` along one axis.
+
+    Args:
+        used: convolutions, shallow to deep.
+        length: pixels of the tile.
+        before: pixels of the whole image before the tile.
+        windows: layer -> positions that count; None: all.
+    """
     places = {}
     for name in used:
         if follows_pooling(name):
             length, before = -(-length // 2), before // 2
         places[name] = length, before
     spans: dict[str, slice] = {}
-    seen: slice | None = None  # of the output by what is deeper
+    seen: slice | None = None  # positions of the output that deeper layers see
     for name in reversed(used):
         (length, before), layer = places[name], f"relu{name}"
         if layer in windows:
@@ -227,21 +236,21 @@ def _union(one: slice | None, other: slice) -> slice:
     return slice(min(one.start, other.start), max(one.stop, other.stop))
 
 
-def pooled_window(frame: Window) -> Window:
-    """What pooling makes of a frame, which begins at even positions."""
-    rows, columns = (slice(part.start // 2, -(-part.stop // 2)) for part in frame)
+def pooled_window(window: Window) -> Window:
+    """Window of a pooling's output, for one of its input that starts at even positions."""
+    rows, columns = (slice(part.start // 2, -(-part.stop // 2)) for part in window)
     return rows, columns
 
 
-def relative_to(frame: Window, other: Window) -> Window:
-    """A frame, counted from where another one begins."""
+def relative_to(window: Window, other: Window) -> Window:
+    """A window in coordinates that start at another window's corner."""
     rows, columns = (
-        slice(part.start - there.start, part.stop - there.start)
-        for part, there in zip(frame, other, strict=True)
+        slice(part.start - origin.start, part.stop - origin.start)
+        for part, origin in zip(window, other, strict=True)
     )
     return rows, columns
 
 
-def window_size(frame: Window) -> tuple[int, int]:
-    """Its rows and columns, counted."""
-    return frame[0].stop - frame[0].start, frame[1].stop - frame[1].start
+def window_size(window: Window) -> tuple[int, int]:
+    """(rows, columns) of a window."""
+    return window[0].stop - window[0].start, window[1].stop - window[1].start

@@ -1,4 +1,4 @@
-"""A network by name, with its parameters."""
+"""Loading of a network by name, with its parameters."""
 
 from __future__ import annotations
 
@@ -29,13 +29,13 @@ def load_network(
     parameters: str | os.PathLike[str] | None = None,
     pooling: str = "max",
 ) -> FeatureNetwork:
-    """A network with its parameters, frozen, float32, ready to be called. Nothing is downloaded.
+    """A network with its parameters, frozen, in float32. Nothing is downloaded.
 
     Args:
         name: out of `NETWORKS`.
-        device: where its parameters are to be.
-        layers: those that will be asked for; no deeper convolution is read. None for all.
-        parameters: a file to read instead of the network's own; it may end behind the layers.
+        device: of its parameters.
+        layers: layers needed; no deeper convolution is read. None: all.
+        parameters: file to read instead of the network's own; it may end after these layers.
         pooling: "max" or "average".
 
     Returns:
@@ -43,7 +43,7 @@ def load_network(
 
     Raises:
         LayerError: a layer is unknown, or the file ends before it.
-        NetworkError: the name is unknown, or the file is missing, damaged or of another network.
+        NetworkError: the name is unknown; the file is missing, damaged or of another network.
         SettingError: the pooling is unknown.
     """
     entry = network_named(name)
@@ -65,7 +65,7 @@ def load_network(
     found = read_parameters(
         path, topology, shapes, channel_order=entry.channel_order, remedy=remedy
     )
-    if is_original_vgg19(found):  # whatever name it is given by, it reads what it was trained on
+    if is_original_vgg19(found):  # its input is normalised as in training, whichever name was given
         network = FeatureNetwork(replace(topology, mean=CAFFE_MEAN, std=CAFFE_STD))
     network.load_state_dict(found)
     network.sha256 = sha256

@@ -1,7 +1,7 @@
-"""Files of parameters: what a network needs out of them, and nothing else that is in them.
+"""Reading of parameter files: the tensors that a network needs, and no others.
 
-Two kinds of names: ours, as `conv1_1.weight`, whose first filters read RGB; and torchvision's, as
-`features.0.weight`, whose first filters read what the published file's did.
+Two naming schemes are read: ours, as `conv1_1.weight`, whose first filters take RGB; and
+torchvision's, as `features.0.weight`, whose first filters take the channel order of the registry.
 """
 
 from __future__ import annotations
@@ -27,12 +27,12 @@ DAMAGE = (
     SafetensorError, RuntimeError, ValueError, EOFError, LookupError, TypeError, AttributeError,
     AssertionError, zipfile.BadZipFile,
 )  # fmt: skip
-"""What torch and safetensors tell of a damaged file by, in many lines."""
+"""Exceptions that torch and safetensors raise for a damaged file."""
 
 
 @dataclass(frozen=True)
 class _File:
-    """An open file: the names in it, and the tensor of each."""
+    """An open file: its tensors' names, and a function from a name to its tensor."""
 
     names: frozenset[str]
     get: Callable[[str], Any]
@@ -46,32 +46,32 @@ def read_parameters(
     channel_order: str,
     remedy: str,
 ) -> dict[str, Tensor]:
-    """The parameters of a network out of a .pth or .safetensors file, which is told by its content.
+    """Read a network's parameters from a .pth or .safetensors file, recognised by its content.
 
-    Nothing in the file is ever executed, and only what is needed is kept.
+    No code in the file is executed.
 
     Args:
-        path: of the file; it may hold more, or end behind the deepest layer of the topology.
-        topology: what is needed.
-        shapes: our names -> shapes, all that is needed.
+        path: the file; it may hold more, or end after the topology's deepest layer.
+        topology: of the network.
+        shapes: our names -> shapes of the tensors needed.
         channel_order: of the input channels of `features.0.weight`: "RGB" or "BGR".
-        remedy: what to do about a file that cannot be used.
+        remedy: advice at the end of an error's text.
 
     Returns:
         Our names -> float tensors in RGB order.
 
     Raises:
         LayerError: the file ends before the deepest layer.
-        NetworkError: it is missing, damaged, of other shapes, or no file of parameters.
+        NetworkError: it is missing, damaged, of other shapes, or no parameter file.
     """
-    with _told(path, remedy), _opened(path) as file:
+    with _one_line_errors(path, remedy), _open(path) as file:
         aliases = _aliases(topology, file.names, shapes)
         _check_deep_enough(path, topology, file.names, aliases)
         tensors = {
             name: _checked(name, aliases[name], file, shape) for name, shape in shapes.items()
         }
-        turned = channel_order == "BGR" or is_original_vgg19(tensors)
-        if turned and aliases["conv1_1.weight"].startswith("features."):
+        bgr = channel_order == "BGR" or is_original_vgg19(tensors)
+        if bgr and aliases["conv1_1.weight"].startswith("features."):
             tensors["conv1_1.weight"] = tensors["conv1_1.weight"].flip(1)
         return tensors
 
@@ -85,12 +85,12 @@ def is_original_vgg19(tensors: Mapping[str, Tensor]) -> bool:
 
 
 class _FaultError(Exception):
-    """What is wrong with a file, in words that follow its name."""
+    """A file cannot be used; the text continues a sentence that starts with its name."""
 
 
 @contextmanager
-def _told(path: Path, remedy: str) -> Iterator[None]:
-    """Turn whatever reading a file can raise into one line."""
+def _one_line_errors(path: Path, remedy: str) -> Iterator[None]:
+    """Turn any exception of reading a file into a NetworkError of one line."""
     try:
         yield
         return
@@ -110,14 +110,14 @@ def _told(path: Path, remedy: str) -> Iterator[None]:
 
 
 @contextmanager
-def _opened(path: Path) -> Iterator[_File]:
+def _open(path: Path) -> Iterator[_File]:
     with open(path, "rb") as handle:
         start = handle.read(9)
-    if len(start) == 9 and start[8:] == b"{":  # the length of the header, and the header
+    if len(start) == 9 and start[8:] == b"{":  # safetensors: the header's length, then JSON
         with safe_open(path, framework="pt") as tensors:
             yield _File(frozenset(tensors.keys()), tensors.get_tensor)
     elif start[:2] == b"PK" or start[:1] == b"\x80":
-        # An archive is mapped and only read where it is looked at; files before torch 1.6 are read.
+        # A zip archive is memory-mapped; files of torch before 1.6 are read whole.
         found = torch.load(path, map_location="cpu", weights_only=True, mmap=start[:2] == b"PK")
         if not isinstance(found, dict):
             raise _FaultError(f"holds a {type(found).__name__} and no parameters by name")
@@ -129,7 +129,7 @@ def _opened(path: Path) -> Iterator[_File]:
 
 
 def _aliases(topology: Topology, names: frozenset[str], ours: Iterable[str]) -> dict[str, str]:
-    """Our names -> the file's."""
+    """Our names -> names in the file."""
     if "conv1_1.weight" in names or topology.heads:
         return {name: name for name in ours}
     aliases, index = {}, 0
@@ -145,7 +145,7 @@ def _aliases(topology: Topology, names: frozenset[str], ours: Iterable[str]) -> 
 def _check_deep_enough(
     path: Path, topology: Topology, names: frozenset[str], aliases: dict[str, str]
 ) -> None:
-    """Say how far a file goes, where it does not go far enough."""
+    """Raise where a file ends before the topology's deepest layer."""
     missing = {name.split(".")[0] for name, alias in aliases.items() if alias not in names}
     if not missing:
         return

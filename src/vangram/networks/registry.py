@@ -1,4 +1,4 @@
-"""The networks there are: name, shape, file, where it comes from and under what terms."""
+"""Registry of networks: topology, parameter file, source, licence."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
 CAFFE_MEAN = (123.68 / 255, 116.779 / 255, 103.939 / 255)
 CAFFE_STD = (1 / 255, 1 / 255, 1 / 255)
-"""The original networks read 0 to 255 minus a mean colour."""
+"""The original networks take values from 0 to 255, minus a mean colour."""
 VGG19_ORIGINAL_BIAS = (0.730178, 0.064936, 0.034288, 0.826039)
-"""The first biases of conv1_1 in the original VGG-19, by which a file of it is known."""
+"""First biases of conv1_1 in the original VGG-19, to recognise its parameters."""
 
 VGG19 = Topology(
     widths=(64, 128, 256, 512, 512),
@@ -61,24 +61,24 @@ class Network:
 
     topology: Topology
     file: str
-    """Of the parameters: in this package, or where downloads go."""
+    """Name of the parameter file, in this package or in the cache."""
     licence: str
     source: str = "vangram"
-    """Who made the parameters."""
+    """Origin of the parameters."""
     size: int = 0
-    """Bytes of the file."""
+    """Size of the file in bytes."""
     urls: tuple[str, ...] = ()
-    """Where to download it, tried in order; none: it ships with the package."""
+    """Addresses to download from, tried in order; empty: it ships with the package."""
     channel_order: Literal["RGB", "BGR"] = "RGB"
-    """Of the first filters' input channels, in a file with torchvision's names."""
+    """Order of the first filters' input channels in a file with torchvision's names."""
     version: str = ""
-    """Of parameters that ship with the package, which change with it."""
+    """Version of parameters that ship with the package."""
     means_file: str | None = None
-    """File of this package with the channels' mean activations, for `normalise_channels`."""
+    """File of the channels' mean activations in this package, for `normalise_channels`."""
 
 
 def _original(topology: Topology, file: str, size: int) -> Network:
-    """The parameters of the paper's authors, as converted from Caffe by J. Johnson."""
+    """Parameters by the authors of VGG, converted from Caffe by J. Johnson."""
     return Network(
         replace(topology, mean=CAFFE_MEAN, std=CAFFE_STD),
         file,
@@ -94,7 +94,7 @@ def _original(topology: Topology, file: str, size: int) -> Network:
 
 
 def _torchvision(topology: Topology, file: str, size: int) -> Network:
-    """Trained anew by torchvision's authors; IMAGENET1K_V1."""
+    """Parameters trained by torchvision's authors: IMAGENET1K_V1."""
     return Network(
         topology,
         file,
@@ -116,7 +116,7 @@ NETWORKS = {
     ),
     "vgg19": _torchvision(VGG19, "vgg19-dcbb9e9d.pth", 574_673_361),
     "vgg16": _torchvision(VGG16, "vgg16-397923af.pth", 553_433_881),
-    # Of these two, the bytes of the parameters alone.
+    # The sizes of these two count the parameters alone.
     "vgg19-caffe": _original(VGG19, "vgg19-d01eb7cb.pth", 4 * 143_667_240),
     "vgg16-caffe": _original(VGG16, "vgg16-00b39a1b.pth", 4 * 138_357_544),
 }
@@ -126,7 +126,7 @@ def network_named(name: str) -> Network:
     """An entry of the registry.
 
     Raises:
-        NetworkError: there is none of this name.
+        NetworkError: there is no network of this name.
     """
     if name not in NETWORKS:
         raise NetworkError(f"no network {name!r}; there are {', '.join(NETWORKS)}")

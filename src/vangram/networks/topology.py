@@ -1,4 +1,4 @@
-"""The shape of a VGG-like network: blocks, heads, strides and reach."""
+"""Topology of a VGG-like network: blocks, heads, strides and receptive fields."""
 
 from __future__ import annotations
 
@@ -11,42 +11,42 @@ from vangram.errors import LayerError
 
 @dataclass(frozen=True)
 class Topology:
-    """The shape of a VGG-like network; everything but its parameters.
+    """A VGG-like network without its parameters.
 
-    Blocks of 3x3 convolutions with ReLU, 2x2 pooling between blocks (Simonyan and Zisserman 2014,
-    table 1). Input is RGB: a file whose first filters read BGR is turned when it is read. Where a
-    side is odd, the last window is pooled as far as it goes, as in the authors' Caffe: otherwise
-    deep layers would not see the picture's last rows and columns, and an optimiser would do there
-    as it likes.
+    Blocks of 3×3 convolutions with ReLU, 2×2 pooling between blocks (Simonyan and Zisserman 2014,
+    table 1). The input is RGB; filters of a BGR file are reordered when it is read. Where a side is
+    odd, the last pooling window is cropped, as in the authors' Caffe: otherwise deep layers would
+    not see the image's last rows and columns, and nothing would constrain those.
 
-    With heads, a layer is not the trunk's activation but a 1x1 convolution and ReLU on it: a narrow
-    trunk can so speak a wide network's language.
+    With heads, a layer's features are a 1×1 convolution and ReLU of the trunk's activation, so that
+    a narrow trunk can predict a wide network's features.
     """
 
     widths: tuple[int, ...]
-    """Channels of each block's convolutions."""
+    """Channels of the convolutions, block by block."""
     depths: tuple[int, ...]
-    """Convolutions in each block."""
+    """Number of convolutions, block by block."""
     heads: dict[str, int] = field(default_factory=dict)
-    """Layer name -> channels of its head; empty: the layers are the trunk's own activations."""
+    """Layer -> channels of its head; empty: features are the trunk's activations."""
     padding: str = "zeros"
-    """How pictures go on beyond their edge: "zeros" as VGG was trained, or "reflect"."""
+    """Padding of the convolutions: "zeros" as VGG was trained, or "reflect"."""
     pooling: str = "max"
-    """What stands between blocks: "max" as VGG was trained, or "average" (Gatys et al. 2016)."""
+    """Pooling between blocks: "max" as VGG was trained, or "average" (Gatys et al. 2016)."""
     average_scale: tuple[float, ...] = ()
-    """What averages are multiplied by, pooling by pooling; 1 where there is none.
+    """Factor of each average pooling; 1 where none is given.
 
-    The largest of four is more than their average, so a network trained on maxima would see
-    ever fainter pictures. The factor makes the mean activation what max pooling would give.
+    The maximum of four values exceeds their average, so activations of a network trained with max
+    pooling would shrink from block to block. The factor gives each pooling the mean activation
+    that it has with maxima.
     """
     mean: tuple[float, float, float] = (0.0, 0.0, 0.0)
     """Subtracted from RGB in [0, 1], before `std`."""
     std: tuple[float, float, float] = (1.0, 1.0, 1.0)
-    """Divides what `mean` left."""
+    """Divides RGB after `mean` is subtracted."""
 
     @cached_property
     def convolutions(self) -> tuple[str, ...]:
-        """Names of the trunk's convolutions in order: "1_1", "1_2", "2_1", ..."""
+        """Names of the trunk's convolutions, shallow to deep: "1_1", "1_2", "2_1", ..."""
         return tuple(
             f"{block}_{index}"
             for block, depth in enumerate(self.depths, start=1)
@@ -55,7 +55,7 @@ class Topology:
 
     @property
     def layers(self) -> tuple[str, ...]:
-        """Names of the layers that can be asked for, shallow to deep."""
+        """Names of the layers that have features, shallow to deep."""
         return tuple(self.heads) or tuple(f"relu{name}" for name in self.convolutions)
 
     def width(self, layer: str) -> int:
@@ -64,50 +64,52 @@ class Topology:
         return self.heads.get(layer) or self.widths[block_of(layer) - 1]
 
     def stride(self, layer: str) -> int:
-        """Pixels per feature position along one axis."""
+        """Pixels between neighbouring positions of a layer, along either axis."""
         self.check(layer)
         return 1 << (block_of(layer) - 1)
 
     def positions(self, size: tuple[int, int], layer: str) -> int:
-        """Positions M of a layer's features for a picture of (height, width)."""
+        """Number M of a layer's positions for an image of (height, width)."""
         height, width = self.shape(size, layer)
         return height * width
 
     def shape(self, size: tuple[int, int], layer: str) -> tuple[int, int]:
-        """(h, w) of a layer's features for a picture of (height, width)."""
+        """(h, w) of a layer's features for an image of (height, width)."""
         stride = self.stride(layer)
         return -(-size[0] // stride), -(-size[1] // stride)
 
     def reach(self, layer: str, block: int = 1) -> int:
-        """Pixels that a feature sees beyond its own position's: sum of radius times stride.
+        """Pixels of a feature's receptive field beyond its own position, on either side.
+
+        The sum of radius times stride over the convolutions.
 
         Args:
             layer: of the feature.
-            block: the first whose convolutions count, for what is seen of its input.
+            block: first block whose convolutions count, for the receptive field in its input.
         """
         self.check(layer)
         blocks = [block_of(name) for name in self._up_to(layer)]
         return sum(1 << (each - 1) for each in blocks if each >= block)
 
     def halo(self, layers: Collection[str]) -> int:
-        """Margin in pixels that makes a tile's features exact: the reach, aligned to the stride."""
+        """Halo in pixels that makes a tile's features exact: the reach, rounded up to a stride."""
         stride = max(self.stride(layer) for layer in layers)
         reach = max(self.reach(layer) for layer in layers)
         return -(-reach // stride) * stride
 
     def smallest_size(self, layers: Collection[str]) -> int:
-        """Pixels that a picture's shorter side must have for these layers to exist."""
+        """Pixels that the shorter side of an image needs for these layers to exist."""
         stride = max(self.stride(layer) for layer in layers)
         return stride * (2 if self.padding == "reflect" else 1)  # one position has no reflection
 
     def pooling_scale(self, block: int) -> float | None:
-        """What the averages before a block are multiplied by; none where maxima are taken."""
+        """Factor of the average pooling before a block; None for max pooling."""
         if self.pooling == "max":
             return None
         return self.average_scale[block - 2] if len(self.average_scale) > block - 2 else 1.0
 
     def up_to(self, layers: Collection[str]) -> Topology:
-        """This topology without the convolutions and heads behind the deepest of some layers.
+        """This topology, cut after the deepest of some layers.
 
         Raises:
             LayerError: a layer is unknown, or none is given.
@@ -127,7 +129,7 @@ class Topology:
         )
 
     def check(self, layer: str) -> None:
-        """Raise LayerError for a layer that this network does not have."""
+        """Raise LayerError for a layer that the network does not have."""
         if layer not in self.layers:
             raise LayerError(f"no layer {layer!r} here; there are {', '.join(self.layers)}")
 
@@ -137,16 +139,17 @@ class Topology:
 
 
 def block_of(name: str) -> int:
-    """The block, from 1, that a layer or convolution is in."""
+    """Block of a layer or convolution, counted from 1."""
     return _place(name)[0]
 
 
 def follows_pooling(convolution: str) -> bool:
-    """Whether a convolution "1_1", ... reads a pooling's output."""
+    """Whether the input of a convolution "1_1", ... is a pooling's output."""
     block, index = _place(convolution)
     return block > 1 and index == 1
 
 
 def _place(name: str) -> tuple[int, int]:
+    """(block, index in the block) of a layer or convolution, counted from 1."""
     block, index = name.removeprefix("relu").split("_")
     return int(block), int(index)

@@ -1,4 +1,4 @@
-"""VGG as a function from a picture to named features: trunk and optional heads."""
+"""VGG as a function from an image to named features: a trunk and optional heads."""
 
 from __future__ import annotations
 
@@ -15,16 +15,17 @@ from vangram.networks.topology import Topology, block_of, follows_pooling
 
 
 class FeatureNetwork(nn.Module):
-    """A frozen network: picture in, features by layer name out.
+    """A network from an image to features by layer name.
 
-    Modules are named as in the papers, `conv1_1` ... and `head1_1` ..., so parameter files are
-    `conv1_1.weight`, `conv1_1.bias`, ... The normalisation of the input happens inside.
+    Submodules are called `conv1_1` ... and `head1_1` ..., so parameter files have the names
+    `conv1_1.weight`, `conv1_1.bias`, ... The input is normalised by mean and standard deviation
+    inside.
     """
 
     mean: Tensor
     std: Tensor
     sha256: str
-    """Of the file that the parameters were read from, in hexadecimal; "" if from none."""
+    """SHA-256 of the parameter file, in hexadecimal; "" without a file."""
 
     def __init__(self, topology: Topology) -> None:
         super().__init__()
@@ -41,54 +42,54 @@ class FeatureNetwork(nn.Module):
             trunk = topology.widths[block_of(layer) - 1]
             self.add_module(head_name(layer), nn.Conv2d(trunk, channels, 1))
         self.winograd = True
-        """Whether Winograd's filters, which take eight times the memory, may be used."""
+        """Allow Winograd's algorithm, whose transformed filters take eight times the memory."""
         self.tf32 = False
-        """Whether a GPU may round what it convolves."""
-        self._frozen: dict[str, FixedConvolution] = {}
+        """Allow a GPU to round the factors of its convolutions to TF32."""
+        self._convolutions: dict[str, FixedConvolution] = {}
 
     def freeze(self) -> FeatureNetwork:
-        """This network, without gradients of its own, laid out channels innermost."""
+        """Disable the parameters' gradients and lay them out channels last; returns `self`."""
         self.requires_grad_(False).eval()
         return self.to(memory_format=torch.channels_last)  # type: ignore[call-overload, no-any-return]
 
     @property
     def uses_winograd(self) -> bool:
-        """Whether Winograd may convolve; where a GPU may round, its library is faster still."""
+        """Whether Winograd may be used; with TF32, cuDNN is faster."""
         return self.winograd and not (self.tf32 and self.mean.is_cuda)
 
     def convolution(self, name: str) -> FixedConvolution:
-        """The convolution "1_1", ... with its ReLU, for gradients to the input alone."""
-        if not self._frozen:
+        """The convolution "1_1", ... with its ReLU, prepared for `ForwardPass`."""
+        if not self._convolutions:
             workspace, reflect = Workspace(), self.topology.padding == "reflect"
             for each in self.topology.convolutions:
                 conv = self.get_submodule(f"conv{each}")
                 assert isinstance(conv, nn.Conv2d)
                 assert not conv.weight.requires_grad
-                self._frozen[each] = FixedConvolution(conv, reflect, workspace)
-        return self._frozen[name]
+                self._convolutions[each] = FixedConvolution(conv, reflect, workspace)
+        return self._convolutions[name]
 
     def drop_prepared(self) -> None:
-        """Let go of what was made from the parameters, which are about to move or to change."""
-        self._frozen = {}
+        """Discard prepared convolutions, before the parameters move or change."""
+        self._convolutions = {}
 
     def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> FeatureNetwork:
         self.drop_prepared()
         return super()._apply(fn, recurse)  # type: ignore[no-untyped-call, no-any-return]
 
     def forward(self, image: Tensor, layers: Collection[str]) -> dict[str, Tensor]:
-        """Features of a picture at the layers asked for; no deeper layer is computed.
+        """Features of an image, differentiable by autograd; no deeper layer is computed.
 
         Args:
             image: (B, 3, H, W), RGB in [0, 1].
             layers: names out of `topology.layers`.
 
         Returns:
-            Layer name -> (B, C, h, w), all non-negative, shallow to deep; h and w are H and W over
-            the stride, rounded up.
+            Layer -> (B, C, h, w), non-negative, shallow to deep; h and w are H and W over the
+            stride, rounded up.
 
         Raises:
             LayerError: a layer is unknown, or none is given.
-            SizeError: the picture is too small to have the deepest layer.
+            SizeError: the image is too small for the deepest layer.
         """
         self.check(image, layers)
         features: dict[str, Tensor] = {}
@@ -101,15 +102,15 @@ class FeatureNetwork(nn.Module):
         return features
 
     def preprocess(self, image: Tensor) -> Tensor:
-        """A picture (B, 3, H, W), RGB in [0, 1], as the first convolution wants it, and where."""
+        """(B, 3, H, W), RGB in [0, 1], minus the mean, over the deviation, on the device."""
         return (image.to(self.mean.device) - self.mean) / self.std
 
-    def preprocess_grad(self, slope: Tensor) -> Tensor:
-        """Gradient with respect to the picture, from that to `preprocess`."""
-        return slope / self.std
+    def preprocess_grad(self, grad: Tensor) -> Tensor:
+        """Gradient with respect to the input of `preprocess`, from that to its output."""
+        return grad / self.std
 
     def activations(self, image: Tensor) -> Iterator[tuple[str, Tensor]]:
-        """The trunk's activations (B, C, h, w) by layer name, each computed when asked for."""
+        """Layer names and the trunk's activations (B, C, h, w), computed one by one."""
         x = self.preprocess(image)
         for name in self.topology.convolutions:
             if follows_pooling(name):
@@ -125,21 +126,24 @@ class FeatureNetwork(nn.Module):
         return F.conv2d(F.pad(x, (1, 1, 1, 1), mode="reflect"), conv.weight, conv.bias)
 
     def head(self, layer: str, x: Tensor) -> Tensor:
-        """A layer's features (B, C, h, w) from the trunk's activation there."""
+        """A layer's features (B, C, h, w) from the trunk's activation."""
         if layer not in self.topology.heads:
             return x
         return F.relu_(self.get_submodule(head_name(layer))(x))
 
-    def head_grad(self, layer: str, slope: Tensor, features: Tensor) -> Tensor:
-        """Gradient with respect to the trunk's activation, from that to `features`, its `head`.
+    def head_grad(self, layer: str, grad: Tensor, features: Tensor) -> Tensor:
+        """Gradient with respect to the trunk's activation, from that to the features.
 
-        `slope` is overwritten.
+        Args:
+            layer: of the head.
+            grad: like `features`; overwritten.
+            features: result of `head`.
         """
         if layer not in self.topology.heads:
-            return slope
+            return grad
         head = self.get_submodule(head_name(layer))
         assert isinstance(head, nn.Conv2d)
-        return F.conv2d(relu_grad(slope, features, slope), head.weight.transpose(0, 1))
+        return F.conv2d(relu_grad(grad, features, grad), head.weight.transpose(0, 1))
 
     def check(self, image: Tensor, layers: Collection[str]) -> None:
         """Raise LayerError or SizeError where `forward` would."""
@@ -156,5 +160,5 @@ class FeatureNetwork(nn.Module):
 
 
 def head_name(layer: str) -> str:
-    """The module "head1_1", ... behind a layer "relu1_1", ... that has one."""
+    """Submodule "head1_1", ... of a layer "relu1_1", ... that has a head."""
     return layer.replace("relu", "head")

@@ -4,7 +4,7 @@ Wrappers of a value and gradient are imported by their own names, since some loa
 `keep`, `luminance`, `temporal`.
 """
 
-from vangram.objective.evaluation import Evaluate, Evaluation, Term
+from vangram.objective.evaluation import Evaluate, Evaluation, Term, TermKey
 from vangram.objective.objective import PIXEL_TERMS, Judgement, Objective, Statistics
 from vangram.objective.targets import Region
 
@@ -17,4 +17,5 @@ __all__ = [
     "Region",
     "Statistics",
     "Term",
+    "TermKey",
 ]

@@ -4,8 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from torch import Tensor
+
+
+class TermKey(NamedTuple):
+    """Which summand of a loss."""
+
+    kind: str
+    """"content", "style", one of `PIXEL_TERMS`, or "flicker"."""
+    layer: str = ""
+    """Empty for terms that are taken on the pixels."""
+    region: str = ""
+    """The region's colour in the mask, #rrggbb; empty for terms of the whole picture."""
+
+    def __str__(self) -> str:
+        """In words: "style relu1_1 #ffffff"."""
+        return " ".join(filter(None, self))
 
 
 @dataclass(frozen=True)
@@ -13,11 +29,15 @@ class Term:
     """One summand of a loss: `value` in the recipe's units, and the weight it counts with."""
 
     kind: str
-    """"content", "style", one of `PIXEL_TERMS`, or "flicker"."""
     layer: str
-    """Empty for terms that are taken on the pixels."""
     value: float
     weight: float
+    region: str = ""
+
+    @property
+    def key(self) -> TermKey:
+        """Which summand it is."""
+        return TermKey(self.kind, self.layer, self.region)
 
     @property
     def weighted(self) -> float:

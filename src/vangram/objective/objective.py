@@ -11,14 +11,14 @@ of it.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from typing import TypeVar
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
 
 from vangram.errors import SettingError, ShapeError
+from vangram.kernels import Window
 from vangram.losses import (
     STYLE_LOSSES,
     Moments,
@@ -33,20 +33,17 @@ from vangram.losses import (
     total_variation_loss,
     total_variation_loss_grad,
 )
-from vangram.networks import WHOLE, FeatureNetwork, Windows
+from vangram.networks import WHOLE, FeatureNetwork, Topology, Windows
 from vangram.networks.geometry import Core
-from vangram.objective.evaluation import Term
+from vangram.objective.evaluation import Term, TermKey
 from vangram.objective.targets import (
-    LEAST_POSITIONS,
     Region,
-    blended,
-    content_targets,
-    layer_weights,
+    StyleTarget,
+    content_targets_of,
+    style_targets_of,
 )
 from vangram.settings.recipe import Recipe, Units
 from vangram.storage.tensors import IN_MEMORY, Storage, bands
-
-T = TypeVar("T")
 
 PIXEL_TERMS = {
     "tv": (total_variation_loss, total_variation_loss_grad),
@@ -57,18 +54,18 @@ PIXEL_TERMS = {
 
 @dataclass(frozen=True)
 class Statistics:
-    """All that a loss needs to know of features: sums over positions, by layer."""
+    """All that a loss needs to know of features: sums over positions, by term."""
 
-    style: Mapping[str, Moments]
+    style: Mapping[TermKey, Moments]
     """G (C, C) each, and s (C,) where the style loss takes them."""
-    content: Mapping[str, Tensor]
+    content: Mapping[TermKey, Tensor]
     """½ Σ (F − P)², float64 scalars."""
 
     def __add__(self, other: Statistics) -> Statistics:
         """Of two parts of a picture together."""
         return Statistics(
-            {layer: summed + other.style[layer] for layer, summed in self.style.items()},
-            {layer: summed + other.content[layer] for layer, summed in self.content.items()},
+            {key: summed + other.style[key] for key, summed in self.style.items()},
+            {key: summed + other.content[key] for key, summed in self.content.items()},
         )
 
 
@@ -77,7 +74,7 @@ class Judgement:
     """A loss, and what it gains with each layer's moments, which its gradient needs."""
 
     terms: tuple[Term, ...]
-    slopes: Mapping[str, MomentsGrad]
+    slopes: Mapping[TermKey, MomentsGrad]
 
     @property
     def loss(self) -> float:
@@ -86,29 +83,47 @@ class Judgement:
 
 
 @dataclass(frozen=True)
+class ContentTerm:
+    """The distance of an image's features at a layer from the photograph's."""
+
+    target: Tensor
+    """P, (1, C, h, w)."""
+    weight: float
+    """α w_l."""
+    normaliser: float
+    """The literal formula at features of zero, ½ Σ P²."""
+
+
+@dataclass(frozen=True)
+class StyleTerm:
+    """The distance of an image's moments at a layer, or in a region of it, from their target."""
+
+    target: Moments
+    """Per position: A / M_style, (C, C), and the sums where the style loss takes them."""
+    guide: Tensor | None
+    """(h, w), how much each position counts; None: all count alike."""
+    loss: StyleLoss
+    positions: float
+    """M of the image's features, or the sum of the guide."""
+    weight: float
+    """β w_l, times the share of the positions that the region has."""
+    normaliser: float
+    """The literal formula at features of zero."""
+
+
+@dataclass(frozen=True)
 class Objective:
     """L_total = α Σ w L_content + β Σ w_l E_l (Gatys et al. 2016, equation 7), and pixel terms.
 
-    In `paper` units the terms are the literal formulas. In `relative` units each is divided by what
-    it would be for features of zero, so by what the target weighs. Pixel terms are means over
-    pixels and channels in both.
+    In `paper` units the terms are the literal formulas. In `relative` units each is divided by its
+    value for features of zero. Pixel terms are means over pixels and channels in both.
     """
 
     recipe: Recipe
-    content: Mapping[str, Tensor]
-    """Layer -> target P, (1, C, h, w)."""
-    style: Mapping[str, Moments]
-    """Layer -> target moments per position: A / M_style, (C, C), and what else is needed."""
-    distances: Mapping[str, StyleLoss]
-    """Layer -> how far an image is from them."""
-    positions: Mapping[str, float]
-    """Layer -> M, the positions of the image's features there, of a region the sum of weights."""
-    weighs: Mapping[str, float]
-    """"content relu4_1" -> what the literal formula gives for features of zero."""
+    content: Mapping[TermKey, ContentTerm]
+    style: Mapping[TermKey, StyleTerm]
     storage: Storage = IN_MEMORY
     """Where tensors of the picture's size live."""
-    guides: Mapping[str, Tensor] = field(default_factory=dict)
-    """By name of a style term, how much each position (h, w) counts; all alike where none is."""
 
     @classmethod
     @torch.no_grad()
@@ -118,11 +133,11 @@ class Objective:
         network: FeatureNetwork,
         content: Tensor | None,
         styles: Tensor | Sequence[Tensor] | None,
-        tile: Core | None = None,
-        storage: Storage = IN_MEMORY,
+        *,
         size: tuple[int, int] | None = None,
         regions: Sequence[Region] = (),
-        painted: Mapping[str, Moments] | None = None,
+        tile: Core | None = None,
+        storage: Storage = IN_MEMORY,
     ) -> Objective:
         """The objective for an image of the size of `content`.
 
@@ -132,12 +147,10 @@ class Objective:
             content: (1, 3, H, W), the photograph; None where no content term counts.
             styles: (1, 3, H', W'), the painting, of any size, or several that are blended; none
                 where no style term counts.
-            tile: pixels of a tile's core; None: all at once.
-            storage: where tensors of the picture's size shall live.
             size: (height, width) of the image where there is no `content`.
             regions: parts of the picture with a style of their own; all of it, if none.
-            painted: the `style` of an objective with the same paintings at the same sizes, which
-                need not be looked at again.
+            tile: pixels of a tile's core; None: all at once.
+            storage: where tensors of the picture's size shall live.
 
         Raises:
             ShapeError: a picture that a term needs, or the size, is missing.
@@ -148,34 +161,57 @@ class Objective:
             size = (content.shape[2], content.shape[3])
         if size is None:
             raise ShapeError("an objective needs a content picture or the image's size")
-        found: dict[str, Tensor] = {}
-        if recipe.wants_content:
-            found = content_targets(
-                network, _given(content, "content"), recipe.content_layers, tile, storage
+        paintings = [styles] if isinstance(styles, Tensor) else styles
+        content_targets = content_targets_of(recipe, network, content, tile, storage)
+        style_targets = style_targets_of(recipe, network, paintings, regions, tile, storage)
+        return cls.with_targets(
+            recipe, network.topology, size, content_targets, style_targets, storage
+        )
+
+    @classmethod
+    def with_targets(
+        cls,
+        recipe: Recipe,
+        topology: Topology,
+        size: tuple[int, int],
+        content: Mapping[str, Tensor],
+        style: Mapping[TermKey, StyleTarget],
+        storage: Storage = IN_MEMORY,
+    ) -> Objective:
+        """The objective for an image of (height, width), with targets that are computed already.
+
+        Args:
+            recipe: weights, layers and units.
+            topology: of the network.
+            size: of the image.
+            content: layer -> P, (1, C, h, w).
+            style: targets by term.
+            storage: where tensors of the picture's size live.
+        """
+        contents = {
+            TermKey("content", layer): ContentTerm(
+                target,
+                recipe.content_weight * recipe.content_layers[layer],
+                _content_at_zero(target, storage) or 1.0,
             )
-        kind, guides = STYLE_LOSSES[recipe.style_loss], dict[str, Tensor]()
-        if painted is None:
-            painted, guides = _style(recipe, network, styles, tile, storage, regions)
-        distances = {name: kind(target) for name, target in painted.items()}
-        positions = {
-            name: float(guides[name].sum())
-            if name in guides
-            else network.topology.positions(size, name)
-            for name in painted
+            for layer, target in content.items()
         }
-        weighs = {}
-        for layer, features in found.items():
-            weighs[f"content {layer}"] = _weight(features, storage)
-        for layer, distance in distances.items():
-            nothing = distance.value(painted[layer].zero, positions[layer])
-            weighs[f"style {layer}"] = float(nothing)
-        weighs = {name: weight or 1.0 for name, weight in weighs.items()}
-        return cls(recipe, found, painted, distances, positions, weighs, storage, guides)
+        styles = {}
+        for key, (target, guide) in style.items():
+            loss = STYLE_LOSSES[recipe.style_loss](target)
+            positions: float = topology.positions(size, key.layer)
+            weight = recipe.style_weight * recipe.style_layers[key.layer]
+            if guide is not None:  # every pixel has the same weight, whatever its region
+                positions = float(guide.sum())
+                weight *= positions / guide.numel()
+            normaliser = float(loss.value(target.zero, positions)) or 1.0
+            styles[key] = StyleTerm(target, guide, loss, positions, weight, normaliser)
+        return cls(recipe, contents, styles, storage)
 
     @property
     def layers(self) -> tuple[str, ...]:
         """The layers whose features are needed, shallow to deep."""
-        return tuple(sorted(self.content.keys() | set(map(_layer, self.style))))
+        return tuple(sorted({key.layer for key in (*self.content, *self.style)}))
 
     def measure(self, features: Mapping[str, Tensor], windows: Windows = WHOLE) -> Statistics:
         """Statistics of an image's features (1, C, h, w), by layer, or of a part of them.
@@ -185,18 +221,14 @@ class Objective:
             windows: by layer, the rows and columns that the part takes of the whole; all, if none.
         """
         sums = STYLE_LOSSES[self.recipe.style_loss].needs_sums
-        return Statistics(
-            style={
-                name: feature_moments(
-                    features[_layer(name)][0], sums=sums, weights=self._guide(name, windows)
-                )
-                for name in self.style
-            },
-            content={
-                layer: content_loss(features[layer], self._target(layer, features[layer], windows))
-                for layer in self.content
-            },
-        )
+        style, content = {}, {}
+        for key, term in self.style.items():
+            guide = _part(term.guide, windows.get(key.layer))
+            style[key] = feature_moments(features[key.layer][0], sums=sums, weights=guide)
+        for key, each in self.content.items():
+            found = features[key.layer]
+            content[key] = content_loss(found, _target(each, found, windows.get(key.layer)))
+        return Statistics(style, content)
 
     def judge(self, statistics: Statistics, image: Tensor) -> Judgement:
         """The terms and slopes that follow from the whole picture's statistics.
@@ -206,16 +238,17 @@ class Objective:
             image: (1, 3, H, W), for the total variation.
         """
         terms, slopes = [], {}
-        for layer, literal in statistics.content.items():
-            terms.append(self._term("content", layer, literal))
-        for layer, found in statistics.style.items():
-            shape, wanted = found.products.shape, self.style[layer].products.shape
+        for key, literal in statistics.content.items():
+            terms.append(self._term(key, self.content[key], literal))
+        for key, found in statistics.style.items():
+            term = self.style[key]
+            shape, wanted = found.products.shape, term.target.products.shape
             if shape != wanted:
-                raise ShapeError(f"{layer}: Gram {tuple(shape)}, not {tuple(wanted)}")
-            literal, slopes[layer] = self.distances[layer].value_and_grad(
-                found, self.positions[layer], self._slope("style", layer)
+                raise ShapeError(f"{key}: Gram {tuple(shape)}, not {tuple(wanted)}")
+            literal, slopes[key] = term.loss.value_and_grad(
+                found, term.positions, term.weight / self.unit(term)
             )
-            terms.append(self._term("style", layer, literal))
+            terms.append(self._term(key, term, literal))
         for kind, (value, _) in PIXEL_TERMS.items():
             if weight := self._pixel_weight(kind):
                 summed_up = 0.0
@@ -237,15 +270,17 @@ class Objective:
             windows: as in `measure`.
         """
         gradient: Tensor | None = None
-        for name in (name for name in judgement.slopes if _layer(name) == layer):
-            guide = self._guide(name, windows)
-            style = feature_moments_grad(features[0], judgement.slopes[name], guide)
+        window = windows.get(layer)
+        for key in (key for key in judgement.slopes if key.layer == layer):
+            guide = _part(self.style[key].guide, window)
+            style = feature_moments_grad(features[0], judgement.slopes[key], guide)
             # Not `style[None]`, whose strides oneDNN does not recognise.
             style = style.as_strided(features.shape, (style.numel(), *style.stride()))
             gradient = style if gradient is None else gradient.add_(style)
-        if layer in self.content:
-            content = content_loss_grad(features, self._target(layer, features, windows))
-            content *= self._slope("content", layer)
+        term = self.content.get(TermKey("content", layer))
+        if term is not None:
+            content = content_loss_grad(features, _target(term, features, window))
+            content *= term.weight / self.unit(term)
             gradient = content if gradient is None else gradient.add_(content)
         assert gradient is not None
         return gradient
@@ -259,31 +294,28 @@ class Objective:
                     gradient[..., rows, :].add_(part, alpha=weight / image.numel())
                     self.storage.release()
 
-    def _pixel_weight(self, kind: str) -> float:
-        weight: float = getattr(self.recipe, f"{kind}_weight")
-        return weight
-
-    def unit(self, kind: str, layer: str) -> float:
-        """What one unit of a term is in the literal formulas."""
-        return 1.0 if self.recipe.units == "paper" else self.weighs[f"{kind} {layer}"]
+    def unit(self, term: ContentTerm | StyleTerm) -> float:
+        """One unit of a term's value, in the literal formula."""
+        return 1.0 if self.recipe.units == "paper" else term.normaliser
 
     def recipe_in(self, units: Units) -> Recipe:
         """A recipe in other units with the same loss, at this size and with these pictures.
 
-        A weight in `paper` units is one in `relative` units over what the target weighs. α and β
-        are taken into the layers' weights.
+        A weight in `paper` units is one in `relative` units over the term's normaliser. α and β are
+        taken into the layers' weights.
 
         Raises:
             SettingError: there are regions, each of which would need weights of its own.
         """
-        if self.guides:
+        if self.has_regions:
             raise SettingError("weights of regions differ, and no recipe in other units has them")
 
-        def converted(kind: str, layers: Iterable[str]) -> dict[str, float]:
+        def converted(terms: Mapping[TermKey, ContentTerm | StyleTerm]) -> dict[str, float]:
             return {
-                layer: self._slope(kind, layer)
-                * (self.weighs[f"{kind} {layer}"] if units == "relative" else 1.0)
-                for layer in layers
+                key.layer: term.weight
+                / self.unit(term)
+                * (term.normaliser if units == "relative" else 1.0)
+                for key, term in terms.items()
             }
 
         return replace(
@@ -291,80 +323,39 @@ class Objective:
             units=units,
             content_weight=float(bool(self.content)),
             style_weight=float(bool(self.style)),
-            content_layers=converted("content", self.content),
-            style_layers=converted("style", self.style),
+            content_layers=converted(self.content),
+            style_layers=converted(self.style),
         )
 
-    def _term(self, kind: str, layer: str, literal: Tensor) -> Term:
-        value = float(literal) / self.unit(kind, layer)
-        return Term(kind, layer, value, self._weight(kind, layer))
+    @property
+    def has_regions(self) -> bool:
+        """Whether any style term is one of a region."""
+        return any(term.guide is not None for term in self.style.values())
 
-    def _weight(self, kind: str, layer: str) -> float:
-        if kind == "content":
-            return self.recipe.content_weight * self.recipe.content_layers[layer]
-        weight = self.recipe.style_weight * self.recipe.style_layers[_layer(layer)]
-        if layer in self.guides:  # so that pixels weigh alike, whichever region they belong to
-            weight *= self.positions[layer] / self.guides[layer].numel()
+    def _pixel_weight(self, kind: str) -> float:
+        weight: float = getattr(self.recipe, f"{kind}_weight")
         return weight
 
-    def _guide(self, name: str, windows: Windows) -> Tensor | None:
-        guide, window = self.guides.get(name), windows.get(_layer(name))
-        return guide if guide is None or window is None else guide[window]
-
-    def _target(self, layer: str, features: Tensor, windows: Windows) -> Tensor:
-        """The content target of a part of the picture, on the device of its features."""
-        target, window = self.content[layer], windows.get(layer)
-        part = target if window is None else target[:, :, window[0], window[1]]
-        return part.to(features.device)
-
-    def _slope(self, kind: str, layer: str) -> float:
-        """What the loss gains per unit of a literal term."""
-        return self._weight(kind, layer) / self.unit(kind, layer)
+    def _term(self, key: TermKey, term: ContentTerm | StyleTerm, literal: Tensor) -> Term:
+        value = float(literal) / self.unit(term)
+        return Term(key.kind, key.layer, value, term.weight, key.region)
 
 
-def _style(
-    recipe: Recipe,
-    network: FeatureNetwork,
-    styles: Tensor | Sequence[Tensor] | None,
-    tile: Core | None,
-    storage: Storage,
-    regions: Sequence[Region],
-) -> tuple[dict[str, Moments], dict[str, Tensor]]:
-    """Targets of the style terms by name, and of a region's how much each position counts."""
-    if not recipe.wants_style:
-        return {}, {}
-    paintings = [styles] if isinstance(styles, Tensor) else _given(styles, "style")
-    shares, sums = recipe.shares(len(paintings)), STYLE_LOSSES[recipe.style_loss].needs_sums
-    if not regions:
-        return blended(network, paintings, shares, tile, sums=sums, storage=storage), {}
-    painted, guides = {}, {}
-    for region in regions:
-        here = blended(
-            network, paintings, shares, tile, sums=sums, parts=region.parts, storage=storage
-        )
-        counts = layer_weights(region.weights, network.topology, here)
-        for layer in (layer for layer in here if counts[layer].sum() >= LEAST_POSITIONS):
-            painted[f"{layer} {region.name}"] = here[layer]
-            guides[f"{layer} {region.name}"] = counts[layer]
-    return painted, guides
+def _part(guide: Tensor | None, window: Window | None) -> Tensor | None:
+    return guide if guide is None or window is None else guide[window]
 
 
-def _layer(name: str) -> str:
-    """The layer of a style term, which is named by it, and by its region where there is one."""
-    return name.partition(" ")[0]
+def _target(term: ContentTerm, features: Tensor, window: Window | None) -> Tensor:
+    """The content target of a part of the picture, on the device of its features."""
+    part = term.target if window is None else term.target[:, :, window[0], window[1]]
+    return part.to(features.device)
 
 
-def _given(pictures: T | None, kind: str) -> T:
-    if pictures is None:
-        raise ShapeError(f"{kind} terms count, and no {kind} picture is given")
-    return pictures
-
-
-def _weight(target: Tensor, storage: Storage) -> float:
-    """What a content target weighs: ½ Σ P²."""
-    total, nothing = 0.0, target.new_zeros(())
+def _content_at_zero(target: Tensor, storage: Storage) -> float:
+    """½ Σ P²."""
+    total, zero = 0.0, target.new_zeros(())
     for rows in bands(target):
         part = target[:, :, rows]
-        total += float(content_loss(part, nothing.expand_as(part)))
+        total += float(content_loss(part, zero.expand_as(part)))
         storage.release()
     return total

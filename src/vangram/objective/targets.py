@@ -4,17 +4,40 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import torch.nn.functional as F
 from torch import Tensor
 
-from vangram.losses import Moments, feature_moments
+from vangram.errors import ShapeError
+from vangram.losses import STYLE_LOSSES, Moments, feature_moments
 from vangram.networks import FeatureNetwork, ForwardPass, Topology
 from vangram.networks.geometry import Core, Tile, grid
+from vangram.objective.evaluation import TermKey
+from vangram.settings.recipe import Recipe
 from vangram.storage.tensors import IN_MEMORY, Storage
 
 LEAST_POSITIONS = 1.0
 """Of a layer, that a region must fill to have a style there."""
+
+
+def content_targets_of(
+    recipe: Recipe,
+    network: FeatureNetwork,
+    content: Tensor | None,
+    tile: Core | None,
+    storage: Storage = IN_MEMORY,
+) -> dict[str, Tensor]:
+    """The targets of a recipe's content terms, as `content_targets`; none where none count.
+
+    Raises:
+        ShapeError: there are such terms, and no content.
+    """
+    if not recipe.wants_content:
+        return {}
+    if content is None:
+        raise ShapeError("content terms count, and no content picture is given")
+    return content_targets(network, content, recipe.content_layers, tile, storage)
 
 
 def content_targets(
@@ -54,6 +77,56 @@ class Region:
     parts: tuple[Tensor | None, ...]
     """By painting, how much of each of its pixels counts, (1, 1, H', W'), at the painting's size;
     None: nothing of it."""
+
+
+class StyleTarget(NamedTuple):
+    """The target of one style term."""
+
+    moments: Moments
+    """Per position."""
+    guide: Tensor | None = None
+    """(h, w), how much each of the image's positions counts; None: all count alike."""
+
+
+def style_targets_of(
+    recipe: Recipe,
+    network: FeatureNetwork,
+    paintings: Sequence[Tensor] | None,
+    regions: Sequence[Region],
+    tile: Core | None,
+    storage: Storage = IN_MEMORY,
+) -> dict[TermKey, StyleTarget]:
+    """The targets of a recipe's style terms: one for each layer, or for each region at each layer.
+
+    Args:
+        recipe: layers, style loss and shares.
+        network: whose features.
+        paintings: (1, 3, H, W) each, of any size.
+        regions: parts of the picture with a style of their own; all of it, if none.
+        tile: pixels of a tile's core; None: all at once.
+        storage: where the paintings live.
+
+    Raises:
+        ShapeError: there are such terms, and no painting.
+    """
+    if not recipe.wants_style:
+        return {}
+    if paintings is None:
+        raise ShapeError("style terms count, and no style picture is given")
+    shares, sums = recipe.shares(len(paintings)), STYLE_LOSSES[recipe.style_loss].needs_sums
+    if not regions:
+        found = blended(network, paintings, shares, tile, sums=sums, storage=storage)
+        return {TermKey("style", layer): StyleTarget(each) for layer, each in found.items()}
+    targets = {}
+    for region in regions:
+        found = blended(
+            network, paintings, shares, tile, sums=sums, parts=region.parts, storage=storage
+        )
+        guides = layer_weights(region.weights, network.topology, found)
+        for layer in (layer for layer in found if guides[layer].sum() >= LEAST_POSITIONS):
+            key = TermKey("style", layer, region.name)
+            targets[key] = StyleTarget(found[layer], guides[layer])
+    return targets
 
 
 def layer_weights(weights: Tensor, topology: Topology, layers: Iterable[str]) -> dict[str, Tensor]:

@@ -1,4 +1,4 @@
-"""Optimisation: from a value-and-gradient callable to a picture, step by step."""
+"""Optimisation: an image from a value-and-gradient function, step by step."""
 
 from vangram.optimize.adam import Adam
 from vangram.optimize.lbfgs import LBFGS

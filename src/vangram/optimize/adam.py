@@ -1,4 +1,4 @@
-"""Adam, for comparison: it takes several times as many steps as L-BFGS."""
+"""Adam, for comparison: several times as many steps as L-BFGS, in less memory."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ from vangram.storage.tensors import IN_MEMORY, Storage, bands
 
 BETAS = (0.9, 0.99)
 EPSILON = 1e-12
-"""Far below a pixel's gradient, which shrinks with the picture's size."""
+"""Far below a pixel's gradient, which shrinks with the size of the image."""
 
 
 class Adam:
     """Kingma and Ba 2015, algorithm 1.
 
     Args:
-        rate: change of a pixel per step, at most about this, with 1 from black to white.
-        storage: where the image and the moments shall live.
+        rate: learning rate, about the largest change of a pixel per step, in units of its range.
+        storage: of the image and the moments.
     """
 
     def __init__(self, rate: float = 0.02, storage: Storage = IN_MEMORY) -> None:
@@ -31,11 +31,11 @@ class Adam:
         self.count = 0
 
     def restart(self) -> None:
-        """Forget the moments and the last evaluation; halve the rate."""
+        """Discard the moments and the last evaluation; halve the rate."""
         self.__init__(self.rate / 2, self.storage)  # type: ignore[misc]
 
     def state(self) -> State:
-        """Rate, moments and their count, the last evaluation."""
+        """Rate, moments, number of steps, and the last evaluation."""
         return {
             "rate": self.rate,
             "count": self.count,
@@ -45,13 +45,13 @@ class Adam:
         }
 
     def restore(self, state: State) -> None:
-        """Take a state on."""
+        """Continue from a state."""
         self.rate, self.count = state["rate"], state["count"]
         self.mean, self.square = state["mean"], state["square"]
         self.here = evaluation_of(state["here"])
 
     def move(self, image: Tensor, evaluate: Evaluate) -> Move:
-        """Go one step from `image`."""
+        """Take one step from `image`."""
         gradient = (self.here or evaluate(image)).gradient
         if self.mean is None or self.square is None:
             self.mean = self.storage.zeros(image.shape, image)
@@ -62,9 +62,9 @@ class Adam:
             at = (..., rows, slice(None))
             mean[at] = torch.lerp(self.mean[at], gradient[at], 1 - BETAS[0])
             square[at] = torch.lerp(self.square[at], gradient[at].square(), 1 - BETAS[1])
-            ahead = mean[at] / (1 - BETAS[0] ** self.count)
-            spread = (square[at] / (1 - BETAS[1] ** self.count)).sqrt() + EPSILON
-            trial[at] = image[at] - self.rate * ahead / spread
+            direction = mean[at] / (1 - BETAS[0] ** self.count)
+            scale = (square[at] / (1 - BETAS[1] ** self.count)).sqrt() + EPSILON
+            trial[at] = image[at] - self.rate * direction / scale
             self.storage.release()
         self.mean, self.square = mean, square
         self.here = evaluate(trial)

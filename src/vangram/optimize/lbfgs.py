@@ -13,68 +13,68 @@ from vangram.optimize.preconditioner import multilevel
 from vangram.optimize.vectors import add, dot, largest, plus, times
 from vangram.storage.tensors import IN_MEMORY, Storage
 
-SUFFICIENT = 1e-4
-"""Share of the promised decrease that a step must keep (Armijo's condition)."""
+SUFFICIENT_DECREASE = 1e-4
+"""Share of the predicted decrease that a step must achieve (Armijo's condition)."""
 TRIALS = 12
-"""Steps tried in one direction before it is given up."""
+"""Steps tried in one direction before the line search fails."""
 FIRST_CHANGE = 0.05
-"""Largest change of a pixel in the first step, of which nothing is known yet."""
+"""Largest change of a pixel in the first step, before any curvature is known."""
 LARGEST_CHANGE = 0.5
-"""Of a pixel in any step: half the range from black to white."""
-BOLDNESS = 2.0
-"""Of a step in directions of which no pair tells, beside what the last pair's own would be: that is
-ruled by the steepest directions in it. With 4 every fifth step has to be shortened."""
+"""Largest change of a pixel in any step: half its range."""
+INITIAL_SCALE = 2.0
+"""Factor of the initial metric, relative to the curvature along the last pair, which the steepest
+directions in it dominate. With 4 every fifth step has to be shortened."""
 
 
 class LBFGS:
-    """Nocedal and Wright, Numerical Optimization, algorithm 7.5; the first metric is `multilevel`.
+    """L-BFGS, Nocedal and Wright, Numerical Optimization, algorithm 7.5, with backtracking.
 
-    A full step is tried first and shortened by quadratic interpolation until it keeps enough of
-    the decrease that the slope promises. Nearly every step is accepted at once, so that a step
-    costs one evaluation. Pairs without positive curvature are left out, which keeps the metric
-    positive definite where a Wolfe search would spend evaluations.
+    The initial metric is `multilevel`. A full step is tried first and shortened by quadratic
+    interpolation until it meets Armijo's condition; nearly every step does at once, so a step costs
+    one evaluation. Pairs without positive curvature are skipped, which keeps the metric positive
+    definite without the evaluations of a Wolfe line search.
 
     Args:
-        history: pairs of changes kept; the memory is twice as many images.
-        storage: where images, gradients and pairs shall live.
+        history: pairs of image and gradient changes to keep; each takes twice an image's memory.
+        storage: of images, gradients and pairs.
     """
 
     VECTORS = 8
-    """Images, gradients and what is computed on the way, beside two for each pair."""
+    """Tensors of the image's size, besides two for each pair."""
 
     def __init__(self, history: int = 20, storage: Storage = IN_MEMORY) -> None:
         self.storage = storage
         self.pairs: deque[tuple[Tensor, Tensor, float]] = deque(maxlen=history)
         self.here: Evaluation | None = None
-        self.caution = 1.0
+        self.first_scale = 1.0
 
     def restart(self) -> None:
-        """Forget the history and the last evaluation; take smaller first steps."""
+        """Discard the history and the last evaluation; divide the next first step by four."""
         self.pairs.clear()
         self.here = None
-        self.caution *= 0.25
+        self.first_scale *= 0.25
 
     def state(self) -> State:
-        """The pairs with their curvatures, the last evaluation, the caution."""
+        """The pairs with their curvatures, the last evaluation, the first step's scale."""
         return {
             "pairs": list(self.pairs),
             "here": evaluation_state(self.here),
-            "caution": self.caution,
+            "caution": self.first_scale,
         }
 
     def restore(self, state: State) -> None:
-        """Take a state on."""
+        """Continue from a state."""
         self.pairs.clear()
-        self.pairs.extend((change, turn, curvature) for change, turn, curvature in state["pairs"])
+        self.pairs.extend((change, grad_change, s_y) for change, grad_change, s_y in state["pairs"])
         self.here = evaluation_of(state["here"])
-        self.caution = state["caution"]
+        self.first_scale = state["caution"]
 
     def move(self, image: Tensor, evaluate: Evaluate) -> Move:
-        """Go one step from `image`."""
+        """Take one step from `image`."""
         here, storage = self.here or evaluate(image), self.storage
         direction = self._direction(here.gradient)
         slope = dot(direction, here.gradient, storage)
-        if not slope < 0:  # rounding has spoilt the metric, or the gradient is zero
+        if not slope < 0:  # no descent direction: rounding in the metric, or a zero gradient
             self.pairs.clear()
             direction = self._direction(here.gradient)
             slope = dot(direction, here.gradient, storage)
@@ -85,42 +85,42 @@ class LBFGS:
         for _ in range(TRIALS):
             trial = plus(image, length, direction, storage)
             there = evaluate(trial)
-            if there.loss <= here.loss + SUFFICIENT * length * slope:
+            if there.loss <= here.loss + SUFFICIENT_DECREASE * length * slope:
                 change = plus(trial, -1.0, image, storage)
-                self._learn(change, plus(there.gradient, -1.0, here.gradient, storage))
+                self._add_pair(change, plus(there.gradient, -1.0, here.gradient, storage))
                 self.here = there
                 return Move(trial, there)
             length *= _shorter(here.loss, slope * length, there.loss)
         return Move(image, here, stuck=True)
 
     def _direction(self, gradient: Tensor) -> Tensor:
-        """The two-loop recursion (algorithm 7.4)."""
+        """Minus the metric times the gradient, by the two-loop recursion (algorithm 7.4)."""
         storage = self.storage
         if not self.pairs:
             direction = multilevel(gradient, storage)
             most = max(largest(direction, storage), 1e-30)
-            return times(direction, -FIRST_CHANGE * self.caution / most, storage)
+            return times(direction, -FIRST_CHANGE * self.first_scale / most, storage)
         q = times(gradient, -1.0, storage)
-        shares = []
-        for change, turn, curvature in reversed(self.pairs):
-            shares.append(dot(change, q, storage) / curvature)
-            add(q, -shares[-1], turn, storage)
-        change, turn, curvature = self.pairs[-1]
-        own = dot(turn, multilevel(turn, storage), storage)
-        q = times(multilevel(q, storage), BOLDNESS * curvature / own, storage)
-        for (change, turn, curvature), share in zip(self.pairs, reversed(shares), strict=True):
-            add(q, share - dot(turn, q, storage) / curvature, change, storage)
+        alphas = []
+        for change, grad_change, s_y in reversed(self.pairs):
+            alphas.append(dot(change, q, storage) / s_y)
+            add(q, -alphas[-1], grad_change, storage)
+        change, grad_change, s_y = self.pairs[-1]
+        y_p_y = dot(grad_change, multilevel(grad_change, storage), storage)
+        q = times(multilevel(q, storage), INITIAL_SCALE * s_y / y_p_y, storage)
+        for (change, grad_change, s_y), alpha in zip(self.pairs, reversed(alphas), strict=True):
+            add(q, alpha - dot(grad_change, q, storage) / s_y, change, storage)
         return q
 
-    def _learn(self, change: Tensor, turn: Tensor) -> None:
-        curvature, storage = dot(change, turn, self.storage), self.storage
-        norms = dot(turn, turn, storage) ** 0.5 * dot(change, change, storage) ** 0.5
-        if curvature > 1e-10 * norms:
-            self.pairs.append((change, turn, curvature))
+    def _add_pair(self, change: Tensor, grad_change: Tensor) -> None:
+        s_y, storage = dot(change, grad_change, self.storage), self.storage
+        norms = dot(grad_change, grad_change, storage) ** 0.5 * dot(change, change, storage) ** 0.5
+        if s_y > 1e-10 * norms:
+            self.pairs.append((change, grad_change, s_y))
 
 
 def _shorter(loss: float, slope: float, tried: float) -> float:
-    """Share of a step that was too long, from the parabola through what is known of it."""
+    """Factor for a step that was too long: the minimum of the parabola through what is known."""
     if not math.isfinite(tried):
         return 0.1
     return min(0.5, max(0.1, -slope / (2 * (tried - loss - slope))))

@@ -1,4 +1,4 @@
-"""The loop: an image goes downhill, and what goes wrong is caught and taken back."""
+"""The optimisation loop of one level: steps, recovery from failed steps, convergence."""
 
 from __future__ import annotations
 
@@ -14,68 +14,68 @@ from vangram.optimize.optimizer import Optimizer
 from vangram.optimize.schedule import Level
 from vangram.optimize.state import LevelState, RunState
 
-RESTARTS = 4
-"""Of the optimiser in one level, before it is given up."""
-RUN_AWAY = 3.0
-"""A loss so many times the level's lowest is no longer on its way down."""
+MAX_RESTARTS = 4
+"""Restarts of the optimiser within a level before `DivergedError`."""
+DIVERGENCE_RATIO = 3.0
+"""A step whose loss exceeds the level's lowest by this factor has diverged."""
 WINDOW = 20
-"""Steps over which a level's lowest loss must fall by the tolerance, for the level to go on."""
+"""A level goes on while its lowest loss falls by the tolerance within this many steps."""
 
 
 @dataclass(frozen=True)
 class Step:
-    """One step of a run, as it is shown to whoever watches."""
+    """One step of a run, for display and checkpoints."""
 
     level: Level
     number: int
     """Within the level, from 1."""
     loss: float
-    """Of this step; `DivergedError` aside, always finite."""
+    """The step's loss, always finite."""
     terms: tuple[Term, ...]
     image: Tensor
-    """(1, 3, H, W), detached: the level's image of lowest loss so far. It may leave [0, 1]."""
+    """(1, 3, H, W), detached: the level's image of lowest loss so far. It may exceed [0, 1]."""
     state: RunState = field(repr=False)
-    """Where the run can go on from; a step that is kept keeps the optimiser's tensors as well."""
+    """State to resume from; keeping a step keeps the optimiser's tensors in memory."""
     note: str | None = None
-    """What went wrong, and what was done about it."""
+    """A failure of this step, and the recovery from it."""
     last: bool = False
-    """Whether the level ends here: its steps are taken, or it has converged."""
+    """Whether the level ends here: its steps are done, or it has converged."""
 
     @property
     def done(self) -> float:
-        """Share of the whole plan's work that lies behind, or was not needed."""
+        """Share of the run's work that is done, or was not needed."""
         return self.level.done(self.level.steps if self.last else self.number)
 
     def total(self, kind: str) -> float:
-        """What the terms of a kind ("content", "style", "tv", "range") add to the loss."""
+        """Sum of the weighted terms of a kind ("content", "style", "tv", "range")."""
         return sum(term.weighted for term in self.terms if term.kind == kind)
 
 
 def descend(
     at: LevelState, evaluate: Evaluate, optimizer: Optimizer, level: Level, tolerance: float = 0.0
 ) -> Iterator[Step]:
-    """Take a level's steps that are left; ends early where nothing is left to gain.
+    """Take the remaining steps of a level; ends early when it has converged or is stuck.
 
-    A step whose loss is not finite or has run away is taken back: the lowest image so far is
-    restored and the optimiser restarted, more carefully.
+    After a step whose loss is not finite or has diverged, the image of lowest loss is restored and
+    the optimiser restarted with smaller steps.
 
     Args:
-        at: how far the level has come.
-        evaluate: the objective.
+        at: progress of the level.
+        evaluate: value and gradient of the objective.
         optimizer: in the state that belongs to `at`.
-        level: how many steps there are at most.
-        tolerance: share by which the lowest loss must fall over `WINDOW` steps, for the level to
-            go on.
+        level: size and largest number of steps.
+        tolerance: the level ends when its lowest loss falls by less than this share over `WINDOW`
+            steps.
 
     Raises:
-        DivergedError: the loss is not finite at the start, or no restart helps.
+        DivergedError: the loss is not finite at the start, or `MAX_RESTARTS` did not help.
     """
     for number in range(at.number + 1, level.steps + 1):
         move = optimizer.move(at.image, evaluate)
         image, loss, terms = move.image, move.evaluation.loss, move.evaluation.terms
         restarts, recent, note = at.restarts, at.recent, None
-        if not math.isfinite(loss) or loss > RUN_AWAY * at.lowest:
-            if not math.isfinite(at.lowest) or restarts == RESTARTS:
+        if not math.isfinite(loss) or loss > DIVERGENCE_RATIO * at.lowest:
+            if not math.isfinite(at.lowest) or restarts == MAX_RESTARTS:
                 raise DivergedError(
                     f"the loss became {loss:.3g} at {level.size[1]} x {level.size[0]} px and no "
                     "restart helped: try smaller weights, or --optimizer lbfgs"
@@ -102,5 +102,5 @@ def descend(
 
 
 def _converged(recent: tuple[float, ...], tolerance: float) -> bool:
-    """Whether the lowest loss has fallen by less than a share over the last `WINDOW` steps."""
+    """Whether the lowest loss fell by less than `tolerance` times itself over `WINDOW` steps."""
     return len(recent) > WINDOW and recent[0] - recent[-1] < tolerance * recent[0]

@@ -1,4 +1,4 @@
-"""What every optimiser is to the loop: one move at a time, from an image to the next."""
+"""The protocol of optimisers: one move at a time, from an image to the next."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ from torch import Tensor
 from vangram.objective import Evaluate, Evaluation, Term
 
 State = Mapping[str, Any]
-"""What an optimiser knows: tensors and values fit for JSON, in mappings and lists."""
+"""An optimiser's state: tensors and JSON values, in mappings and lists."""
 
 
 @dataclass(frozen=True)
 class Move:
-    """Where an optimiser has gone."""
+    """Result of one move of an optimiser."""
 
     image: Tensor
-    """(1, 3, H, W); the image that came in where no better one was found."""
+    """(1, 3, H, W); the given image where the move is stuck."""
     evaluation: Evaluation
     """At `image`."""
     stuck: bool = False
@@ -27,27 +27,27 @@ class Move:
 
 
 class Optimizer(Protocol):
-    """One move at a time; keeps what it has learnt of the objective between moves."""
+    """An optimiser with a state, such as curvature or moments, kept between moves."""
 
     def move(self, image: Tensor, evaluate: Evaluate) -> Move:
-        """Go one step from `image`, which is read and not changed."""
+        """Take one step from `image`, which is not changed."""
         ...
 
     def restart(self) -> None:
-        """Forget everything learnt, and be more careful from here on."""
+        """Discard the state and take smaller steps from now on."""
         ...
 
     def state(self) -> State:
-        """All that the next move depends on, by reference; stays as it is when moves follow."""
+        """The state that the next move depends on, by reference; later moves do not change it."""
         ...
 
     def restore(self, state: State) -> None:
-        """Take a state on, so that what follows is the same to the last bit."""
+        """Continue from a state, with bit-identical results."""
         ...
 
 
 def evaluation_state(evaluation: Evaluation | None) -> State | None:
-    """An evaluation as part of a state."""
+    """An evaluation as a part of an optimiser's state."""
     if evaluation is None:
         return None
     return vars(evaluation) | {"terms": [astuple(term) for term in evaluation.terms]}

@@ -1,4 +1,4 @@
-"""The plan from coarse to fine: which sizes, and how many steps at each."""
+"""The coarse-to-fine schedule: sizes, and the number of steps at each."""
 
 from __future__ import annotations
 
@@ -7,39 +7,40 @@ from dataclasses import dataclass
 from vangram.settings.recipe import Recipe
 
 COARSEST = 256
-"""Longer side in pixels of the first level, or nearly twice as much."""
-COARSER = 4
-"""Times fewer steps that a level takes than the last one: it lays out large forms, and what it
-would still gain in detail is lost on the way up (`benchmarks.quality`)."""
+"""Longer side of the first level in pixels: at least this, less than twice as much."""
+COARSE_STEPS_DIVISOR = 4
+"""Levels before the last take this many times fewer steps: they lay out large shapes, and further
+detail is lost when the image is enlarged (`benchmarks.quality`)."""
 
 
 @dataclass(frozen=True)
 class Level:
-    """One size of the plan."""
+    """One size of the schedule."""
 
     number: int
-    """From 1."""
+    """Counted from 1."""
     of: int
+    """Number of levels."""
     size: tuple[int, int]
     """(height, width) in pixels."""
     steps: int
     work_before: float
-    """Share of the plan's work, counted in pixels times steps, that comes before this level."""
+    """Share of the schedule's work, in pixels times steps, of all earlier levels."""
     work: float
-    """This level's share."""
+    """Share of this level."""
 
     def done(self, number: int) -> float:
-        """Share of the whole plan's work that lies behind after so many of this level's steps."""
+        """Share of the schedule's work that is done after `number` steps of this level."""
         return self.work_before + self.work * number / self.steps
 
 
 def coarse_to_fine(size: tuple[int, int], least: int, recipe: Recipe) -> tuple[Level, ...]:
-    """Sizes that double up to the last one.
+    """Levels whose sizes double up to the last one.
 
     Args:
         size: (height, width) of the result.
-        least: pixels that a level's longer side needs for the network's layers to exist.
-        recipe: steps at the last level, and how many levels; None: down to `COARSEST`.
+        least: pixels of a level's longer side, at least, for the network's layers to exist.
+        recipe: `steps` of the last level, and number of `levels`; None: down to `COARSEST`.
     """
     sizes = [size]
     while recipe.levels is None or len(sizes) < recipe.levels:
@@ -47,7 +48,7 @@ def coarse_to_fine(size: tuple[int, int], least: int, recipe: Recipe) -> tuple[L
         if max(halves) < (least if recipe.levels else max(least, COARSEST)):
             break
         sizes.insert(0, halves)
-    steps = [-(-recipe.steps // COARSER)] * (len(sizes) - 1) + [recipe.steps]
+    steps = [-(-recipe.steps // COARSE_STEPS_DIVISOR)] * (len(sizes) - 1) + [recipe.steps]
     costs = [height * width * count for (height, width), count in zip(sizes, steps, strict=True)]
     return tuple(
         Level(

@@ -1,4 +1,4 @@
-"""Where a run stands: all that it needs to go on as if it had never stopped."""
+"""State of a run: everything needed to resume it with bit-identical results."""
 
 from __future__ import annotations
 
@@ -15,43 +15,43 @@ from vangram.optimize.optimizer import State
 from vangram.optimize.schedule import Level
 
 TENSOR = "tensor"
-"""Key of a mapping that stands for a tensor: {"tensor": index}."""
+"""A tensor is represented by the mapping {"tensor": index}."""
 
 
 @dataclass(frozen=True)
 class LevelState:
-    """How far a level has come."""
+    """Progress of the optimisation at one level."""
 
     image: Tensor
-    """(1, 3, H, W), where the optimiser is."""
+    """(1, 3, H, W), the optimiser's current image."""
     lowest_image: Tensor
-    """(1, 3, H, W), where the loss was lowest."""
+    """(1, 3, H, W), the image of lowest loss."""
     number: int = 0
-    """Of steps taken."""
+    """Steps taken."""
     lowest: float = math.inf
     lowest_terms: tuple[Term, ...] = ()
     restarts: int = 0
     stuck: bool = False
-    """No acceptable step was found the last time."""
+    """The last move found no acceptable step."""
     recent: tuple[float, ...] = ()
-    """The lowest loss after each of the last steps, one more than `loop.WINDOW` at most."""
+    """Lowest loss after each of the last steps, at most `loop.WINDOW` + 1 of them."""
 
     @classmethod
     def start(cls, image: Tensor) -> LevelState:
-        """Before the first step."""
+        """The state before the first step."""
         return cls(image, image)
 
 
 @dataclass(frozen=True)
 class RunState:
-    """Where a run stands after a step, by reference: no tensor here is ever changed in place.
+    """State of a run after a step, by reference; its tensors are never changed in place.
 
-    Nothing is random after the first image, which the recipe's seed decides, so that a position
-    needs no random state.
+    It has no random state: nothing is random after the first image, which the recipe's seed
+    determines.
     """
 
     level: int
-    """Its number, from 1."""
+    """Number of the level, from 1."""
     level_state: LevelState
     optimizer: State | None
     """None after a level's last step: the next level takes the image alone."""
@@ -62,16 +62,16 @@ class RunState:
         return self.level_state.lowest_image
 
     def has_finished(self, level: Level) -> bool:
-        """Whether a level's last step lies behind."""
+        """Whether a level's last step is done."""
         return level.number < self.level or (level.number == self.level and self.optimizer is None)
 
     def to(self, device: torch.device) -> RunState:
-        """The same position with its tensors on a device."""
+        """The same state with its tensors on a device."""
         plain, tensors = self.parts()
         return RunState.from_parts(plain, [tensor.to(device) for tensor in tensors])
 
     def parts(self) -> tuple[dict[str, Any], list[Tensor]]:
-        """Values fit for JSON, and the tensors that they name by index, each of them once."""
+        """JSON values, and a list of the tensors that they refer to by index, each of them once."""
         terms = [astuple(term) for term in self.level_state.lowest_terms]
         descent = vars(self.level_state) | {"lowest_terms": terms}
         tensors: list[Tensor] = []
@@ -89,7 +89,7 @@ class RunState:
 
 
 def _plain(value: Any, tensors: list[Tensor]) -> Any:
-    """A value with each tensor moved into a list, by identity."""
+    """A value with each tensor replaced by a reference into `tensors`, to which it is added."""
     if isinstance(value, Tensor):
         known = [index for index, tensor in enumerate(tensors) if tensor is value]
         if not known:
@@ -103,7 +103,7 @@ def _plain(value: Any, tensors: list[Tensor]) -> Any:
 
 
 def _whole(value: Any, tensors: list[Tensor]) -> Any:
-    """The inverse of `_plain`, tuples aside."""
+    """The inverse of `_plain`, except that tuples become lists."""
     if isinstance(value, Mapping):
         if value.keys() == {TENSOR}:
             return tensors[value[TENSOR]]

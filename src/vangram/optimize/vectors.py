@@ -1,4 +1,4 @@
-"""Arithmetic on pictures as vectors, of any size: a few rows at a time where they live in files."""
+"""Vector arithmetic on images of any size, in bands of rows where they live in files."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from torch import Tensor
 from vangram.storage.tensors import Storage, bands
 
 PART = 2**20
-"""Values whose products a library may add up in float32 before digits are lost."""
+"""Products that may be added up in float32 without losing digits."""
 
 
 def dot(a: Tensor, b: Tensor, storage: Storage) -> float:
-    """Inner product of two pictures; parts of `PART` values are summed in float64."""
+    """Inner product of two images; sums over `PART` values are added up in float64."""
     products = []
     for x, y in zip(torch.split(a.flatten(), PART), torch.split(b.flatten(), PART), strict=True):
         products.append(x.dot(y))
@@ -21,7 +21,7 @@ def dot(a: Tensor, b: Tensor, storage: Storage) -> float:
 
 
 def largest(a: Tensor, storage: Storage) -> float:
-    """The largest absolute value of a picture."""
+    """The largest absolute value of an image."""
     found = []
     for rows in bands(a):
         found.append(a[..., rows, :].abs().amax())
@@ -29,25 +29,25 @@ def largest(a: Tensor, storage: Storage) -> float:
     return float(torch.stack(found).amax())
 
 
-def plus(a: Tensor, share: float, b: Tensor, storage: Storage) -> Tensor:
-    """A new picture: a + share b."""
+def plus(a: Tensor, factor: float, b: Tensor, storage: Storage) -> Tensor:
+    """A new image, a + factor b."""
     summed = storage.empty(tuple(a.shape), a)
     for rows in bands(a):
         at = (..., rows, slice(None))
-        torch.add(a[at], b[at], alpha=share, out=summed[at])
+        torch.add(a[at], b[at], alpha=factor, out=summed[at])
         storage.release()
     return summed
 
 
-def add(a: Tensor, share: float, b: Tensor, storage: Storage) -> None:
-    """Add share b to a picture in place."""
+def add(a: Tensor, factor: float, b: Tensor, storage: Storage) -> None:
+    """Add factor b to an image in place."""
     for rows in bands(a):
-        a[..., rows, :].add_(b[..., rows, :], alpha=share)
+        a[..., rows, :].add_(b[..., rows, :], alpha=factor)
         storage.release()
 
 
 def times(a: Tensor, factor: float, storage: Storage) -> Tensor:
-    """A new picture: factor a."""
+    """A new image, factor a."""
     product = storage.empty(tuple(a.shape), a)
     for rows in bands(a):
         at = (..., rows, slice(None))

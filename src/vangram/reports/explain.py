@@ -60,11 +60,11 @@ def explain(run: Run, image: Tensor) -> Explanation:
     found = run.engine(level, objective)(image.to(run.storage(level).device_for(run.device)))
     terms = []
     for term in found.terms:
-        if not term.layer:
+        part = objective.content.get(term.key) or objective.style.get(term.key)
+        if part is None:
             terms.append(Explained(term, term.value, None))
-            continue
-        literal = term.value * objective.unit(term.kind, term.layer)
-        terms.append(Explained(term, literal, objective.weighs[f"{term.kind} {term.layer}"]))
-    units: tuple[Units, ...] = () if objective.guides else ("relative", "paper")
+        else:
+            terms.append(Explained(term, term.value * objective.unit(part), part.normaliser))
+    units: tuple[Units, ...] = () if objective.has_regions else ("relative", "paper")
     same = tuple(objective.recipe_in(each) for each in units)
     return Explanation(found.loss, tuple(terms), same)

@@ -12,7 +12,7 @@ from torch import Tensor
 from vangram.engines import TiledEngine, WholeEngine
 from vangram.losses import Moments, content_loss, out_of_range_loss, total_variation_loss
 from vangram.networks import FeatureNetwork, ForwardPass
-from vangram.objective import Objective
+from vangram.objective import Objective, TermKey
 from vangram.optimize import LBFGS, Level, LevelState, descend
 from vangram.settings.recipe import Recipe
 
@@ -88,16 +88,17 @@ def _by_autograd(objective: Objective, network: FeatureNetwork, image: Tensor) -
     loss = image.new_zeros(())
     recipe = objective.recipe
     for layer, features in network(image, objective.layers).items():
-        if layer in objective.content:
-            literal = content_loss(features, objective.content[layer])
+        content = objective.content.get(TermKey("content", layer))
+        if content is not None:
+            literal = content_loss(features, content.target)
             weight = recipe.content_weight * recipe.content_layers[layer]
-            loss = loss + weight * literal / objective.unit("content", layer)
-        if layer in objective.style:
+            loss = loss + weight * literal / objective.unit(content)
+        style = objective.style.get(TermKey("style", layer))
+        if style is not None:
             flat = features[0].flatten(1)
             found = Moments(flat @ flat.mT, flat.sum(1))
             weight = recipe.style_weight * recipe.style_layers[layer]
-            literal = objective.distances[layer].value(found, objective.positions[layer])
-            loss = loss + weight * literal / objective.unit("style", layer)
+            loss = loss + weight * style.loss.value(found, style.positions) / objective.unit(style)
     loss = loss + recipe.tv_weight * total_variation_loss(image) / image.numel()
     loss = loss + recipe.range_weight * out_of_range_loss(image) / image.numel()
     (gradient,) = torch.autograd.grad(loss, image)

@@ -21,9 +21,9 @@ from vangram.engines import engine_for
 from vangram.errors import SizeError
 from vangram.images import Source, file_sha256, fit, resize
 from vangram.images.flow import read_flow
-from vangram.losses import Moments
 from vangram.networks import FeatureNetwork, network_named
-from vangram.objective import Evaluate, Objective
+from vangram.objective import Evaluate, Objective, TermKey
+from vangram.objective.targets import StyleTarget, content_targets_of, style_targets_of
 from vangram.optimize import (
     LBFGS,
     Adam,
@@ -58,7 +58,7 @@ class Run:
     network: FeatureNetwork
     levels: tuple[Level, ...]
     device: torch.device
-    known: dict[str, Mapping[str, Moments]] = field(default_factory=dict, repr=False)
+    known: dict[str, Mapping[TermKey, StyleTarget]] = field(default_factory=dict, repr=False)
     """Style targets, by what they depend on; runs with the same paintings may share them."""
     notes: tuple[str, ...] = ()
     """What is changed about the inputs, a line each."""
@@ -92,22 +92,16 @@ class Run:
     def objective(self, level: Level) -> Objective:
         """What is minimised at a level."""
         scene, size, storage = self.scene, level.size, self.storage(level)
+        recipe, network, tile = self.recipe, self.network, self.means(level).tile
         known = self._known_as(level)
-        painted = self.known.get(known) if known else None
-        objective = Objective.of(
-            self.recipe,
-            self.network,
-            scene.content(size, storage),
-            scene.paintings(size, storage) if painted is None else None,
-            self.means(level).tile,
-            storage,
-            size,
-            scene.regions(size),
-            painted,
-        )
+        content = content_targets_of(recipe, network, scene.content(size, storage), tile, storage)
+        style = self.known.get(known) if known else None
+        if style is None:
+            paintings, regions = scene.paintings(size, storage), scene.regions(size)
+            style = style_targets_of(recipe, network, paintings, regions, tile, storage)
         if known:
-            self.known[known] = objective.style
-        return objective
+            self.known[known] = style
+        return Objective.with_targets(recipe, network.topology, size, content, style, storage)
 
     def _known_as(self, level: Level) -> str | None:
         """What a level's style targets depend on; None where the photograph is part of it."""

@@ -1,4 +1,4 @@
-"""Tensors in memory or in mapped files; files that are replaced whole or not at all.
+"""Tensors in memory or in memory-mapped files; atomic writes and checksums of files.
 
 `storage.files` loads no torch and `storage.tensors` does, so each is imported by its own name.
 """

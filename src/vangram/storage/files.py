@@ -1,4 +1,4 @@
-"""Files on disk: replaced whole or not at all, and told of in words that fit on one line."""
+"""Files on disk: atomic writes, checksums, and one-line descriptions of paths and errors."""
 
 from __future__ import annotations
 
@@ -16,18 +16,18 @@ CHUNK = 1 << 20
 
 
 def quoted(path: str | os.PathLike[str]) -> str:
-    """Quote a path for a message: one line, whatever its characters."""
+    """A path in quotes on one line, with special characters escaped."""
     return repr(os.fspath(path))
 
 
 def reason(error: BaseException) -> str:
-    """Say what went wrong on one line, without the path that the message already quotes."""
+    """The text of an error on one line, without the path."""
     text = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
     return " ".join(text.split()) or type(error).__name__
 
 
 def sha256_of(handle: BinaryIO) -> str:
-    """Give the SHA-256 of an open file's bytes, in hexadecimal.
+    """SHA-256 of an open file's bytes, in hexadecimal.
 
     Raises:
         OSError: it cannot be read to its end.
@@ -43,16 +43,15 @@ def sha256_of(handle: BinaryIO) -> str:
 def replacing(
     path: str | os.PathLike[str], part: str | os.PathLike[str] | None = None
 ) -> Iterator[BinaryIO]:
-    """Open a file to write, which takes a path's place when it is complete, or never.
+    """Open a temporary file that replaces `path` when it is complete, or is removed.
 
     Args:
-        path: where it goes; a link stays a link, the file it points to is replaced.
-        part: what the file is called until then, beside `path`; a name of its own if None. A name
-            that stays the same bounds what killed processes leave behind to one file, but serves
-            one process at a time.
+        path: destination; of a symbolic link, the file that it points to.
+        part: name of the temporary file, beside `path`; None: a random one. A fixed name limits
+            what killed processes leave behind to one file, but allows one writer at a time.
 
     Raises:
-        OutputError: it cannot be written; the old file, if any, is untouched.
+        OutputError: the file cannot be written; an existing file is unchanged.
     """
     target = os.path.realpath(path)
     folder = os.path.dirname(target)
@@ -61,7 +60,7 @@ def replacing(
         with suppress(FileNotFoundError):
             os.unlink(temporary)
         try:
-            # Not `tempfile`, whose files only their owner may read.
+            # Not `tempfile`: its files are readable by their owner only.
             with open(temporary, "xb") as handle:
                 yield handle
                 handle.flush()

@@ -1,4 +1,4 @@
-"""Where a run's largest tensors live: with its network, or in files that are mapped into memory."""
+"""Storage of a run's largest tensors: in memory, or in memory-mapped files."""
 
 from __future__ import annotations
 
@@ -19,49 +19,49 @@ from torch import Tensor
 from vangram.errors import OutputError
 
 BAND = 2**20
-"""Values of a tensor that are worked on at a time where it may be larger than memory."""
+"""Values of a band, for tensors that may be larger than memory."""
 GPU_BAND = 2**23
-"""The same on a GPU, which is not worth calling for less."""
-SHORT = 0.8
-"""Share of its memory that a process takes before it returns what it has freed."""
+"""Values of a band on a GPU, where a call for fewer costs more than its arithmetic."""
+TRIM_ABOVE = 0.8
+"""Share of the allowed memory above which freed memory is returned to the system."""
 
 
 class Storage:
-    """In the memory of the device that computes."""
+    """Storage in the memory of the network's device."""
 
     def device_for(self, device: torch.device) -> torch.device:
-        """Where its tensors are, for a network on a device."""
+        """Device of the stored tensors, for a network's device."""
         return device
 
     def empty(self, shape: tuple[int, ...], like: Tensor) -> Tensor:
-        """A tensor with whatever is in it; dtype and device of `like`."""
+        """An uninitialised tensor with the dtype and device of `like`."""
         return like.new_empty(shape)
 
     def zeros(self, shape: tuple[int, ...], like: Tensor) -> Tensor:
-        """A tensor of zeros; dtype and device of `like`."""
+        """A tensor of zeros with the dtype and device of `like`."""
         return like.new_zeros(shape)
 
     def release(self) -> None:
-        """Nothing that was touched so far is needed at once again."""
+        """Evict resident pages; no effect here."""
 
 
 IN_MEMORY = Storage()
 
 
 class SpilledStorage(Storage):
-    """In files without a name, which go when their tensors go.
+    """Storage in unnamed temporary files, which are deleted with their tensors.
 
-    The system reads pages as they are touched, and `release` gives them back: what is in memory
-    is what was touched since. The space is reserved at once, so that a full disk is an error and
-    no crash later on. A network on a GPU is handed them tile by tile.
+    The system loads pages when they are touched, and `release` evicts them. Disk space is reserved
+    when a tensor is created, so that a full disk is an error then and not a crash later. Tiles are
+    copied to a network on a GPU.
 
     Args:
-        folder: where the files lie; None: where the system keeps large temporary files.
-        memory: bytes that the process may take; None: as many as it likes.
+        folder: of the files; None: the system's folder for large temporary files.
+        memory: bytes that the process may use; None: no limit.
     """
 
     maps: ClassVar[weakref.WeakSet[mmap.mmap]] = weakref.WeakSet()
-    """All there are in the process."""
+    """All mappings of the process."""
 
     def __init__(
         self, folder: str | os.PathLike[str] | None = None, memory: int | None = None
@@ -70,11 +70,11 @@ class SpilledStorage(Storage):
         self.memory = memory
 
     def device_for(self, device: torch.device) -> torch.device:
-        """The CPU, whose memory alone files can be mapped into."""
+        """The CPU: files can be mapped into its memory only."""
         return torch.device("cpu")
 
     def empty(self, shape: tuple[int, ...], like: Tensor) -> Tensor:
-        """A tensor of zeros on the CPU; dtype of `like`.
+        """A tensor of zeros on the CPU with the dtype of `like`.
 
         Raises:
             OutputError: the disk is full, or the folder cannot be written.
@@ -98,44 +98,44 @@ class SpilledStorage(Storage):
         return torch.frombuffer(mapped, dtype=like.dtype, count=count).view(shape)
 
     def zeros(self, shape: tuple[int, ...], like: Tensor) -> Tensor:
-        """A tensor of zeros; errors as above."""
+        """A tensor of zeros; errors as `empty`."""
         return self.empty(shape, like)
 
     def release(self) -> None:
-        """Let go of the pages touched so far; their contents stay in the files.
+        """Evict resident pages; their contents stay in the files.
 
-        Where memory becomes short, freed memory goes as well. It comes to be in pieces that the
-        next tile's tensors do not fit into, as much again as is used; to return it every time would
-        cost a third of an evaluation, as pages that come back have to be cleared.
+        Where memory becomes short, freed memory is returned as well. It fragments into blocks that
+        the next tile's tensors do not fit into, up to as much as is in use; returning it every time
+        would cost a third of an evaluation, since the system clears pages when it hands them out.
         """
         release_mapped()
-        if self.memory and psutil.Process().memory_info().rss > SHORT * self.memory:
+        if self.memory and psutil.Process().memory_info().rss > TRIM_ABOVE * self.memory:
             return_freed_memory()
 
 
 def release_mapped() -> None:
-    """Let go of the pages that were touched of any spilled tensor in the process."""
+    """Evict resident pages of all spilled tensors of the process."""
     if hasattr(mmap, "MADV_DONTNEED"):
         for mapped in SpilledStorage.maps:
             mapped.madvise(mmap.MADV_DONTNEED)
 
 
 def _folder() -> str:
-    """TMPDIR, or /var/tmp, since /tmp often lies in memory, or what else there is."""
+    """TMPDIR; without it /var/tmp, since /tmp is often in memory; or the system's default."""
     large = "/var/tmp"
     named = any(os.environ.get(name) for name in ("TMPDIR", "TEMP", "TMP"))
     return large if not named and os.access(large, os.W_OK) else tempfile.gettempdir()
 
 
 def return_freed_memory() -> None:
-    """Give the system back what the C library keeps for later, where it is glibc."""
+    """Return freed memory from glibc's allocator to the system."""
     if sys.platform == "linux":
         with contextlib.suppress(OSError, AttributeError):
             ctypes.CDLL(None).malloc_trim(0)
 
 
 def bands(tensor: Tensor) -> Iterator[slice]:
-    """Rows (the next to last dimension) of about `BAND` values at a time."""
+    """Bands of rows (the second to last dimension) of about `BAND` values each."""
     height, band = tensor.shape[-2], GPU_BAND if tensor.is_cuda else BAND
     step = max(band * height // max(tensor.numel(), 1), 1)
     for first in range(0, height, step):

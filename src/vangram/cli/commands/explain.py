@@ -76,7 +76,7 @@ def _report(picture: str, run: Run, explanation: Explanation) -> None:
         at_zero = "" if explained.at_zero is None else f"{explained.at_zero:.4g}"
         share = term.weighted / explanation.loss if explanation.loss else 0.0
         typer.echo(
-            f"{term.kind + ' ' + term.layer:<16}{explained.literal:>12.4g}{at_zero:>12}"
+            f"{term.key!s:<16}{explained.literal:>12.4g}{at_zero:>12}"
             f"{explained.relative:>12.4g}{term.weight:>12.4g}{share:>7.1%}"
         )
     typer.echo()
