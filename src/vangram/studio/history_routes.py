@@ -9,7 +9,7 @@ from fastapi.responses import FileResponse, JSONResponse, Response
 
 from vangram.studio.refusals import missing
 from vangram.studio.requests import StarBody
-from vangram.studio.routes import BRIEFLY, FRESH, IMMUTABLE, Number, picture
+from vangram.studio.routes import BRIEFLY, FRESH, IMMUTABLE, Number, Place, picture
 from vangram.studio.studio import Studio
 
 Words = Annotated[str, Query(max_length=200)]
@@ -49,7 +49,7 @@ def history_routes(studio: Studio) -> APIRouter:
         return picture(studio.folder.root / found.name, FRESH, found.name)
 
     @router.get("/history/{id}/tiles/{level}/{column}/{row}", response_class=FileResponse)
-    async def tile(id: str, level: int, column: int, row: int) -> FileResponse:
+    async def tile(id: str, level: Place, column: Place, row: Place) -> FileResponse:
         found = history.find(id)
         path = await studio.tile(studio.folder.root / found.name, found.key, level, column, row)
         if path is None:

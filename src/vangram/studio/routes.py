@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Header, Query, Request
+from fastapi import Path as PathParameter
 from fastapi.responses import FileResponse, JSONResponse, Response, StreamingResponse
 
 from vangram.studio.controls import controls
@@ -38,6 +39,8 @@ FORM = {
 }
 """Of a route that reads the body itself, as it comes."""
 
+Place = Annotated[int, PathParameter(ge=0, le=100_000)]
+"""Level, column or row of a tile."""
 Number = Annotated[int, Query(ge=1, le=500)]
 Key = Annotated[str | None, Header(alias="Idempotency-Key", min_length=1, max_length=200)]
 
@@ -138,7 +141,7 @@ def picture_routes(studio: Studio) -> APIRouter:
         return picture(pictures.path(values), IMMUTABLE, values["name"])
 
     @router.get("/pictures/{id}/tiles/{level}/{column}/{row}", response_class=FileResponse)
-    async def tile(id: str, level: int, column: int, row: int) -> FileResponse:
+    async def tile(id: str, level: Place, column: Place, row: Place) -> FileResponse:
         values = pictures.get(id)
         path = await studio.tile(pictures.path(values), values["id"], level, column, row)
         if path is None:

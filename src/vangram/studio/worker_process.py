@@ -58,6 +58,7 @@ class Watch:
     def __init__(self, pipe: Pipe, job: Mapping[str, Any]) -> None:
         self.pipe, self.job = pipe, job
         self.losses: list[tuple[int, int, float]] = []
+        self.progress: dict[str, Any] = {}
         self.sent = self.due = -math.inf
         self.previews = int(job["previews"])
         self.pace = Pace()
@@ -83,17 +84,20 @@ class Watch:
         """Tell of a step."""
         self.losses.append((step.level.number, step.number, step.loss))
         now = time.monotonic()
-        if step.last or step.note or now - self.sent >= SECONDS_BETWEEN_MESSAGES:
-            self.sent = now
+        due = step.last or step.note or now - self.sent >= SECONDS_BETWEEN_MESSAGES
+        if due:
             self._preview(step, run)
-            self.pipe.send(
-                event="progress",
-                losses=self.losses,
-                progress=progress_of(step, self.pace.seconds_left(step.done))
-                | {"preview": self.previews},
-            )
-            self.losses = []
+        progress = progress_of(step, self.pace.seconds_left(step.done))
+        self.progress = progress | {"preview": self.previews}
+        if due:
+            self.flush()
         self.hear()
+
+    def flush(self) -> None:
+        """Send what has not been sent of the steps taken."""
+        if self.losses:
+            self.pipe.send(event="progress", losses=self.losses, progress=self.progress)
+            self.losses, self.sent = [], time.monotonic()
 
     def _preview(self, step: Step, run: Run) -> None:
         """Write the picture as it is, where it is time."""
@@ -165,6 +169,7 @@ def run_picture(watch: Watch, job: Mapping[str, Any]) -> str:
             position, stopped = kept.position, AskedError("stop")
         else:
             position, stopped = take_steps(run, kept, lambda step: watch.tell(step, run))
+            watch.flush()
         if isinstance(stopped, AskedError) and str(stopped) in ("pause", "leave"):
             kept.stop(position)
             return str(stopped)
