@@ -38,7 +38,7 @@ class Pipe:
 
     def receive(self) -> dict[str, Any] | None:
         """The next message, waited for; None when the server has gone."""
-        return self._taken(self.messages.get())
+        return None if self.closed else self._taken(self.messages.get())
 
     def poll(self) -> dict[str, Any] | None:
         """The next message, where there is one already."""
