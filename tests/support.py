@@ -2,17 +2,25 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Any
+from typing import Any, NamedTuple
 
+import pytest
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from vangram.kernels.codegen import HAS_LLVM
 from vangram.networks import FeatureNetwork, Topology
 from vangram.networks.registry import VGG19
-from vangram.objective import Evaluation
+from vangram.objective import Evaluate, Evaluation, Objective
+from vangram.run import Run
+from vangram.run.plan import LevelPlan
+from vangram.run.resized import ResizedInputs, first_image, resize_inputs
+
+needs_llvm = pytest.mark.skipif(not HAS_LLVM, reason="llvmlite is not installed")
 
 NARROW_VGG19 = replace(VGG19, widths=(8, 16, 24, 32, 32))
 """VGG-19 in all but its widths, which no property here depends on; a hundredth of the time."""
@@ -59,6 +67,22 @@ def relative_error(got: Tensor, wanted: Tensor) -> float:
     return float((got - wanted).norm() / wanted.norm())
 
 
+def rounding(terms: int, layers: int = 1, dtype: torch.dtype = torch.float64) -> float:
+    """Largest relative difference by rounding alone between two computations of the same sums.
+
+    Higham and Mary 2019, "A new approach to probabilistic rounding error analysis": the error of a
+    sum of n terms grows as √n ε / 2, in any order of summation and so on any processor. Those of
+    layers in a row add up. The factor of 4 allows for two computations that are both off by twice
+    as much.
+
+    Args:
+        terms: n of the longest sums.
+        layers: computed one after the other.
+        dtype: of the sums.
+    """
+    return 4 * layers * math.sqrt(terms) * torch.finfo(dtype).eps
+
+
 def closed(
     value: Callable[[Tensor], Tensor], gradient: Callable[[Tensor], Tensor]
 ) -> Callable[[Tensor], Tensor]:
@@ -76,6 +100,25 @@ def closed(
             return slopes[0] * gradient(x)
 
     return Closed.apply
+
+
+class PreparedLevel(NamedTuple):
+    """One level of a run, as it is before its first step."""
+
+    plan: LevelPlan
+    inputs: ResizedInputs
+    objective: Objective
+    evaluate: Evaluate
+    first: Tensor
+
+
+def prepared_level(run: Run, index: int = -1) -> PreparedLevel:
+    """A level of a run, the last one unless told."""
+    plan = run.plans[index]
+    inputs = resize_inputs(run.inputs, plan)
+    objective = run.objective(plan, inputs)
+    evaluate = run.evaluate(plan, objective, inputs)
+    return PreparedLevel(plan, inputs, objective, evaluate, first_image(run.inputs, inputs, plan))
 
 
 class Counted:

@@ -25,7 +25,7 @@ import math
 import sys
 import time
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import NamedTuple
 
@@ -33,17 +33,17 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from vangram.storage.allocator import keep_freed_memory
 from vangram.errors import NetworkError, PictureError, RecipeError, SettingError, VangramError
 from vangram.images import read_picture, read_recipe
 from vangram.losses import gram_matrix
 from vangram.networks import NETWORKS, load_network
 from vangram.run import Run
+from vangram.run.resized import resize_inputs, resize_styles
 from vangram.settings.presets import strengthened
 from vangram.settings.recipe import Recipe
 from vangram.settings.record import Record
+from vangram.storage.allocator import keep_freed_memory
 from vangram.storage.files import quoted, replacing
-from vangram.storage.tensors import IN_MEMORY
 
 PROGRAM = "python -m training.judge"
 HERE = Path(__file__).resolve().parents[1]
@@ -322,7 +322,7 @@ def is_made(path: Path, record: Record) -> bool:
         there = Record.from_json(read_recipe(path) or "")
     except (PictureError, RecipeError):
         return False
-    same = replace(there.recipe, memory=None) == replace(record.recipe, memory=None)
+    same = there.recipe.replace(memory=None) == record.recipe.replace(memory=None)
     return there.finished and same and not there.changes(record)
 
 
@@ -372,10 +372,10 @@ class Contest:
                 self.begun += 1
                 self.say(f"[{self.begun}/{self.count}] {path.stem}: {self.make(run, path)}")
                 if targets is None:
-                    size = run.levels[-1].size
-                    content = run.scene.content(size, IN_MEMORY)
+                    plan = run.plans[-1]
+                    content = resize_inputs(run.inputs, plan).content
                     assert content is not None
-                    (painting,) = run.scene.paintings(size, IN_MEMORY)
+                    (painting,) = resize_styles(run.inputs, plan)
                     targets = self.judge.targets(content, painting)
                 # As it was written, in 8 bits: the same whether it was made now or earlier.
                 figures = self.judge.figures(read_picture(path).pixels, targets)

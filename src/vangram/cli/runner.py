@@ -1,11 +1,11 @@
-"""A run in front of somebody: progress, previews, and whatever happens, the picture."""
+"""A run with progress, preview, timelapse and checkpoints; its picture is always written."""
 
 from __future__ import annotations
 
 import signal
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,107 +16,107 @@ import typer
 from torch import Tensor
 
 from vangram.cli.downloads import ensure_fetched
+from vangram.cli.options import Monitoring, Output
 from vangram.cli.outputs import check_outputs, check_recipe_file, check_timelapse
-from vangram.cli.progress import Among, Progress, duration
-from vangram.cli.records import warn
+from vangram.cli.progress import BatchPlace, Progress, duration
+from vangram.cli.records import report, warn
 from vangram.images import check_output, fit, resize, write_animation, write_picture
 from vangram.optimize import Level, Step
 from vangram.run import Run
-from vangram.run.attempts import Attempts
 from vangram.run.carry_out import keep_picture, take_steps
 from vangram.run.checkpoints import Checkpoints, check_unfinished
 from vangram.run.progress import done_before
+from vangram.run.side_writes import SideWrites
 from vangram.settings.inputs import Inputs
+from vangram.settings.kinds import without_effect
 from vangram.settings.recipe import Recipe
 from vangram.settings.toml import write_recipe_file
 from vangram.storage.allocator import keep_freed_memory
 
 SECONDS_BETWEEN_PREVIEWS = 3.0
 FRAMES = 60
-"""Of a timelapse."""
+"""Frames of a timelapse, at most."""
 LARGEST_FRAME = 512
 """Longer side of a timelapse in pixels."""
 
 
-@dataclass(frozen=True)
-class Watching:
-    """How somebody wants to follow a run."""
-
-    preview: Path | None = None
-    timelapse: Path | None = None
-    quiet: bool = False
-    among: Among | None = None
-    """The other pictures, where it is one of several."""
-
-
 class Terminated(KeyboardInterrupt):
-    """The system asks the process to end."""
+    """The system asks the process to terminate (SIGTERM)."""
 
 
 def make(
     recipe: Recipe,
     inputs: Inputs[str],
-    output: Path,
-    force: bool,
-    preview: Path | None,
-    timelapse: Path | None,
-    quiet: bool,
+    output: Output,
+    monitoring: Monitoring,
+    given: Iterable[str],
     save_recipe: Path | None = None,
 ) -> None:
-    """Check all that can be checked before anything is read, then run."""
-    check_timelapse(timelapse)
-    check_unfinished(output, force=force)
-    check_outputs(output, preview, timelapse, inputs=inputs, force=force)
-    check_recipe_file(save_recipe, (output, preview, timelapse, *inputs), force)
+    """Check the outputs, which needs no input, then run.
+
+    Args:
+        recipe: of the run.
+        inputs: paths.
+        output: path of the picture.
+        monitoring: preview, timelapse, and whether there is progress.
+        given: names of the settings that options gave; those without an effect are reported.
+        save_recipe: file that the recipe is written to.
+    """
+    check_timelapse(monitoring.timelapse)
+    check_unfinished(output.output, force=output.force)
+    written = output.output, monitoring.preview, monitoring.timelapse
+    check_outputs(*written, inputs=inputs, force=output.force)
+    check_recipe_file(save_recipe, (*written, *inputs), output.force)
 
     if inputs.parameters is None:
         ensure_fetched(recipe.network)
     run = Run.of(inputs, recipe)
-    for note in run.notes:
-        print(f"vangram: note: {note}", file=sys.stderr)
+    report([*without_effect(given, recipe, inputs), *run.inputs.notes])
     if save_recipe is not None:
         write_recipe_file(save_recipe, recipe)
-    carry_out(run, output, Watching(preview, timelapse, quiet))
+    make_picture(run, output.output, monitoring)
 
 
-def carry_out(
+def make_picture(
     run: Run,
     output: Path,
-    watching: Watching,
+    monitoring: Monitoring,
     checkpoints: Checkpoints | None = None,
+    place: BatchPlace | None = None,
 ) -> None:
-    """Run to the end, or as far as it goes, and write the picture; print its path last.
+    """Run to the end, write the picture, and print its path last.
 
-    Whatever stops a run that has taken a step, the picture so far is written first.
+    A run that is stopped by whatever cause after its first step writes the image so far.
 
     Args:
         run: the run.
-        output: where the picture goes.
-        watching: how it is followed.
-        checkpoints: of an earlier process that the run goes on from.
+        output: path of the picture.
+        monitoring: preview, timelapse, and whether there is progress.
+        checkpoints: those of an earlier process that the run continues.
+        place: position of the picture in a batch.
 
     Raises:
-        OutputError: the picture cannot be written where it was to go.
-        typer.Exit: 130 or 143, when stopped by somebody.
+        OutputError: the picture cannot be written to `output`.
+        typer.Exit: 130 when interrupted, 143 when terminated.
     """
     check_output(output, size=run.levels[-1].size)
     keep_freed_memory()
-    keepsakes = Keepsakes(watching, run.levels, run.shown)
+    side_images = SideImages(monitoring, run.levels, run.shown)
 
     def watch(step: Step) -> None:
         progress.show(step)
-        keepsakes.add(step)
+        side_images.add(step)
 
     with closing(checkpoints or Checkpoints(output, warn)) as kept:
         done = done_before(kept.position, run.levels)
-        if not (watching.quiet or watching.among):
-            _foretell(run, done)
-        progress = Progress(watching.quiet, done, watching.among)
+        if not (monitoring.quiet or place):
+            _announce(run, done)
+        progress = Progress(monitoring.quiet, done, place)
         with _termination_as_interrupt(), progress:
             position, stopped = take_steps(run, kept, watch)
         painting, goes_on = keep_picture(run, position, stopped, output, kept)
     if painting is not None:
-        keepsakes.finish(painting.pixels)
+        side_images.finish(painting.pixels)
         if stopped is not None:
             how = f"; `vangram resume {quote(str(output))}` goes on" if goes_on else ""
             print(f"vangram: stopped early, the picture so far is {output}{how}", file=sys.stderr)
@@ -127,46 +127,46 @@ def carry_out(
         raise stopped
 
 
-def _foretell(run: Run, done: float) -> None:
-    """Say what the run will use, and how long it will take."""
+def _announce(run: Run, done: float) -> None:
+    """Print the size, the plan, and the time expected."""
     level, seconds = run.levels[-1], run.expected_seconds(done)
-    words = f"{level.size[1]} x {level.size[0]} px {run.means(level)}"
+    words = f"{level.size[1]} x {level.size[0]} px {run.plans[-1]}"
     print(f"vangram: {words}, {duration(seconds)} at most", file=sys.stderr, flush=True)
 
 
 @dataclass
-class Keepsakes:
-    """The preview, rewritten now and then, and the frames of the timelapse."""
+class SideImages:
+    """The preview, rewritten every few seconds, and the frames of the timelapse."""
 
-    watching: Watching
+    monitoring: Monitoring
     levels: Sequence[Level]
     shown: Callable[[Tensor, tuple[int, int]], Tensor]
     """As `Run.shown`."""
     frames: list[Tensor] = field(default_factory=list)
     written: float = field(default_factory=time.monotonic)
-    attempt: Attempts = field(default_factory=lambda: Attempts(warn))
+    attempt: SideWrites = field(default_factory=lambda: SideWrites(warn))
 
     def add(self, step: Step) -> None:
-        """Take what is wanted of a step; a preview that cannot be written costs a warning."""
-        if self.watching.timelapse and self._is_frame(step):
+        """Keep a frame and write the preview where they are due; a failure is a warning."""
+        if self.monitoring.timelapse and self._is_frame(step):
             self.frames.append(self.shown(step.image, self._frame_size))
         now = time.monotonic()
-        if self.watching.preview and now - self.written > SECONDS_BETWEEN_PREVIEWS:
+        if self.monitoring.preview and now - self.written > SECONDS_BETWEEN_PREVIEWS:
             self.attempt(lambda: self._write_preview(self.shown(step.image, self._size)))
             self.written = now
 
     def finish(self, pixels: Tensor) -> None:
-        """Write both as they are at the end."""
-        if self.watching.preview:
+        """Write the last preview, and the timelapse."""
+        if self.monitoring.preview:
             self.attempt(lambda: self._write_preview(pixels))
-        if self.watching.timelapse:
+        if self.monitoring.timelapse:
             self.frames.append(resize(pixels, self._frame_size))
-            path, frames = self.watching.timelapse, self.frames
+            path, frames = self.monitoring.timelapse, self.frames
             self.attempt(lambda: write_animation(path, frames))
 
     @property
     def _size(self) -> tuple[int, int]:
-        """Of the finished picture."""
+        """(height, width) of the finished picture."""
         return self.levels[-1].size
 
     @property
@@ -180,8 +180,8 @@ class Keepsakes:
         return int(taken * share) > int((taken - 1) * share)
 
     def _write_preview(self, pixels: Tensor) -> None:
-        assert self.watching.preview is not None
-        write_picture(self.watching.preview, pixels)
+        assert self.monitoring.preview is not None
+        write_picture(self.monitoring.preview, pixels)
 
 
 @contextmanager

@@ -14,7 +14,7 @@ from vangram.images.colour_match import (
 )
 from vangram.images.contact_sheet import write_sheet
 from vangram.images.histogram import Histogram, match_histogram
-from vangram.images.masks import Regions, regions
+from vangram.images.masks import Regions, keep_mask, regions
 from vangram.images.open import file_sha256
 from vangram.images.picture import MAX_PIXELS, Picture
 from vangram.images.read import Source, read_picture, read_recipe
@@ -32,6 +32,7 @@ __all__ = [
     "check_output",
     "file_sha256",
     "fit",
+    "keep_mask",
     "luminance_map",
     "luminance_matching_map",
     "match_histogram",

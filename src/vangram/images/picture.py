@@ -30,6 +30,9 @@ class Picture:
     name: str
     """The path as given, "<image>" or "<tensor>"."""
 
+    notes: tuple[str, ...] = ()
+    """What was lost or repaired in reading, a line each."""
+
     @property
     def size(self) -> tuple[int, int]:
         """(height, width) in pixels."""

@@ -163,10 +163,10 @@ def _check_size(size: tuple[int, int], largest: int, said: str) -> None:
     height, width = size
     if min(size) < MIN_SIDE:
         raise SizeError(
-            f"{said} is {height}x{width} pixels; both sides must have at least {MIN_SIDE}"
+            f"{said} has {width} x {height} pixels; both sides must have at least {MIN_SIDE}"
         )
     if height * width > largest:
         raise SizeError(
-            f"{said} is {height}x{width} pixels, more than the limit of {largest};"
+            f"{said} has {width} x {height} pixels, more than the limit of {largest};"
             " make it smaller or raise the limit"
         )

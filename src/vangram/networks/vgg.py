@@ -9,8 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from vangram.errors import LayerError, SizeError
-from vangram.kernels import Workspace, conv_precision, pool
-from vangram.networks.conv import FixedConvolution, relu_grad
+from vangram.kernels import FixedConvolution, conv_precision, fixed_convolutions, pool, relu_grad
 from vangram.networks.topology import Topology, block_of, follows_pooling
 
 
@@ -52,6 +51,24 @@ class FeatureNetwork(nn.Module):
         self.requires_grad_(False).eval()
         return self.to(memory_format=torch.channels_last)  # type: ignore[call-overload, no-any-return]
 
+    def view(
+        self, topology: Topology | None = None, *, winograd: bool = True, tf32: bool | None = None
+    ) -> FeatureNetwork:
+        """A network with the same parameters; nothing that is done with it changes this one.
+
+        Args:
+            topology: its shape, no deeper than this one's; None: the same.
+            winograd: whether it may use Winograd's filters.
+            tf32: whether a GPU may round what it convolves; None: as this one.
+        """
+        with torch.device("meta"):
+            view = FeatureNetwork(topology or self.topology)
+        tensors = self.state_dict()
+        view.load_state_dict({name: tensors[name] for name in view.state_dict()}, assign=True)
+        view.mean, view.std, view.sha256 = self.mean, self.std, self.sha256
+        view.winograd, view.tf32 = winograd, self.tf32 if tf32 is None else tf32
+        return view.requires_grad_(False).eval()
+
     @property
     def uses_winograd(self) -> bool:
         """Whether Winograd may be used; with TF32, cuDNN is faster."""
@@ -60,12 +77,10 @@ class FeatureNetwork(nn.Module):
     def convolution(self, name: str) -> FixedConvolution:
         """The convolution "1_1", ... with its ReLU, prepared for `ForwardPass`."""
         if not self._convolutions:
-            workspace, reflect = Workspace(), self.topology.padding == "reflect"
-            for each in self.topology.convolutions:
-                conv = self.get_submodule(f"conv{each}")
-                assert isinstance(conv, nn.Conv2d)
-                assert not conv.weight.requires_grad
-                self._convolutions[each] = FixedConvolution(conv, reflect, workspace)
+            convs = {each: self._conv(each) for each in self.topology.convolutions}
+            assert not any(conv.weight.requires_grad for conv in convs.values())
+            reflect = self.topology.padding == "reflect"
+            self._convolutions = fixed_convolutions(convs, reflect=reflect)
         return self._convolutions[name]
 
     def drop_prepared(self) -> None:
@@ -113,17 +128,25 @@ class FeatureNetwork(nn.Module):
         """Layer names and the trunk's activations (B, C, h, w), computed one by one."""
         x = self.preprocess(image)
         for name in self.topology.convolutions:
-            if follows_pooling(name):
-                x = pool(x, self.topology.pooling_scale(block_of(name)))
-            x = F.relu(self._convolve(name, x))
+            x = self.advance(name, x)
             yield f"relu{name}", x
 
+    def advance(self, name: str, x: Tensor) -> Tensor:
+        """The activation of the convolution "1_1", ..., from that of the one before it."""
+        if follows_pooling(name):
+            x = pool(x, self.topology.pooling_scale(block_of(name)))
+        return F.relu(self._convolve(name, x))
+
     def _convolve(self, name: str, x: Tensor) -> Tensor:
-        conv = self.get_submodule(f"conv{name}")
-        assert isinstance(conv, nn.Conv2d)
+        conv = self._conv(name)
         if self.topology.padding == "zeros":
             return F.conv2d(x, conv.weight, conv.bias, padding=1)
         return F.conv2d(F.pad(x, (1, 1, 1, 1), mode="reflect"), conv.weight, conv.bias)
+
+    def _conv(self, name: str) -> nn.Conv2d:
+        conv = self.get_submodule(f"conv{name}")
+        assert isinstance(conv, nn.Conv2d)
+        return conv
 
     def head(self, layer: str, x: Tensor) -> Tensor:
         """A layer's features (B, C, h, w) from the trunk's activation."""

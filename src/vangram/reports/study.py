@@ -1,4 +1,4 @@
-"""A study: the figures of Gatys et al. 2016, in the order in which they explain it."""
+"""A study: the figures of Gatys et al. 2016 for any photograph and paintings."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from vangram.errors import LayerError, SettingError
-from vangram.networks import load_network
 from vangram.networks.registry import network_named
 from vangram.reports.figures import Figure, Section
 from vangram.reports.gallery import Gallery
+from vangram.run.network import device_for, network_for
 from vangram.settings.inputs import Inputs
 from vangram.settings.recipe import RECONSTRUCTION, TEXTURE, Recipe, layers_up_to
 
@@ -26,16 +26,16 @@ STYLE_WEIGHTS = (1000.0, 200.0, 40.0, 8.0)
 def prepare(
     photo: str, paintings: Sequence[str], recipe: Recipe, parameters: str | None = None
 ) -> Gallery:
-    """Read and check everything that is needed, and compute nothing yet.
+    """Read and check everything that the study needs; nothing is computed yet.
 
     Args:
         photo: path of the photograph.
         paintings: paths, at least one.
         recipe: size, steps, network, pooling, ... of all pictures.
-        parameters: a file that the network is read from instead of its own.
+        parameters: a file with the network's parameters, instead of the published one.
 
     Raises:
-        InputError: something given cannot be used.
+        InputError: an input cannot be used.
     """
     if not paintings:
         raise SettingError("a study needs at least one painting")
@@ -47,7 +47,7 @@ def prepare(
 def sections(
     photo: str, paintings: Sequence[str], base: Recipe, layers: Sequence[str]
 ) -> list[Section]:
-    """All of a study's pictures.
+    """The sections of a study.
 
     Args:
         photo: path of the photograph.
@@ -56,7 +56,7 @@ def sections(
         layers: the first layer of each block that the network has, shallow to deep.
     """
     sets = [layers_up_to(layer) for layer in layers]
-    default = replace(base, style_layers=sets[-1], content_layers={_high(layers): 1.0})
+    default = base.replace(style_layers=sets[-1], content_layers={_high(layers): 1.0})
     return [
         _reconstructions(photo, base, layers),
         *(_textures(painting, base, sets) for painting in paintings),
@@ -70,7 +70,7 @@ def sections(
 def _reconstructions(photo: str, base: Recipe, layers: Sequence[str]) -> Section:
     photograph = Inputs(content=photo)
     figures = (
-        Figure(layer, replace(base, **RECONSTRUCTION, content_layers={layer: 1.0}), photograph)
+        Figure(layer, base.replace(**RECONSTRUCTION, content_layers={layer: 1.0}), photograph)
         for layer in layers
     )
     return Section(
@@ -86,7 +86,7 @@ def _reconstructions(photo: str, base: Recipe, layers: Sequence[str]) -> Section
 def _textures(painting: str, base: Recipe, sets: Sequence[dict[str, float]]) -> Section:
     alone = Inputs(styles=(painting,))
     figures = (
-        Figure(_span(layers), replace(base, **TEXTURE, style_layers=layers), alone)
+        Figure(_span(layers), base.replace(**TEXTURE, style_layers=layers), alone)
         for layers in sets
     )
     return Section(
@@ -113,7 +113,7 @@ def _grid(photo: str, painting: str, default: Recipe, sets: Sequence[dict[str, f
     figures = (
         Figure(
             f"{_span(layers)}, α/β = {1 / weight:.3g}",
-            replace(default, style_layers=layers, style_weight=weight),
+            default.replace(style_layers=layers, style_weight=weight),
             _both(photo, painting),
         )
         for layers in sets
@@ -139,7 +139,7 @@ def _content_layers(photo: str, painting: str, default: Recipe, layers: Sequence
         tuple(
             Figure(
                 f"content {layer}",
-                replace(default, content_layers={layer: 1.0}),
+                default.replace(content_layers={layer: 1.0}),
                 _both(photo, painting),
             )
             for layer in chosen
@@ -148,7 +148,7 @@ def _content_layers(photo: str, painting: str, default: Recipe, layers: Sequence
 
 
 def _starts(photo: str, painting: str, default: Recipe) -> Section:
-    noise, both = replace(default, init="noise"), _both(photo, painting)
+    noise, both = default.replace(init="noise"), _both(photo, painting)
     return Section(
         "Where the descent begins",
         "Figure 6: from the photograph, from the painting, and from two samples of white noise. The"
@@ -158,13 +158,13 @@ def _starts(photo: str, painting: str, default: Recipe) -> Section:
             Figure("from the photograph", default, both),
             Figure(
                 "from the painting",
-                replace(default, init="picture"),
+                default.replace(init="picture"),
                 replace(both, start=painting),
             ),
             Figure(f"from noise, seed {noise.seed}", noise, both),
             Figure(
                 f"from noise, seed {noise.seed + 1}",
-                replace(noise, seed=noise.seed + 1),
+                noise.replace(seed=noise.seed + 1),
                 both,
             ),
         ),
@@ -176,7 +176,7 @@ def _both(photo: str, painting: str) -> Inputs[str]:
 
 
 def _high(layers: Sequence[str]) -> str:
-    """The content layer of style transfer: the default, or the deepest that there is before it."""
+    """The content layer of style transfer: the default, or the deepest available before it."""
     (default,) = Recipe().content_layers
     return default if layers[-1] > default else layers[-1]
 
@@ -191,12 +191,12 @@ def _name(path: str) -> str:
 
 
 def _layers(recipe: Recipe, parameters: str | None) -> tuple[str, ...]:
-    """The first layer of each block that the network has."""
+    """The first layer of each block in the network's file."""
     topology = network_named(recipe.network).topology
     layers = tuple(layer for layer in topology.layers if layer.endswith("_1"))
     while True:
         try:
-            load_network(recipe.network, layers=layers, parameters=parameters)
+            network_for(recipe, parameters, device_for(recipe.device), layers=layers)
         except LayerError:
             if parameters is None or len(layers) == 1:
                 raise

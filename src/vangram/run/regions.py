@@ -1,4 +1,4 @@
-"""Which part of a picture is painted how: masks, read as regions and given their paintings.
+"""Spatial control: the regions of masks, and the paintings whose style they take.
 
 Gatys, Ecker, Bethge, Hertzmann and Shechtman, "Controlling Perceptual Factors in Neural Style
 Transfer" (CVPR 2017), section 4: each region has Gram matrices of its own.
@@ -7,102 +7,106 @@ Transfer" (CVPR 2017), section 4: each region has Gram matrices of its own.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
 from vangram.errors import SettingError
 from vangram.images import Picture, Regions, regions
-from vangram.images.masks import Colour
+from vangram.objective import Region
+from vangram.storage.files import quoted
 
 SAME_SHAPE = 0.02
-"""Relative difference of aspects within which a mask is of its picture's shape."""
+"""Largest relative difference between the aspect ratios of a mask and its picture."""
 
 
-@dataclass(frozen=True, eq=False)
-class Guide:
-    """A region, and whose style it takes."""
-
-    name: str
-    """Its colour in the mask, as #rrggbb."""
-    weights: Tensor
-    """(1, 1, H, W) in [0, 1]: how much of each of the mask's pixels belongs to it."""
-    parts: tuple[Tensor | None, ...]
-    """By painting, how much of each of its pixels counts, (1, 1, H', W'); None: nothing of it."""
-
-
-def guides_of(
+def read_regions(
     mask: Picture | None, style_masks: Sequence[Picture], paintings: Sequence[Picture]
-) -> tuple[Guide, ...]:
-    """The regions that have a style; none where there is no mask.
+) -> tuple[tuple[Region, ...], tuple[str, ...]]:
+    """The regions that have a style, at the masks' own sizes, and lines that say what was found.
 
-    With masks of the paintings, a region takes its style from what has its colour there. Without,
-    the brightest region takes the first painting, the next bright the second, and what is left
-    over, none.
+    With masks of the paintings, a region takes its style from the region of the same colour there.
+    Without, the brightest region takes the first painting, the next bright the second, and the
+    regions left over none.
 
     Raises:
-        SettingError: masks and paintings do not fit each other.
+        SettingError: a mask has one region or is a photograph, or masks and paintings do not fit.
     """
     if mask is None:
         if style_masks:
             raise SettingError("a mask of a painting needs one of the photograph: give --mask too")
-        return ()
-    found = regions(mask.pixels)
-    if not style_masks:
-        return tuple(_in_order(found, paintings))
+        return (), ()
+    found = regions(mask)
+    if len(found.names) < 2 or sorted(found.shares)[-2] == 0:
+        raise SettingError(
+            f"the mask {quoted(mask.name)} has one region, {found.described}, and needs two or"
+            " more: paint them in colours that differ, as white and black"
+        )
+    if style_masks:
+        parts, notes = _by_colour(found, mask, style_masks, paintings)
+    else:
+        parts, notes = _in_order(found, paintings), []
+    guided = tuple(
+        Region(name, found.weights[None, index : index + 1], parts[index])
+        for index, name in enumerate(found.names)
+        if index in parts
+    )
+    styles = []
+    for index, name in enumerate(found.names):
+        there = zip(parts.get(index, ()), paintings, strict=False)
+        names = [quoted(painting.name) for part, painting in there if part is not None]
+        styles.append(f"{name} {found.shares[index]:.1%} ({' and '.join(names) or 'no painting'})")
+    notes = [f"the mask {quoted(mask.name)} has {len(styles)} regions: {', '.join(styles)}", *notes]
+    return guided, tuple(notes)
+
+
+Parts = dict[int, tuple[Tensor | None, ...]]
+"""Index of a region -> `Region.parts`."""
+
+
+def _in_order(found: Regions, paintings: Sequence[Picture]) -> Parts:
+    if len(found.names) < len(paintings):
+        raise SettingError(
+            f"the mask has {len(found.names)} regions for {len(paintings)} paintings: draw one"
+            " for each, or give each painting a mask as well"
+        )
+    everything = [torch.ones(1, 1, *painting.size) for painting in paintings]
+    return {
+        index: tuple(each if index == other else None for other, each in enumerate(everything))
+        for index in range(len(paintings))
+    }
+
+
+def _by_colour(
+    found: Regions, mask: Picture, style_masks: Sequence[Picture], paintings: Sequence[Picture]
+) -> tuple[Parts, list[str]]:
     if len(style_masks) != len(paintings):
         raise SettingError(
             f"there are {len(paintings)} paintings and {len(style_masks)} masks of paintings: give"
             " each painting one"
         )
-    theirs = []
-    for painting, style_mask in zip(paintings, style_masks, strict=True):
+    parts: dict[int, list[Tensor | None]] = {}
+    notes = []
+    for number, (painting, style_mask) in enumerate(zip(paintings, style_masks, strict=True)):
         check_shape(style_mask, painting)
-        theirs.append(regions(style_mask.pixels))
-    return tuple(_by_colour(found, theirs, mask, style_masks))
-
-
-def _in_order(found: Regions, paintings: Sequence[Picture]) -> list[Guide]:
-    if len(found.colours) < len(paintings):
-        raise SettingError(
-            f"the mask has {len(found.colours)} regions for {len(paintings)} paintings: draw one"
-            " for each, or give each painting a mask as well"
-        )
-    everything = [torch.ones(1, 1, *painting.size) for painting in paintings]
-    return [
-        Guide(
-            _name(found.colours[index]),
-            found.weights[None, index : index + 1],
-            tuple(each if index == other else None for other, each in enumerate(everything)),
-        )
-        for index in range(len(paintings))
-    ]
-
-
-def _by_colour(
-    found: Regions, theirs: Sequence[Regions], mask: Picture, style_masks: Sequence[Picture]
-) -> list[Guide]:
-    for each, style_mask in zip(theirs, style_masks, strict=True):
-        for colour in each.colours:
-            if found.of(colour) is None:
-                known = ", ".join(map(_name, found.colours))
+        theirs = regions(style_mask)
+        matches = theirs.matches(found)
+        for index, name in enumerate(theirs.names):
+            if index not in matches:
                 raise SettingError(
-                    f"{style_mask.name!r} has a region {_name(colour)} that {mask.name!r} does not"
-                    f" have; it has {known}"
+                    f"{quoted(style_mask.name)} has a region {name} that {quoted(mask.name)} does"
+                    f" not have; it has {found.described}"
                 )
-    guides = []
-    for index, colour in enumerate(found.colours):
-        parts = tuple(_batched(each.of(colour)) for each in theirs)
-        if any(part is not None for part in parts):
-            guides.append(Guide(_name(colour), found.weights[None, index : index + 1], parts))
-    if not guides:
-        raise SettingError("no region of the mask has a style; is it the right one?")
-    return guides
+            there = parts.setdefault(matches[index], [None] * len(paintings))
+            there[number] = theirs.weights[None, index : index + 1]
+        notes.append(
+            f"the mask {quoted(style_mask.name)} of {quoted(painting.name)} has {theirs.described}"
+        )
+    return {index: tuple(there) for index, there in parts.items()}, notes
 
 
-def check_shape(mask: Picture, picture: Picture) -> str | None:
-    """A note where a mask has to be resized.
+def check_shape(mask: Picture, picture: Picture) -> None:
+    """Check that a mask has its picture's proportions.
 
     Raises:
         SettingError: it has another shape than its picture.
@@ -113,14 +117,3 @@ def check_shape(mask: Picture, picture: Picture) -> str | None:
             f"the mask {mask.name!r} has {mask.size[1]} x {mask.size[0]} px, and its picture"
             f" {picture.size[1]} x {picture.size[0]}: give it the same shape"
         )
-    if mask.size == picture.size:
-        return None
-    return f"the mask {mask.name!r} is resized to its picture"
-
-
-def _batched(weights: Tensor | None) -> Tensor | None:
-    return None if weights is None else weights[None, None]
-
-
-def _name(colour: Colour) -> str:
-    return "#" + "".join(f"{round(255 * value):02x}" for value in colour)

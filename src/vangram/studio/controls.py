@@ -4,21 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from pydantic import TypeAdapter
-
 from vangram.settings.presets import EXPONENT, PRESETS, STRENGTHS
 from vangram.settings.recipe import Recipe
-from vangram.studio.requests import BASES
+from vangram.studio.requests import KINDS
 
 HIDDEN = "before"
 """An input that jobs here are not given, and a way to begin that needs it."""
-GIVEN = {
-    "stylize": ["content", "noise", "style", "styles"],
-    "texture": ["noise", "style", "styles"],
-    "reconstruct": ["content", "noise"],
-    "sweep": ["content", "noise", "style", "styles"],
-}
-"""Kind of job -> what it may be given, in the words of a setting's `needs`."""
 
 
 def controls() -> dict[str, Any]:
@@ -30,7 +21,8 @@ def controls() -> dict[str, Any]:
         "schema": schema,
         "groups": list(dict.fromkeys(each["group"] for each in properties)),
         "kinds": {
-            kind: {"given": given, "defaults": dict(BASES[kind])} for kind, given in GIVEN.items()
+            name: {"given": sorted(kind.given - {HIDDEN}), "defaults": dict(kind.changes)}
+            for name, kind in KINDS.items()
         },
         "presets": {name: dict(changes) for name, changes in PRESETS.items()},
         "strength": {"minimum": least, "maximum": most, "default": 1.0, "exponent": EXPONENT},
@@ -39,14 +31,13 @@ def controls() -> dict[str, Any]:
 
 def schema_of_settings() -> dict[str, Any]:
     """JSON schema of a job's settings, in the order to show them in."""
-    schema: dict[str, Any] = TypeAdapter(Recipe).json_schema()
+    schema = Recipe.model_json_schema()
     properties = {
         name: each
         for name, each in schema["properties"].items()
         if HIDDEN not in each.get("needs", ())
     }
     for each in properties.values():
-        each.setdefault("group", "Settings")
         if HIDDEN in each.get("enum", ()):
             each["enum"] = [value for value in each["enum"] if value != HIDDEN]
     return schema | {"properties": properties}

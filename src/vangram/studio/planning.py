@@ -9,6 +9,7 @@ from typing import Any
 from vangram.networks.geometry import core_sides
 from vangram.run import Run
 from vangram.settings.command import command_of
+from vangram.settings.kinds import without_effect
 from vangram.settings.recipe import Recipe
 
 
@@ -19,12 +20,15 @@ def prepared(inputs: Mapping[str, Any], recipe: Recipe) -> Run:
     return Run.prepare(content, *styles, **given, recipe=recipe)
 
 
-def plan(inputs: Mapping[str, Any], recipes: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+def plan(
+    inputs: Mapping[str, Any], recipes: Sequence[Mapping[str, Any]], given: Sequence[str]
+) -> dict[str, Any]:
     """What it takes to make pictures of the same inputs, one after the other.
 
     Args:
         inputs: paths by what they are.
         recipes: of each picture; the first one's seconds are measured, the others' follow.
+        given: names of the settings that were given; those without an effect are noted.
     """
     checked: dict[Any, Run] = {}
     work = []
@@ -36,22 +40,27 @@ def plan(inputs: Mapping[str, Any], recipes: Sequence[Mapping[str, Any]]) -> dic
             checked[kind] = prepared(inputs, recipe)
         work.append(recipe.size**2 * recipe.steps)
     first = next(iter(checked.values()))
+    unused = without_effect(given, first.recipe, first.record.inputs)
     seconds = first.expected_seconds() * sum(work) / work[0]
-    return told(first) | {"seconds": round(seconds, 1), "pictures": len(recipes)}
+    notes = [*unused, *first.inputs.notes]
+    return told(first) | {
+        "seconds": round(seconds, 1),
+        "pictures": len(recipes),
+        "notes": notes,
+    }
 
 
 def told(run: Run) -> dict[str, Any]:
     """A run's sizes, steps and memory."""
-    level = run.levels[-1]
-    means = run.means(level)
-    tile = None if means.tile is None else _size(core_sides(means.tile))
+    last = run.plans[-1]
+    height, width = last.level.size
     return {
-        "size": _size(level.size),
+        "size": _size(last.level.size),
         "levels": [_size(each.size) | {"steps": each.steps} for each in run.levels],
-        "tile": tile,
-        "memory": means.bytes,
-        "text": f"{level.size[1]} x {level.size[0]} px {means}",
-        "notes": list(run.notes),
+        "tile": None if last.tile is None else _size(core_sides(last.tile)),
+        "memory": last.bytes,
+        "text": f"{width} x {height} px {last}",
+        "notes": list(run.inputs.notes),
         "command": join(command_of(run.record, "picture.png")),
         "settings": run.recipe.to_dict(),
     }

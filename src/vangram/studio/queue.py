@@ -394,7 +394,7 @@ class Queue:
         if event == "begun":
             self.store.cut_losses(job.id, message["level"], message["step"])
             if message["plan"] is not None:
-                plan = {k: v for k, v in message["plan"].items() if k != "settings"}
+                plan = {k: v for k, v in message["plan"].items() if k not in ("settings", "notes")}
                 self._changed(job, plan=job.plan | plan, settings=message["plan"]["settings"])
         elif event == "note":
             self._changed(job, notes=[*job.notes, message["note"]])

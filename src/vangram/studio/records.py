@@ -8,7 +8,7 @@ from typing import Any
 
 from vangram.settings.command import command_of
 from vangram.settings.record import Input, Record
-from vangram.studio.requests import BASES
+from vangram.studio.requests import KINDS
 
 Named = Callable[[str | None], dict[str, Any] | None]
 """The picture here with the bytes of a SHA-256, where there is one."""
@@ -26,7 +26,7 @@ def recipe_of(record: Record, named: Named, output: str = "picture.png") -> dict
     kind = "texture" if inputs.content is None else "stylize"
     kind = kind if inputs.styles else "reconstruct"
     settings = record.recipe.to_dict()
-    base = type(record.recipe)(**BASES[kind]).to_dict()
+    base = KINDS[kind].base().to_dict()
 
     def told(given: Input) -> dict[str, Any]:
         here = named(given.sha256)

@@ -4,26 +4,28 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from vangram.errors import SettingError
+from vangram.settings.kinds import RECONSTRUCT, STYLIZE, SYNTHESIZE
+from vangram.settings.kinds import Kind as RunKind
 from vangram.settings.presets import PRESETS, STRENGTHS, strengthened
-from vangram.settings.recipe import RECONSTRUCTION, TEXTURE, Recipe
+from vangram.settings.recipe import Recipe
 
 MOST_CELLS = 100
 """Pictures of a sweep."""
 SWEPT = 192
 """Longer side of a sweep's pictures in pixels, as the command's own default."""
-BASES: Mapping[str, Mapping[str, Any]] = {
-    "stylize": {},
-    "texture": TEXTURE,
-    "reconstruct": RECONSTRUCTION,
-    "sweep": {"size": SWEPT},
+KINDS: Mapping[str, RunKind] = {
+    "stylize": STYLIZE,
+    "texture": SYNTHESIZE,
+    "reconstruct": RECONSTRUCT,
+    "sweep": replace(STYLIZE, changes={"size": SWEPT}),
 }
-"""Kind of job -> what it changes of the recipe's defaults."""
+"""Kind of job -> what its runs are given, and their defaults."""
 
 Kind = Literal["stylize", "texture", "reconstruct", "sweep"]
 Id = Annotated[str, Field(min_length=1, max_length=64, pattern=r"^[0-9a-z]+$")]
@@ -106,7 +108,7 @@ def cells_of(body: JobBody) -> list[Cell]:
         own = {name: value for name, value in values.items() if name not in ("preset", "strength")}
         preset = values.get("preset", body.preset)
         strength = values.get("strength", body.strength)
-        settings = {**BASES[body.kind], **_preset(preset), **body.settings, **own}
+        settings = {**KINDS[body.kind].changes, **_preset(preset), **body.settings, **own}
         if body.start is not None:
             settings.setdefault("init", "picture")
         recipe = Recipe.from_dict(settings)

@@ -79,7 +79,9 @@ class Studio:
         """
         recipes = [cell.recipe.to_dict() for cell in cells_of(body)]
         inputs = self.pictures.paths(body.inputs)
-        return await self.reader.ask("plan", inputs=inputs, recipes=recipes)
+        return await self.reader.ask(
+            "plan", inputs=inputs, recipes=recipes, given=list(body.settings)
+        )
 
     async def add(self, body: JobBody, key: str | None) -> tuple[Job, bool]:
         """Put a job into the queue; it, and whether it is new; errors as `plan`."""

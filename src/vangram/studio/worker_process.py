@@ -108,7 +108,7 @@ class Watch:
         try:
             small = run.shown(step.image, fit(size, PREVIEW, enlarge=False))
             write_picture(path, small, quality=85)
-            if max(size) > PREVIEW and not run.means(step.level).spilled:
+            if max(size) > PREVIEW and not run.plans[step.level.number - 1].spilled:
                 full = Path(self.job["full_preview"])
                 write_picture(full, run.shown(step.image, size), quality=90)
             self.previews += 1
