@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import sys
 import time
 from dataclasses import dataclass
+from pathlib import Path
 from types import TracebackType
 
 from rich.console import Console, Group
@@ -12,8 +14,10 @@ from rich.live import Live
 from rich.progress_bar import ProgressBar
 from rich.table import Table
 
+from vangram.errors import line_of
 from vangram.optimize import Level, Step
-from vangram.run.progress import Pace
+from vangram.run import Run
+from vangram.run.progress import Pace, plan_of, progress_of
 
 SECONDS_BETWEEN_LINES = 5.0
 """Interval of progress lines where the output is no terminal."""
@@ -109,6 +113,43 @@ class Progress:
     def _left(self, step: Step) -> str:
         left = self.pace.seconds_left(self._done(step))
         return "" if left is None else f"{duration(left)} left at most"
+
+
+class Events:
+    """Writes a run's events to the standard error, JSON a line, as the studio's interface has them.
+
+    Args:
+        run: the run.
+        output: path of the picture.
+        done: share of the work that earlier processes have done.
+    """
+
+    def __init__(self, run: Run, output: Path, done: float) -> None:
+        self.output = output
+        plan = plan_of(run) | {"seconds": round(run.expected_seconds(done), 1)}
+        self._write("job", state="running", plan=plan)
+        self.pace = Pace(done)
+
+    def show(self, step: Step) -> None:
+        """Write a step."""
+        left = self.pace.seconds_left(step.done)
+        self._write("progress", state="running", **progress_of(step, left))
+
+    def end(self, stopped: BaseException | None, *, made: bool) -> None:
+        """Write how the run has ended.
+
+        Args:
+            stopped: what ended it early.
+            made: whether there is a picture.
+        """
+        interrupted = isinstance(stopped, KeyboardInterrupt)
+        failed = None if stopped is None or interrupted else line_of(stopped)
+        state = "finished" if stopped is None else "stopped" if interrupted else "failed"
+        result = str(self.output) if made else None
+        self._write("job", state=state, result=result, error=failed)
+
+    def _write(self, event: str, **values: object) -> None:
+        print(json.dumps({"event": event} | values), file=sys.stderr, flush=True)
 
 
 def where(level: Level, number: int) -> str:

@@ -18,7 +18,7 @@ from torch import Tensor
 from vangram.cli.downloads import ensure_fetched
 from vangram.cli.options import Monitoring, Output
 from vangram.cli.outputs import check_outputs, check_recipe_file, check_timelapse
-from vangram.cli.progress import BatchPlace, Progress, duration
+from vangram.cli.progress import BatchPlace, Events, Progress, duration
 from vangram.cli.records import report, warn
 from vangram.images import check_output, fit, resize, write_animation, write_picture
 from vangram.optimize import Level, Step
@@ -104,17 +104,21 @@ def make_picture(
     side_images = SideImages(monitoring, run.levels, run.shown)
 
     def watch(step: Step) -> None:
-        progress.show(step)
+        (events or progress).show(step)
         side_images.add(step)
 
     with closing(checkpoints or Checkpoints(output, warn)) as kept:
         done = done_before(kept.position, run.levels)
-        if not (monitoring.quiet or place):
+        told = not (monitoring.quiet or place)
+        events = Events(run, output, done) if told and monitoring.progress == "json" else None
+        if told and events is None:
             _announce(run, done)
-        progress = Progress(monitoring.quiet, done, place)
+        progress = Progress(monitoring.quiet or events is not None, done, place)
         with _termination_as_interrupt(), progress:
             position, stopped = take_steps(run, kept, watch)
         painting, goes_on = keep_picture(run, position, stopped, output, kept)
+    if events is not None:
+        events.end(stopped, made=painting is not None)
     if painting is not None:
         side_images.finish(painting.pixels)
         if stopped is not None:

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from shlex import join
 from typing import Any
 
-from vangram.networks.geometry import core_sides
 from vangram.run import Run
-from vangram.settings.command import command_of
+from vangram.run.progress import plan_of
 from vangram.settings.kinds import without_effect
 from vangram.settings.recipe import Recipe
 
@@ -43,28 +41,8 @@ def plan(
     unused = without_effect(given, first.recipe, first.record.inputs)
     seconds = first.expected_seconds() * sum(work) / work[0]
     notes = [*unused, *first.inputs.notes]
-    return told(first) | {
+    return plan_of(first) | {
         "seconds": round(seconds, 1),
         "pictures": len(recipes),
         "notes": notes,
     }
-
-
-def told(run: Run) -> dict[str, Any]:
-    """A run's sizes, steps and memory."""
-    last = run.plans[-1]
-    height, width = last.level.size
-    return {
-        "size": _size(last.level.size),
-        "levels": [_size(each.size) | {"steps": each.steps} for each in run.levels],
-        "tile": None if last.tile is None else _size(core_sides(last.tile)),
-        "memory": last.bytes,
-        "text": f"{width} x {height} px {last}",
-        "notes": list(run.inputs.notes),
-        "command": join(command_of(run.record, "picture.png")),
-        "settings": run.recipe.to_dict(),
-    }
-
-
-def _size(size: tuple[int, int]) -> dict[str, int]:
-    return {"width": size[1], "height": size[0]}

@@ -26,12 +26,12 @@ from vangram.optimize import RunState, Step
 from vangram.run import Run
 from vangram.run.carry_out import keep_picture, take_steps
 from vangram.run.checkpoints import Checkpoints, claim, continued
-from vangram.run.progress import Pace, done_before, progress_of
+from vangram.run.progress import Pace, done_before, plan_of, progress_of
 from vangram.settings.recipe import Recipe
 from vangram.settings.record import Record
 from vangram.storage.allocator import keep_freed_memory
 from vangram.studio.messages import Pipe
-from vangram.studio.planning import prepared, told
+from vangram.studio.planning import prepared
 from vangram.studio.sizes import PREVIEW
 from vangram.studio.sweeps import Sweep
 
@@ -67,7 +67,7 @@ class Watch:
         """Tell what the run takes, and where it begins."""
         self.pace = Pace(done_before(position, run.levels))
         level, step = (position.level, position.level_state.number) if position else (0, 0)
-        self.pipe.send(event="begun", plan=told(run), level=level, step=step)
+        self.pipe.send(event="begun", plan=plan_of(run), level=level, step=step)
 
     def hear(self) -> None:
         """End the run, where that is asked.
