@@ -18,7 +18,7 @@ from vangram.studio.studio import Studio as Parts
 
 schemathesis = pytest.importorskip("schemathesis", reason="schemathesis is not installed")
 
-EXAMPLES = int(os.environ.get("VANGRAM_STUDIO_EXAMPLES", "8"))
+EXAMPLES = int(os.environ.get("VANGRAM_STUDIO_EXAMPLES", "6"))
 """Requests of each kind to each route; some hundreds for a thorough look."""
 ENDLESS = "GET /api/v1/events"
 STATUSES = {400, 404, 405, 409, 413, 415, 422}
@@ -102,19 +102,35 @@ def test_every_route_is_fuzzed(operations: dict[str, Any]) -> None:
     assert sorted([*LABELS, ENDLESS]) == sorted(operations)
 
 
-@pytest.mark.parametrize("mode", ["positive", "negative"])
-@pytest.mark.parametrize("label", LABELS)
+WRONG = [
+    *(label for label in LABELS if "/tiles/" in label or "/cells/" in label),
+    *(label for label in LABELS if label.endswith("/move")),
+    "POST /api/v1/queue",
+    "POST /api/v1/recipe",
+    "POST /api/v1/pictures",
+    "GET /api/v1/pictures",
+    "POST /api/v1/plan",
+    "POST /api/v1/jobs",
+    "GET /api/v1/jobs",
+    "GET /api/v1/jobs/{id}/preview",
+    "GET /api/v1/history",
+    "POST /api/v1/history/{id}",
+    "GET /api/v1/history/{id}/thumbnail",
+]
+"""Routes that take something beside an id, which may be wrong."""
+
+
+@pytest.mark.parametrize(
+    ("label", "mode"),
+    [*((label, "positive") for label in LABELS), *((label, "negative") for label in WRONG)],
+)
 def test_no_request_is_a_server_error(
     operations: dict[str, Any], fuzzed: tuple[Studio, list[str]], label: str, mode: str
 ) -> None:
     studio, ids = fuzzed
     operation = operations[label]
-    try:
-        cases = operation.as_strategy(
-            generation_mode=getattr(schemathesis.GenerationMode, mode.upper())
-        )
-    except Exception:
-        pytest.skip("nothing that this route takes can be wrong")
+    wanted = schemathesis.GenerationMode[mode.upper()]
+    cases = operation.as_strategy(generation_mode=wanted)
 
     @settings(
         max_examples=EXAMPLES,
