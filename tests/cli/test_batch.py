@@ -33,7 +33,7 @@ TINY = ("--size", 48, "--steps", 1)
 # Dies in the middle of the sixth picture, as without current.
 PROGRAM = """
 import os, signal
-from vangram.cli import checkpoints, main
+from vangram.run import checkpoints, main
 add, steps = checkpoints.Checkpoints.add, []
 def counted(self, step):
     steps.append(step)
