@@ -33,7 +33,8 @@ TINY = ("--size", 48, "--steps", 1)
 # Dies in the middle of the sixth picture, as without current.
 PROGRAM = """
 import os, signal
-from vangram.run import checkpoints, main
+from vangram.cli import main
+from vangram.run import checkpoints
 add, steps = checkpoints.Checkpoints.add, []
 def counted(self, step):
     steps.append(step)

@@ -34,7 +34,7 @@ QUICK = ("--size", 48, "--steps", 8, "--levels", 2, "--init", "noise", *SHALLOW)
 
 # A checkpoint after every step.
 PROGRAM = (
-    "from vangram.run import checkpoints, main; "
+    "from vangram.cli import main; from vangram.run import checkpoints; "
     "checkpoints.SECONDS_BETWEEN_CHECKPOINTS = 0.0; checkpoints.LARGEST_SHARE = 1e9; main()"
 )
 
