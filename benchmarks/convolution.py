@@ -17,11 +17,11 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from benchmarks.evaluation import in_turns
-from vangram.cli.allocator import keep_freed_memory
 from vangram.kernels.convolution import winograd_is_faster
 from vangram.kernels.gemm import Workspace
 from vangram.kernels.precision import conv_precision
 from vangram.kernels.winograd import Winograd
+from vangram.storage.allocator import keep_freed_memory
 
 LAYERS = [
     (64, 64, 384, 512), (64, 128, 192, 256), (128, 128, 192, 256), (128, 256, 96, 128),

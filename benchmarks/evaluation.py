@@ -26,7 +26,6 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from vangram.cli.allocator import keep_freed_memory
 from vangram.engines import TiledEngine, WholeEngine
 from vangram.kernels import gpu, jit
 from vangram.kernels.precision import conv_precision
@@ -35,6 +34,7 @@ from vangram.networks.geometry import best_core_size
 from vangram.networks.registry import VGG19
 from vangram.objective import Objective
 from vangram.settings.recipe import Recipe
+from vangram.storage.allocator import keep_freed_memory
 
 SHARES = (0.7, 0.5, 0.25)
 """Of the picture's pixels, that a tile may have: what is left of the features' memory."""

@@ -23,12 +23,12 @@ from pathlib import Path
 import torch
 
 from benchmarks.evaluation import CONTENT_LAYER, made
-from vangram.cli.allocator import keep_freed_memory, let_segments_grow
 from vangram.optimize import Level
 from vangram.run import Checkpoint, Run, write_checkpoint
 from vangram.run.plan import LevelPlan, plan_run
 from vangram.run.resized import first_image, resize_inputs
 from vangram.settings.text import parse_memory
+from vangram.storage.allocator import keep_freed_memory, let_segments_grow
 
 PICTURE = 512
 """Pixels a side of the pictures given."""

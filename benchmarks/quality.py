@@ -22,12 +22,12 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from vangram.cli.allocator import keep_freed_memory
 from vangram.images import fit, read_picture, resize
 from vangram.losses.total_variation import EPSILON
 from vangram.networks import FeatureNetwork, load_network
 from vangram.run import Run
 from vangram.settings.recipe import Recipe
+from vangram.storage.allocator import keep_freed_memory
 
 HERE = Path(__file__).parent
 EXAMPLES = HERE.parent / "examples"

@@ -33,7 +33,6 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from vangram.cli.allocator import keep_freed_memory
 from vangram.errors import NetworkError, PictureError, RecipeError, SettingError, VangramError
 from vangram.images import read_picture, read_recipe
 from vangram.losses import gram_matrix
@@ -43,6 +42,7 @@ from vangram.run.resized import resize_inputs, resize_styles
 from vangram.settings.presets import strengthened
 from vangram.settings.recipe import Recipe
 from vangram.settings.record import Record
+from vangram.storage.allocator import keep_freed_memory
 from vangram.storage.files import quoted, replacing
 
 PROGRAM = "python -m training.judge"

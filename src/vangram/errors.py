@@ -14,6 +14,10 @@ VangramError                any of ours; its text is one line that says what to 
 └── DivergedError           an optimisation that found no finite step even after restarts
 """
 
+OUT_OF_MEMORY = (
+    "the memory does not suffice for this picture: try --memory 2GB, or a smaller --size"
+)
+
 
 class VangramError(Exception):
     """Any error of ours; its text is one line that says what to do."""
@@ -61,3 +65,13 @@ class ShapeError(VangramError, ValueError):
 
 class DivergedError(VangramError):
     """An optimisation that found no finite step even after restarts."""
+
+
+def line_of(error: BaseException) -> str:
+    """One line for any error, as the command line prints it."""
+    if isinstance(error, VangramError):
+        return " ".join(str(error).split())
+    if isinstance(error, MemoryError) or "memory" in str(error).lower():
+        return OUT_OF_MEMORY
+    what = " ".join(f"{type(error).__name__}: {error}".split())
+    return f"unexpected: {what}; VANGRAM_TRACEBACK=1 shows where, please report it"

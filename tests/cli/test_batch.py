@@ -19,12 +19,12 @@ from tests.cli.test_commands import QUICK, assert_refused
 from tests.cli.test_runner import SECONDS, recorded, stopped_by
 from tests.conftest import Outcome
 from vangram.batch import Batch, work
-from vangram.cli.checkpoints import checkpoint_path
 from vangram.images import read_picture
 from vangram.networks import parameters, parameters_path
 from vangram.objective import targets
 from vangram.run import inputs, network
 from vangram.run import targets as run_targets
+from vangram.run.checkpoints import checkpoint_path
 from vangram.settings.recipe import Recipe
 
 Command = Callable[..., Outcome]
@@ -33,7 +33,8 @@ TINY = ("--size", 48, "--steps", 1)
 # Dies in the middle of the sixth picture, as without current.
 PROGRAM = """
 import os, signal
-from vangram.cli import checkpoints, main
+from vangram.cli import main
+from vangram.run import checkpoints
 add, steps = checkpoints.Checkpoints.add, []
 def counted(self, step):
     steps.append(step)

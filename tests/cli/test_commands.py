@@ -20,6 +20,7 @@ from tests.conftest import Outcome
 from tests.support import drawn
 from vangram.api import stylize
 from vangram.cli.app import app
+from vangram.errors import DivergedError
 from vangram.images import read_picture, read_recipe, write_picture
 from vangram.run import Run
 from vangram.settings.fields import settings_of
@@ -160,6 +161,43 @@ def test_quiet_says_nothing_but_the_path(
 ) -> None:
     outcome = command("stylize", photo, painting, "-o", output, *QUICK, "--quiet")
     assert outcome == Outcome(0, f"{output}\n", "")
+
+
+def test_progress_for_programs_is_an_event_a_line(
+    command: Command, photo: Path, painting: Path, output: Path
+) -> None:
+    outcome = command("stylize", photo, painting, "-o", output, *QUICK, "--progress", "json")
+    assert (outcome.code, outcome.out) == (0, f"{output}\n")
+    first, *steps, last = map(json.loads, outcome.err.splitlines())
+    assert (first["event"], first["state"]) == ("job", "running")
+    assert first["plan"]["seconds"] > 0
+    steps_of_levels = [
+        (number, step)
+        for number, level in enumerate(first["plan"]["levels"], 1)
+        for step in range(1, level["steps"] + 1)
+    ]
+    assert [(each["level"], each["step"]) for each in steps] == steps_of_levels
+    assert all((e["event"], e["state"]) == ("progress", "running") for e in steps)
+    assert sum(steps[-1]["terms"].values()) == pytest.approx(steps[-1]["loss"])
+    assert steps[-1]["done"] == 1.0
+    expected = {"event": "job", "state": "finished", "result": str(output), "error": None}
+    assert last == expected
+
+
+def test_end_that_comes_early_is_an_event(
+    command: Command, photo: Path, painting: Path, output: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def diverging(*arguments: object) -> None:
+        raise DivergedError("the loss became inf")
+
+    monkeypatch.setattr(import_module("vangram.run.run"), "descend", diverging)
+    outcome = command("stylize", photo, painting, "-o", output, *QUICK, "--progress", "json")
+    assert (outcome.code, outcome.out) == (1, "")
+    _, event, line = outcome.err.splitlines()
+    assert json.loads(event) == {
+        "event": "job", "state": "failed", "result": None, "error": "the loss became inf"
+    }  # fmt: skip
+    assert line == "vangram: error: the loss became inf"
 
 
 @pytest.mark.parametrize(

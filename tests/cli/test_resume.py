@@ -19,12 +19,13 @@ from tests.cli.test_commands import assert_refused
 from tests.cli.test_runner import SECONDS, recorded, stopped_by
 from tests.conftest import Outcome
 from tests.support import drawn
-from vangram.cli.checkpoints import Checkpoints, checkpoint_path
+from vangram.cli.records import warn
 from vangram.errors import CheckpointError
 from vangram.images import read_picture
 from vangram.networks import FeatureNetwork
 from vangram.optimize import RunState
 from vangram.run import Checkpoint, Run, read_checkpoint, write_checkpoint
+from vangram.run.checkpoints import Checkpoints, checkpoint_path
 from vangram.run.network import network_for
 
 Command = Callable[..., Outcome]
@@ -33,7 +34,7 @@ QUICK = ("--size", 48, "--steps", 8, "--levels", 2, "--init", "noise", *SHALLOW)
 
 # A checkpoint after every step.
 PROGRAM = (
-    "from vangram.cli import checkpoints, main; "
+    "from vangram.cli import main; from vangram.run import checkpoints; "
     "checkpoints.SECONDS_BETWEEN_CHECKPOINTS = 0.0; checkpoints.LARGEST_SHARE = 1e9; main()"
 )
 
@@ -286,7 +287,7 @@ def test_resume_watches_and_overwrites_nothing_but_its_picture(
 @pytest.mark.usefixtures("no_work")
 def test_run_that_another_process_is_at_work_on_is_refused(command: Command, output: Path) -> None:
     pytest.importorskip("fcntl")
-    with closing(Checkpoints(output)) as other:
+    with closing(Checkpoints(output, warn)) as other:
         other.read()
         assert_refused(command("resume", output), "another process")
 

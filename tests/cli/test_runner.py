@@ -14,12 +14,12 @@ import pytest
 from torch import Tensor
 
 from tests.conftest import Outcome
-from vangram.cli.checkpoints import checkpoint_path
 from vangram.cli.options import Monitoring
 from vangram.cli.runner import FRAMES, SideImages
 from vangram.errors import DivergedError
 from vangram.images import read_picture, read_recipe
 from vangram.optimize import Level, LevelState, RunState, Step, descend
+from vangram.run.checkpoints import checkpoint_path
 from vangram.settings.record import Record
 
 SECONDS = 120

@@ -22,7 +22,7 @@ PEAK = """
 import json, re, sys
 from pathlib import Path
 import torch
-from vangram.cli.allocator import keep_freed_memory
+from vangram.storage.allocator import keep_freed_memory
 
 def peak():
     # Not `getrusage`, which begins with the peak of the process that started this one.

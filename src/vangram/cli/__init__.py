@@ -15,34 +15,20 @@ import sys
 
 def main() -> None:
     """Run the command line; any failure is one line on the standard error, and a code."""
-    from vangram.cli.allocator import let_segments_grow
-    from vangram.errors import InputError, VangramError
+    from vangram.errors import InputError, VangramError, line_of
+    from vangram.storage.allocator import let_segments_grow
 
     let_segments_grow()
     try:
         from vangram.cli.app import app
 
         app(prog_name="vangram")
-    except InputError as error:
-        _fail(str(error), 2)
-    except VangramError as error:
-        _fail(str(error), 1)
     except KeyboardInterrupt:
         sys.exit(130)
-    except MemoryError:
-        _fail(_OUT_OF_MEMORY, 1)
     except Exception as error:  # a traceback helps only developers
-        if os.environ.get("VANGRAM_TRACEBACK"):
+        if os.environ.get("VANGRAM_TRACEBACK") and not isinstance(error, VangramError):
             raise
-        if "memory" in str(error).lower():
-            _fail(_OUT_OF_MEMORY, 1)
-        what = " ".join(f"{type(error).__name__}: {error}".split())
-        _fail(f"unexpected: {what}; VANGRAM_TRACEBACK=1 shows where, please report it", 1)
-
-
-_OUT_OF_MEMORY = (
-    "the memory does not suffice for this picture: try --memory 2GB, or a smaller --size"
-)
+        _fail(line_of(error), 2 if isinstance(error, InputError) else 1)
 
 
 def _fail(message: str, code: int) -> None:

@@ -12,6 +12,7 @@ from vangram.cli.commands.networks import networks
 from vangram.cli.commands.reconstruct import reconstruct
 from vangram.cli.commands.rerun import rerun
 from vangram.cli.commands.resume import resume
+from vangram.cli.commands.studio import studio
 from vangram.cli.commands.study import study
 from vangram.cli.commands.stylize import stylize
 from vangram.cli.commands.sweep import sweep
@@ -27,7 +28,19 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
-COMMANDS = (stylize, texture, reconstruct, rerun, resume, batch, sweep, study, explain, verify)
+COMMANDS = (
+    stylize,
+    texture,
+    reconstruct,
+    rerun,
+    resume,
+    batch,
+    sweep,
+    study,
+    studio,
+    explain,
+    verify,
+)
 for command in COMMANDS:
     app.command()(command_line(command))
 app.add_typer(networks, name="networks")

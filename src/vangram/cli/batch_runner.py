@@ -10,13 +10,13 @@ from dataclasses import replace
 import typer
 
 from vangram.batch import MANIFEST, Batch, Pair
-from vangram.cli.checkpoints import Checkpoints, claim
 from vangram.cli.options import Monitoring
 from vangram.cli.progress import BatchPlace
-from vangram.cli.records import continued
+from vangram.cli.records import continued, warn
 from vangram.cli.runner import make_picture
 from vangram.errors import CheckpointError, DivergedError, InputError, OutputError
 from vangram.run import Run
+from vangram.run.checkpoints import Checkpoints, claim
 from vangram.settings.record import Record
 
 SKIPPED = 3
@@ -66,10 +66,10 @@ def _make(batch: Batch, pair: Pair, monitoring: Monitoring, place: BatchPlace) -
     An output that cannot be written, as on a full disk, ends the batch: the others would fail, too.
     """
     try:
-        with closing(Checkpoints(batch.output(pair))) as checkpoints:
+        with closing(Checkpoints(batch.output(pair), warn)) as checkpoints:
             run = _continued(batch, pair, checkpoints)
             if run is None:
-                checkpoints.resumed, checkpoints.position = False, None
+                checkpoints.discard()
                 run = _run(batch, pair, None)
             make_picture(run, batch.output(pair), monitoring, checkpoints, place)
     except OutputError:

@@ -10,7 +10,7 @@ import inspect
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import MISSING, dataclass, fields, is_dataclass
 from pathlib import Path
-from typing import Annotated, Any, TypeAlias, get_args, get_type_hints
+from typing import Annotated, Any, Literal, TypeAlias, get_args, get_type_hints
 
 import typer
 
@@ -255,6 +255,13 @@ class Monitoring:
     timelapse: Annotated[
         Path | None, _watching(help="Write an animated .webp of how the picture came about.")
     ] = None
+    progress: Annotated[
+        Literal["text", "json"],
+        _watching(
+            help="Progress for people, or for programs: an event a line, on standard error.",
+            metavar=listed(("text", "json")),
+        ),
+    ] = "text"
     quiet: Quiet = False
 
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import sys
 import time
 from dataclasses import dataclass
+from pathlib import Path
 from types import TracebackType
 
 from rich.console import Console, Group
@@ -12,12 +14,13 @@ from rich.live import Live
 from rich.progress_bar import ProgressBar
 from rich.table import Table
 
+from vangram.errors import line_of
 from vangram.optimize import Level, Step
+from vangram.run import Run
+from vangram.run.progress import Pace, plan_of, progress_of
 
 SECONDS_BETWEEN_LINES = 5.0
 """Interval of progress lines where the output is no terminal."""
-LEAST_DONE = 0.01
-"""Share of the work after which the time left is estimated."""
 
 
 @dataclass(frozen=True)
@@ -50,8 +53,7 @@ class Progress:
     ) -> None:
         self.quiet = quiet
         self.place = place
-        self.begun = place.begun / place.of if place else begun
-        self.started = place.started if place else time.monotonic()
+        self.pace = Pace(place.begun / place.of, place.started) if place else Pace(begun)
         self.printed = -SECONDS_BETWEEN_LINES
         self.level = 0
         console = Console(stderr=True)
@@ -81,21 +83,21 @@ class Progress:
             print(f"vangram: note: {step.note}", file=sys.stderr)
         if self.quiet:
             return
-        elapsed = time.monotonic() - self.started
+        elapsed = time.monotonic() - self.pace.started
         if self.live:
-            self.live.update(self._bar(step, elapsed))
+            self.live.update(self._bar(step))
         elif elapsed - self.printed >= SECONDS_BETWEEN_LINES or step.level.number != self.level:
             place = where(step.level, step.number)
-            words = self._place(), place, _losses(step), self._left(step, elapsed)
+            words = self._place(), place, _losses(step), self._left(step)
             print("  ".join(filter(None, words)), file=sys.stderr, flush=True)
             self.printed, self.level = elapsed, step.level.number
 
-    def _bar(self, step: Step, elapsed: float) -> Group:
+    def _bar(self, step: Step) -> Group:
         first = Table.grid(padding=(0, 1))
         first.add_row(
             ProgressBar(total=1.0, completed=self._done(step), width=20),
             self._place() or where(step.level, step.number),
-            self._left(step, elapsed),
+            self._left(step),
         )
         second = f"{where(step.level, step.number)}  " if self.place else ""
         return Group(first, second + _losses(step))
@@ -108,11 +110,46 @@ class Progress:
             return step.done
         return (self.place.number - 1 + step.done) / self.place.of
 
-    def _left(self, step: Step, elapsed: float) -> str:
-        done = self._done(step) - self.begun
-        if done < LEAST_DONE:
-            return ""
-        return f"{duration(elapsed * (1 - self._done(step)) / done)} left at most"
+    def _left(self, step: Step) -> str:
+        left = self.pace.seconds_left(self._done(step))
+        return "" if left is None else f"{duration(left)} left at most"
+
+
+class Events:
+    """Writes a run's events to the standard error, JSON a line, as the studio's interface has them.
+
+    Args:
+        run: the run.
+        output: path of the picture.
+        done: share of the work that earlier processes have done.
+    """
+
+    def __init__(self, run: Run, output: Path, done: float) -> None:
+        self.output = output
+        plan = plan_of(run) | {"seconds": round(run.expected_seconds(done), 1)}
+        self._write("job", state="running", plan=plan)
+        self.pace = Pace(done)
+
+    def show(self, step: Step) -> None:
+        """Write a step."""
+        left = self.pace.seconds_left(step.done)
+        self._write("progress", state="running", **progress_of(step, left))
+
+    def end(self, stopped: BaseException | None, *, made: bool) -> None:
+        """Write how the run has ended.
+
+        Args:
+            stopped: what ended it early.
+            made: whether there is a picture.
+        """
+        interrupted = isinstance(stopped, KeyboardInterrupt)
+        failed = None if stopped is None or interrupted else line_of(stopped)
+        state = "finished" if stopped is None else "stopped" if interrupted else "failed"
+        result = str(self.output) if made else None
+        self._write("job", state=state, result=result, error=failed)
+
+    def _write(self, event: str, **values: object) -> None:
+        print(json.dumps({"event": event} | values), file=sys.stderr, flush=True)
 
 
 def where(level: Level, number: int) -> str:

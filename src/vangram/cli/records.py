@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterable
 
-from vangram.errors import CheckpointError, RecipeError
+from vangram.errors import RecipeError
 from vangram.images import read_recipe
 from vangram.settings.record import Record
 
@@ -32,15 +32,14 @@ def report(differences: Iterable[str]) -> None:
 
 
 def continued(was: Record, now: Record) -> Record:
-    """The record of a run that is continued; prints which versions differ.
+    """The record of a run that is continued; prints which versions differ. Errors as in `run`."""
+    from vangram.run import checkpoints
 
-    Raises:
-        CheckpointError: an input or the network is not what the run began with.
-    """
-    for change in was.changes(now):
-        raise CheckpointError(
-            f"{change}; a run goes on with what it began with, or starts anew with"
-            " `vangram stylize --force`"
-        )
+    record = checkpoints.continued(was, now)
     report(was.differences(now))
-    return was.continued(now)
+    return record
+
+
+def warn(line: str) -> None:
+    """Print what the run goes on without."""
+    print(f"vangram: warning: {line}", file=sys.stderr)

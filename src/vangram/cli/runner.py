@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import signal
 import sys
-import tempfile
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager
@@ -16,22 +15,23 @@ from types import FrameType
 import typer
 from torch import Tensor
 
-from vangram.cli.allocator import keep_freed_memory
-from vangram.cli.checkpoints import Checkpoints, check_unfinished
 from vangram.cli.downloads import ensure_fetched
 from vangram.cli.options import Monitoring, Output
 from vangram.cli.outputs import check_outputs, check_recipe_file, check_timelapse
-from vangram.cli.progress import BatchPlace, Progress, duration
-from vangram.cli.records import report
-from vangram.cli.side_writes import SideWrites
-from vangram.errors import DivergedError, OutputError
+from vangram.cli.progress import BatchPlace, Events, Progress, duration
+from vangram.cli.records import report, warn
 from vangram.images import check_output, fit, resize, write_animation, write_picture
-from vangram.optimize import Level, RunState, Step
-from vangram.run import Painting, Run
+from vangram.optimize import Level, Step
+from vangram.run import Run
+from vangram.run.carry_out import keep_picture, take_steps
+from vangram.run.checkpoints import Checkpoints, check_unfinished
+from vangram.run.progress import done_before
+from vangram.run.side_writes import SideWrites
 from vangram.settings.inputs import Inputs
 from vangram.settings.kinds import without_effect
 from vangram.settings.recipe import Recipe
 from vangram.settings.toml import write_recipe_file
+from vangram.storage.allocator import keep_freed_memory
 
 SECONDS_BETWEEN_PREVIEWS = 3.0
 FRAMES = 60
@@ -101,34 +101,26 @@ def make_picture(
     """
     check_output(output, size=run.levels[-1].size)
     keep_freed_memory()
-    stopped: BaseException | None = None
     side_images = SideImages(monitoring, run.levels, run.shown)
-    with closing(checkpoints or Checkpoints(output)) as kept:
-        position = kept.begin(run.record)
-        done = _done(position, run.levels)
-        if not (monitoring.quiet or place):
+
+    def watch(step: Step) -> None:
+        (events or progress).show(step)
+        side_images.add(step)
+
+    with closing(checkpoints or Checkpoints(output, warn)) as kept:
+        done = done_before(kept.position, run.levels)
+        told = not (monitoring.quiet or place)
+        events = Events(run, output, done) if told and monitoring.progress == "json" else None
+        if told and events is None:
             _announce(run, done)
-        progress = Progress(monitoring.quiet, done, place)
+        progress = Progress(monitoring.quiet or events is not None, done, place)
         with _termination_as_interrupt(), progress:
-            try:
-                for step in run.steps(position):
-                    position = step.state
-                    progress.show(step)
-                    side_images.add(step)
-                    kept.add(step)
-            except (KeyboardInterrupt, Exception) as reason:
-                stopped = reason
-        if position is not None:
-            painting = run.painting(position.image, finished=stopped is None)
-            _save(painting, output)
-            side_images.finish(painting.pixels)
-        # After the picture, so that one of the two always exists. A diverged run would diverge
-        # again, so it leaves no checkpoint.
-        over = stopped is None or isinstance(stopped, DivergedError)
-        goes_on = not over and kept.stop(position)
-        if over:
-            kept.remove()
-    if position is not None:
+            position, stopped = take_steps(run, kept, watch)
+        painting, goes_on = keep_picture(run, position, stopped, output, kept)
+    if events is not None:
+        events.end(stopped, made=painting is not None)
+    if painting is not None:
+        side_images.finish(painting.pixels)
         if stopped is not None:
             how = f"; `vangram resume {quote(str(output))}` goes on" if goes_on else ""
             print(f"vangram: stopped early, the picture so far is {output}{how}", file=sys.stderr)
@@ -146,21 +138,6 @@ def _announce(run: Run, done: float) -> None:
     print(f"vangram: {words}, {duration(seconds)} at most", file=sys.stderr, flush=True)
 
 
-def _done(position: RunState | None, levels: Sequence[Level]) -> float:
-    """Share of the work that is done."""
-    return levels[position.level - 1].done(position.level_state.number) if position else 0.0
-
-
-def _save(painting: Painting, output: Path) -> None:
-    """Save the picture; where that fails, save it in a temporary folder and say where."""
-    try:
-        painting.save(output)
-    except OutputError as error:
-        refuge = Path(tempfile.mkdtemp(prefix="vangram-")) / output.name
-        painting.save(refuge)
-        raise OutputError(f"{error}; the picture is kept as {refuge}") from error
-
-
 @dataclass
 class SideImages:
     """The preview, rewritten every few seconds, and the frames of the timelapse."""
@@ -171,7 +148,7 @@ class SideImages:
     """As `Run.shown`."""
     frames: list[Tensor] = field(default_factory=list)
     written: float = field(default_factory=time.monotonic)
-    attempt: SideWrites = field(default_factory=SideWrites)
+    attempt: SideWrites = field(default_factory=lambda: SideWrites(warn))
 
     def add(self, step: Step) -> None:
         """Keep a frame and write the preview where they are due; a failure is a warning."""

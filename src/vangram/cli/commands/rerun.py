@@ -24,11 +24,11 @@ def rerun(picture: Made, output: Again, moved: MovedInputs, force: Force, quiet:
 
     Reports inputs and versions that differ. Exit code 1 where none does and the bytes differ.
     """
-    from vangram.cli.checkpoints import check_unfinished
     from vangram.cli.outputs import check_outputs
     from vangram.cli.records import recorded, report
     from vangram.cli.runner import make_picture
     from vangram.run import Run
+    from vangram.run.checkpoints import check_unfinished
 
     record = recorded(picture)
     target = output or Path(picture).with_stem(f"{Path(picture).stem}-rerun")

@@ -17,8 +17,8 @@ from vangram.errors import CheckpointError, InputError
 from vangram.settings.record import Record
 
 if TYPE_CHECKING:
-    from vangram.cli.checkpoints import Checkpoints
     from vangram.optimize import Level, RunState
+    from vangram.run.checkpoints import Checkpoints
 
 
 Unfinished = Annotated[
@@ -37,14 +37,14 @@ def resume(
     The picture is the same, to the byte, as without the stop. An input that has changed is refused;
     a timelapse begins here.
     """
-    from vangram.cli.checkpoints import Checkpoints
     from vangram.cli.outputs import check_outputs, check_timelapse
-    from vangram.cli.records import continued
+    from vangram.cli.records import continued, warn
     from vangram.cli.runner import make_picture
     from vangram.run import Run
+    from vangram.run.checkpoints import Checkpoints
 
     check_timelapse(monitoring.timelapse)
-    with closing(Checkpoints(output)) as checkpoints:
+    with closing(Checkpoints(output, warn)) as checkpoints:
         record = _unfinished(checkpoints, output)
         inputs = find_inputs(record, str(output), moved)
         check_outputs(output, inputs=inputs, force=True)

@@ -5,14 +5,15 @@ from __future__ import annotations
 import os
 import sys
 import time
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from typing import BinaryIO
 
-from vangram.cli.side_writes import SideWrites
 from vangram.errors import CheckpointError, OutputError
 from vangram.optimize import RunState, Step
-from vangram.run import Checkpoint, read_checkpoint, write_checkpoint
+from vangram.run.checkpoint import Checkpoint, read_checkpoint, write_checkpoint
+from vangram.run.side_writes import SideWrites
 from vangram.settings.record import Record
 
 if sys.platform != "win32":
@@ -28,9 +29,10 @@ class Checkpoints:
 
     Args:
         output: path of the picture; the checkpoint is beside it.
+        warn: called with the line of a checkpoint that cannot be written.
     """
 
-    def __init__(self, output: Path) -> None:
+    def __init__(self, output: Path, warn: Callable[[str], object]) -> None:
         self.path = checkpoint_path(output)
         self.record: Record | None = None
         self.position: RunState | None = None
@@ -38,7 +40,7 @@ class Checkpoints:
         self.written: tuple[int, int] | None = None
         self.level_ended = False
         self.due = 0.0
-        self.attempt = SideWrites()
+        self.attempt = SideWrites(warn)
         self.lock: BinaryIO | None = None
 
     def read(self) -> Record:
@@ -51,6 +53,10 @@ class Checkpoints:
         checkpoint = read_checkpoint(self.path)
         self.record, self.position, self.resumed = checkpoint.record, checkpoint.position, True
         return checkpoint.record
+
+    def discard(self) -> None:
+        """Begin anew, whatever was read."""
+        self.resumed, self.position = False, None
 
     def begin(self, record: Record) -> RunState | None:
         """Begin the checkpoints of a run; returns the state to continue from, and drops it here."""
@@ -105,6 +111,24 @@ class Checkpoints:
 def checkpoint_path(output: Path) -> Path:
     """Path of a picture's checkpoint."""
     return Path(f"{output}.checkpoint")
+
+
+def continued(was: Record, now: Record) -> Record:
+    """The record of a run that is continued.
+
+    Args:
+        was: of the checkpoint.
+        now: of the run prepared to continue it.
+
+    Raises:
+        CheckpointError: an input or the network is not what the run began with.
+    """
+    for change in was.changes(now):
+        raise CheckpointError(
+            f"{change}; a run goes on with what it began with, or starts anew with"
+            " `vangram stylize --force`"
+        )
+    return was.continued(now)
 
 
 def check_unfinished(output: Path, *, force: bool) -> None:

@@ -11,12 +11,12 @@ import pytest
 import torch
 
 from tests.conftest import Outcome
-from vangram.cli import checkpoints
-from vangram.cli.checkpoints import Checkpoints, check_unfinished, checkpoint_path, claim
+from vangram.cli.records import warn
 from vangram.errors import CheckpointError, OutputError
 from vangram.images import read_picture
 from vangram.optimize import Level, LevelState, RunState, Step
-from vangram.run import Checkpoint, read_checkpoint
+from vangram.run import Checkpoint, checkpoints, read_checkpoint
+from vangram.run.checkpoints import Checkpoints, check_unfinished, checkpoint_path, claim
 from vangram.settings.inputs import Inputs
 from vangram.settings.recipe import Recipe
 from vangram.settings.record import Input, Record
@@ -57,7 +57,7 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
 
 @pytest.fixture
 def kept(tmp_path: Path) -> Iterator[Checkpoints]:
-    with closing(Checkpoints(tmp_path / "out.png")) as kept:
+    with closing(Checkpoints(tmp_path / "out.png", warn)) as kept:
         yield kept
 
 
@@ -122,7 +122,7 @@ def test_run_that_stops_keeps_its_last_step_once(clock: Clock, kept: Checkpoints
 def test_checkpoint_that_cannot_be_written_costs_one_warning_and_not_the_previous(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with closing(Checkpoints(tmp_path / "out.png")) as kept:
+    with closing(Checkpoints(tmp_path / "out.png", warn)) as kept:
         kept.begin(RECORD)
         kept.add(step(1, 1, of=1))
         with monkeypatch.context() as patch:
@@ -182,15 +182,15 @@ def test_unfinished_run_is_refused_but_for_force(tmp_path: Path) -> None:
 def test_run_at_work_keeps_others_off(tmp_path: Path) -> None:
     pytest.importorskip("fcntl")
     output = tmp_path / "out.png"
-    with closing(Checkpoints(output)) as kept:
+    with closing(Checkpoints(output, warn)) as kept:
         kept.begin(RECORD)
         kept.add(step(1, 1, of=1))
         for force in (False, True):
             with pytest.raises(CheckpointError, match="another process"):
                 check_unfinished(output, force=force)
-        with closing(Checkpoints(output)) as other, pytest.raises(CheckpointError):
+        with closing(Checkpoints(output, warn)) as other, pytest.raises(CheckpointError):
             other.read()
-    with closing(Checkpoints(output)) as other:
+    with closing(Checkpoints(output, warn)) as other:
         assert other.read() == RECORD
         with pytest.raises(CheckpointError):
             claim(kept.path)

@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from vangram.cli.allocator import let_segments_grow
+from vangram.storage.allocator import let_segments_grow
 
 VARIABLES = ("PYTORCH_ALLOC_CONF", "PYTORCH_CUDA_ALLOC_CONF")
 

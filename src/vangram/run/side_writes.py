@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -13,6 +12,8 @@ from vangram.errors import OutputError
 class SideWrites:
     """Writes of one kind of file; the first failure is reported."""
 
+    warn: Callable[[str], object]
+    """Called with the line of the first failure."""
     warned: bool = False
 
     def __call__(self, write: Callable[[], None]) -> bool:
@@ -21,7 +22,7 @@ class SideWrites:
             write()
         except OutputError as error:
             if not self.warned:
-                print(f"vangram: warning: {error}; going on without", file=sys.stderr)
+                self.warn(f"{error}; going on without")
             self.warned = True
             return False
         return True

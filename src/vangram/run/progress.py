@@ -1,0 +1,83 @@
+"""A run in plain values: what it takes, how far it is, how long the rest takes."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from shlex import join
+from typing import Any
+
+from vangram.networks.geometry import core_sides
+from vangram.optimize import Level, RunState, Step
+from vangram.run.run import Run
+from vangram.settings.command import command_of
+
+LEAST_DONE = 0.01
+"""Share of the work from which the rest can be foretold."""
+
+
+class Pace:
+    """How fast work goes, to foretell when it is done.
+
+    Args:
+        begun: share of the work that was done before.
+        started: when this work began, by `time.monotonic`; None: now.
+    """
+
+    def __init__(self, begun: float = 0.0, started: float | None = None) -> None:
+        self.begun = begun
+        self.started = time.monotonic() if started is None else started
+
+    def seconds_left(self, done: float) -> float | None:
+        """Seconds that the rest takes at most; None where it is too early to say.
+
+        Args:
+            done: share of all work that lies behind.
+        """
+        taken = done - self.begun
+        if taken < LEAST_DONE:
+            return None
+        return (time.monotonic() - self.started) * (1 - done) / taken
+
+
+def done_before(position: RunState | None, levels: Sequence[Level]) -> float:
+    """Share of a run's work that lies behind, where it stands at a position."""
+    return levels[position.level - 1].done(position.level_state.number) if position else 0.0
+
+
+def plan_of(run: Run) -> dict[str, Any]:
+    """A run's sizes, steps, memory and settings in plain values, fit for JSON."""
+    last = run.plans[-1]
+    height, width = last.level.size
+    return {
+        "size": _size(last.level.size),
+        "levels": [_size(each.size) | {"steps": each.steps} for each in run.levels],
+        "tile": None if last.tile is None else _size(core_sides(last.tile)),
+        "memory": last.bytes,
+        "text": f"{width} x {height} px {last}",
+        "notes": list(run.inputs.notes),
+        "command": join(command_of(run.record, "picture.png")),
+        "settings": run.recipe.to_dict(),
+    }
+
+
+def progress_of(step: Step, seconds_left: float | None) -> dict[str, Any]:
+    """A step in plain values, fit for JSON: where it stands, what it has reached."""
+    kinds = dict.fromkeys(term.kind for term in step.terms)
+    return {
+        "level": step.level.number,
+        "levels": step.level.of,
+        "width": step.level.size[1],
+        "height": step.level.size[0],
+        "step": step.number,
+        "steps": step.level.steps,
+        "done": step.done,
+        "loss": step.loss,
+        "terms": {kind: step.total(kind) for kind in kinds},
+        "seconds_left": None if seconds_left is None else round(seconds_left, 1),
+        "note": step.note,
+    }
+
+
+def _size(size: tuple[int, int]) -> dict[str, int]:
+    return {"width": size[1], "height": size[0]}

@@ -1,0 +1,102 @@
+"""Where the studio keeps things: the output folder, and what lies hidden in it."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from contextlib import suppress
+from pathlib import Path
+
+from vangram.errors import OutputError
+from vangram.storage.files import quoted, reason
+
+HIDDEN = ".studio"
+BIN = "bin"
+
+
+class Folder:
+    """An output folder with the studio's own files in it; no name in it comes from outside.
+
+    Args:
+        root: where the pictures go; made where it is missing.
+
+    Raises:
+        OutputError: it cannot be made or written to.
+    """
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.hidden = root / HIDDEN
+        self.bin = root / BIN
+        self.pictures = self.hidden / "pictures"
+        """Pictures that were uploaded, by id."""
+        self.incoming = self.hidden / "incoming"
+        """Uploads that are not whole or not checked yet."""
+        self.thumbnails = self.hidden / "thumbnails"
+        self.previews = self.hidden / "previews"
+        self.drafts = self.hidden / "drafts"
+        """Results that are no part of the history: drafts, and folders of sweeps."""
+        self.tiles = self.hidden / "tiles"
+        folders = (self.pictures, self.incoming, self.thumbnails, self.previews, self.drafts)
+        try:
+            for folder in (*folders, self.tiles):
+                folder.mkdir(parents=True, exist_ok=True)
+            if not os.access(root, os.W_OK | os.X_OK):
+                raise PermissionError(13, "Permission denied")
+        except OSError as error:
+            raise OutputError(
+                f"{quoted(root)} cannot be the studio's folder ({reason(error)});"
+                " choose another with --folder"
+            ) from None
+
+    def clear_incoming(self) -> None:
+        """Remove uploads that a server left when it was killed; nobody was told of them.
+
+        Only the server that keeps the folder may do so.
+        """
+        for left in self.incoming.iterdir():
+            with suppress(OSError):
+                left.unlink()
+
+    @property
+    def database(self) -> Path:
+        """Jobs, pictures and what was noted of them."""
+        return self.hidden / "studio.sqlite"
+
+    @property
+    def lock(self) -> Path:
+        """Locked by the one server that keeps the folder."""
+        return self.hidden / "lock"
+
+    @property
+    def worker_lock(self) -> Path:
+        """Locked by the one worker that computes in the folder."""
+        return self.hidden / "worker-lock"
+
+    @property
+    def address(self) -> Path:
+        """Holds the address of the server that keeps the folder."""
+        return self.hidden / "address"
+
+    @property
+    def token(self) -> Path:
+        """Holds the token of servers that listen elsewhere than on loopback."""
+        return self.hidden / "token"
+
+    def preview(self, job: str, *, full: bool = False) -> Path:
+        """Where the preview of a job lies."""
+        return self.previews / f"{job}{'-full' * full}.jpg"
+
+    def thumbnail(self, key: str) -> Path:
+        """Where the thumbnail of a key lies."""
+        return self.thumbnails / f"{key}.jpg"
+
+    def draft(self, job: str, suffix: str = "") -> Path:
+        """Where the result of a draft lies; without a suffix, the folder of a sweep."""
+        return self.drafts / f"{job}{suffix}"
+
+    def forget(self, job: str) -> None:
+        """Remove what was kept of a job beside its picture."""
+        for path in (self.preview(job), self.preview(job, full=True), *self.drafts.glob(f"{job}*")):
+            with suppress(OSError):
+                shutil.rmtree(path) if path.is_dir() else path.unlink()

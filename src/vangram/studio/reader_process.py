@@ -1,0 +1,104 @@
+"""The reader's process: reads pictures, plans runs, one thing at a time, until the server goes."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from vangram.errors import VangramError
+from vangram.images import read_picture, read_recipe, write_picture
+from vangram.networks import parameters_path
+from vangram.networks.registry import NETWORKS
+from vangram.studio.messages import Pipe
+from vangram.studio.planning import plan
+from vangram.studio.refusals import status_of
+from vangram.studio.sizes import THUMBNAIL
+from vangram.studio.tiles import Tiles, thumbnail
+
+NICE = 5
+"""Lower priority than the run's, which must not become slower by those who look on."""
+
+
+def main() -> None:
+    """Answer until the server goes."""
+    pipe, tiles = Pipe(), Tiles()
+    with suppress(OSError, AttributeError):
+        os.nice(NICE)
+    known: dict[str, Callable[..., dict[str, Any]]] = {
+        "inspect": inspect,
+        "describe": describe,
+        "plan": plan,
+        "networks": networks,
+        "tile": lambda **asked: tile(tiles, **asked),
+    }
+    while (message := pipe.receive()) is not None:
+        pipe.send(**answer(known[message.pop("what")], message))
+
+
+def answer(do: Callable[..., dict[str, Any]], asked: dict[str, Any]) -> dict[str, Any]:
+    """What is done, or the line that says why not."""
+    try:
+        return do(**asked)
+    except VangramError as error:
+        return _refused(status_of(error), str(error), type(error).__name__)
+    except MemoryError:
+        return _refused(422, "the memory does not suffice for this picture; use a smaller one")
+    except Exception as error:
+        what = " ".join(f"{type(error).__name__}: {error}".split())
+        return _refused(500, f"unexpected: {what}; please report it")
+
+
+def inspect(path: str, thumbnail: str | None, largest: int) -> dict[str, Any]:
+    """Read a picture whole: its size, what to note of it, its record; write a thumbnail."""
+    picture = read_picture(path, largest=largest)
+    record = read_recipe(path)
+    notes = []
+    if picture.alpha is not None:
+        notes.append("it is partly transparent: those parts stay transparent in the result")
+    if record is not None:
+        notes.append("it was made by VanGram: its settings can be used again")
+    if thumbnail is not None:
+        _write_thumbnail(picture.pixels, picture.alpha, thumbnail)
+    height, width = picture.size
+    return {
+        "size": {"width": width, "height": height},
+        "alpha": picture.alpha is not None,
+        "notes": notes,
+        "record": record,
+    }
+
+
+def describe(path: str, thumbnail: str, largest: int) -> dict[str, Any]:
+    """As `inspect`, of a picture that carries a record; of another, only that it carries none."""
+    return {"record": None} if read_recipe(path) is None else inspect(path, thumbnail, largest)
+
+
+def tile(
+    tiles: Tiles, path: str, key: str, level: int, column: int, row: int, output: str
+) -> dict[str, Any]:
+    """Write a tile of a picture; whether there is one."""
+    pixels = tiles.tile(path, key, level, column, row)
+    if pixels is not None:
+        write_picture(output, pixels)
+    return {"there": pixels is not None}
+
+
+def networks() -> dict[str, Any]:
+    """Every network, and whether its parameters are on this machine."""
+    found = [{"name": name, "here": parameters_path(name).exists()} for name in NETWORKS]
+    return {"networks": found}
+
+
+def _write_thumbnail(pixels: Any, alpha: Any, path: str) -> None:
+    write_picture(Path(path), thumbnail(pixels, alpha, THUMBNAIL), quality=85)
+
+
+def _refused(status: int, message: str, kind: str = "VangramError") -> dict[str, Any]:
+    return {"refused": {"status": status, "message": message, "kind": kind}}
+
+
+if __name__ == "__main__":
+    main()

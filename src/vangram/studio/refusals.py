@@ -1,0 +1,43 @@
+"""Requests that are refused: which status, and the line that says why."""
+
+from __future__ import annotations
+
+from starlette.exceptions import HTTPException
+
+from vangram.errors import InputError, OutputError, VangramError
+
+
+class Refused(HTTPException):
+    """A request that is refused; its text is one line that says what to do.
+
+    Args:
+        status: of the answer.
+        message: one line.
+        kind: class of the error, where one of the program's own is the reason.
+    """
+
+    def __init__(self, status: int, message: str, kind: str = "HTTPError") -> None:
+        super().__init__(status, message)
+        self.kind = kind
+
+
+def missing(what: str) -> Refused:
+    """There is nothing of that id."""
+    return Refused(404, f"there is no {what}; it may have been removed")
+
+
+def conflict(message: str) -> Refused:
+    """The state does not allow it."""
+    return Refused(409, message)
+
+
+def status_of(error: VangramError) -> int:
+    """Status of an error of ours: 507 for the disk, 422 for what is given, 500 for others."""
+    if isinstance(error, OutputError):
+        return 507
+    return 422 if isinstance(error, InputError) else 500
+
+
+def body_of(message: str, kind: str) -> dict[str, dict[str, str]]:
+    """The body of every refusal."""
+    return {"error": {"message": message, "kind": kind}}

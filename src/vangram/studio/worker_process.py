@@ -1,0 +1,230 @@
+"""The worker's process: runs jobs, one at a time, until the server goes.
+
+It runs them as the command line does: `vangram.run`, with the same checkpoints beside the picture,
+so that either can go on with what the other began.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+import sys
+import time
+import traceback
+from collections.abc import Mapping
+from contextlib import closing
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import psutil
+from filelock import FileLock
+
+from vangram.errors import CheckpointError, InputError, OutputError, line_of
+from vangram.images import fit, read_recipe, write_picture
+from vangram.optimize import RunState, Step
+from vangram.run import Run
+from vangram.run.carry_out import keep_picture, take_steps
+from vangram.run.checkpoints import Checkpoints, claim, continued
+from vangram.run.progress import Pace, done_before, plan_of, progress_of
+from vangram.settings.recipe import Recipe
+from vangram.settings.record import Record
+from vangram.storage.allocator import keep_freed_memory
+from vangram.studio.messages import Pipe
+from vangram.studio.planning import prepared
+from vangram.studio.sizes import PREVIEW
+from vangram.studio.sweeps import Sweep
+
+SECONDS_BETWEEN_MESSAGES = 0.25
+SECONDS_BETWEEN_PREVIEWS = 2.0
+LARGEST_SHARE = 0.03
+"""Of the time, that previews may take."""
+HEAVY = 1_500_000_000
+"""Bytes that an idle worker may hold; freed memory is kept for the next evaluation."""
+
+
+class AskedError(Exception):
+    """The run is to end here: "pause", "stop", "cancel", or "leave", as the server goes."""
+
+
+class Watch:
+    """Tells the server of the run's steps, and hears from it what is asked.
+
+    Args:
+        pipe: to the server.
+        job: what is run.
+    """
+
+    def __init__(self, pipe: Pipe, job: Mapping[str, Any]) -> None:
+        self.pipe, self.job = pipe, job
+        self.losses: list[tuple[int, int, float]] = []
+        self.progress: dict[str, Any] = {}
+        self.sent = self.due = -math.inf
+        self.previews = int(job["previews"])
+        self.pace = Pace()
+
+    def begin(self, run: Run, position: RunState | None) -> None:
+        """Tell what the run takes, and where it begins."""
+        self.pace = Pace(done_before(position, run.levels))
+        level, step = (position.level, position.level_state.number) if position else (0, 0)
+        self.pipe.send(event="begun", plan=plan_of(run), level=level, step=step)
+
+    def hear(self) -> None:
+        """End the run, where that is asked.
+
+        Raises:
+            AskedError: it is.
+        """
+        while (message := self.pipe.poll()) is not None:
+            raise AskedError(message["what"])
+        if self.pipe.closed:
+            raise AskedError("leave")
+
+    def tell(self, step: Step, run: Run) -> None:
+        """Tell of a step."""
+        self.losses.append((step.level.number, step.number, step.loss))
+        now = time.monotonic()
+        due = step.last or step.note or now - self.sent >= SECONDS_BETWEEN_MESSAGES
+        if due:
+            self._preview(step, run)
+        progress = progress_of(step, self.pace.seconds_left(step.done))
+        self.progress = progress | {"preview": self.previews}
+        if due:
+            self.flush()
+        self.hear()
+
+    def flush(self) -> None:
+        """Send what has not been sent of the steps taken."""
+        if self.losses:
+            self.pipe.send(event="progress", losses=self.losses, progress=self.progress)
+            self.losses, self.sent = [], time.monotonic()
+
+    def _preview(self, step: Step, run: Run) -> None:
+        """Write the picture as it is, where it is time."""
+        began = time.monotonic()
+        if began < self.due and not step.last:
+            return
+        size, path = step.level.size, Path(self.job["preview"])
+        try:
+            small = run.shown(step.image, fit(size, PREVIEW, enlarge=False))
+            write_picture(path, small, quality=85)
+            if max(size) > PREVIEW and not run.plans[step.level.number - 1].spilled:
+                full = Path(self.job["full_preview"])
+                write_picture(full, run.shown(step.image, size), quality=90)
+            self.previews += 1
+        except OutputError as error:
+            self.note(str(error))
+        ended = time.monotonic()
+        self.due = ended + max(SECONDS_BETWEEN_PREVIEWS, (ended - began) / LARGEST_SHARE)
+
+    def note(self, line: str) -> None:
+        """Tell what was done about something that went wrong."""
+        self.pipe.send(event="note", note=line)
+
+
+def main() -> None:
+    """Run what comes until the server goes; its argument is the file that one worker locks."""
+    pipe = Pipe()
+    keep_freed_memory()
+    # A worker whose server was killed ends after the step that it is at.
+    with FileLock(sys.argv[1]):
+        while (job := pipe.receive()) is not None:
+            if job["what"] != "run":  # too late for a job that has ended
+                continue
+            ended = run_job(pipe, job)
+            leaves = psutil.Process().memory_info().rss > HEAVY
+            pipe.send(event="ended", leaves=leaves, **ended)
+            if leaves:
+                return
+
+
+def run_job(pipe: Pipe, job: Mapping[str, Any]) -> dict[str, Any]:
+    """Run a job; how it ended."""
+    watch = Watch(pipe, job)
+    try:
+        run = run_sweep if job["kind"] == "sweep" else run_picture
+        return {"state": run(watch, job), "error": None}
+    except AskedError as asked:
+        return {"state": str(asked), "error": None}
+    except Exception as error:
+        if os.environ.get("VANGRAM_TRACEBACK"):
+            traceback.print_exception(error)
+        return {"state": "failed", "error": line_of(error)}
+
+
+def run_picture(watch: Watch, job: Mapping[str, Any]) -> str:
+    """Make a picture, or go on with one that was begun; the state that the job ends in."""
+    output = Path(job["output"])
+    if _is_finished(output):  # the worker was killed before it could say so
+        return "finished"
+    with closing(Checkpoints(output, warn=watch.note)) as kept:
+        run = _continued(watch, job, kept)
+        if run is None:
+            kept.discard()
+            run = prepared(job["inputs"], Recipe.from_dict(job["recipe"]))
+        watch.begin(run, kept.position)
+        position: RunState | None = None
+        stopped: BaseException | None = None
+        if job["asked"] == "stop":  # of a job that was paused: what it has is all that is wanted
+            position, stopped = kept.position, AskedError("stop")
+        else:
+            position, stopped = take_steps(run, kept, lambda step: watch.tell(step, run))
+            watch.flush()
+        if isinstance(stopped, AskedError) and str(stopped) in ("pause", "leave"):
+            kept.stop(position)
+            return str(stopped)
+        if isinstance(stopped, AskedError) and str(stopped) == "cancel":
+            kept.remove()
+            return "cancel"
+        keep_picture(run, position, stopped, output, kept)
+    if stopped is not None and not isinstance(stopped, AskedError):
+        raise stopped
+    return "finished" if stopped is None else "stop"
+
+
+def run_sweep(watch: Watch, job: Mapping[str, Any]) -> str:
+    """Make what is missing of a sweep's pictures; the state that the job ends in."""
+    sweep = Sweep.prepare(job)
+    watch.pipe.send(event="begun", plan=None, level=0, step=0)
+    for progress in sweep.make():
+        now = time.monotonic()
+        if progress["cells"] or now - watch.sent >= SECONDS_BETWEEN_MESSAGES:
+            watch.sent = now
+            left = watch.pace.seconds_left(progress["done"])
+            watch.pipe.send(event="sweep", progress=progress | {"seconds_left": left})
+        watch.hear()
+    sweep.finish()
+    return "finished"
+
+
+def _continued(watch: Watch, job: Mapping[str, Any], kept: Checkpoints) -> Run | None:
+    """The run that an earlier worker began; None where there is none, or it cannot go on.
+
+    Raises:
+        CheckpointError: another process is at work on it.
+    """
+    if not kept.path.exists():
+        return None
+    lock = claim(kept.path)
+    if lock is not None:
+        lock.close()
+    try:
+        record = kept.read()
+        run = prepared(job["inputs"], record.recipe)
+        return replace(run, record=continued(record, run.record))
+    except CheckpointError as error:
+        watch.note(f"{error}; began anew")
+        return None
+
+
+def _is_finished(output: Path) -> bool:
+    """Whether a picture is there already that was made to its end."""
+    try:
+        text = read_recipe(output)
+        return text is not None and Record.from_json(text).finished
+    except InputError:
+        return False
+
+
+if __name__ == "__main__":
+    main()
