@@ -72,14 +72,14 @@ def frames_of(path: str, folder: Path) -> list[str]:
         PictureError: it has no more than one frame.
         OutputError: they cannot be written.
     """
-    frames = read_frames(path)
-    if len(frames) < 2:
-        raise PictureError(f"{quoted(path)} has one frame; give a folder of frames, or a film")
-    folder.mkdir(parents=True, exist_ok=True)
-    digits = len(str(len(frames)))
-    names = [folder / f"{Path(path).stem}-{n:0{digits}}.png" for n in range(1, len(frames) + 1)]
-    for name, frame in zip(names, frames, strict=True):
-        write_picture(name, frame)
+    with read_frames(path) as (count, frames):
+        if count < 2:
+            raise PictureError(f"{quoted(path)} has one frame; give a folder of frames, or a film")
+        folder.mkdir(parents=True, exist_ok=True)
+        digits = len(str(count))
+        names = [folder / f"{Path(path).stem}-{n:0{digits}}.png" for n in range(1, count + 1)]
+        for name, frame in zip(names, frames, strict=True):
+            write_picture(name, frame.pixels, alpha=frame.alpha)
     return [str(name) for name in names]
 
 

@@ -3,7 +3,8 @@
 from typing import Any, BinaryIO
 
 from PIL import ExifTags, Image
-from torch import Tensor
+
+from vangram.images.encoded import Samples
 
 MAX_EXIF = 60_000
 """Most bytes of EXIF that a result carries: a JPEG segment has 64 KiB."""
@@ -60,20 +61,18 @@ def orientation_of(exif: Image.Exif) -> int:
     return value if isinstance(value, int) and 1 <= value <= 8 else 1
 
 
-def upright(pixels: Tensor, orientation: int) -> Tensor:
-    """Rotate and mirror pixels to orientation 1 (EXIF 2.32, 4.6.4, tag 274).
+def as_stored(upright: Samples, orientation: int) -> Samples:
+    """A view of upright pixels (..., H, W) as a file stores them (EXIF 2.32, 4.6.4, tag 274).
 
     Args:
-        pixels: (..., H, W) as stored.
-        orientation: 1 to 8.
-
-    Returns:
-        (..., H, W), or (..., W, H) for an orientation of 5 or more; contiguous.
+        upright: what is shown.
+        orientation: 1 to 8; from 5 on, rows and columns are exchanged.
     """
-    if orientation >= 5:
-        pixels = pixels.transpose(-2, -1)
-    reversed_sides = {2: [-1], 3: [-2, -1], 4: [-2], 6: [-1], 7: [-2, -1], 8: [-2]}.get(orientation)
-    return (pixels.flip(reversed_sides) if reversed_sides else pixels).contiguous()
+    if orientation in (2, 3, 6, 7):
+        upright = upright[..., ::-1]
+    if orientation in (3, 4, 7, 8):
+        upright = upright[..., ::-1, :]
+    return upright.swapaxes(-2, -1) if orientation >= 5 else upright
 
 
 def kept_exif(given: Image.Exif) -> bytes | None:
