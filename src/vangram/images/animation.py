@@ -12,11 +12,13 @@ from torch import Tensor
 
 from vangram.errors import PictureError
 from vangram.images import gif, png, tiff
+from vangram.images.colour_space import RGBSpace
 from vangram.images.decode import assembled
 from vangram.images.encoded import Encoded, Samples
 from vangram.images.formats import opened_by_pillow
 from vangram.images.picture import check_size
 from vangram.images.still import data_of, of_image, of_png, of_tiff, still
+from vangram.storage.tensors import bands
 
 UPRIGHT = 1
 
@@ -98,31 +100,40 @@ def composed(
         label: the file's name in messages.
         largest: most pixels of the canvas, and of a frame.
     """
-    check_size(size, largest, label)
-    height, width = size
-    canvas = np.zeros((4, height, width), np.float32)
+    check_size(size, largest // 2, label)
+    canvas = np.zeros((4, *size), np.float32)
     for patch in patches:
-        check_size(patch.encoded.size, largest, label, least=1)
-        pixels, alpha = _decoded(patch.encoded)
+        height, width = patch.encoded.size
+        check_size((height, width), largest // 2, label, least=1)
+        rows = patch.encoded.decode()
         place = (
             slice(None),
-            slice(patch.top, patch.top + pixels.shape[2]),
-            slice(patch.left, patch.left + pixels.shape[3]),
+            slice(patch.top, patch.top + height),
+            slice(patch.left, patch.left + width),
         )
         under = canvas[place]
         before = under.copy() if patch.restores else None
-        over = np.concatenate(
-            (pixels[0], np.ones_like(pixels[0, :1]) if alpha is None else alpha[0])
-        )
-        over = over[:, : under.shape[1], : under.shape[2]]
-        canvas[place] = _over(over, under) if patch.blends else over
-        shown = torch.from_numpy(canvas.copy())[None]
-        opaque = bool((shown[:, 3] == 1).all())
-        yield shown[:, :3].contiguous(), None if opaque else shown[:, 3:].contiguous()
+        for at in bands(torch.from_numpy(under)):
+            over = _patch(rows(at), patch.encoded.space)[:, :, : under.shape[2]]
+            under[:, at] = _over(over, under[:, at]) if patch.blends else over
+        opaque = bool((canvas[3] == 1).all())
+        pixels, alpha = (torch.from_numpy(each.copy())[None] for each in (canvas[:3], canvas[3:]))
+        yield pixels, None if opaque else alpha
         if patch.clears:
-            canvas[place] = 0
+            under[:] = 0
         elif before is not None:
-            canvas[place] = before
+            under[:] = before
+
+
+def _patch(rows: tuple[Samples, Samples | None], space: RGBSpace | None) -> Samples:
+    """Colours in sRGB and alpha, (4, h, w)."""
+    colours, alpha = rows
+    if space is not None and not space.is_srgb:
+        colours = space.to_srgb(colours)
+    if colours.ndim == 2:
+        colours = np.repeat(colours[..., None], 3, axis=-1)
+    shown = np.ones_like(colours[..., 0]) if alpha is None else alpha
+    return np.concatenate((np.moveaxis(colours, -1, 0), shown[None]))
 
 
 def _over(over: Samples, under: Samples) -> Samples:

@@ -13,7 +13,7 @@ from vangram.images.encoded import Rows, Samples
 from vangram.images.exif import as_stored
 from vangram.images.icc import converter, is_srgb
 from vangram.images.tiff import grey_samples
-from vangram.storage.tensors import BAND
+from vangram.storage.tensors import bands
 
 GREY_MODES = {"1", "L", "LA", "La"}
 COLOUR_MODES = {"P", "PA", "RGB", "RGBA", "RGBa", "RGBX", "YCbCr"}
@@ -34,13 +34,10 @@ def assembled(
     Returns:
         (1, 3, H, W) and (1, 1, H, W), float32 in [0, 1]; None for an alpha of 1 everywhere.
     """
-    height, width = size
-    turned = (width, height) if orientation >= 5 else size
+    turned = size[::-1] if orientation >= 5 else size
     pixels, alpha = np.empty((3, *turned), np.float32), None
     stored = as_stored(pixels, orientation)
-    step = max(BAND // (3 * width), 1)
-    for first in range(0, height, step):
-        at = slice(first, min(first + step, height))
+    for at in bands(torch.empty(()).expand(3, *size)):
         colours, shown = rows(at)
         if space is not None and not space.is_srgb:
             colours = space.to_srgb(colours)

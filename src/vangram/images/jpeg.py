@@ -21,8 +21,11 @@ from vangram.images.encoded import Data
 START_OF_SCAN, END_OF_IMAGE = 0xDA, 0xD9
 SCAN_END = re.compile(rb"\xff+[^\x00\xd0-\xd7\xff]")
 """A marker that is no part of a scan's data (ITU-T T.81, B.1.1.2)."""
-FILLING = bytes(random.Random(0).randrange(0xFF) for _ in range(4096))
-"""Bytes that look like a scan's data."""
+FILLING = b"".join(
+    bytes(random.Random(number).randrange(0xFF) for _ in range(1024)) + bytes((0xFF, 0xD0 + number))
+    for number in range(8)
+)
+"""Bytes that look like a scan's data, with each of the restart markers."""
 COEFFICIENTS = 64
 LAST_ROWS, LAST_SHARE = 16, 0.01
 """Rows, or share of them, that may be missing at the end of a picture that is read: the last row of
@@ -99,7 +102,7 @@ def check_pixels(data: Data, label: str, *, small: bool = False) -> str | None:
                 f"{label} is damaged (its data end early, the lower {share:.0%} is missing);"
                 " copy it again from where it came from"
             )
-        return f"its data end early, the lower {share:.1%} is grey"
+        return f"its data end early, the lower {share:.1%} is damaged"
     return "its last scans are missing, and detail with them" if _lacks_detail(scans) else None
 
 

@@ -239,18 +239,16 @@ def parse(data: Data, label: str) -> Png:
 def check_pixels(png: Png, frame: Frame | None = None) -> None:
     """Check that the compressed pixels are all there, before room is made for them.
 
-    A wrong checksum of zlib's own, where those of the chunks are right, is the fault of the program
-    that wrote the file; viewers show such pictures. It is added to the notes.
-
     Raises:
         PictureError: they are damaged or end early.
     """
     header, data = png.header, [body for name, body in png.pixels if name == b"IDAT"]
     if frame is not None:
         header, data = header._replace(width=frame.width, height=frame.height), frame.data
-    wanted, inflated, inflater = header.raw_bytes, 0, zlib.decompressobj()
+    wanted, inflated = header.raw_bytes, 0
     if wanted > MOST_INFLATED * sum(map(len, data)):
         raise _damaged(png.label, "its pixels end early")
+    inflater = zlib.decompressobj()
     try:
         for body in data:
             for first in range(0, len(body), PIECE):
@@ -259,9 +257,7 @@ def check_pixels(png: Png, frame: Frame | None = None) -> None:
                     inflated += len(inflater.decompress(piece, PIECE))
                     piece = inflater.unconsumed_tail
     except zlib.error as error:
-        if inflated < wanted:
-            raise _damaged(png.label, f"its pixels cannot be inflated, {error}") from None
-        png.notes.append("the checksum of its pixels is wrong")
+        raise _damaged(png.label, f"its pixels cannot be inflated, {error}") from None
     if inflated < wanted:
         raise _damaged(png.label, "its pixels end early")
 

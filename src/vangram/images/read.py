@@ -68,7 +68,9 @@ def read_picture(
         with decoding(label):
             format = format_of(handle, label)
             if format == "GIF":
-                picture = _of_frame(next(frames_in(handle, format, label, largest)[1]), name)
+                count, frames = frames_in(handle, format, label, largest)
+                notes = (f"{label}: it has {count} frames, the first is read",) * (count > 1)
+                picture = replace(_of_frame(next(frames), name), notes=notes)
             else:
                 picture = _picture(still(handle, format, label, largest, wanted), name, label)
         return replace(picture, sha256=sha256_of(handle))

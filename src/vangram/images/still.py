@@ -65,7 +65,8 @@ def still(
 
         encoded.decode = checked
     if format in ("WEBP", "AVIF", "HEIF"):
-        check_zeros(data, encoded.size, label)
+        if note := check_zeros(data, encoded.size, label):
+            encoded.notes.append(note)
         if (frames := getattr(image, "n_frames", 1)) > 1:
             encoded.notes.append(f"it has {frames} frames, the first is read")
     if format in ("AVIF", "HEIF") and not image.info.get("icc_profile"):

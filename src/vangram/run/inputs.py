@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import platform
 from collections.abc import Sequence
@@ -11,7 +12,7 @@ from importlib import metadata
 import torch
 
 from vangram.errors import SettingError
-from vangram.images import Picture, Source, fit, keep_mask, read_picture, resize
+from vangram.images import Picture, Source, fit, keep_mask, largest_within, read_picture, resize
 from vangram.networks import (
     FeatureNetwork,
     channel_means,
@@ -60,14 +61,25 @@ def check(inputs: Inputs[Source], recipe: Recipe) -> None:
         raise SettingError("a mask is one of a photograph, and none is given")
 
 
-def read(inputs: Inputs[Source]) -> Inputs[Picture]:
+def read(inputs: Inputs[Source], recipe: Recipe, device: torch.device) -> Inputs[Picture]:
     """Decode the pictures among the inputs; the flow and the parameters are left out.
+
+    Args:
+        inputs: what is given.
+        recipe: its memory, where the run takes place in it, bounds the size of a picture; a JPEG
+            that is larger is read at a smaller size, if that is enough for the recipe's.
+        device: of the run.
 
     Raises:
         PictureError: one cannot be read.
+        SizeError: one has more pixels than the memory allows.
         SettingError: the mask of what is kept is none.
     """
-    pictures = replace(inputs, flow=None, parameters=None).map(read_picture)
+    largest = largest_within(recipe.memory if device.type == "cpu" else None)
+    wanted = math.ceil(recipe.size * max(recipe.style_size, 1))
+    pictures = replace(inputs, flow=None, parameters=None).map(
+        lambda source: read_picture(source, largest=largest, wanted=wanted)
+    )
     return pictures if pictures.keep is None else replace(pictures, keep=keep_mask(pictures.keep))
 
 

@@ -165,7 +165,8 @@ class Run:
     def of(cls, inputs: Inputs[Source], recipe: Recipe) -> Run:
         """The run of these inputs with a recipe; errors as above."""
         check(inputs, recipe)
-        pictures = read(inputs)
+        device = device_for(recipe.device)
+        pictures = read(inputs, recipe, device)
         found = pictures.map(lambda picture: Input(picture.name, picture.sha256))
         flow = None
         if (path := path_of(inputs.flow, "flow")) is not None:
@@ -173,7 +174,6 @@ class Run:
             found = replace(found, flow=Input(path, file_sha256(path)))
         guides, regions = guides_of(pictures.mask, pictures.style_masks, pictures.styles)
         notes = (*notes_of(pictures), *regions)
-        device = device_for(recipe.device)
         scene = Scene(pictures, recipe, device, flow, guides)
         parameters = path_of(inputs.parameters, "parameters")
         network = network_for(recipe, scene.pictures, parameters, device)
