@@ -3,8 +3,8 @@
     python -m benchmarks.convolution [--device cuda --scale 2]
 
 Forward with ReLU, layers of VGG-19 and `vgg19-lite` at 512 × 384 px, or a multiple, least of the
-rounds, in turns. `networks.frozen.winograd_is_faster` should say yes where the ratio is below one,
-and nowhere else.
+rounds, in turns. `kernels.convolution.winograd_is_faster` should be true where the ratio is below
+one, and nowhere else.
 """
 
 from __future__ import annotations
@@ -18,10 +18,10 @@ from torch import Tensor, nn
 
 from benchmarks.evaluation import in_turns
 from vangram.cli.allocator import keep_freed_memory
+from vangram.kernels.convolution import winograd_is_faster
 from vangram.kernels.gemm import Workspace
 from vangram.kernels.precision import conv_precision
 from vangram.kernels.winograd import Winograd
-from vangram.networks.conv import winograd_is_faster
 
 LAYERS = [
     (64, 64, 384, 512), (64, 128, 192, 256), (128, 128, 192, 256), (128, 256, 96, 128),

@@ -69,7 +69,7 @@ def run(name: str, side: int, memory: int, evaluation: bool, device: str) -> tup
     photograph, painting = (torch.rand(3, PICTURE, PICTURE, generator=generator) for _ in range(2))
     layers = {CONTENT_LAYER[name]: 1.0}
     run = Run.prepare(photograph, painting, size=side, steps=1, device=device)
-    recipe = replace(run.record.recipe, memory=memory, content_layers=layers)
+    recipe = run.record.recipe.replace(memory=memory, content_layers=layers)
     level = Level(1, 1, (side, side), 1, 0.0, 1.0)
     network = made(name).to(device)
     network.winograd = has_room_for_winograd(network, recipe, memory)

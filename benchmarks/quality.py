@@ -15,7 +15,7 @@ import argparse
 import json
 import multiprocessing
 import time
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import torch
@@ -97,7 +97,7 @@ class Problem:
     def recipe(self) -> Recipe:
         """The defaults; on VGG-19's first blocks, the layers that there are."""
         plan = Recipe(size=SIZE, tolerance=0)
-        return replace(plan, **HEAD) if self.head else plan  # type: ignore[arg-type]
+        return plan.replace(**HEAD) if self.head else plan
 
     def network(self) -> FeatureNetwork:
         """Frozen, channels innermost."""

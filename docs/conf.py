@@ -15,9 +15,9 @@ release = metadata.version("vangram")
 language = "en_GB"
 
 extensions = [
-    "docs.extensions.commands",
     "docs.extensions.docstrings",
     "docs.extensions.mathml",
+    "docs.extensions.tables",
     "myst_parser",
     "sphinx.ext.autodoc",
     "sphinx.ext.napoleon",

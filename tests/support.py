@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
+import pytest
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from vangram.kernels.codegen import HAS_LLVM
 from vangram.networks import FeatureNetwork, Topology
 from vangram.networks.registry import VGG19
 from vangram.objective import Evaluation
+
+needs_llvm = pytest.mark.skipif(not HAS_LLVM, reason="llvmlite is not installed")
 
 NARROW_VGG19 = replace(VGG19, widths=(8, 16, 24, 32, 32))
 """VGG-19 in all but its widths, which no property here depends on; a hundredth of the time."""
@@ -57,6 +62,22 @@ def he_initialised(topology: Topology, seed: int = 0, dead_from: float = 1.0) ->
 def relative_error(got: Tensor, wanted: Tensor) -> float:
     """Norm of the difference over the norm of what is wanted."""
     return float((got - wanted).norm() / wanted.norm())
+
+
+def rounding(terms: int, layers: int = 1, dtype: torch.dtype = torch.float64) -> float:
+    """Largest relative difference by rounding alone between two computations of the same sums.
+
+    Higham and Mary 2019, "A new approach to probabilistic rounding error analysis": the error of a
+    sum of n terms grows as √n ε / 2, in any order of summation and so on any processor. Those of
+    layers in a row add up. The factor of 4 allows for two computations that are both off by twice
+    as much.
+
+    Args:
+        terms: n of the longest sums.
+        layers: computed one after the other.
+        dtype: of the sums.
+    """
+    return 4 * layers * math.sqrt(terms) * torch.finfo(dtype).eps
 
 
 def closed(

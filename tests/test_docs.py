@@ -112,7 +112,7 @@ def parsed(words: list[str], monkeypatch: pytest.MonkeyPatch) -> Recipe | None:
         command = command.commands[rest.pop(0)]
     if not rest and len(words) > 0:
         return None  # named, not called
-    if {"-h", "--help", "--version"} & set(rest):
+    if {"-h", "--help", "--version", "--install-completion"} & set(words):
         return None
     with command.make_context("vangram", rest) as context:
         if command.name in MAKES:
@@ -236,7 +236,8 @@ def options() -> set[str]:
     while commands:
         command = commands.pop()
         commands += getattr(command, "commands", {}).values()
-        known |= {name for parameter in command.params for name in parameter.opts}
+        for parameter in command.params:
+            known |= {*parameter.opts, *parameter.secondary_opts}
     return known | {"--help"}
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import importlib
 import json
 import re
 import subprocess
@@ -23,7 +24,8 @@ FLOORS = (
     ("errors",),
     ("storage",),
     ("settings",),  # above storage, for recipes are written to files
-    ("losses", "images", "kernels"),
+    ("images", "kernels"),
+    ("losses",),
     ("networks",),
     ("objective",),
     ("engines", "optimize"),
@@ -115,7 +117,7 @@ def imports(text: str) -> set[str]:
 def graph(modules: Mapping[str, str]) -> Graph:
     """Which module imports which.
 
-    `from vangram.losses import gram` imports the file `losses/gram.py`, where there is one, and
+    `from vangram.kernels import gemm` imports the file `kernels/gemm.py`, where there is one, and
     the room's `__init__` otherwise. That Python runs a room's `__init__` before any of its files
     is no edge: inside a room files import each other by their own names.
     """
@@ -199,8 +201,8 @@ def test_import_from_a_higher_floor_is_found(line: str) -> None:
 
 def test_import_from_the_same_floor_is_found() -> None:
     modules = rooms_only()
-    modules["vangram.images.read"] += "\nfrom vangram.losses import gram\n"
-    assert upward(graph(modules)) == [("vangram.images.read", "vangram.losses.gram")]
+    modules["vangram.images.read"] += "\nfrom vangram.kernels import gemm\n"
+    assert upward(graph(modules)) == [("vangram.images.read", "vangram.kernels.gemm")]
 
 
 def test_circle_in_a_room_is_found() -> None:
@@ -214,6 +216,17 @@ def test_circle_through_a_rooms_own_init_is_found() -> None:
     modules = rooms_only()
     modules["vangram.losses.moments"] += "\nfrom vangram.losses import content_loss\n"
     assert {"vangram.losses", "vangram.losses.moments"} <= set(circle(graph(modules)))
+
+
+def test_no_name_of_a_room_hides_one_of_its_files() -> None:
+    """Otherwise `from vangram.losses import gram` would mean a function or a module."""
+    folders = {module for module in named() if any(m.startswith(f"{module}.") for m in named())}
+    for module in named():
+        folder, _, name = module.rpartition(".")
+        if folder in folders and name != "__main__":
+            importlib.import_module(module)
+            found = getattr(importlib.import_module(folder), name)
+            assert found is sys.modules[module], module
 
 
 def test_optimisers_know_no_engine_and_no_network() -> None:

@@ -13,13 +13,11 @@ from torch import Tensor
 
 from tests.support import batched, relative_error
 from vangram.engines import TiledEngine, WholeEngine
+from vangram.kernels import convolution, fixed_convolutions
 from vangram.kernels.codegen import Integer, KernelBuilder, Pointer
-from vangram.kernels.gemm import Workspace
 from vangram.kernels.jit import Kernel, has_kernels
 from vangram.kernels.pooling import pool, unpool
 from vangram.networks import FeatureNetwork
-from vangram.networks import conv as convolution
-from vangram.networks.conv import FixedConvolution
 from vangram.objective import Objective
 from vangram.run import Run
 from vangram.run.memory import Means
@@ -92,12 +90,12 @@ def test_winograd_is_the_plain_convolution(channels: int, reflect: bool) -> None
     conv = torch.nn.Conv2d(channels, 128, 3, padding=1).requires_grad_(False)
     x = torch.randn(1, channels, 37, 50)
     grad = torch.randn(1, 128, 37, 50)
-    plain = FixedConvolution(conv, reflect, Workspace())
+    plain = fixed_convolutions({"conv": conv}, reflect=reflect)["conv"]
     y = plain.forward(x, winograd=False)
     back = plain.backward(grad.clone(), y, winograd=False)
     there = copy.deepcopy(conv).cuda()
     assert has_kernels(there.weight)
-    fast = FixedConvolution(there, reflect, Workspace())
+    fast = fixed_convolutions({"conv": there}, reflect=reflect)["conv"]
     assert relative_error(fast.forward(x.cuda(), winograd=True).cpu(), y) < SINGLE
     assert relative_error(fast.backward(grad.cuda(), y.cuda(), winograd=True).cpu(), back) < SINGLE
 

@@ -85,11 +85,11 @@ class Student(MixedNetwork):
             layer = f"relu{name}"
             if name == FIRST_DEEP:
                 x = torch.cat([x, replayed])
-            x = self.advanced(name, x)
+            x = self.advance(name, x)
             if block_of(name) <= SHALLOW_BLOCKS:
                 # Behind the fresh ones: autocast keeps what it cast, here without a gradient.
                 with torch.no_grad():
-                    replayed = self.advanced(name, replayed)
+                    replayed = self.advance(name, replayed)
             if layer in TAUGHT:
                 features[layer] = self.head(layer, x if layer in DEEP else x[:fresh])
         return features

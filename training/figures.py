@@ -19,7 +19,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from training.pictures import centre, listed
-from vangram.kernels.pooling import pool
+from vangram.kernels import pool
 from vangram.networks import FeatureNetwork, channel_means, load_network
 
 SIDE = 256

@@ -25,7 +25,7 @@ import math
 import sys
 import time
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import NamedTuple
 
@@ -322,7 +322,7 @@ def is_made(path: Path, record: Record) -> bool:
         there = Record.from_json(read_recipe(path) or "")
     except (PictureError, RecipeError):
         return False
-    same = replace(there.recipe, memory=None) == replace(record.recipe, memory=None)
+    same = there.recipe.replace(memory=None) == record.recipe.replace(memory=None)
     return there.finished and same and not there.changes(record)
 
 

@@ -11,14 +11,11 @@ from dataclasses import replace
 from pathlib import Path
 
 import torch
-import torch.nn.functional as F
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
-from vangram.kernels.pooling import pool
 from vangram.networks import FeatureNetwork
 from vangram.networks.registry import NETWORKS, VGG19_LITE
-from vangram.networks.topology import block_of, follows_pooling
 
 LEVELS = tuple(VGG19_LITE.heads)
 """Layers that the student predicts, shallow to deep."""
@@ -33,12 +30,6 @@ class MixedNetwork(FeatureNetwork):
 
     That one takes differences of neighbouring pixels, which eight bits of mantissa would drown.
     """
-
-    def advanced(self, name: str, x: Tensor) -> Tensor:
-        """The activation of the convolution "1_1", ..., from that before it."""
-        if follows_pooling(name):
-            x = pool(x, self.topology.pooling_scale(block_of(name)))
-        return F.relu(self._convolve(name, x))
 
     def _convolve(self, name: str, x: Tensor) -> Tensor:
         with torch.autocast("cpu", torch.bfloat16, enabled=_autocast() and name != "1_1"):

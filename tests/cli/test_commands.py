@@ -2,29 +2,29 @@
 
 from __future__ import annotations
 
-import inspect
 import json
 import re
 import subprocess
 import sys
 from collections.abc import Callable
-from dataclasses import fields
 from importlib import import_module
 from pathlib import Path
+from typing import Any
 
 import pytest
 from PIL import Image
 from torch.nn import functional
+from typer.main import get_command
 
 from tests.conftest import Outcome
 from tests.support import drawn
 from vangram.api import stylize
-from vangram.cli.commands.stylize import stylize as stylize_command
+from vangram.cli.app import app
 from vangram.images import read_picture, read_recipe, write_picture
 from vangram.run import Run
-from vangram.settings.recipe import Recipe
+from vangram.settings.fields import settings_of
+from vangram.settings.recipe import LARGEST_SIZE, Recipe
 from vangram.settings.record import Record
-from vangram.settings.text import parse_layers
 
 Command = Callable[..., Outcome]
 QUICK = ("--size", 48, "--steps", 2)
@@ -58,19 +58,20 @@ def assert_refused(outcome: Outcome, *said: str) -> None:
 
 
 def test_every_setting_of_the_recipe_is_an_option_with_its_default() -> None:
-    options = inspect.signature(stylize_command).parameters
-    default = Recipe()
-    for setting in fields(Recipe):
-        if setting.name in NO_OPTIONS:
+    program: Any = get_command(app)
+    options = {option.name: option for option in program.commands["stylize"].params}
+    for name, setting in settings_of(Recipe).items():
+        if name in NO_OPTIONS:
             continue
-        given = options[setting.name].default
-        wanted = getattr(default, setting.name)
-        if given is None:  # and so not given
-            assert setting.name in ("style_layers", "blend", "levels", "memory", "tile")
-        elif setting.name.endswith("_layers"):
-            assert parse_layers(given) == wanted
+        default = options[name].default
+        if setting.is_switch:
+            assert default is setting.default
+        elif default is None:
+            assert name in ("blend", "levels", "memory", "tile")
+            assert options[name].show_default == setting.unset
         else:
-            assert given == wanted, setting.name
+            texts = default if isinstance(default, list) else [default]
+            assert setting.given(*texts)[name] == setting.default
 
 
 def test_every_option_reaches_the_recipe(
@@ -91,7 +92,7 @@ def test_every_option_reaches_the_recipe(
         "tolerance": 0.25,
         "levels": 1,
         "tile": 32,
-        "memory": 2_000_000_000,
+        "memory": "2GB",
         "device": "cpu",
         "precision": "tf32",
         "init": "noise",
@@ -105,7 +106,7 @@ def test_every_option_reaches_the_recipe(
         "flicker_weight": 100.0,
         "style_loss": "gram+moments",
     }
-    assert set(given) == {setting.name for setting in fields(Recipe)} - NO_OPTIONS
+    assert set(given) == set(settings_of(Recipe)) - NO_OPTIONS
     words: list[object] = []
     for name, value in given.items():
         if value is True:
@@ -120,7 +121,8 @@ def test_every_option_reaches_the_recipe(
     assert outcome.code == 0, outcome.err
     text = read_recipe(output)
     assert text is not None
-    assert Record.from_json(text).recipe == Recipe.from_dict(given)
+    wanted = Recipe.from_dict(given | {"memory": 2_000_000_000})
+    assert Record.from_json(text).recipe == wanted
 
 
 def test_stylize_writes_the_picture_and_prints_its_path_last(
@@ -158,6 +160,53 @@ def test_quiet_says_nothing_but_the_path(
 ) -> None:
     outcome = command("stylize", photo, painting, "-o", output, *QUICK, "--quiet")
     assert outcome == Outcome(0, f"{output}\n", "")
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["--flicker-weight", 3], "flicker_weight has no effect: there is no frame before"),
+        (["--blend", 1], "blend has no effect: there is one painting"),
+        (["--seed", 4], "seed has no effect: the first image is not noise"),
+        (["--noise-range", 0.5], "noise_range has no effect: the first image is not noise"),
+        (
+            ["--content-weight", 0, "--content-layers", "relu2_1"],
+            "content_layers has no effect: content_weight is 0",
+        ),
+        (
+            ["--style-weight", 0, "--style-loss", "wasserstein"],
+            "style_loss has no effect: style_weight is 0",
+        ),
+    ],
+)
+def test_setting_without_effect_is_told(
+    command: Command, photo: Path, painting: Path, output: Path, words: list[object], said: str
+) -> None:
+    outcome = command("stylize", photo, painting, "-o", output, *QUICK, *words, "--quiet")
+    assert outcome == Outcome(0, f"{output}\n", f"vangram: note: {said}\n")
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["--init", "noise", "--seed", 4, "--noise-range", 0.5],
+        ["--content-weight", 0, "--style-loss", "gram"],
+        ["--preset", "abstract", "--seed", 4],
+    ],
+)
+def test_setting_with_effect_is_not_told(
+    command: Command, photo: Path, painting: Path, output: Path, words: list[object]
+) -> None:
+    outcome = command("stylize", photo, painting, "-o", output, *QUICK, *words, "--quiet")
+    assert outcome == Outcome(0, f"{output}\n", "")
+
+
+def test_first_image_given_twice_is_refused(
+    command: Command, photo: Path, painting: Path, output: Path
+) -> None:
+    words = ("--init", "noise", "--before", photo, "--before-frame", photo)
+    outcome = command("stylize", photo, painting, "-o", output, *QUICK, *words)
+    assert_refused(outcome, "give it or --init, not both")
 
 
 def test_progress_off_a_terminal_is_plain_lines(
@@ -257,7 +306,10 @@ def test_bad_picture_is_refused(
         (["--size", 0], "size"),
         (["--size", 1_000_000], "size"),
         (["--size", 20], "too small"),
+        (["--size", "big"], "size needs a whole number from 2 to 32768 px, not 'big'"),
         (["--steps", 0], "steps"),
+        (["--steps", "1.5"], "steps needs a whole number"),
+        (["--tv-weight", "some"], "tv_weight needs a number"),
         (["--levels", 0], "levels"),
         (["--seed", -1], "seed"),
         (["--content-weight", -1], "content_weight"),
@@ -270,6 +322,8 @@ def test_bad_picture_is_refused(
         (["--style-layers", "relu1_1=-1"], "relu1_1"),
         (["--style-layers", "relu1_1,relu1_1"], "twice"),
         (["--content-layers", "", "--style-layers", ""], "zero"),
+        (["--memory", "2"], "memory '2' has no unit: give one, as in 4GB"),
+        (["--memory", "much"], "no amount of memory"),
         (["--network", "vgg20"], "vgg20"),
         (["--device", "abacus"], "abacus"),
         (["--optimizer", "sgd"], "sgd"),
@@ -301,9 +355,6 @@ def test_bad_setting_is_refused(
 @pytest.mark.parametrize(
     "words",
     [
-        ["--size", "big"],
-        ["--steps", "1.5"],
-        ["--tv-weight", "some"],
         ["--hue"],
         ["--output"],
     ],
@@ -349,6 +400,32 @@ def test_output_too_large_for_its_format_is_refused_before_work(
         "stylize", strip, painting, "-o", tmp_path / "out.webp", "--size", 17_000, *layers
     )
     assert_refused(outcome, "16383")
+
+
+@pytest.mark.usefixtures("no_work")
+def test_size_in_a_message_is_width_by_height(
+    command: Command, painting: Path, output: Path, saved: Callable[..., Path]
+) -> None:
+    line = saved("line.png", 1, 320)
+    assert_refused(command("stylize", line, painting, "-o", output), "has 320 x 1 pixels")
+
+
+@pytest.mark.usefixtures("no_work")
+def test_size_advised_is_one_that_can_be_given(
+    command: Command, painting: Path, saved: Callable[..., Path], tmp_path: Path
+) -> None:
+    def refused(*words: object) -> str:
+        outcome = command("stylize", photo, painting, "-o", tmp_path / "out.png", *words)
+        assert_refused(outcome, "too small")
+        return outcome.err
+
+    photo = saved("photo.png", 30, 60)
+    advised = re.search(r"use --size (\d+), or", refused("--size", 20))
+    assert advised is not None
+    assert int(advised[1]) <= LARGEST_SIZE
+    refused("--size", int(advised[1]) - 1)
+    photo = saved("strip.png", 2, 6000)  # the layers would need a longer side of 48,000 px
+    assert "use a picture less narrow, or shallower layers" in refused("--size", 6000)
 
 
 @pytest.mark.usefixtures("no_work")
@@ -620,8 +697,28 @@ def test_interrupt_before_any_work_has_exit_code_130(
 def test_help_names_every_option(command: Command) -> None:
     outcome = command("stylize", "--help")
     assert outcome.code == 0
-    for name in {setting.name for setting in fields(Recipe)} - NO_OPTIONS:
+    for name in set(settings_of(Recipe)) - NO_OPTIONS:
         assert "--" + name.replace("_", "-") in outcome.out
+
+
+def test_help_shows_choices_ranges_and_defaults(
+    command: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "300")
+    shown = " ".join(command("stylize", "--help").out.split())
+    for setting in settings_of(Recipe).values():
+        if setting.choices and setting.name != "init":
+            assert f"--{setting.key} [{'|'.join(setting.choices)}] " in shown
+    assert "--init [content|noise|PATH] " in shown
+    assert "Longer side of the result. [2 to 32768 px] [default: 512]" in shown
+    assert "[default: (as many as make sense)]" in shown
+
+
+def test_help_lists_commands_in_an_order_of_use(command: Command) -> None:
+    shown = command("--help").out
+    places = [shown.index(f"│ {name} ") for name in ("stylize", "rerun", "batch", "networks")]
+    assert places == sorted(places)
+    assert shown.index("│ stylize ") < shown.index("│ texture ")
 
 
 def test_version_is_told(command: Command) -> None:

@@ -15,7 +15,8 @@ from torch import Tensor
 
 from tests.conftest import Outcome
 from vangram.cli.checkpoints import checkpoint_path
-from vangram.cli.runner import FRAMES, Keepsakes, Watching
+from vangram.cli.options import Monitoring
+from vangram.cli.runner import FRAMES, SideImages
 from vangram.errors import DivergedError
 from vangram.images import read_picture, read_recipe
 from vangram.optimize import Level, LevelState, RunState, Step, descend
@@ -215,10 +216,10 @@ def test_timelapse_takes_evenly_no_more_frames_than_it_should(
     tmp_path: Path, counts: tuple[int, ...]
 ) -> None:
     plan = levels(*counts)
-    keepsakes = Keepsakes(Watching(timelapse=tmp_path / "t.webp"), plan, as_it_is)
+    side_images = SideImages(Monitoring(timelapse=tmp_path / "t.webp"), plan, as_it_is)
     for step in steps(plan):
-        keepsakes.add(step)
-    assert len(keepsakes.frames) == min(FRAMES, sum(counts))
+        side_images.add(step)
+    assert len(side_images.frames) == min(FRAMES, sum(counts))
 
 
 def test_preview_that_cannot_be_written_costs_one_warning(
@@ -226,8 +227,8 @@ def test_preview_that_cannot_be_written_costs_one_warning(
 ) -> None:
     monkeypatch.setattr("vangram.cli.runner.SECONDS_BETWEEN_PREVIEWS", -1.0)
     plan = levels(3)
-    keepsakes = Keepsakes(Watching(preview=tmp_path / "gone" / "preview.png"), plan, as_it_is)
+    side_images = SideImages(Monitoring(preview=tmp_path / "gone" / "preview.png"), plan, as_it_is)
     for step in steps(plan):
-        keepsakes.add(step)
+        side_images.add(step)
     (line,) = capsys.readouterr().err.splitlines()
     assert line.startswith("vangram: warning: ")

@@ -10,8 +10,10 @@ import pytest
 from tests.cli.test_commands import QUICK, assert_refused
 from tests.conftest import Outcome
 from vangram.cli import runner
+from vangram.images import read_recipe
 from vangram.settings.presets import PRESETS, preset, strengthened
 from vangram.settings.recipe import Recipe
+from vangram.settings.record import Record
 from vangram.settings.toml import read_recipe_file, write_recipe_file
 
 Command = Callable[..., Outcome]
@@ -63,6 +65,28 @@ def test_layers_given_once_win_over_a_files_for_each_painting(
     assert asked("--recipe", path, "--style-layers", "relu3_1") == wanted
 
 
+def test_option_turns_a_files_switch_off(asked: Callable[..., Recipe], tmp_path: Path) -> None:
+    path = tmp_path / "recipe.toml"
+    path.write_text("normalise = true\n")
+    assert asked("--recipe", path).normalise
+    assert not asked("--recipe", path, "--no-normalise").normalise
+
+
+def test_recipe_of_a_finished_picture_is_changed_by_the_options_given(
+    asked: Callable[..., Recipe], command: Command, photo: Path, painting: Path, tmp_path: Path
+) -> None:
+    made = tmp_path / "made.png"
+    words = ("--init", "noise", "--style-weight", 7, "--normalise", "--tolerance", 0)
+    assert command("stylize", photo, painting, "-o", made, *QUICK, *words).code == 0
+    text = read_recipe(made)
+    assert text is not None
+    recipe = Record.from_json(text).recipe
+    assert recipe.style_weight == 7
+    assert asked("--recipe", made) == recipe
+    wanted = recipe.replace(size=64, init="content")
+    assert asked("--recipe", made, "--size", 64, "--init", "content") == wanted
+
+
 def test_strength_scales_what_the_preset_has(asked: Callable[..., Recipe]) -> None:
     assert asked("--strength", 3) == strengthened(Recipe(), 3)
     assert asked("--strength", 3, "--preset", "bold") == strengthened(preset("bold"), 3)
@@ -89,6 +113,10 @@ def test_saved_recipe_makes_the_same_picture(
         (["--recipe", "missing.toml"], "missing.toml"),
         (["--recipe", "bad.toml"], "bad.toml"),
         (["--recipe", "picture.toml"], "--init PATH"),
+        (["--recipe", "bytes.toml"], "neither a TOML file of settings nor a picture"),
+        (["--recipe", "photo.png"], "carries no recipe"),
+        (["--recipe", "broken.toml"], "is no recipe"),
+        (["--strength", "much"], "strength needs a number"),
         (["--save-recipe", "recipe.toml"], "--force"),
         (["--save-recipe", "out.png"], "elsewhere"),
         (["--save-recipe", "missing/recipe.toml"], "cannot be written"),
@@ -102,6 +130,8 @@ def test_look_that_cannot_be_used_is_refused_before_work(
     write_recipe_file("recipe.toml", Recipe(size=48))
     Path("bad.toml").write_text("siez = 48\n")
     Path("picture.toml").write_text('init = "picture"\n')
+    Path("bytes.toml").write_bytes(bytes(range(256)))
+    Path("broken.toml").write_text("size 48\n")
     before = {path: path.read_bytes() for path in tmp_path.iterdir()}
     assert_refused(command("stylize", photo, painting, "-o", "out.png", *QUICK, *words), said)
     assert {path: path.read_bytes() for path in tmp_path.iterdir()} == before

@@ -91,7 +91,7 @@ def test_tiled_gradient_in_float32_is_close(
 
 
 @CORES
-def test_features_of_tiles_are_the_wholes_by_winograd(
+def test_features_of_tiles_by_winograd_equal_the_whole(
     core: Core, full_width: FeatureNetwork
 ) -> None:
     # At a seam Winograd's tiles see other values than in the whole picture, which cancel but for

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import pytest
 import torch
@@ -53,10 +53,10 @@ def both(
     case: Case, network: FeatureNetwork, units: Units, engine_recipe: Recipe | None = None
 ) -> tuple[Evaluation, Truth]:
     """What the engine finds, and what is true."""
-    recipe = replace(case.recipe, units=units)
+    recipe = case.recipe.replace(units=units)
     content, style = batched(*case.size, seed=1), batched(*case.style_size, seed=2)
     image = batched(*case.size, seed=3)
-    used = recipe if engine_recipe is None else replace(engine_recipe, units=units)
+    used = recipe if engine_recipe is None else engine_recipe.replace(units=units)
     objective = Objective.of(used, network, content, style)
     before = image.clone()
     found = WholeEngine(network, objective)(image)
@@ -105,7 +105,7 @@ def test_whole_gradient_of_lite_equals_the_literal_formulas(
 
 
 @pytest.mark.parametrize("layer", NARROW_VGG19.layers)
-def test_paper_gradient_at_every_layer_equals_the_literal_formulas_dead_channels_included(
+def test_paper_gradient_at_every_layer_equals_the_literal_formulas(
     layer: str,
 ) -> None:
     network = he_initialised(NARROW_VGG19, seed=5, dead_from=0.5)
@@ -160,7 +160,7 @@ def test_whole_gradient_with_a_weight_off_by_a_percent_is_detected(
     assert found.loss != pytest.approx(true.loss, rel=EXACT)
 
 
-def test_whole_gradient_with_the_style_picture_as_target_of_another_size_is_detected(
+def test_whole_gradient_with_an_unscaled_style_target_is_detected(
     lite64: FeatureNetwork,
 ) -> None:
     case = CASES["style alone"]

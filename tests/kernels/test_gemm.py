@@ -8,13 +8,10 @@ import pytest
 import torch
 from torch import Tensor
 
-from tests.support import relative_error
+from tests.support import needs_llvm, relative_error
 from vangram.kernels.gemm import MIN_TILES_PER_THREAD, CPUGemm, Workspace
-from vangram.kernels.jit import has_kernels
 
-pytestmark = pytest.mark.skipif(
-    not has_kernels(torch.empty(0)), reason="no compiler for this Python"
-)
+pytestmark = needs_llvm
 
 EXACT = 1e-13
 """Float64, sums of some hundred products."""

@@ -119,7 +119,7 @@ def test_gram_grad_agrees_with_finite_differences() -> None:
     assert torch.autograd.gradcheck(function, (values,))
 
 
-def test_gram_grad_of_a_tile_is_its_part_of_the_whole() -> None:
+def test_gram_grad_of_a_tile_equals_the_whole() -> None:
     values, target = features(8), gram_matrix(features(9))
     residual, positions = gram_matrix(values) - target, values[0].numel()
     tile = gram_loss_grad(values[:, 1:3, 2:], residual, positions)
@@ -172,7 +172,7 @@ def test_gram_grad_shape_error_quotes_both_channel_counts() -> None:
         gram_loss_grad(features(0), torch.zeros(4, 4), 24)
 
 
-def test_pictures_may_have_so_many_positions_that_their_square_is_no_int64() -> None:
+def test_squared_positions_beyond_int64_do_not_overflow() -> None:
     positions = 8192**2
     assert 4 * 64**2 * positions**2 > 2**63
     residual = torch.full((64, 64), 2.0 * positions, dtype=torch.float64)

@@ -9,7 +9,7 @@ from torch import Tensor
 from tests.support import relative_error
 from vangram.errors import ShapeError
 from vangram.losses import Moments, MomentsGrad, feature_moments, feature_moments_grad
-from vangram.losses.gaussian import gaussian
+from vangram.losses.gaussian import mean_and_covariance
 
 # Rounding alone: sums of a few hundred products in float64.
 ROUNDING = 1e-12
@@ -44,7 +44,7 @@ def test_moments_without_sums_have_none() -> None:
     ).sums is None
 
 
-def test_moments_have_the_same_products_to_the_last_bit_with_sums_and_without() -> None:
+def test_products_are_bit_identical_with_sums_and_without() -> None:
     values = features(0, 48, 40, 56).float()
     with_sums, without = (feature_moments(values, sums=sums).products for sums in (True, False))
     assert torch.equal(with_sums, without)
@@ -68,7 +68,7 @@ def test_moments_per_position_are_a_mean_and_a_mean_square() -> None:
     torch.testing.assert_close(each.products.diagonal(), squares, rtol=ROUNDING, atol=ROUNDING)
 
 
-def test_moments_at_zero_are_those_of_features_of_zero() -> None:
+def test_zero_moments_equal_those_of_features_of_zero() -> None:
     found, wanted = (
         feature_moments(features(3), sums=True).zero,
         feature_moments(features(3) * 0, sums=True),
@@ -107,7 +107,7 @@ def test_moments_grad_matches_autograd_in_float64() -> None:
     assert not torch.allclose(without, true)
 
 
-def test_moments_grad_of_a_tile_is_its_part_of_the_whole() -> None:
+def test_moments_grad_of_a_tile_equals_the_whole() -> None:
     values, slope = features(5), some_slope(5)
     whole, tile = (
         feature_moments_grad(values, slope),
@@ -125,4 +125,4 @@ def test_moments_shape_errors_quote_the_shapes() -> None:
 
 def test_mean_of_moments_without_sums_is_refused() -> None:
     with pytest.raises(ShapeError, match="there are none"):
-        gaussian(Moments(torch.eye(3)), 1)
+        mean_and_covariance(Moments(torch.eye(3)), 1)

@@ -16,7 +16,7 @@ def picture(*shape: int) -> Tensor:
     return 3 * torch.rand(shape or (1, 3, 5, 7), generator=generator, dtype=torch.float64) - 1
 
 
-def test_out_of_range_is_zero_for_what_can_be_shown() -> None:
+def test_out_of_range_is_zero_within_the_range() -> None:
     image = picture().clamp(0, 1)
     assert float(out_of_range_loss(image)) == 0
     assert not out_of_range_loss_grad(image).any()

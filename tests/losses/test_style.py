@@ -33,12 +33,12 @@ def flat_moments(values: Tensor) -> Moments:
     return Moments(flat @ flat.mT, flat.sum(1))
 
 
-def test_every_name_of_the_recipe_has_its_loss() -> None:
+def test_every_style_loss_of_the_recipe_exists() -> None:
     assert set(STYLE_LOSSES) == set(get_args(StyleLossName))
 
 
 @kinds
-def test_value_beside_a_slope_is_the_value(name: str) -> None:
+def test_value_with_gradient_equals_the_value(name: str) -> None:
     style = STYLE_LOSSES[name](target_of(features(0)))
     image = feature_moments(features(1), sums=True)
     value, _ = style.value_and_grad(image, 42, 3.0)
@@ -47,7 +47,7 @@ def test_value_beside_a_slope_is_the_value(name: str) -> None:
 
 
 @kinds
-def test_slope_matches_autograd_of_the_value_in_float64(name: str) -> None:
+def test_style_grad_matches_autograd_in_float64(name: str) -> None:
     style = STYLE_LOSSES[name](target_of(features(0) * 2))
     values = features(1).requires_grad_()
     (true,) = torch.autograd.grad(7.0 * style.value(flat_moments(values), 42), values)
@@ -62,7 +62,7 @@ def test_slope_matches_autograd_of_the_value_in_float64(name: str) -> None:
 
 
 @kinds
-def test_value_does_not_depend_on_how_often_the_features_repeat(name: str) -> None:
+def test_value_does_not_depend_on_repeated_features(name: str) -> None:
     style = STYLE_LOSSES[name](target_of(features(0)))
     one, four = features(1), features(1).repeat(1, 2, 2)
     values = [
@@ -90,7 +90,7 @@ def test_value_does_not_depend_on_how_often_the_features_repeat(name: str) -> No
         ("nothing", "nothing"),
     ],
 )
-def test_degenerate_features_have_a_finite_value_and_slope(
+def test_degenerate_features_have_a_finite_value_and_gradient(
     name: str, dtype: torch.dtype, ours: str, theirs: str
 ) -> None:
     def made(kind: str, seed: int) -> Tensor:
@@ -118,7 +118,7 @@ def test_degenerate_features_have_a_finite_value_and_slope(
 
 @kinds
 @pytest.mark.parametrize("wrong", [torch.nan, torch.inf])
-def test_features_gone_wrong_give_a_value_that_is_not_finite(name: str, wrong: float) -> None:
+def test_value_of_features_with_nan_is_not_finite(name: str, wrong: float) -> None:
     style = STYLE_LOSSES[name](target_of(features(0)))
     image = features(1)
     image[2, 3, 4] = wrong
@@ -126,7 +126,7 @@ def test_features_gone_wrong_give_a_value_that_is_not_finite(name: str, wrong: f
     assert not bool(value.isfinite())
 
 
-def test_channel_distance_is_that_of_means_and_deviations_by_hand() -> None:
+def test_mean_std_distance_equals_the_sum_by_hand() -> None:
     ours, theirs = features(0), features(1) * 2 + 1
     blur = BLUR * theirs.square().mean()
     deviations = [(each.var((1, 2), correction=0) + blur).sqrt() for each in (ours, theirs)]
@@ -136,7 +136,7 @@ def test_channel_distance_is_that_of_means_and_deviations_by_hand() -> None:
     assert float(found) == pytest.approx(float(by_hand), rel=ROUNDING)
 
 
-def test_gram_with_moments_weighs_at_zero_what_gram_does_and_half_of_it_is_gram() -> None:
+def test_gram_moments_style_is_half_gram_and_has_its_value_at_zero() -> None:
     target = target_of(features(0))
     both, gram = GramMomentsStyle(target), GramStyle(target)
     weighs = float(gram.value(target.zero, 1))
@@ -147,7 +147,7 @@ def test_gram_with_moments_weighs_at_zero_what_gram_does_and_half_of_it_is_gram(
     assert float(both.value(image, 42)) == pytest.approx(by_hand, rel=ROUNDING)
 
 
-def test_contrast_that_the_gram_matrix_does_not_see_is_seen_with_moments() -> None:
+def test_contrast_hidden_from_the_gram_matrix_is_detected_with_moments() -> None:
     # The same mean square, once as a mean and once as a deviation.
     steady, wavering = torch.ones(1, 4, 4), torch.ones(1, 4, 4)
     wavering[:, ::2] = -1

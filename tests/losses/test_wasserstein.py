@@ -46,7 +46,7 @@ BLURRED = BLUR * (1.0 + 9.0 + 0.5**2 + 3**2) / 2
 BY_HAND = float(sum((VARIANCES[0] + BLURRED).sqrt().sub((VARIANCES[1] + BLURRED).sqrt()) ** 2))
 
 
-def test_wasserstein_of_diagonal_covariances_is_that_of_their_channels() -> None:
+def test_wasserstein_of_diagonal_covariances_sums_the_channels() -> None:
     ours, theirs = (
         normal(mean, values.diag()) for mean, values in zip(MEANS, VARIANCES, strict=True)
     )
@@ -56,7 +56,7 @@ def test_wasserstein_of_diagonal_covariances_is_that_of_their_channels() -> None
 
 
 @pytest.mark.parametrize("angle", [0.3, 1.1])
-def test_wasserstein_of_covariances_that_commute_is_that_of_their_axes(angle: float) -> None:
+def test_wasserstein_of_commuting_covariances_sums_the_axes(angle: float) -> None:
     axes = turned(angle)
     ours, theirs = (
         normal(mean, axes @ values.diag() @ axes.mT)
@@ -65,7 +65,7 @@ def test_wasserstein_of_covariances_that_commute_is_that_of_their_axes(angle: fl
     assert distance(ours, theirs) == pytest.approx(APART + BY_HAND, rel=ROUNDING)
 
 
-def test_wasserstein_of_covariances_that_do_not_commute_is_that_of_two_by_two() -> None:
+def test_wasserstein_of_two_by_two_covariances_equals_the_closed_form() -> None:
     axes = turned(0.7)
     first, second = VARIANCES[0].diag(), axes @ VARIANCES[1].diag() @ axes.mT
     blurred = [covariance + BLURRED * torch.eye(2) for covariance in (first, second)]
@@ -153,7 +153,7 @@ def test_wasserstein_grad_agrees_with_finite_differences() -> None:
     assert torch.autograd.gradcheck(function, (values,))
 
 
-def test_descent_on_wasserstein_goes_straight_to_the_painting() -> None:
+def test_one_transport_step_minimises_wasserstein() -> None:
     # With mean and covariance alone to fit, x ↦ x − ½ M ∂E/∂x is the optimal map itself.
     values, painted = features(6, 4, 9, 9), features(7, 4, 8, 8) * 3 + 1
     moved = values - 0.5 * values[0].numel() * closed_form(values, painted)

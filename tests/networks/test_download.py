@@ -109,7 +109,7 @@ def closed_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def test_fetched_file_is_in_torchs_own_cache_and_loads(server: FileServer, tmp_path: Path) -> None:
+def test_fetched_file_is_in_torchs_cache_and_loads(server: FileServer, tmp_path: Path) -> None:
     told: list[tuple[int, int | None]] = []
     path = fetch_network("fake", lambda done, total: told.append((done, total)))
     assert path == parameters_path("fake")
@@ -125,7 +125,7 @@ def test_fetched_file_is_in_torchs_own_cache_and_loads(server: FileServer, tmp_p
     assert beside(".sha256").read_text().split() == [SHA256, path.name]
 
 
-def test_file_that_is_here_is_not_fetched_again(server: FileServer) -> None:
+def test_cached_file_is_not_fetched_again(server: FileServer) -> None:
     parameters_path("fake").parent.mkdir(parents=True)
     parameters_path("fake").write_bytes(CONTENT)
     fetch_network("fake")
@@ -133,7 +133,7 @@ def test_file_that_is_here_is_not_fetched_again(server: FileServer) -> None:
     assert server.asked == []
 
 
-def test_file_that_is_here_is_found_where_nothing_can_be_written(
+def test_cached_file_is_found_in_a_read_only_folder(
     server: FileServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def denied(path: str) -> None:
@@ -146,7 +146,7 @@ def test_file_that_is_here_is_found_where_nothing_can_be_written(
     refused("cannot be written (Permission denied)", "TORCH_HOME")
 
 
-def test_damaged_file_that_is_here_is_fetched_anew(server: FileServer) -> None:
+def test_damaged_cached_file_is_fetched_again(server: FileServer) -> None:
     fetch_network("fake").write_bytes(CONTENT[:-1])
     assert fetch_network("fake").read_bytes() == CONTENT
     assert len(server.asked) == 2
@@ -164,7 +164,7 @@ def test_cut_is_resumed_within_one_call_and_no_byte_fetched_twice(server: FileSe
     assert server.sent == LENGTH
 
 
-def test_later_call_goes_on_from_what_is_here(server: FileServer) -> None:
+def test_later_call_resumes_from_the_part(server: FileServer) -> None:
     server.plans = [cut(20 * BLOCK), refuse(503)]
     refused("it answers 503")
     assert beside(".part").stat().st_size == 20 * BLOCK
@@ -173,7 +173,7 @@ def test_later_call_goes_on_from_what_is_here(server: FileServer) -> None:
     assert server.sent == LENGTH
 
 
-def test_interrupted_fetch_keeps_what_is_here(server: FileServer) -> None:
+def test_interrupted_fetch_keeps_its_part(server: FileServer) -> None:
     def interrupt(done: int, total: int | None) -> None:
         if done >= 20 * BLOCK:
             raise KeyboardInterrupt
@@ -188,14 +188,12 @@ def test_interrupted_fetch_keeps_what_is_here(server: FileServer) -> None:
 
 
 @pytest.mark.parametrize("plan", [ignore_range, give_another_part])
-def test_server_that_does_not_honour_the_range_is_read_from_the_first_byte(
-    server: FileServer, plan: Plan
-) -> None:
+def test_server_without_ranges_is_read_from_the_first_byte(server: FileServer, plan: Plan) -> None:
     server.plans = [cut(20 * BLOCK), plan]
     assert fetch_network("fake").read_bytes() == CONTENT
 
 
-def test_part_of_another_version_is_not_gone_on_with(server: FileServer) -> None:
+def test_part_of_another_version_is_not_resumed(server: FileServer) -> None:
     server.content = bytes(LENGTH)
     server.plans = [cut(20 * BLOCK), refuse(503)]
     refused()
@@ -205,15 +203,13 @@ def test_part_of_another_version_is_not_gone_on_with(server: FileServer) -> None
 
 
 @pytest.mark.parametrize("length", [20 * BLOCK, LENGTH, LENGTH + 5])
-def test_part_of_unknown_origin_that_does_not_fit_is_fetched_anew(
-    server: FileServer, length: int
-) -> None:
+def test_unknown_part_that_does_not_fit_is_fetched_again(server: FileServer, length: int) -> None:
     beside("").parent.mkdir(parents=True)
     beside(".part").write_bytes(bytes(length))
     assert fetch_network("fake").read_bytes() == CONTENT
 
 
-def test_complete_part_is_taken_without_fetching_it_again(server: FileServer) -> None:
+def test_complete_part_is_not_fetched_again(server: FileServer) -> None:
     beside("").parent.mkdir(parents=True)
     beside(".part").write_bytes(CONTENT)
     assert fetch_network("fake").read_bytes() == CONTENT
@@ -228,7 +224,7 @@ def test_wrong_hash_is_refused_and_nothing_left(server: FileServer) -> None:
     assert not beside(".sha256").exists()
 
 
-def test_dead_link_is_told(server: FileServer) -> None:
+def test_dead_link_is_in_the_error(server: FileServer) -> None:
     server.plans = [refuse(404)]
     refused(f"{server.address}/fake (it answers 404)")
     assert len(server.asked) == 1
@@ -241,7 +237,7 @@ def test_mirror_is_tried_after_the_first_address(server: FileServer) -> None:
     assert len(server.asked) == 3
 
 
-def test_part_from_one_address_is_gone_on_with_from_another(server: FileServer) -> None:
+def test_part_of_one_address_is_resumed_from_another(server: FileServer) -> None:
     urls(f"{server.address}/a", f"{server.address}/b")
     server.plans = [cut(20 * BLOCK), refuse(503), serve]
     assert fetch_network("fake").read_bytes() == CONTENT
@@ -249,32 +245,32 @@ def test_part_from_one_address_is_gone_on_with_from_another(server: FileServer) 
     assert "If-Range" not in server.asked[-1]  # a version's name means nothing elsewhere
 
 
-def test_stalled_server_is_given_up_after_a_while(server: FileServer) -> None:
+def test_stalled_server_times_out(server: FileServer) -> None:
     server.plans = [stall(0)]
     started = time.monotonic()
     refused("nothing came for 0.3 s")
     assert time.monotonic() - started < 5
 
 
-def test_server_that_stalls_midway_is_asked_again(server: FileServer) -> None:
+def test_server_that_stalls_midway_is_retried(server: FileServer) -> None:
     server.plans = [stall(20 * BLOCK)]
     assert fetch_network("fake").read_bytes() == CONTENT
     assert server.sent == LENGTH
 
 
-def test_server_that_cuts_again_and_again_is_given_up(server: FileServer) -> None:
+def test_retries_are_limited(server: FileServer) -> None:
     server.plans = [cut(BLOCK)] * 100
     refused("the connection broke off")
     assert len(server.asked) == download.MAX_RETRIES + 1
 
 
-def test_no_server_is_told(server: FileServer) -> None:
+def test_refused_connection_is_in_the_error(server: FileServer) -> None:
     port = closed_port()
     urls(f"http://127.0.0.1:{port}/fake")
     refused(f"http://127.0.0.1:{port}/fake (connection refused)")
 
 
-def test_unknown_host_is_told_as_offline(
+def test_unknown_host_error_suggests_being_offline(
     server: FileServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def unknown(*arguments: object, **options: object) -> None:
@@ -285,7 +281,7 @@ def test_unknown_host_is_told_as_offline(
     refused("is this machine offline?")
 
 
-def test_full_disk_is_told(server: FileServer, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_full_disk_is_in_the_error(server: FileServer, monkeypatch: pytest.MonkeyPatch) -> None:
     def full(handle: object, block: bytes) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
 
@@ -295,12 +291,12 @@ def test_full_disk_is_told(server: FileServer, monkeypatch: pytest.MonkeyPatch) 
     assert len(server.asked) == 1  # no mirror makes room
 
 
-def test_folder_that_cannot_be_made_is_told(server: FileServer, tmp_path: Path) -> None:
+def test_folder_that_cannot_be_created_is_in_the_error(server: FileServer, tmp_path: Path) -> None:
     (tmp_path / "hub").write_text("a file where a folder is to be")
     refused("cannot be written", "TORCH_HOME")
 
 
-def test_file_changed_after_it_was_fetched_is_refused_when_loaded(server: FileServer) -> None:
+def test_file_changed_after_the_download_is_refused(server: FileServer) -> None:
     path = fetch_network("fake")
     path.write_bytes(CONTENT[:-1] + bytes([CONTENT[-1] ^ 1]))
     with pytest.raises(NetworkError) as caught:
@@ -311,7 +307,7 @@ def test_file_changed_after_it_was_fetched_is_refused_when_loaded(server: FileSe
     )
 
 
-def test_hash_first_seen_is_compared_beyond_the_digits_in_the_name(server: FileServer) -> None:
+def test_whole_hash_first_seen_is_compared(server: FileServer) -> None:
     path = fetch_network("fake")
     another = SHA256[:8] + "0" * 56
     beside(".sha256").write_text(f"{another}  {path.name}\n")
@@ -319,7 +315,7 @@ def test_hash_first_seen_is_compared_beyond_the_digits_in_the_name(server: FileS
         load_network("fake")
 
 
-def test_file_of_another_program_is_found_and_its_hash_kept(server: FileServer) -> None:
+def test_download_of_another_program_is_used_and_its_hash_kept(server: FileServer) -> None:
     parameters_path("fake").parent.mkdir(parents=True)
     parameters_path("fake").write_bytes(CONTENT)
     assert load_network("fake").sha256 == SHA256
@@ -343,7 +339,7 @@ def serve_slowly(answer: Answer) -> None:
     serve(answer)
 
 
-def test_two_processes_at_once_fetch_once(server: FileServer) -> None:
+def test_concurrent_processes_fetch_once(server: FileServer) -> None:
     server.plans = [serve_slowly, serve_slowly]
     entry = NETWORKS["fake"]
     given = json.dumps([entry.file, entry.urls[0]])

@@ -19,7 +19,7 @@ from tests.support import batched, he_initialised, relative_error
 from training.pictures import centre, held_out_photographs
 from training.teacher import SCALE, VGG19, Teacher
 from vangram.errors import LayerError
-from vangram.kernels.pooling import pool
+from vangram.kernels import pool
 from vangram.networks import NETWORKS, FeatureNetwork, load_network
 from vangram.networks.registry import VGG19_LITE
 
@@ -67,14 +67,14 @@ def r2(network: FeatureNetwork, level: str) -> float:
 @needs_teacher
 @needs_photos
 @pytest.mark.parametrize("level", LEAST_R2)
-def test_lite_features_are_vgg19s(lite: FeatureNetwork, level: str) -> None:
+def test_lite_features_approximate_vgg19(lite: FeatureNetwork, level: str) -> None:
     assert r2(lite, level) > LEAST_R2[level]
 
 
 @needs_teacher
 @needs_photos
 @pytest.mark.parametrize("level", LEAST_R2)
-def test_random_parameters_in_place_of_lites_are_detected(level: str) -> None:
+def test_random_parameters_do_not_approximate_vgg19(level: str) -> None:
     assert r2(he_initialised(VGG19_LITE).float(), level) < LEAST_R2[level]
 
 
@@ -111,7 +111,7 @@ def test_original_vgg19_equals_an_independent_computation_at_all_sixteen_layers(
 
 
 @needs_head
-def test_layers_behind_vgg19s_exact_head_are_refused() -> None:
+def test_layers_after_a_partial_file_are_refused() -> None:
     with pytest.raises(LayerError) as caught:
         load_network("vgg19-caffe", layers=["relu1_1", "relu4_2"], parameters=HEAD_FILE)
     assert str(caught.value) == (
@@ -122,7 +122,7 @@ def test_layers_behind_vgg19s_exact_head_are_refused() -> None:
 
 @needs_teacher
 @needs_photos
-def test_scaled_averages_have_the_mean_of_the_maxima_in_vgg19_itself() -> None:
+def test_scaled_average_pooling_keeps_the_mean_of_max_pooling_in_vgg19() -> None:
     network = load_network("vgg19-caffe", layers=["relu4_4"], parameters=FILE)
     averaging = load_network("vgg19-caffe", layers=["relu4_4"], parameters=FILE, pooling="average")
     scales = replace(NETWORKS["vgg19-caffe"].topology, pooling="average")
@@ -140,7 +140,7 @@ def test_scaled_averages_have_the_mean_of_the_maxima_in_vgg19_itself() -> None:
 
 @needs_teacher
 @pytest.mark.parametrize("level", LEAST_R2)
-def test_teacher_speaks_in_vgg19s_scale(level: str) -> None:
+def test_teacher_features_are_vgg19s_over_the_scale(level: str) -> None:
     picture = batched(32, 48, seed=1)
     teacher = Teacher(FILE, padding="zeros")
     wanted = independent(load_file(FILE), picture)[level] / SCALE
@@ -149,7 +149,7 @@ def test_teacher_speaks_in_vgg19s_scale(level: str) -> None:
 
 
 @needs_teacher
-def test_teacher_pads_by_reflection_as_its_student() -> None:
+def test_teacher_pads_by_reflection() -> None:
     picture = batched(48, 48, seed=1).float()
     reflected, literal = (Teacher(FILE, padding)(picture) for padding in ("reflect", "zeros"))
     at_edge, inside = (..., slice(1)), (..., slice(1, -1), slice(1, -1))

@@ -43,7 +43,7 @@ def normalised(topology: Topology, dead_from: float = 1.0) -> FeatureNetwork:
 
 
 @every_topology
-def test_every_living_channel_of_a_normalised_network_has_mean_one(topology: Topology) -> None:
+def test_every_live_channel_of_a_normalised_network_has_mean_one(topology: Topology) -> None:
     before = channel_means(he_initialised(topology), PICTURES)
     after = channel_means(normalised(topology), PICTURES)
     assert len(after) == len(topology.convolutions) + len(topology.heads)
@@ -56,7 +56,7 @@ def test_every_living_channel_of_a_normalised_network_has_mean_one(topology: Top
 
 
 @every_topology
-def test_normalised_features_are_the_old_ones_over_their_means(topology: Topology) -> None:
+def test_normalised_features_are_features_over_their_means(topology: Topology) -> None:
     network = he_initialised(topology)
     means, picture = channel_means(network, PICTURES), batched(40, 40, seed=5)
     wanted = network(picture, topology.layers)
@@ -67,7 +67,7 @@ def test_normalised_features_are_the_old_ones_over_their_means(topology: Topolog
         assert relative_error(got, wanted[layer] / factors.view(1, -1, 1, 1)) < EXACT, layer
 
 
-def test_dead_channels_are_left_as_they_are_and_finite() -> None:
+def test_dead_channels_are_unchanged_and_finite() -> None:
     before = he_initialised(NARROW_VGG19, dead_from=0.75)
     network = normalised(NARROW_VGG19, dead_from=0.75)
     for values in network.parameters():
@@ -77,7 +77,7 @@ def test_dead_channels_are_left_as_they_are_and_finite() -> None:
     assert not torch.equal(bias[:18], old[:18])
 
 
-def test_almost_dead_channel_is_not_blown_up() -> None:
+def test_almost_dead_channel_is_not_amplified() -> None:
     network = he_initialised(NARROW_VGG19)
     means = channel_means(network, PICTURES)
     means["conv1_1"][0] = 1e-30
@@ -85,7 +85,7 @@ def test_almost_dead_channel_is_not_blown_up() -> None:
     assert network.get_parameter("conv1_1.weight").abs().max() < 1e3
 
 
-def test_trace_after_normalising_is_of_the_new_filters() -> None:
+def test_forward_pass_uses_the_normalised_filters() -> None:
     network, image = he_initialised(NARROW_VGG19), PICTURES[0].clone().requires_grad_()
     ForwardPass(network, PICTURES[0], ["relu2_1"]).backward(lambda layer, f: torch.ones_like(f))
     normalise_channels(network, channel_means(network, PICTURES))
@@ -105,7 +105,7 @@ def test_means_are_over_positions_of_all_pictures(narrow: FeatureNetwork) -> Non
     assert relative_error(channel_means(narrow, PICTURES)["conv2_1"], wanted) < EXACT
 
 
-def test_cut_network_is_normalised_by_the_whole_ones_means(narrow: FeatureNetwork) -> None:
+def test_cut_network_is_normalised_by_means_of_the_whole(narrow: FeatureNetwork) -> None:
     means = channel_means(narrow, PICTURES)
     cut = he_initialised(NARROW_VGG19.up_to(["relu2_1"]))
     normalise_channels(cut, means)
@@ -115,7 +115,7 @@ def test_cut_network_is_normalised_by_the_whole_ones_means(narrow: FeatureNetwor
 @pytest.mark.parametrize(
     ("change", "said"), [({"conv2_1": None}, "none"), ({"conv2_1": torch.ones(3)}, r"\(3,\)")]
 )
-def test_means_that_do_not_fit_are_refused(change: dict[str, Tensor | None], said: str) -> None:
+def test_means_of_another_shape_are_refused(change: dict[str, Tensor | None], said: str) -> None:
     network = he_initialised(NARROW_VGG19)
     means = {**channel_means(network, PICTURES), **change}
     fitting = {name: values for name, values in means.items() if values is not None}
@@ -132,7 +132,7 @@ def example(path: Path) -> Tensor:
     return pixels.view(1, rgb.height, rgb.width, 3).permute(0, 3, 1, 2) / 255
 
 
-def test_shipped_means_bring_the_layers_of_photographs_near_one() -> None:
+def test_shipped_means_normalise_photographs() -> None:
     network, means = load_network("vgg19-lite"), shipped_channel_means("vgg19-lite")
     assert means is not None
     normalise_channels(network, means)
@@ -145,11 +145,11 @@ def test_shipped_means_bring_the_layers_of_photographs_near_one() -> None:
         assert 1 / 2 < float(mean.median()) < 3 / 2, layer
 
 
-def test_unnormalised_means_are_not_near_one(lite: FeatureNetwork) -> None:
+def test_means_without_normalisation_are_not_near_one(lite: FeatureNetwork) -> None:
     pictures = [functional.interpolate(example(p), 64) for p in sorted(EXAMPLES.iterdir())]
     spread = channel_means(lite, pictures)["head1_1"]
     assert not 2 / 3 < float(spread.mean()) < 3 / 2
 
 
-def test_no_means_ship_for_networks_that_are_downloaded() -> None:
+def test_downloaded_networks_have_no_shipped_means() -> None:
     assert shipped_channel_means("vgg19") is None

@@ -3,17 +3,12 @@
 from __future__ import annotations
 
 import math
-from typing import Any
 
 import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from torch import Tensor
 
-from tests.support import NARROW_VGG19, he_initialised
-from vangram.networks import ForwardPass
-from vangram.networks.conv import FixedConvolution
 from vangram.networks.geometry import Core, best_core_size, computed_windows, grid, window_size
 from vangram.networks.registry import VGG19
 
@@ -33,9 +28,7 @@ def test_cores_count_every_position_of_every_layer_once(height: int, width: int,
 
 
 @given(height=st.integers(16, 400), width=st.integers(16, 400), core=st.integers(16, 200))
-def test_padded_tile_is_the_core_and_its_halo_within_the_picture(
-    height: int, width: int, core: int
-) -> None:
+def test_padded_tile_is_the_core_with_its_halo(height: int, width: int, core: int) -> None:
     for tile in grid((height, width), core, VGG19, LAYERS):
         for part, padded, length in zip(tile.core, tile.padded, (height, width), strict=True):
             assert padded.start % 16 == 0
@@ -44,7 +37,7 @@ def test_padded_tile_is_the_core_and_its_halo_within_the_picture(
 
 
 @given(height=st.integers(16, 900), width=st.integers(16, 900), pixels=st.integers(60_000, 500_000))
-def test_best_cores_have_tiles_within_the_room_and_no_more_work_than_squares(
+def test_best_core_fits_and_costs_no_more_than_a_square(
     height: int, width: int, pixels: int
 ) -> None:
     def areas(core: Core) -> list[int]:
@@ -57,13 +50,13 @@ def test_best_cores_have_tiles_within_the_room_and_no_more_work_than_squares(
     assert sum(best) <= sum(areas(square))
 
 
-def test_picture_hardly_larger_than_a_tile_is_cut_once() -> None:
+def test_image_slightly_larger_than_a_tile_has_two_tiles() -> None:
     core = best_core_size(400 * 400, (384, 512), VGG19, LAYERS)
     assert len(list(grid((384, 512), core, VGG19, LAYERS))) == 2
 
 
 @pytest.mark.parametrize("side", [16, 80, 333, 512])
-def test_core_as_large_as_the_picture_is_all_of_it(side: int) -> None:
+def test_core_of_the_images_size_is_one_tile(side: int) -> None:
     (only,) = grid((side, 16), (side, 16), VGG19, LAYERS)
     assert only.core == only.padded == (slice(0, side), slice(0, 16))
 
@@ -72,7 +65,7 @@ def test_core_as_large_as_the_picture_is_all_of_it(side: int) -> None:
     height=st.integers(16, 400), width=st.integers(16, 400), core=st.integers(16, 200),
     deepest=st.sampled_from(["relu2_1", "relu4_2", "relu5_1"]),
 )  # fmt: skip
-def test_convolutions_are_computed_for_what_cores_see_of_them_and_little_more(
+def test_computed_windows_cover_the_receptive_field_and_little_more(
     height: int, width: int, core: int, deepest: str
 ) -> None:
     layers = ("relu1_1", deepest)
@@ -92,25 +85,3 @@ def test_convolutions_are_computed_for_what_cores_see_of_them_and_little_more(
                 slack = 8 * VGG19.stride(deepest)  # of Winograd's tiles and of pooling
                 assert part.start * stride >= first - slack
                 assert part.stop * stride <= last + slack
-
-
-def test_traces_compute_these_positions(monkeypatch: pytest.MonkeyPatch) -> None:
-    network = he_initialised(NARROW_VGG19)
-    layers, size = ["relu1_1", "relu5_1"], (320, 320)
-    tile = next(t for t in grid(size, 64, network.topology, layers) if t.padded[0].start > 0)
-    computed: list[tuple[int, int]] = []
-    forward = FixedConvolution.forward
-
-    def spied(self: FixedConvolution, *given: Any) -> Tensor:
-        y = forward(self, *given)
-        computed.append((y.shape[2], y.shape[3]))
-        return y
-
-    monkeypatch.setattr(FixedConvolution, "forward", spied)
-    inside = tile.local_windows(layers, network.topology)
-    part = tile.crop(torch.rand(1, 3, *size, dtype=torch.float64))
-    ForwardPass(network, part, layers, inside, whole=size, corner=tile.corner)
-    wanted = computed_windows(
-        network.topology, window_size(tile.padded), layers, inside, tile.corner
-    )
-    assert computed == [window_size(frame) for frame in wanted.values()]

@@ -96,7 +96,7 @@ def test_half_precision_is_read_as_float32(whole: Tensors, tmp_path: Path) -> No
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float16])
 @pytest.mark.parametrize("naming", [dict, torchvisions], ids=["ours", "torchvision's"])
-def test_original_parameters_are_known_by_whatever_name_the_network_is_asked_for(
+def test_original_vgg19_is_recognised_under_any_name(
     naming: Callable[[Tensors], Tensors], dtype: torch.dtype, whole: Tensors, tmp_path: Path
 ) -> None:
     whole["conv1_1.bias"][: len(VGG19_ORIGINAL_BIAS)] = torch.tensor(VGG19_ORIGINAL_BIAS)
@@ -115,18 +115,18 @@ def test_original_parameters_are_known_by_whatever_name_the_network_is_asked_for
     assert not torch.equal(another.mean, networks[0].mean)
 
 
-def test_first_filters_of_a_caffe_file_are_turned_to_rgb(whole: Tensors, tmp_path: Path) -> None:
+def test_first_filters_of_a_caffe_file_are_reordered_to_rgb(whole: Tensors, tmp_path: Path) -> None:
     save_pth(torchvisions(whole), tmp_path / "file")
     turned = load_network("vgg19-caffe", layers=LAYERS, parameters=tmp_path / "file")
     assert_same(turned, {**whole, "conv1_1.weight": whole["conv1_1.weight"].flip(1)})
 
 
-def test_first_filters_by_our_names_are_rgb_already(whole: Tensors, tmp_path: Path) -> None:
+def test_first_filters_by_our_names_are_not_reordered(whole: Tensors, tmp_path: Path) -> None:
     save_file(whole, tmp_path / "file")
     assert_same(load_network("vgg19-caffe", parameters=tmp_path / "file"), whole)
 
 
-def test_only_the_layers_asked_for_are_loaded(whole: Tensors, tmp_path: Path) -> None:
+def test_only_requested_layers_are_loaded(whole: Tensors, tmp_path: Path) -> None:
     save_file(whole, tmp_path / "file")
     network = load_network("vgg19", layers=LAYERS, parameters=tmp_path / "file")
     assert_same(network, whole)
@@ -135,7 +135,7 @@ def test_only_the_layers_asked_for_are_loaded(whole: Tensors, tmp_path: Path) ->
 
 
 @pytest.mark.parametrize("naming", [dict, torchvisions], ids=["ours", "torchvision's"])
-def test_partial_file_suffices_for_the_layers_in_it(
+def test_partial_file_serves_its_layers(
     naming: Callable[[Tensors], Tensors], whole: Tensors, tmp_path: Path
 ) -> None:
     save_file(naming(up_to(whole, "conv3_2")), tmp_path / "file")
@@ -148,7 +148,7 @@ def test_partial_file_suffices_for_the_layers_in_it(
     )
 
 
-def test_pooling_asked_for_is_the_networks(whole: Tensors, tmp_path: Path) -> None:
+def test_requested_pooling_is_the_networks(whole: Tensors, tmp_path: Path) -> None:
     save_file(whole, tmp_path / "file")
     network = load_network("vgg19", parameters=tmp_path / "file", pooling="average")
     assert network.topology.pooling_scale(2) == NETWORKS["vgg19"].topology.average_scale[0]
@@ -167,7 +167,7 @@ class Runs:
 
 
 @pytest.mark.parametrize("save", [save_pth, save_old_pth], ids=["pth", "old pth"])
-def test_file_that_would_run_code_is_refused_and_does_not(
+def test_file_with_code_is_refused_and_not_executed(
     save: Callable[[Any, Path], None], whole: Tensors, tmp_path: Path
 ) -> None:
     save({**whole, "evil": Runs(tmp_path / "ran")}, tmp_path / "file")
@@ -227,7 +227,7 @@ def gapped(tensors: Tensors, path: Path) -> None:
         (gapped, "lacks conv2_1"),
     ],
 )
-def test_unusable_file_is_refused_on_one_line_that_names_it(
+def test_unusable_file_error_is_one_line_with_its_name(
     save: Callable[[Tensors, Path], None], said: str, whole: Tensors, tmp_path: Path
 ) -> None:
     path = tmp_path / "a\nfile.pth"

@@ -39,7 +39,7 @@ def replaced(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return file
 
 
-def test_lite_speaks_the_layers_and_widths_of_vgg19(lite: FeatureNetwork) -> None:
+def test_lite_has_layers_and_widths_of_vgg19(lite: FeatureNetwork) -> None:
     topology = lite.topology
     assert topology.layers == (
         "relu1_1", "relu2_1", "relu3_1", "relu4_1", "relu4_2", "relu5_1"
@@ -52,13 +52,13 @@ def test_lite_file_is_small() -> None:
     assert len(parameters()) <= LARGEST_FILE
 
 
-def test_lite_parameters_are_all_finite_and_no_constant(lite: FeatureNetwork) -> None:
+def test_lite_parameters_are_finite_and_not_constant(lite: FeatureNetwork) -> None:
     for name, values in lite.state_dict().items():
         assert torch.isfinite(values).all(), name
         assert values.std() > 0, name
 
 
-def test_loaded_network_is_frozen_float32_and_channels_innermost(lite: FeatureNetwork) -> None:
+def test_loaded_network_is_frozen_float32_and_channels_last(lite: FeatureNetwork) -> None:
     assert not lite.training
     for values in lite.parameters():
         assert not values.requires_grad
@@ -68,7 +68,7 @@ def test_loaded_network_is_frozen_float32_and_channels_innermost(lite: FeatureNe
     assert weight.is_contiguous(memory_format=torch.channels_last)
 
 
-def test_network_gives_the_image_a_gradient_and_itself_none(lite: FeatureNetwork) -> None:
+def test_gradient_reaches_the_image_and_no_parameter(lite: FeatureNetwork) -> None:
     image = drawn(32, 32, seed=1)[None].requires_grad_()
     lite(image, ["relu3_1"])["relu3_1"].sum().backward()
     assert image.grad is not None
@@ -76,7 +76,7 @@ def test_network_gives_the_image_a_gradient_and_itself_none(lite: FeatureNetwork
     assert all(values.grad is None for values in lite.parameters())
 
 
-def test_network_normalises_inside() -> None:
+def test_network_subtracts_the_mean() -> None:
     # A picture of the mean colour is zero to the network, so reflection leaves its bias alone.
     network = load_network("vgg19-lite")
     mean = torch.tensor(network.topology.mean).view(1, 3, 1, 1).expand(1, 3, 8, 8)
@@ -87,22 +87,22 @@ def test_network_normalises_inside() -> None:
     torch.testing.assert_close(activation[0, :, 4, 4], bias.clamp(min=0), rtol=0, atol=1e-5)
 
 
-def test_unknown_network_is_refused_with_those_there_are() -> None:
+def test_unknown_network_error_lists_the_networks() -> None:
     for function in (load_network, parameters_path, fetch_network, shipped_channel_means):
         with pytest.raises(NetworkError) as caught:
             function("vgg20")
         assert str(caught.value) == f"no network 'vgg20'; there are {', '.join(NETWORKS)}"
 
 
-def test_networks_sha256_is_that_of_the_file(lite: FeatureNetwork) -> None:
+def test_sha256_of_a_network_is_its_files(lite: FeatureNetwork) -> None:
     assert lite.sha256 == hashlib.sha256(parameters()).hexdigest()
 
 
-def test_size_told_is_that_of_the_file() -> None:
+def test_size_in_the_registry_is_the_files() -> None:
     assert NETWORKS["vgg19-lite"].size == len(parameters())
 
 
-def test_lite_is_fetched_from_the_package(lite: FeatureNetwork) -> None:
+def test_fetching_lite_returns_the_packages_file(lite: FeatureNetwork) -> None:
     assert fetch_network("vgg19-lite").read_bytes() == parameters()
 
 
@@ -113,7 +113,7 @@ def test_missing_file_is_a_network_error(replaced: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["vgg19", "vgg16", "vgg19-caffe", "vgg16-caffe"])
-def test_network_not_downloaded_is_told_with_address_place_and_what_to_do(
+def test_missing_download_error_gives_address_path_and_command(
     name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("TORCH_HOME", str(tmp_path))
@@ -127,7 +127,7 @@ def test_network_not_downloaded_is_told_with_address_place_and_what_to_do(
 
 
 @pytest.mark.parametrize("name", NETWORKS)
-def test_every_network_averages_by_a_measured_scale_at_each_pooling(name: str) -> None:
+def test_every_network_has_a_scale_for_each_average_pooling(name: str) -> None:
     topology = NETWORKS[name].topology
     assert len(topology.average_scale) == len(topology.depths) - 1
     # The largest of four is no less than their average, and no more than four times that.

@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from tests.support import NARROW_VGG19, batched, he_initialised
+from tests.support import NARROW_VGG19, batched, he_initialised, relative_error
 from vangram.errors import LayerError, SizeError
 from vangram.networks import FeatureNetwork, Topology
 from vangram.networks.registry import VGG19, VGG19_LITE
@@ -54,7 +54,7 @@ def test_vgg19_has_sixteen_convolutions_in_order() -> None:
         ("relu5_1", 512, 16),
     ],
 )
-def test_vgg19_widths_and_strides_are_the_papers(layer: str, width: int, stride: int) -> None:
+def test_vgg19_widths_and_strides_equal_the_paper(layer: str, width: int, stride: int) -> None:
     assert VGG19.width(layer) == width
     assert VGG19.stride(layer) == stride
 
@@ -97,7 +97,7 @@ def test_halo_is_the_smallest_multiple_of_the_stride_that_covers_the_reach(
     [NARROW_VGG19, replace(VGG19_LITE, widths=(4, 4, 4, 4, 4), heads={}, padding="zeros")],
     ids=["vgg19", "lite"],
 )
-def test_reach_is_what_a_feature_sees_and_not_a_pixel_more(topology: Topology, layer: str) -> None:
+def test_reach_is_exactly_the_receptive_field(topology: Topology, layer: str) -> None:
     network = monotone(topology)
     stride, reach = topology.stride(layer), topology.reach(layer)
     position = 8
@@ -109,7 +109,7 @@ def test_reach_is_what_a_feature_sees_and_not_a_pixel_more(topology: Topology, l
 
 
 @pytest.mark.parametrize("size", [(32, 48), (37, 51), (63, 47)])
-def test_features_have_the_sizes_and_widths_told(
+def test_features_have_the_topologys_sizes_and_widths(
     lite64: FeatureNetwork, narrow: FeatureNetwork, size: tuple[int, int]
 ) -> None:
     for network in (lite64, narrow):
@@ -140,7 +140,7 @@ def test_smallest_size_suffices_and_one_pixel_less_is_refused(
     )
 
 
-def test_layers_asked_for_are_alone_and_the_same(lite64: FeatureNetwork) -> None:
+def test_only_requested_layers_are_returned(lite64: FeatureNetwork) -> None:
     picture = batched(32, 48, seed=1)
     everything = lite64(picture, FIVE)
     some = lite64(picture, ["relu3_1", "relu1_1"])
@@ -149,13 +149,13 @@ def test_layers_asked_for_are_alone_and_the_same(lite64: FeatureNetwork) -> None
         assert torch.equal(values, everything[layer])
 
 
-def test_no_deeper_layer_than_asked_for_is_computed(lite64: FeatureNetwork) -> None:
+def test_no_deeper_layer_than_requested_is_computed(lite64: FeatureNetwork) -> None:
     # Too small for relu5_1 by far, and yet enough for relu2_1.
     assert lite64(batched(4, 4, seed=1), ["relu2_1"])["relu2_1"].shape[-2:] == (2, 2)
 
 
 @pytest.mark.parametrize("ask", ["width", "stride", "reach", "check"])
-def test_unknown_layer_error_names_it_and_those_there_are(ask: str) -> None:
+def test_unknown_layer_error_lists_the_layers(ask: str) -> None:
     with pytest.raises(LayerError) as caught:
         getattr(VGG19_LITE, ask)("relu4_3")
     assert "'relu4_3'" in str(caught.value)
@@ -163,12 +163,12 @@ def test_unknown_layer_error_names_it_and_those_there_are(ask: str) -> None:
     assert "\n" not in str(caught.value)
 
 
-def test_no_layer_at_all_is_refused(lite64: FeatureNetwork) -> None:
+def test_no_layer_is_refused(lite64: FeatureNetwork) -> None:
     with pytest.raises(LayerError, match="no layer given"):
         lite64(batched(32, 32, seed=1), [])
 
 
-def test_padding_by_reflection_and_by_zeros_differ_at_the_edge_alone() -> None:
+def test_reflection_and_zero_padding_differ_at_the_edge_only() -> None:
     zeros = he_initialised(NARROW_VGG19)
     mirrored = he_initialised(replace(NARROW_VGG19, padding="reflect"))
     picture = batched(32, 32, seed=1)
@@ -179,7 +179,7 @@ def test_padding_by_reflection_and_by_zeros_differ_at_the_edge_alone() -> None:
     assert not torch.allclose(one[..., 0, :], other[..., 0, :])
 
 
-def test_topology_cut_after_a_layer_ends_there_and_is_the_same_before() -> None:
+def test_topology_cut_after_a_layer_is_unchanged_before_it() -> None:
     for whole, layers in ((NARROW_VGG19, ["relu1_1", "relu3_2"]), (VGG19_LITE, ["relu4_1"])):
         cut = whole.up_to(layers)
         assert cut.layers == whole.layers[: whole.layers.index(layers[-1]) + 1]
@@ -190,7 +190,7 @@ def test_topology_cut_after_a_layer_ends_there_and_is_the_same_before() -> None:
             assert cut.reach(layer) == whole.reach(layer)
 
 
-def test_topology_cut_after_its_last_layer_is_itself() -> None:
+def test_topology_cut_after_its_last_layer_is_unchanged() -> None:
     assert VGG19.up_to(["relu5_4", "relu1_1"]) == VGG19
     assert VGG19_LITE.up_to(["relu5_1"]) == VGG19_LITE
 
@@ -201,7 +201,7 @@ def test_topology_cut_after_an_unknown_layer_or_none_is_refused() -> None:
             VGG19.up_to(layers)
 
 
-def test_cut_network_gives_the_whole_ones_features(narrow: FeatureNetwork) -> None:
+def test_cut_network_has_the_same_features(narrow: FeatureNetwork) -> None:
     cut = FeatureNetwork(NARROW_VGG19.up_to(["relu3_2"])).double().freeze()
     parameters = narrow.state_dict()
     cut.load_state_dict({name: parameters[name] for name in cut.state_dict()})
@@ -209,3 +209,20 @@ def test_cut_network_gives_the_whole_ones_features(narrow: FeatureNetwork) -> No
     got, wanted = cut(picture, ["relu3_2"]), narrow(picture, ["relu3_2"])
     assert torch.equal(got["relu3_2"], wanted["relu3_2"])
     assert not hasattr(cut, "conv3_3")
+
+
+AVERAGE = replace(NARROW_VGG19, pooling="average", average_scale=(1.1, 1.2, 1.3, 1.4))
+
+
+def test_average_and_max_pooling_differ_after_the_first_pooling_only() -> None:
+    maxima = he_initialised(NARROW_VGG19)(batched(32, 32, seed=1), FIVE)
+    averages = he_initialised(AVERAGE)(batched(32, 32, seed=1), FIVE)
+    assert torch.equal(maxima["relu1_1"], averages["relu1_1"])
+    for layer in FIVE[1:]:
+        assert relative_error(averages[layer], maxima[layer]) > 0.01
+
+
+def test_pooling_scale_belongs_to_the_pooling_before_a_block() -> None:
+    assert [AVERAGE.pooling_scale(block) for block in (2, 3, 4, 5)] == [1.1, 1.2, 1.3, 1.4]
+    assert replace(AVERAGE, average_scale=()).pooling_scale(2) == 1.0
+    assert NARROW_VGG19.pooling_scale(2) is None

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
 
 import pytest
 import torch
@@ -46,7 +45,7 @@ def judged(objective: Objective, features: Mapping[str, Tensor]) -> dict[tuple[s
 def test_relative_terms_are_one_for_features_of_zero(
     lite64: FeatureNetwork, pictures: tuple[Tensor, Tensor], style_loss: StyleLossName
 ) -> None:
-    objective = Objective.of(replace(BOTH, style_loss=style_loss), lite64, *pictures)
+    objective = Objective.of(BOTH.replace(style_loss=style_loss), lite64, *pictures)
     features = lite64(pictures[0], objective.layers)
     terms = judged(objective, {layer: torch.zeros_like(f) for layer, f in features.items()})
     assert len(terms) == 7
@@ -77,7 +76,7 @@ def test_recipe_in_other_units_has_the_same_loss_and_residuals(
     to: Units,
     style_loss: StyleLossName,
 ) -> None:
-    recipe = replace(BOTH, units=units, style_loss=style_loss)
+    recipe = BOTH.replace(units=units, style_loss=style_loss)
     first = Objective.of(recipe, lite64, *pictures)
     other = Objective.of(first.recipe_in(to), lite64, *pictures)
     assert other.recipe.units == to
@@ -102,7 +101,7 @@ def test_objective_without_what_its_terms_need_is_refused(
     content, style = pictures
     with pytest.raises(ShapeError, match=missing):
         Objective.of(
-            replace(BOTH, content_weight=0.0) if missing == "size" else BOTH,
+            BOTH.replace(content_weight=0.0) if missing == "size" else BOTH,
             lite64,
             None if missing in ("content", "size") else content,
             None if missing == "style" else style,

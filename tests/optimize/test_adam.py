@@ -10,7 +10,7 @@ from vangram.optimize import Adam
 from vangram.optimize.adam import BETAS, EPSILON
 
 
-def test_adam_takes_the_steps_of_torchs_own() -> None:
+def test_adam_takes_the_same_steps_as_torch() -> None:
     ours, evaluate, image = Adam(rate=0.02), Counted(quadratic), noise(2)
     theirs = noise(2).requires_grad_()
     reference = torch.optim.Adam([theirs], lr=0.02, betas=BETAS, eps=EPSILON)
@@ -51,21 +51,21 @@ def test_adam_costs_one_evaluation_a_step() -> None:
     assert evaluate.calls == 1 + 10
 
 
-def test_adam_evaluation_is_that_of_the_image_it_comes_with() -> None:
+def test_adam_evaluation_is_of_the_returned_image() -> None:
     move = Adam().move(noise(2), Counted(quadratic))
     assert move.evaluation.loss == pytest.approx(float(quadratic(move.image)), rel=1e-12)
     assert not move.stuck
 
 
 @pytest.mark.parametrize("scale", [1e-7, 1.0, 1e7])
-def test_adam_first_change_is_its_rate_whatever_the_gradients_scale(scale: float) -> None:
+def test_adam_first_change_is_its_rate_at_any_gradient_scale(scale: float) -> None:
     move = Adam(rate=0.03).move(noise(2), Counted(lambda x: scale * quadratic(x)))
     change = (move.image - noise(2)).abs()
     # ε takes off a little of the smallest gradients' steps.
     torch.testing.assert_close(change, torch.full_like(change, 0.03), rtol=1e-3, atol=0)
 
 
-def test_adam_restart_forgets_and_halves_the_rate() -> None:
+def test_adam_restart_discards_moments_and_halves_the_rate() -> None:
     optimizer, evaluate, image = Adam(rate=0.02), Counted(quadratic), noise(2)
     for _ in range(5):
         image = optimizer.move(image, evaluate).image
@@ -75,7 +75,7 @@ def test_adam_restart_forgets_and_halves_the_rate() -> None:
     assert torch.equal(again.image, fresh.image)
 
 
-def test_adam_move_leaves_its_input_alone() -> None:
+def test_adam_move_does_not_change_its_input() -> None:
     optimizer, evaluate, image = Adam(), Counted(quadratic), noise(2)
     for _ in range(4):
         before = image.clone()

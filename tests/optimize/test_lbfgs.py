@@ -66,7 +66,7 @@ def test_lbfgs_costs_one_evaluation_a_step_in_the_ordinary_case() -> None:
     assert evaluate.calls <= 1 + 60 * 1.1
 
 
-def test_lbfgs_takes_the_evaluation_from_its_last_move_on() -> None:
+def test_lbfgs_reuses_the_evaluation_of_its_last_move() -> None:
     optimizer, evaluate = LBFGS(), Counted(quadratic)
     first = optimizer.move(noise(2), evaluate)
     assert evaluate.calls == 2
@@ -74,7 +74,7 @@ def test_lbfgs_takes_the_evaluation_from_its_last_move_on() -> None:
     assert evaluate.calls == 3
 
 
-def test_lbfgs_never_tries_more_often_than_it_may() -> None:
+def test_lbfgs_line_search_is_limited() -> None:
     calls = 0
 
     def uphill(image: Tensor) -> Evaluation:
@@ -91,7 +91,7 @@ def test_lbfgs_never_tries_more_often_than_it_may() -> None:
 
 
 @pytest.mark.parametrize("bad", [math.nan, math.inf])
-def test_lbfgs_backs_away_from_values_that_are_not_finite(bad: float) -> None:
+def test_lbfgs_backtracks_from_values_that_are_not_finite(bad: float) -> None:
     goal = torch.full(GOAL.shape, 0.5, dtype=torch.float64)
 
     def walled(image: Tensor) -> Evaluation:
@@ -111,7 +111,7 @@ def test_lbfgs_backs_away_from_values_that_are_not_finite(bad: float) -> None:
     assert float((image - goal).square().sum()) < 1e-3 * start
 
 
-def test_lbfgs_first_change_is_bounded_whatever_the_gradients_scale() -> None:
+def test_lbfgs_first_change_is_bounded_at_any_gradient_scale() -> None:
     for scale in (1e-9, 1.0, 1e9):
         move = LBFGS().move(noise(2), Counted(partial(scaled, scale)))
         change = float((move.image - noise(2)).abs().max())
@@ -127,7 +127,7 @@ def test_lbfgs_changes_no_pixel_by_more_than_half_the_range() -> None:
         image = move.image
 
 
-def test_lbfgs_leaves_out_pairs_without_positive_curvature() -> None:
+def test_lbfgs_skips_pairs_without_positive_curvature() -> None:
     optimizer = LBFGS()
     concave = Counted(lambda x: -(x**2).sum())
     optimizer.move(noise(2), concave)
@@ -140,7 +140,7 @@ def test_lbfgs_keeps_no_more_pairs_than_its_history() -> None:
     assert len(optimizer.pairs) == 3
 
 
-def test_lbfgs_restart_forgets_and_takes_smaller_first_steps() -> None:
+def test_lbfgs_restart_discards_pairs_and_takes_smaller_first_steps() -> None:
     optimizer, evaluate = LBFGS(), Counted(quadratic)
     run(optimizer, noise(2), evaluate, 5)
     optimizer.restart()
@@ -154,7 +154,7 @@ def test_lbfgs_restart_forgets_and_takes_smaller_first_steps() -> None:
     assert float((fresh.image - noise(4)).abs().max()) > 0.9 * FIRST_CHANGE
 
 
-def test_lbfgs_move_leaves_its_input_alone() -> None:
+def test_lbfgs_move_does_not_change_its_input() -> None:
     optimizer, evaluate, image = LBFGS(), Counted(quadratic), noise(2)
     for _ in range(4):
         before = image.clone()
@@ -168,7 +168,7 @@ def test_lbfgs_is_stuck_where_the_gradient_is_zero() -> None:
     assert LBFGS().move(GOAL, Counted(quadratic)).stuck
 
 
-def test_the_preconditioner_speeds_large_forms_up(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_preconditioner_speeds_up_low_frequencies(monkeypatch: pytest.MonkeyPatch) -> None:
     """A loss whose curvature grows with frequency, as a picture's does: differences squared."""
 
     def rough(image: Tensor) -> Tensor:

@@ -61,7 +61,7 @@ def value(image: Tensor) -> float:
 
 
 @pytest.mark.parametrize("bad", [math.nan, math.inf, DIVERGENCE_RATIO * 4 * 1.01])
-def test_step_gone_wrong_is_taken_back(bad: float) -> None:
+def test_failed_step_is_reverted(bad: float) -> None:
     optimizer = Scripted([5, 4, bad, 3.5, 3])
     steps = taken(optimizer, 5)
     assert [step.loss for step in steps] == [5, 4, 4, 3.5, 3]
@@ -74,7 +74,7 @@ def test_step_gone_wrong_is_taken_back(bad: float) -> None:
     assert [step.terms[0].value for step in steps] == [5, 4, 4, 3.5, 3]
 
 
-def test_step_that_is_worse_but_not_run_away_stands() -> None:
+def test_step_that_is_worse_but_has_not_diverged_stands() -> None:
     optimizer = Scripted([4, 4 * DIVERGENCE_RATIO * 0.99, 3])
     steps = taken(optimizer, 3)
     assert optimizer.restarts == 0
@@ -82,19 +82,19 @@ def test_step_that_is_worse_but_not_run_away_stands() -> None:
     assert value(optimizer.seen[2]) == 2
 
 
-def test_image_is_always_that_of_the_lowest_loss() -> None:
+def test_image_of_a_step_has_the_lowest_loss() -> None:
     steps = taken(Scripted([5, 3, 4, 2, 6, math.nan, 2.5, 1]), 8)
     assert [value(step.image) for step in steps] == [1, 2, 2, 4, 4, 4, 4, 8]
 
 
-def test_no_step_shows_what_is_not_finite() -> None:
+def test_every_step_is_finite() -> None:
     losses = [5, math.nan, 4, math.inf, 3, math.nan, 2]
     for step in taken(Scripted(losses), 7):
         assert math.isfinite(step.loss)
         assert bool(torch.isfinite(step.image).all())
 
 
-def test_descent_that_keeps_running_away_is_given_up() -> None:
+def test_repeated_divergence_is_an_error() -> None:
     optimizer = Scripted([5, *[math.nan] * 20])
     steps: list[Step] = []
     with pytest.raises(DivergedError) as caught:
@@ -111,7 +111,7 @@ def collect(steps: list[Step], optimizer: Optimizer) -> None:
 
 
 @pytest.mark.parametrize("bad", [math.nan, math.inf])
-def test_start_that_is_not_finite_is_given_up_at_once(bad: float) -> None:
+def test_start_that_is_not_finite_is_an_error_at_once(bad: float) -> None:
     optimizer = Scripted([bad, 1, 1])
     with pytest.raises(DivergedError):
         taken(optimizer, 3)
@@ -119,7 +119,7 @@ def test_start_that_is_not_finite_is_given_up_at_once(bad: float) -> None:
 
 
 @pytest.mark.parametrize("optimizer", [LBFGS(), Adam()])
-def test_start_that_is_not_finite_is_given_up_by_real_optimisers(optimizer: Optimizer) -> None:
+def test_start_that_is_not_finite_is_an_error_with_real_optimisers(optimizer: Optimizer) -> None:
     def bad(image: Tensor) -> Evaluation:
         return Evaluation(math.nan, (), torch.full_like(image, math.nan))
 
@@ -129,7 +129,7 @@ def test_start_that_is_not_finite_is_given_up_by_real_optimisers(optimizer: Opti
 
 @pytest.mark.parametrize("optimizer", [LBFGS, Adam])
 @pytest.mark.parametrize("when", [3, 4, 6])  # L-BFGS is at the minimum soon after
-def test_real_optimisers_get_over_a_value_that_is_not_finite(
+def test_real_optimisers_recover_from_a_value_that_is_not_finite(
     optimizer: type[LBFGS | Adam], when: int
 ) -> None:
     goal, calls = torch.linspace(0, 1, 18).view(1, 3, 2, 3), 0
@@ -149,19 +149,19 @@ def test_real_optimisers_get_over_a_value_that_is_not_finite(
     assert steps[-1].loss < 0.1 * float(goal.square().sum())
 
 
-def test_descent_ends_early_when_stuck_twice() -> None:
+def test_level_ends_early_when_stuck_twice() -> None:
     optimizer = Scripted([5, 4, 4, 4, 3], stuck=[3, 4])
     assert [step.number for step in taken(optimizer)] == [1, 2, 3]
     assert optimizer.restarts == 1
 
 
-def test_descent_goes_on_when_a_restart_has_helped() -> None:
+def test_level_goes_on_when_a_restart_has_helped() -> None:
     optimizer = Scripted([5, 5, 4, 4, 3], stuck=[2, 4])
     assert [step.loss for step in taken(optimizer, 5)] == [5, 5, 4, 4, 3]
     assert optimizer.restarts == 2
 
 
-def test_descent_at_the_minimum_ends_early() -> None:
+def test_level_at_the_minimum_ends_early() -> None:
     def flat(image: Tensor) -> Evaluation:
         return Evaluation(0.0, (), torch.zeros_like(image))
 
@@ -173,7 +173,7 @@ def test_steps_are_numbered_from_one_to_the_last() -> None:
     assert [step.number for step in steps] == [1, 2, 3, 4, 5, 6, 7]
 
 
-def test_done_rises_from_zero_to_one_over_the_levels() -> None:
+def test_done_rises_from_zero_to_one() -> None:
     levels = [
         Level(1, 2, (2, 3), 4, work_before=0.0, work=0.2),
         Level(2, 2, (4, 6), 3, work_before=0.2, work=0.8),
@@ -207,7 +207,7 @@ TROUBLED = [5, 4, math.nan, 3.5, 3.5, 3.4, 9, 3.3, 14, 3.2, 3.2, 3.2]
 """Losses of a descent that restarts thrice and ends early."""
 
 
-def test_descent_goes_on_from_any_step_as_if_it_had_never_stopped() -> None:
+def test_level_resumed_from_any_step_is_identical() -> None:
     stuck = [5, 11, 12]
     whole = taken(Scripted(TROUBLED, stuck), 40)
     assert [step.number for step in whole] == [*range(1, 12)]
@@ -225,14 +225,14 @@ def test_descent_goes_on_from_any_step_as_if_it_had_never_stopped() -> None:
             assert ours.state.level_state.restarts == theirs.state.level_state.restarts
 
 
-def test_position_after_a_levels_last_step_keeps_its_image_alone() -> None:
+def test_state_after_the_last_step_has_no_optimiser() -> None:
     steps = taken(Scripted([5, 4, 6]), 3)
     assert [step.state.optimizer is None for step in steps] == [False, False, True]
     assert steps[-1].state.image is steps[-1].image
     assert value(steps[-1].image) == 2
 
 
-def test_position_has_done_the_levels_before_and_its_own_when_at_its_end() -> None:
+def test_state_has_finished_earlier_levels_and_its_own_at_the_end() -> None:
     levels = [replace(LEVEL, number=number, of=3) for number in (1, 2, 3)]
     for state, done in (({}, [True, False, False]), (None, [True, True, False])):
         position = RunState(2, LevelState(START, START, 9), state)
@@ -269,7 +269,7 @@ def test_level_ends_where_the_loss_falls_by_less_than_the_tolerance_over_the_win
     assert steps[-2].done == (last - 1) / 200
 
 
-def test_level_whose_loss_falls_by_the_tolerance_takes_all_steps() -> None:
+def test_level_whose_loss_falls_enough_takes_all_steps() -> None:
     losses = falling([1e-3] * 200)  # 2 % over 20 steps
     assert converged(losses, 0.015)[-1].number == 200
 
@@ -285,7 +285,7 @@ def test_level_has_a_whole_window_after_a_restart() -> None:
     assert steps[-1].number == 17 + WINDOW
 
 
-def test_level_that_goes_on_from_any_step_converges_at_the_same() -> None:
+def test_resumed_level_converges_at_the_same_step() -> None:
     losses = falling([1e-2] * 10 + [1e-4] * 60)
     whole = converged(losses, 0.01)
     level = replace(LEVEL, steps=200)

@@ -22,14 +22,14 @@ def noise(shape: tuple[int, ...], seed: int) -> Tensor:
 
 
 @pytest.mark.parametrize("shape", SHAPES)
-def test_it_is_symmetric(shape: tuple[int, ...]) -> None:
+def test_preconditioner_is_symmetric(shape: tuple[int, ...]) -> None:
     a, b = noise(shape, 0), noise(shape, 1)
     one, other = (a * multilevel(b)).sum(), (b * multilevel(a)).sum()
     assert abs(one - other) < 1e-12 * a.norm() * b.norm()  # float64, some thousand terms
 
 
 @pytest.mark.parametrize("size", [(17, 12), (32, 32)])
-def test_it_is_the_identity_and_something_positive(size: tuple[int, int]) -> None:
+def test_preconditioner_is_positive_definite(size: tuple[int, int]) -> None:
     count = size[0] * size[1]
     units = torch.eye(count, dtype=torch.float64).view(count, 1, *size)
     values = torch.linalg.eigvalsh(multilevel(units).view(count, count))
@@ -39,7 +39,7 @@ def test_it_is_the_identity_and_something_positive(size: tuple[int, int]) -> Non
 
 @pytest.mark.parametrize("band", [1, 200, 700])
 @pytest.mark.parametrize("shape", SHAPES)
-def test_a_few_rows_at_a_time_it_is_the_same(
+def test_preconditioner_in_bands_is_the_same(
     shape: tuple[int, ...], band: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     whole = multilevel(noise(shape, 0))
@@ -49,7 +49,7 @@ def test_a_few_rows_at_a_time_it_is_the_same(
     assert relative_error(parts, whole) < 1e-15
 
 
-def test_gain_falls_with_frequency() -> None:
+def test_gain_of_the_preconditioner_falls_with_frequency() -> None:
     across = torch.arange(256, dtype=torch.float64)
     gains = []
     for period in (128, 64, 32, 16, 8, 4, 2):
@@ -60,7 +60,7 @@ def test_gain_falls_with_frequency() -> None:
     assert gains[-1] == pytest.approx(1, abs=0.01)
 
 
-def test_channels_do_not_meet() -> None:
+def test_preconditioner_does_not_mix_channels() -> None:
     gradient = torch.zeros(1, 3, 32, 32, dtype=torch.float64)
     gradient[:, 1] = noise((32, 32), 0)
     changed = multilevel(gradient)
@@ -68,7 +68,7 @@ def test_channels_do_not_meet() -> None:
     assert torch.equal(changed[:, 1:2], multilevel(gradient[:, 1:2]))
 
 
-def test_a_picture_too_small_to_halve_is_left_alone_and_what_is_given_always() -> None:
+def test_small_image_and_the_input_are_not_changed() -> None:
     small = noise((1, 3, SMALLEST - 1, 40), 0)
     assert torch.equal(multilevel(small), small)
     large = noise((1, 3, 40, 40), 0)

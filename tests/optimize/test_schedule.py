@@ -23,7 +23,7 @@ plans = st.tuples(
 
 
 @given(plans)
-def test_plan_ends_at_the_size_asked_for(
+def test_schedule_ends_at_the_requested_size(
     plan: tuple[tuple[int, int], int, int, int | None],
 ) -> None:
     size, least, steps, levels = plan
@@ -37,7 +37,7 @@ def test_plan_ends_at_the_size_asked_for(
 
 
 @given(plans)
-def test_plan_doubles_its_sizes(plan: tuple[tuple[int, int], int, int, int | None]) -> None:
+def test_schedule_doubles_its_sizes(plan: tuple[tuple[int, int], int, int, int | None]) -> None:
     size, least, steps, levels = plan
     made = coarse_to_fine(size, least, Recipe(steps=steps, levels=levels))
     for coarse, fine in pairwise(made):
@@ -48,7 +48,7 @@ def test_plan_doubles_its_sizes(plan: tuple[tuple[int, int], int, int, int | Non
 
 
 @given(plans)
-def test_work_is_in_pixels_and_sums_to_one(
+def test_work_counts_pixels_and_sums_to_one(
     plan: tuple[tuple[int, int], int, int, int | None],
 ) -> None:
     size, least, steps, levels = plan
@@ -62,18 +62,18 @@ def test_work_is_in_pixels_and_sums_to_one(
         assert level.work / made[-1].work == pytest.approx(ratio * level.steps / steps)
 
 
-def test_plan_of_1024_by_768_has_three_levels() -> None:
+def test_schedule_of_1024_by_768_has_three_levels() -> None:
     made = coarse_to_fine((768, 1024), 32, Recipe(steps=40))
     assert [level.size for level in made] == [(192, 256), (384, 512), (768, 1024)]
     assert [level.steps for level in made] == [10, 10, 40]
 
 
-def test_plan_stops_where_another_level_would_be_too_small_for_the_network() -> None:
+def test_schedule_stops_at_the_networks_smallest_size() -> None:
     # 164 px along the longer side are 32 along the shorter.
     made = coarse_to_fine((100, 512), 164, Recipe())
     assert [level.size for level in made] == [(50, 256), (100, 512)]
 
 
-def test_plan_takes_as_many_levels_as_asked_for() -> None:
+def test_schedule_has_the_requested_number_of_levels() -> None:
     assert len(coarse_to_fine((384, 512), 4, Recipe(levels=1))) == 1
     assert len(coarse_to_fine((384, 512), 4, Recipe(levels=6))) == 6

@@ -31,7 +31,7 @@ def two(storage: Storage) -> tuple[Tensor, Tensor]:
     return found[0], found[1]
 
 
-def test_products_and_the_largest_value_are_torchs(storage: Storage) -> None:
+def test_dot_and_largest_equal_torch(storage: Storage) -> None:
     a, b = two(storage)
     assert dot(a, b, storage) == pytest.approx(float((a.double() * b.double()).sum()), rel=1e-5)
     assert largest(a, storage) == float(a.abs().max())
@@ -39,7 +39,7 @@ def test_products_and_the_largest_value_are_torchs(storage: Storage) -> None:
     assert not largest(a, storage) < 1e30
 
 
-def test_sums_are_torchs_to_the_last_bit(storage: Storage) -> None:
+def test_sums_are_bit_identical_to_torch(storage: Storage) -> None:
     a, b = two(storage)
     kept = a.clone()
     wanted = torch.add(a, b, alpha=0.3)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 import shlex
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -49,7 +48,7 @@ CASES: list[tuple[Units, StyleLossName]] = [
 def run(request: pytest.FixtureRequest, photo: Path, painting: Path) -> Run:
     units, style_loss = request.param
     weight = 1.0 if units == "relative" else 1e-4
-    recipe = replace(RECIPE, units=units, style_loss=style_loss, content_weight=weight)
+    recipe = RECIPE.replace(units=units, style_loss=style_loss, content_weight=weight)
     return Run.prepare(photo, painting, recipe=recipe)
 
 
@@ -63,7 +62,7 @@ def test_explained_terms_are_the_literal_formulas(run: Run) -> None:
         antialias=True,
     )
     content = run.scene.inputs.content.pixels.double()
-    paper = replace(run.recipe, units="paper")
+    paper = run.recipe.replace(units="paper")
     true = truth(paper, run.network.double(), content, style.double(), image().double())
     run.network.float()
     explanation = explain(run, image())
@@ -107,7 +106,7 @@ def test_runs_with_weights_that_are_not_converted_take_another_path(
     photo: Path, painting: Path
 ) -> None:
     one, two = (
-        list(Run.prepare(photo, painting, recipe=replace(RECIPE, units=units)))[-1]
+        list(Run.prepare(photo, painting, recipe=RECIPE.replace(units=units)))[-1]
         for units in ("relative", "paper")
     )
     assert one.loss != pytest.approx(two.loss, rel=0.1)

@@ -39,7 +39,7 @@ def test_comparisons_hold_with_every_style_loss(
 def test_command_says_where_nothing_is_compared(
     command: Callable[..., Outcome], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("vangram.networks.conv.has_kernels", lambda x: False)
+    monkeypatch.setattr("vangram.kernels.convolution.has_kernels", lambda x: False)
     assert "used by no layer" in command("verify", "--size", 160, "--tile", 64).out
 
 

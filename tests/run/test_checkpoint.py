@@ -388,7 +388,7 @@ def test_writing_copies_nothing(path: Path) -> None:
 def test_tensors_that_are_large_beside_the_runs_memory_are_read_into_files(path: Path) -> None:
     position = position_of(gradient=noise(5))
     for memory, spilled in ((10**9, False), (1000, True)):
-        recipe = replace(RECORD.recipe, memory=memory)
+        recipe = RECORD.recipe.replace(memory=memory)
         write_checkpoint(path, Checkpoint(replace(RECORD, recipe=recipe), position))
         before = len(SpilledStorage.maps)
         read = read_checkpoint(path).position

@@ -22,7 +22,7 @@ def level(side: int) -> Level:
 
 
 def means(network: FeatureNetwork, side: int, memory: int, **settings: object) -> Means:
-    recipe = replace(Recipe(memory=memory), **settings)  # type: ignore[arg-type]
+    recipe = Recipe(memory=memory).replace(**settings)
     return means_for(level(side), recipe, network, given=0)
 
 

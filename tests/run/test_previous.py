@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -250,6 +249,6 @@ def test_sequence_without_its_flows_is_refused_before_work(
 
 def test_flicker_weight_is_a_setting() -> None:
     recipe = vangram.Recipe(flicker_weight=5)
-    assert vangram.Recipe.from_dict(replace(recipe).to_dict()) == recipe
+    assert vangram.Recipe.from_dict(recipe.to_dict()) == recipe
     with pytest.raises(SettingError):
         vangram.Recipe(flicker_weight=-1)

@@ -11,7 +11,7 @@ from vangram.errors import OutputError
 from vangram.storage.files import replacing
 
 
-def test_file_takes_the_place_when_it_is_complete(tmp_path: Path) -> None:
+def test_file_is_replaced_when_complete(tmp_path: Path) -> None:
     path = tmp_path / "file"
     path.write_bytes(b"old")
     with replacing(path) as handle:
@@ -29,9 +29,7 @@ def write(path: Path, reason: BaseException) -> None:
 
 
 @pytest.mark.parametrize("reason", [OSError(28, "No space left on device"), KeyboardInterrupt()])
-def test_writing_that_fails_leaves_the_old_file_and_nothing_else(
-    tmp_path: Path, reason: BaseException
-) -> None:
+def test_failed_write_leaves_the_old_file_only(tmp_path: Path, reason: BaseException) -> None:
     path = tmp_path / "file"
     path.write_bytes(b"old")
     wanted = OutputError if isinstance(reason, OSError) else KeyboardInterrupt
@@ -44,7 +42,7 @@ def test_writing_that_fails_leaves_the_old_file_and_nothing_else(
     assert os.listdir(tmp_path) == ["file"]
 
 
-def test_part_that_a_killed_process_left_is_replaced(tmp_path: Path) -> None:
+def test_part_of_a_killed_process_is_replaced(tmp_path: Path) -> None:
     (tmp_path / "file.part").write_bytes(b"half")
     with replacing(tmp_path / "file", "file.part") as handle:
         handle.write(b"new")
@@ -63,6 +61,6 @@ def test_link_stays_a_link(tmp_path: Path) -> None:
     assert (tmp_path / "folder" / "file").read_bytes() == b"new"
 
 
-def test_folder_that_is_missing_is_an_output_error(tmp_path: Path) -> None:
+def test_missing_folder_is_an_output_error(tmp_path: Path) -> None:
     with pytest.raises(OutputError, match="cannot be written"), replacing(tmp_path / "no" / "file"):
         pass

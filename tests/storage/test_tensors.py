@@ -5,7 +5,6 @@ from __future__ import annotations
 import errno
 import gc
 import os
-from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -40,7 +39,7 @@ def test_spilled_tensor_keeps_its_values_when_released(tmp_path: Path) -> None:
     assert torch.equal(tensor, wanted)
 
 
-def test_files_are_gone_with_their_tensors(tmp_path: Path) -> None:
+def test_files_are_deleted_with_their_tensors(tmp_path: Path) -> None:
     storage = SpilledStorage(tmp_path)
     gc.collect()
     others = len(storage.maps)
@@ -53,7 +52,7 @@ def test_files_are_gone_with_their_tensors(tmp_path: Path) -> None:
 
 
 @pytest.mark.skipif(not hasattr(os, "posix_fallocate"), reason="this system reserves no space")
-def test_full_disk_is_one_line_that_says_what_to_do(
+def test_full_disk_error_is_one_line_with_advice(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def full(*_: object) -> None:
@@ -66,7 +65,7 @@ def test_full_disk_is_one_line_that_says_what_to_do(
 
 
 @pytest.mark.parametrize(("taken", "returned"), [(700, 0), (900, 1)])
-def test_freed_memory_goes_back_where_memory_is_short(
+def test_freed_memory_is_returned_where_memory_is_short(
     taken: int, returned: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     calls: list[None] = []
@@ -81,7 +80,7 @@ def test_freed_memory_goes_back_where_memory_is_short(
 
 
 @pytest.mark.parametrize("optimizer", [Adam, LBFGS])
-def test_spilled_run_takes_the_same_steps_to_the_last_bit(
+def test_spilled_run_is_bit_identical(
     optimizer: type[Adam] | type[LBFGS],
     lite: FeatureNetwork,
     tmp_path: Path,
@@ -91,7 +90,7 @@ def test_spilled_run_takes_the_same_steps_to_the_last_bit(
     content, style = batched(70, 90, seed=1).float(), batched(60, 50, seed=2).float()
     images = []
     for storage in (IN_MEMORY, SpilledStorage(tmp_path)):
-        recipe = replace(Recipe(), tv_weight=0.3)
+        recipe = Recipe().replace(tv_weight=0.3)
         objective = Objective.of(recipe, lite, content, style, tile=48, storage=storage)
         engine, downhill, image = (
             TiledEngine(lite, objective, 48),

@@ -136,7 +136,7 @@ class Batch:
         """A pair's recipe: after the first frame there is less left to do, and no coarser size."""
         if self.before(pair) is None:
             return self.recipe
-        return replace(self.recipe, init="before", levels=1, steps=-(-self.recipe.steps // 2))
+        return self.recipe.replace(init="before", levels=1, steps=-(-self.recipe.steps // 2))
 
     def inputs_of(self, pair: Pair) -> Inputs[str]:
         """The files that a pair's run is given."""
@@ -200,7 +200,7 @@ class Batch:
         A run notes the memory that it found where none was asked for, if it had to spare any.
         """
         memory = other.memory if recipe.memory is not None else None
-        return replace(other, memory=memory) == recipe
+        return other.replace(memory=memory) == recipe
 
     def _flow(self, pair: Pair) -> Path:
         assert self.flows is not None

@@ -1,9 +1,9 @@
-"""The command line: arguments to a recipe, a run to progress and pictures, errors to exit codes.
+"""The command line: options to a recipe, errors to exit codes.
 
 0    done
 1    a failure while running, or a comparison that did not hold
-2    something given cannot be used; nothing was computed
-3    some of several pictures cannot be made; the others are
+2    an argument or a file cannot be used; nothing was computed
+3    some of several pictures failed; the others were made
 130  interrupted by Ctrl-C, 143 by a request to terminate; the picture so far is kept
 """
 
@@ -22,7 +22,7 @@ def main() -> None:
     try:
         from vangram.cli.app import app
 
-        app()
+        app(prog_name="vangram")
     except InputError as error:
         _fail(str(error), 2)
     except VangramError as error:
@@ -31,7 +31,7 @@ def main() -> None:
         sys.exit(130)
     except MemoryError:
         _fail(_OUT_OF_MEMORY, 1)
-    except Exception as error:  # a traceback helps nobody but us
+    except Exception as error:  # a traceback helps only developers
         if os.environ.get("VANGRAM_TRACEBACK"):
             raise
         if "memory" in str(error).lower():

@@ -1,4 +1,4 @@
-"""How memory is handed out: a matter of the whole process, so of the command line."""
+"""Settings of the memory allocators, which are the whole process's, so the command line's."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ M_TRIM_THRESHOLD, M_MMAP_MAX = -1, -4
 
 
 def keep_freed_memory() -> None:
-    """Let glibc keep what is freed for the next evaluation, which wants the same again.
+    """Let glibc keep freed memory for the next evaluation, which allocates the same sizes.
 
-    By default it returns large tensors to the system at once, and the system clears each page anew
-    before the next use: more than a third of an evaluation's time. Elsewhere this does nothing.
+    By default it returns large tensors to the system at once, and the system clears each page
+    before the next use: more than a third of an evaluation's time. A no-op without glibc.
     """
     if sys.platform != "linux":
         return
@@ -27,10 +27,10 @@ def keep_freed_memory() -> None:
 
 
 def let_segments_grow() -> None:
-    """Let torch keep a GPU's memory in one piece, before it has taken any.
+    """Let torch grow its segments of GPU memory; to be called before it has allocated any.
 
-    In pieces that fit no other tile's tensors, a run in tiles took twice what it used. Whoever has
-    set torch's own variable is left alone.
+    Segments of fixed sizes fit no other tile's tensors: a run in tiles took twice what it used. A
+    variable of torch that is set already is kept.
     """
     known = ("PYTORCH_ALLOC_CONF", "PYTORCH_CUDA_ALLOC_CONF")
     if sys.platform == "linux" and not any(name in os.environ for name in known):

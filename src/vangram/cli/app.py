@@ -1,4 +1,4 @@
-"""The program: its commands and what they share. Nothing heavy is loaded before one runs."""
+"""The program and its commands. Torch and Pillow are loaded when a command runs."""
 
 from __future__ import annotations
 
@@ -17,20 +17,20 @@ from vangram.cli.commands.stylize import stylize
 from vangram.cli.commands.sweep import sweep
 from vangram.cli.commands.texture import texture
 from vangram.cli.commands.verify import verify
+from vangram.cli.options import command_line
 
 app = typer.Typer(
     name="vangram",
     help="Repaint a picture in the style of another.",
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
-app.add_typer(networks, name="networks")
-COMMANDS = (batch, sweep, stylize, reconstruct, texture, rerun, resume, study, explain, verify)
+COMMANDS = (stylize, texture, reconstruct, rerun, resume, batch, sweep, study, explain, verify)
 for command in COMMANDS:
-    app.command()(command)
+    app.command()(command_line(command))
+app.add_typer(networks, name="networks")
 
 
 def _show_version(wanted: bool) -> None:
@@ -44,7 +44,8 @@ def _show_version(wanted: bool) -> None:
 @app.callback()
 def vangram(
     version: Annotated[
-        bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Show it.")
+        bool,
+        typer.Option("--version", callback=_show_version, is_eager=True, help="Show it."),
     ] = False,
 ) -> None:
     """Repaint a picture in the style of another (Gatys, Ecker and Bethge, CVPR 2016)."""

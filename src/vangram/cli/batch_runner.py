@@ -1,4 +1,4 @@
-"""`vangram batch` in front of somebody: picture after picture, a bad one skipped and told."""
+"""The pictures of a batch, one after the other; a picture that fails is reported and skipped."""
 
 from __future__ import annotations
 
@@ -11,24 +11,24 @@ import typer
 
 from vangram.batch import MANIFEST, Batch, Pair
 from vangram.cli.checkpoints import Checkpoints, claim
-from vangram.cli.progress import Among
+from vangram.cli.options import Monitoring
+from vangram.cli.progress import BatchPlace
 from vangram.cli.records import continued
-from vangram.cli.runner import Watching
-from vangram.cli.runner import carry_out as carry_out_run
+from vangram.cli.runner import make_picture
 from vangram.errors import CheckpointError, DivergedError, InputError, OutputError
 from vangram.run import Run
 from vangram.settings.record import Record
 
 SKIPPED = 3
-"""Exit code where a picture could not be made and the others were."""
+"""Exit code where some pictures failed."""
 
 
-def carry_out(batch: Batch, *, quiet: bool) -> None:
-    """Make what is missing; print each picture's path.
+def make_batch(batch: Batch, *, quiet: bool) -> None:
+    """Make the missing pictures and print each one's path.
 
     Raises:
-        OutputError: something cannot be written.
-        typer.Exit: 3 where a picture failed; 130 or 143, when stopped by somebody.
+        OutputError: a file cannot be written.
+        typer.Exit: 3 where a picture failed; 130 or 143 when interrupted or terminated.
     """
     batch.write_manifest()
     there, of, started = batch.count("made"), len(batch.pairs), time.monotonic()
@@ -41,12 +41,10 @@ def carry_out(batch: Batch, *, quiet: bool) -> None:
             if batch.entries[pair].state == "made":
                 continue
             number += 1
-            among = Among(number, of, pair.name, there, started)
-            error = batch.entries[pair].error or _make(
-                batch, pair, Watching(None, None, quiet, among)
-            )
+            place = BatchPlace(number, of, pair.name, there, started)
+            error = batch.entries[pair].error or _make(batch, pair, Monitoring(quiet=quiet), place)
             batch.settle(pair, "failed" if error else "made", error)
-            if error and error not in told:  # one bad file may be part of many pictures
+            if error and error not in told:  # one bad file can be part of many pictures
                 print(f"vangram: skipped {pair.name!r}: {error}", file=sys.stderr, flush=True)
                 told.add(error)
     except (KeyboardInterrupt, typer.Exit):
@@ -62,10 +60,10 @@ def carry_out(batch: Batch, *, quiet: bool) -> None:
         raise typer.Exit(SKIPPED)
 
 
-def _make(batch: Batch, pair: Pair, watching: Watching) -> str | None:
-    """Make a picture; what was wrong, if it cannot be made.
+def _make(batch: Batch, pair: Pair, monitoring: Monitoring, place: BatchPlace) -> str | None:
+    """Make a picture; the error's text where that fails.
 
-    A full disk would meet the others as well, so it is not one picture's failure.
+    An output that cannot be written, as on a full disk, ends the batch: the others would fail, too.
     """
     try:
         with closing(Checkpoints(batch.output(pair))) as checkpoints:
@@ -73,7 +71,7 @@ def _make(batch: Batch, pair: Pair, watching: Watching) -> str | None:
             if run is None:
                 checkpoints.resumed, checkpoints.position = False, None
                 run = _run(batch, pair, None)
-            carry_out_run(run, batch.output(pair), watching, checkpoints)
+            make_picture(run, batch.output(pair), monitoring, checkpoints, place)
     except OutputError:
         raise
     except (InputError, DivergedError) as error:
@@ -82,14 +80,14 @@ def _make(batch: Batch, pair: Pair, watching: Watching) -> str | None:
 
 
 def _continued(batch: Batch, pair: Pair, checkpoints: Checkpoints) -> Run | None:
-    """The run that an earlier process has begun, if there is one and it is of this picture.
+    """The run that an earlier process began, if there is one of this picture.
 
     Raises:
         CheckpointError: another process is at work on it.
     """
     if not checkpoints.path.exists():
         return None
-    lock = claim(checkpoints.path)  # the one refusal that is not for want of a usable checkpoint
+    lock = claim(checkpoints.path)  # unlike all errors below, a lock is no reason to start anew
     if lock is not None:
         lock.close()
     try:

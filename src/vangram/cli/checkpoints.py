@@ -1,4 +1,4 @@
-"""The checkpoint beside a picture in the making: written now and then, gone when it is made."""
+"""The checkpoint beside an unfinished picture: written now and then, removed at the end."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import BinaryIO
 
-from vangram.cli.side_writes import Attempts
+from vangram.cli.side_writes import SideWrites
 from vangram.errors import CheckpointError, OutputError
 from vangram.optimize import RunState, Step
 from vangram.run import Checkpoint, read_checkpoint, write_checkpoint
@@ -20,14 +20,14 @@ if sys.platform != "win32":
 
 SECONDS_BETWEEN_CHECKPOINTS = 30.0
 LARGEST_SHARE = 0.05
-"""Of the time, that checkpoints may take; those at a level's end, which are small, aside."""
+"""Share of the time that checkpoints may take, without those at a level's end, which are small."""
 
 
 class Checkpoints:
-    """The checkpoint of one run, which is named by its output.
+    """The checkpoint of one run, named after its output.
 
     Args:
-        output: where the picture goes; the checkpoint lies beside it.
+        output: path of the picture; the checkpoint is beside it.
     """
 
     def __init__(self, output: Path) -> None:
@@ -38,11 +38,11 @@ class Checkpoints:
         self.written: tuple[int, int] | None = None
         self.level_ended = False
         self.due = 0.0
-        self.attempt = Attempts()
+        self.attempt = SideWrites()
         self.lock: BinaryIO | None = None
 
     def read(self) -> Record:
-        """Take an earlier run up; its record.
+        """Continue an earlier run; returns its record.
 
         Raises:
             CheckpointError: the checkpoint cannot be used, or another process is at work on it.
@@ -53,25 +53,25 @@ class Checkpoints:
         return checkpoint.record
 
     def begin(self, record: Record) -> RunState | None:
-        """Begin to keep a run; where it goes on from, handed over for good to save its memory."""
+        """Begin the checkpoints of a run; returns the state to continue from, and drops it here."""
         self.record = record
         position, self.position = self.position, None
         if not self.resumed:
-            self.remove()  # of another run: were this one's not written, it would be taken for it
+            self.remove()  # another run's, which would be taken for this run's if writing failed
             self._write(None)
         self.written = _place(position)
         self.due = time.monotonic() + SECONDS_BETWEEN_CHECKPOINTS
         return position
 
     def add(self, step: Step) -> None:
-        """Write one if it is time; one that cannot be written costs a warning."""
+        """Write a checkpoint if one is due; a failure is a warning."""
         ended_early = step.number == 1 and step.level.number > 1 and not self.level_ended
         self.level_ended = step.last
         if self.level_ended or ended_early or time.monotonic() >= self.due:
             self._write(step.state)
 
     def stop(self, position: RunState | None) -> bool:
-        """Keep where a run was stopped; whether it can go on from there, or nearly."""
+        """Write where a run was stopped; returns whether it can be resumed."""
         if position is None and not self.resumed:
             self.remove()
         elif _place(position) != self.written:
@@ -79,13 +79,13 @@ class Checkpoints:
         return self.path.exists()
 
     def remove(self) -> None:
-        """There is nothing left to go on with."""
+        """Remove the checkpoint."""
         for path in (self.path, Path(f"{self.path}.part")):
             with suppress(OSError):
                 path.unlink()
 
     def close(self) -> None:
-        """Let others at the checkpoint."""
+        """Release the lock."""
         if self.lock is not None:
             self.lock.close()
 
@@ -95,7 +95,7 @@ class Checkpoints:
         if self.attempt(lambda: write_checkpoint(self.path, checkpoint)):
             self.written = _place(position)
             self.close()
-            with suppress(CheckpointError):  # somebody was faster by microseconds
+            with suppress(CheckpointError):  # another process was faster by microseconds
                 self.lock = claim(self.path)
         ended = time.monotonic()
         pause = max(SECONDS_BETWEEN_CHECKPOINTS, (ended - started) / LARGEST_SHARE)
@@ -103,15 +103,15 @@ class Checkpoints:
 
 
 def checkpoint_path(output: Path) -> Path:
-    """Where the checkpoint of a picture lies."""
+    """Path of a picture's checkpoint."""
     return Path(f"{output}.checkpoint")
 
 
 def check_unfinished(output: Path, *, force: bool) -> None:
-    """Refuse to begin a run where an earlier one can go on.
+    """Check that no earlier run can be resumed.
 
     Raises:
-        OutputError: it can, and `force` is not given.
+        OutputError: one can, and `force` is not given.
         CheckpointError: another process is at work on it.
     """
     path = checkpoint_path(output)

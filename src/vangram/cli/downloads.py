@@ -1,4 +1,4 @@
-"""Networks downloaded where they are missing, with how far that is."""
+"""Download of missing networks, with progress."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 SECONDS_BETWEEN_LINES = 5.0
-"""Where the output is no terminal."""
+"""Interval of progress lines where the output is no terminal."""
 
 
 def ensure_fetched(name: str) -> None:
-    """Download a network's parameters where they are missing, and show how far it is.
+    """Download a network's parameters where they are missing, with progress.
 
     Raises:
-        NetworkError: they cannot be had, or there is no network of this name.
+        NetworkError: the download failed, or there is no network of this name.
     """
     from vangram.networks import fetch_network, parameters_path
 
@@ -50,7 +50,7 @@ def download_progress(name: str) -> Iterator[Callable[[int, int | None], None]]:
 
 
 class _Lines:
-    """A plain line when a download begins, and every few seconds."""
+    """A plain line when a download begins, and one every few seconds."""
 
     def __init__(self, name: str) -> None:
         self.name = name

@@ -1,4 +1,4 @@
-"""The files that a run was made from, where they are now."""
+"""The present paths of a record's inputs."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from vangram.settings.record import Input, Record
 
 
 def find_inputs(record: Record, picture: str, given: Inputs[str]) -> Inputs[str]:
-    """Where the inputs are now: as given, as recorded, or by that name beside the picture.
+    """Paths of the inputs: as given, as recorded, or of that name beside the picture.
 
     Raises:
-        RecipeError: one is in none of these places.
+        RecipeError: an input is in none of these places.
     """
 
     def found(named: tuple[InputName, Input]) -> str:

@@ -1,171 +1,324 @@
-"""Arguments and options that several commands share, each with its one help text."""
+"""Arguments and options of the commands: those of the recipe's settings, and those in common.
+
+A command is a function of a few objects. `command_line` gives it the options that the objects are
+made of: one for each field of a dataclass, one for each setting where `SettingsOf` asks for them.
+"""
 
 from __future__ import annotations
 
+import inspect
+from collections.abc import Callable, Collection, Iterable, Mapping
+from dataclasses import MISSING, dataclass, fields, is_dataclass
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeAlias, get_args, get_type_hints
 
 import typer
 
+from vangram.settings.fields import Setting
+from vangram.settings.inputs import SEVERAL, Inputs
+from vangram.settings.kinds import Kind
 from vangram.settings.presets import PRESETS
 from vangram.settings.recipe import Recipe
-from vangram.settings.text import format_layers
 
-DEFAULT = Recipe()
-CONTENT_LAYERS = format_layers(DEFAULT.content_layers)
-STYLE_LAYERS = format_layers(DEFAULT.style_layers)
+Settings: TypeAlias = Mapping[str, Any]
+"""Values of the settings that are given, by name."""
+METAVARS = {"integer": "INTEGER", "number": "NUMBER"}
+"""Names of values in `--help`, by their type."""
 
 
-def _grouped(panel: str) -> Any:
-    """`typer.Option` under a heading of the help."""
+def command_line(command: Callable[..., None]) -> Callable[..., None]:
+    """The command as typer takes it: its parameters are arguments and options alone."""
+    groups = {
+        parameter.name: _group(parameter)
+        for parameter in inspect.signature(command, eval_str=True).parameters.values()
+    }
 
-    def option(*names: str, help: str) -> Any:
-        return typer.Option(*names, help=help, rich_help_panel=panel)
+    def run(context: typer.Context, **values: Any) -> None:
+        given = {name: value for name, value in values.items() if _is_given(context, name)}
+        command(**{name: group.build(values, given) for name, group in groups.items()})
+
+    context = _part("context", typer.Context, inspect.Parameter.empty)
+    parts = [context, *(part for group in groups.values() for part in group.parts)]
+    run.__name__, run.__doc__ = command.__name__, command.__doc__
+    run.__annotations__ = {part.name: part.annotation for part in parts}
+    run.__signature__ = inspect.Signature(parts)  # type: ignore[attr-defined]
+    return run
+
+
+def _is_given(context: typer.Context, name: str) -> bool:
+    source = context.get_parameter_source(name)  # an enumeration of click's, or typer's own click
+    return source is not None and source.name not in ("DEFAULT", "DEFAULT_MAP")
+
+
+@dataclass(frozen=True)
+class _Group:
+    """The arguments and options that make up one object."""
+
+    parts: list[inspect.Parameter]
+    build: Callable[[Mapping[str, Any], Mapping[str, Any]], Any]
+    """The object, given the values of all parts by name, and those that were given."""
+
+
+def _group(parameter: inspect.Parameter) -> _Group:
+    name, kind = parameter.name, parameter.annotation
+    metadata = getattr(kind, "__metadata__", ())
+    settings = next((each for each in metadata if isinstance(each, SettingsOf)), None)
+    if settings is not None:
+        return _Group(settings.options(), lambda values, given: settings.given(given))
+    if not is_dataclass(kind):
+        return _Group([_part(name, kind, parameter.default)], lambda values, given: values[name])
+    hints = get_type_hints(kind, include_extras=True)
+    parts = [_part(each.name, hints[each.name], each.default) for each in fields(kind)]
+    build: Any = kind
+    return _Group(parts, lambda values, given: build(**{p.name: values[p.name] for p in parts}))
+
+
+def _part(name: str, annotation: Any, default: Any) -> inspect.Parameter:
+    """An argument or option; one that may be None, or is a switch, need not be given."""
+    if default in (MISSING, inspect.Parameter.empty):
+        of_value = getattr(annotation, "__origin__", annotation)
+        none = None if type(None) in get_args(of_value) else inspect.Parameter.empty
+        default = False if of_value is bool else none
+    return inspect.Parameter(
+        name, inspect.Parameter.KEYWORD_ONLY, annotation=annotation, default=default
+    )
+
+
+@dataclass(frozen=True)
+class SettingsOf:
+    """Annotates a parameter that takes the settings given: one option for each setting.
+
+    Args:
+        kind: of the runs, whose settings and defaults are listed.
+        only: names of the settings that there are options for; none: all that have an effect.
+        without: names of settings that there are no options for.
+        model: what declares the settings.
+    """
+
+    kind: Kind
+    only: tuple[str, ...] = ()
+    without: tuple[str, ...] = ()
+    model: type[Recipe] = Recipe
+
+    @property
+    def settings(self) -> list[Setting]:
+        """The settings that there are options for."""
+        return [
+            setting
+            for name, setting in self.kind.settings(self.model).items()
+            if setting.option and name not in self.without and (not self.only or name in self.only)
+        ]
+
+    def options(self) -> list[inspect.Parameter]:
+        """An option for each setting."""
+        base = self.kind.base(self.model)
+        return [self._option(setting, getattr(base, setting.name)) for setting in self.settings]
+
+    def given(self, options: Mapping[str, Any]) -> Settings:
+        """The settings given.
+
+        Args:
+            options: values of the options that were given, by name.
+
+        Raises:
+            SettingError: a text is not in the form that its setting has.
+        """
+        given: dict[str, Any] = {}
+        for setting in self.settings:
+            value = options.get(setting.name)
+            if isinstance(value, bool):
+                given[setting.name] = value
+            elif value is not None:
+                given |= setting.given(*([value] if isinstance(value, str) else value))
+        return given
+
+    def _option(self, setting: Setting, default: Any) -> inspect.Parameter:
+        key = self.kind.renamed.get(setting.name, setting.key)
+        if setting.is_switch:
+            switch = typer.Option(
+                f"--{key}/--no-{key}",
+                help=setting.help,
+                show_default=default,
+                rich_help_panel=setting.group,
+            )
+            return _part(setting.name, Annotated[bool, switch], default)
+        repeated = bool(setting.each) and "styles" in self.kind.given
+        text = setting.format(default)
+        is_set = text != setting.unset
+        option = typer.Option(
+            f"--{key}",
+            help=f"{setting.help}{f' [{setting.range}]' if setting.range else ''}"
+            f"{' Several times: once for each painting.' if repeated else ''}",
+            metavar=_metavar(setting),
+            show_default=is_set or setting.unset,
+            autocompletion=completing(setting.choices) if not setting.metavar else None,
+            rich_help_panel=setting.group,
+        )
+        annotation: Any = list[str] | None if repeated else str | None
+        value = [text] if repeated else text
+        return _part(setting.name, Annotated[annotation, option], value if is_set else None)
+
+
+def _metavar(setting: Setting) -> str:
+    """What stands for a setting's value in `--help`."""
+    if setting.metavar:
+        return setting.metavar
+    if setting.choices:
+        return listed(setting.choices)
+    if setting.text is not None:
+        return setting.text.metavar
+    return METAVARS.get(str(setting.schema.get("type")), "TEXT")
+
+
+def listed(choices: Iterable[str]) -> str:
+    """Choices as `--help` shows them."""
+    return f"[{'|'.join(choices)}]"
+
+
+def completing(choices: Collection[str]) -> Callable[[str], list[str]] | None:
+    """What completes the value of an option in a shell; None leaves it to the shell."""
+    if not choices:
+        return None
+    return lambda incomplete: [each for each in choices if each.startswith(incomplete)]
+
+
+def _under(panel: str) -> Callable[..., Any]:
+    """`typer.Option` for a path, unless `metavar` says otherwise, under a heading of the help."""
+
+    def option(*names: str, help: str, metavar: str = "PATH", **more: Any) -> Any:
+        return typer.Option(*names, help=help, metavar=metavar, rich_help_panel=panel, **more)
 
     return option
 
 
-_look = _grouped("Looks")
-_weight = _grouped("Weights")
-_method = _grouped("Method")
-_region = _grouped("Regions")
-_sequence = _grouped("Sequences")
-_watching = _grouped("Watching")
+_look = _under("Looks")
+_method = _under("Method")
+_region = _under("Regions")
+_sequence = _under("Sequences")
+_watching = _under("Monitoring")
 
 Photo = Annotated[str, typer.Argument(metavar="PHOTO", help="Picture that gives the content.")]
 Painted = Annotated[str, typer.Argument(metavar="PAINTING", help="Picture that gives the style.")]
 Paintings = Annotated[
     list[str], typer.Argument(metavar="PAINTING...", help="Pictures that give the style.")
 ]
-Output = Annotated[
-    Path, typer.Option("--output", "-o", help="Picture to write: .png, .jpg, .webp or .tif.")
-]
-Size = Annotated[int, typer.Option(help="Longer side of the result in pixels.")]
-Steps = Annotated[
-    int,
-    typer.Option(help="Optimiser steps at full size, at most; a quarter at each coarser one."),
-]
-Tolerance = Annotated[
-    float,
-    _method(help="Share by which the loss must fall over 20 steps to go on; 0: take all steps."),
-]
-NoiseRange = Annotated[
-    float, _method(help="Range of the noise to start from, around grey: 0 to 1.")
-]
-Seed = Annotated[int, typer.Option(help="Of the noise to start from.")]
+Made = Annotated[str, typer.Argument(metavar="PICTURE", help="A picture that vangram made.")]
+Page = Annotated[Path, typer.Option("--output", "-o", metavar="PATH", help="Page to write: .html.")]
 Force = Annotated[bool, typer.Option("--force", help="Overwrite an existing output.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress; errors alone.")]
-Init = Annotated[str, typer.Option(help="Start from: content, noise, or a picture's path.")]
-
-Preset = Annotated[str | None, _look(help=f"A recipe by name: {', '.join(PRESETS)}.")]
-Strength = Annotated[
-    float | None,
-    _look(help="How strong the style is: 0.5, 1, 2 are equal steps. Sets the style weight."),
-]
-RecipeFile = Annotated[
-    str | None,
-    _look("--recipe", help="A TOML file of settings; options that are given win over it."),
-]
-SaveRecipe = Annotated[Path | None, _look(help="Write the run's settings to this TOML file.")]
-
-ContentWeight = Annotated[float, _weight(help="How much the photograph counts.")]
-StyleWeight = Annotated[float, _weight(help="How much the painting counts.")]
-TvWeight = Annotated[float, _weight(help="How much smoothness counts.")]
-RangeWeight = Annotated[float, _weight(help="How much it counts to stay within black and white.")]
-Layers = Annotated[str, _weight(help="Layers, with weights if need be.")]
-StyleLayers = Annotated[
-    list[str] | None,
-    _weight(
-        help="Layers, with weights if need be; several times: once for each painting."
-        f"  [default: {STYLE_LAYERS}]"
-    ),
-]
-Blend = Annotated[
-    str | None, _weight(help="Share of each painting, as 0.7,0.3.  [default: equal ones]")
-]
-StyleSize = Annotated[
-    float, _method(help="Size of the paintings over the result's: 2 for strokes of twice the size.")
-]
-StyleLoss = Annotated[
-    str,
-    _weight(help="What is style: gram, the paper's; gram+moments: keeps contrast; wasserstein."),
-]
-Before = Annotated[
-    str | None, _sequence(help="The result of the frame before; with --before-frame.")
-]
-BeforeFrame = Annotated[str | None, _sequence(help="The frame before.")]
-Flow = Annotated[
-    str | None,
-    _sequence(help="A .flo file, from this frame to the one before.  [default: found by OpenCV]"),
-]
-FlickerWeight = Annotated[float, _sequence(help="How much it counts not to flicker.")]
-Mask = Annotated[
-    str | None,
-    _region(help="Picture whose colours name regions of the photograph, each with its painting."),
-]
-StyleMask = Annotated[
-    list[str] | None,
-    _region(help="Picture that names the same regions in a painting; once for each painting."),
-]
-Keep = Annotated[
-    str | None, _region(help="Picture that is white where the photograph is to stay as it is.")
-]
-Units = Annotated[
-    str,
-    _weight(help="relative: each term over what its target weighs; paper: the literal formulas."),
-]
-
-Network = Annotated[str, _method(help="Whose features are compared: see `vangram networks`.")]
 Parameters = Annotated[
     str | None, _method(help="A .pth or .safetensors file of the network's parameters.")
 ]
-Pooling = Annotated[str, _method(help="max or average, between the network's blocks.")]
-Normalise = Annotated[
-    bool, _method("--normalise", help="Give each of the network's channels a mean activation of 1.")
-]
-Colour = Annotated[
-    str,
-    _method(help="style: the painting's; the photograph's by luminance, match or histogram."),
-]
-Optimizer = Annotated[str, _method(help="lbfgs or adam.")]
-Levels = Annotated[
-    int | None,
-    _method(help="Sizes on the way, each twice the last.  [default: as many as make sense]"),
-]
-Memory = Annotated[
-    str | None,
-    _method(help="What the run may take, as 4GB.  [default: a safe part of what is free]"),
-]
-Tile = Annotated[
-    int | None,
-    _method(help="Pixels a side of the tiles to work in.  [default: as the memory suffices]"),
-]
-Device = Annotated[str, _method(help="auto, cpu, cuda, ...")]
-Precision = Annotated[str, _method(help="float32; tf32: faster on a GPU, to two digits.")]
+SaveRecipe = Annotated[Path | None, _look(help="Write the run's settings to this TOML file.")]
 
-Preview = Annotated[
-    Path | None, _watching(help="Write the picture here as it grows, every few seconds.")
-]
-Timelapse = Annotated[
-    Path | None, _watching(help="Write an animated .webp of how the picture came about.")
-]
 
-Content = Annotated[str | None, typer.Option(help="Where the photograph is now.")]
-Style = Annotated[
-    list[str] | None,
-    typer.Option(help="Where the painting is now; several times for several paintings."),
-]
-Start = Annotated[str | None, typer.Option(help="Where the first picture is now.")]
-MaskNow = Annotated[str | None, typer.Option("--mask", help="Where the mask is now.")]
-StyleMaskNow = Annotated[
-    list[str] | None, typer.Option("--style-mask", help="Where a painting's mask is now.")
-]
-KeepNow = Annotated[str | None, typer.Option("--keep", help="Where the mask to keep is now.")]
-BeforeNow = Annotated[str | None, typer.Option("--before", help="Where that result is now.")]
-BeforeFrameNow = Annotated[
-    str | None, typer.Option("--before-frame", help="Where that frame is now.")
-]
-FlowNow = Annotated[str | None, typer.Option("--flow", help="Where the flow is now.")]
-ParametersNow = Annotated[
-    str | None, typer.Option("--parameters", help="Where the network's file is now.")
-]
+@dataclass(frozen=True)
+class BaseRecipe:
+    """A recipe that the settings given change."""
+
+    preset: Annotated[
+        str | None,
+        _look(
+            help="A recipe by name.", metavar=listed(PRESETS), autocompletion=completing(PRESETS)
+        ),
+    ] = None
+    strength: Annotated[
+        str | None,
+        _look(
+            help="How strong the style is: 0.5, 1, 2 are equal steps. Sets the style weight.",
+            metavar="NUMBER",
+        ),
+    ] = None
+    recipe: Annotated[
+        str | None,
+        _look(
+            "--recipe",
+            help="A TOML file of settings, or a finished picture; options given override it.",
+        ),
+    ] = None
+
+
+@dataclass(frozen=True)
+class Output:
+    """The picture that a command writes."""
+
+    output: Annotated[
+        Path, typer.Option("--output", "-o", help="Picture to write: .png, .jpg, .webp or .tif.")
+    ]
+    force: Force = False
+
+
+@dataclass(frozen=True)
+class Monitoring:
+    """How somebody wants to follow a run."""
+
+    preview: Annotated[
+        Path | None, _watching(help="Write the picture here as it grows, every few seconds.")
+    ] = None
+    timelapse: Annotated[
+        Path | None, _watching(help="Write an animated .webp of how the picture came about.")
+    ] = None
+    quiet: Quiet = False
+
+
+@dataclass(frozen=True)
+class OptionalInputs:
+    """Inputs beside photograph and paintings, named as in `InputName.kind`."""
+
+    mask: Annotated[
+        str | None,
+        _region(help="Picture whose colours name regions of the photograph, each with a painting."),
+    ] = None
+    style_mask: Annotated[
+        list[str] | None,
+        _region(help="Picture that names the same regions in a painting; once for each painting."),
+    ] = None
+    keep: Annotated[
+        str | None, _region(help="Picture that is white where the photograph is to stay as it is.")
+    ] = None
+    before: Annotated[
+        str | None, _sequence(help="The result of the frame before; with --before-frame.")
+    ] = None
+    before_frame: Annotated[str | None, _sequence(help="The frame before.")] = None
+    flow: Annotated[
+        str | None,
+        _sequence(
+            help="A .flo file, from this frame to the one before.", show_default="found by OpenCV"
+        ),
+    ] = None
+
+
+@dataclass(frozen=True)
+class MovedInputs:
+    """Inputs of a picture that are no longer where they were, named as in `InputName.kind`."""
+
+    content: Annotated[str | None, typer.Option(help="Where the photograph is now.")] = None
+    style: Annotated[
+        list[str] | None,
+        typer.Option(help="Where the painting is now; several times for several paintings."),
+    ] = None
+    start: Annotated[str | None, typer.Option(help="Where the first picture is now.")] = None
+    parameters: Annotated[str | None, typer.Option(help="Where the network's file is now.")] = None
+    mask: Annotated[str | None, typer.Option(help="Where the mask is now.")] = None
+    style_mask: Annotated[
+        list[str] | None, typer.Option(help="Where a painting's mask is now.")
+    ] = None
+    keep: Annotated[str | None, typer.Option(help="Where the mask to keep is now.")] = None
+    before: Annotated[str | None, typer.Option(help="Where that result is now.")] = None
+    before_frame: Annotated[str | None, typer.Option(help="Where that frame is now.")] = None
+    flow: Annotated[str | None, typer.Option(help="Where the flow is now.")] = None
+
+
+def inputs_of(options: OptionalInputs | MovedInputs, **more: Any) -> Inputs[str]:
+    """The inputs that options name.
+
+    Args:
+        options: their paths.
+        more: other inputs, by the names of the fields of `Inputs`.
+    """
+    several = {kind: name for name, kind in SEVERAL.items()}
+    named = {
+        several.get(kind, kind): tuple(path or ()) if kind in several else path
+        for kind, path in vars(options).items()
+    }
+    return Inputs(**named | more)

@@ -1,4 +1,4 @@
-"""The files that a command is to write, checked before any work."""
+"""Checks of the files that a command is to write, before any work."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from vangram.images import check_output
 
 
 def check_timelapse(path: Path | None) -> None:
-    """A timelapse is a WebP.
+    """Check that a timelapse is named as a WebP.
 
     Raises:
-        SettingError: its name says something else.
+        SettingError: the name has another suffix.
     """
     if path is not None and path.suffix.lower() != ".webp":
         raise SettingError(f"{str(path)!r} cannot be a timelapse; end its name in .webp")
@@ -22,10 +22,10 @@ def check_timelapse(path: Path | None) -> None:
 def check_recipe_file(
     path: Path | None, others: tuple[str | Path | None, ...], force: bool
 ) -> None:
-    """The file for a recipe takes no picture's place, and no other file's unless forced.
+    """Check that a recipe's file replaces no picture of the run, and no other file unless forced.
 
     Raises:
-        OutputError: it would.
+        OutputError: it would replace one.
     """
     if path is None:
         return
@@ -36,10 +36,10 @@ def check_recipe_file(
 
 
 def check_outputs(*outputs: Path | None, inputs: Iterable[str], force: bool) -> None:
-    """Every output can be written, and nothing that is there is lost by it.
+    """Check that every output can be written, and replaces no input and, unless forced, no file.
 
     Raises:
-        OutputError: it cannot, or would be.
+        OutputError: an output cannot be written, or would replace one.
     """
     given = {Path(path).resolve() for path in inputs}
     seen: set[Path] = set()

@@ -1,4 +1,4 @@
-"""A gallery in front of somebody: how far it is, and the page at the end."""
+"""Pages of `sweep` and `study`: checks, progress, and the file."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ from vangram.reports.page import report
 from vangram.storage.files import replacing
 
 SECONDS_BETWEEN_LINES = 5.0
-"""Where the output is no terminal."""
+"""Interval of progress lines where the output is no terminal."""
 
 
 def parts_of(output: Path) -> Path:
-    """Where a gallery's pictures lie until its page is written."""
+    """Folder of a gallery's pictures until its page is written."""
     return output.with_name(f"{output.name}.parts")
 
 
 def check_page(output: Path, *others: Path, force: bool) -> None:
-    """Refuse, before any work, a page that cannot be one, or that would overwrite something.
+    """Check, before any work, that a page has a page's name and, unless forced, replaces no file.
 
     Raises:
         SettingError: its name does not end in .html.
@@ -40,19 +40,21 @@ def check_page(output: Path, *others: Path, force: bool) -> None:
             raise OutputError(f"{str(path)!r} exists already; add --force to overwrite it")
 
 
-def carry_out(
+def make_page(
     gallery: Gallery, output: Path, *, quiet: bool, also: Callable[[Path], None] | None = None
 ) -> None:
-    """Make what is missing, write the page, and print its path; pictures made so far are kept.
+    """Make the missing pictures, write the page, and print its path.
+
+    Pictures are kept when the process is interrupted.
 
     Args:
         gallery: the pictures.
         output: the page.
         quiet: no progress.
-        also: writes what else is wanted of the pictures, given their folder.
+        also: writes another file from the pictures, given their folder.
 
     Raises:
-        OutputError: something cannot be written.
+        OutputError: a file cannot be written.
     """
     folder = parts_of(output)
     try:

@@ -15,22 +15,22 @@ from rich.table import Table
 from vangram.optimize import Level, Step
 
 SECONDS_BETWEEN_LINES = 5.0
-"""Where the output is no terminal."""
+"""Interval of progress lines where the output is no terminal."""
 LEAST_DONE = 0.01
-"""Share of the work from which the rest can be foretold."""
+"""Share of the work after which the time left is estimated."""
 
 
 @dataclass(frozen=True)
-class Among:
-    """Where a picture stands among several that are made one after the other."""
+class BatchPlace:
+    """Position of a picture in a batch."""
 
     number: int
     of: int
     name: str
     begun: int
-    """Pictures that were there when this process began."""
+    """Pictures that existed when this process began."""
     started: float
-    """When that was, by `time.monotonic`."""
+    """Time at which it began, by `time.monotonic`."""
 
     def __str__(self) -> str:
         return f"{self.number}/{self.of} {self.name}"
@@ -40,16 +40,18 @@ class Progress:
     """Shows steps on the standard error: level, step, losses, time left.
 
     Args:
-        quiet: notes of what went wrong alone.
-        begun: share of the work that was done before.
-        among: the other pictures, where there are any; bar and time are then those of all.
+        quiet: print notes of failures alone.
+        begun: share of the work that earlier processes have done.
+        place: position in a batch; bar and time are then those of the batch.
     """
 
-    def __init__(self, quiet: bool = False, begun: float = 0.0, among: Among | None = None) -> None:
+    def __init__(
+        self, quiet: bool = False, begun: float = 0.0, place: BatchPlace | None = None
+    ) -> None:
         self.quiet = quiet
-        self.among = among
-        self.begun = among.begun / among.of if among else begun
-        self.started = among.started if among else time.monotonic()
+        self.place = place
+        self.begun = place.begun / place.of if place else begun
+        self.started = place.started if place else time.monotonic()
         self.printed = -SECONDS_BETWEEN_LINES
         self.level = 0
         console = Console(stderr=True)
@@ -74,7 +76,7 @@ class Progress:
             self.live.stop()
 
     def show(self, step: Step) -> None:
-        """One more step; a note of what went wrong is always shown."""
+        """Show a step; its note of a failure is always printed."""
         if step.note:
             print(f"vangram: note: {step.note}", file=sys.stderr)
         if self.quiet:
@@ -84,7 +86,7 @@ class Progress:
             self.live.update(self._bar(step, elapsed))
         elif elapsed - self.printed >= SECONDS_BETWEEN_LINES or step.level.number != self.level:
             place = where(step.level, step.number)
-            words = self._among(), place, _losses(step), self._left(step, elapsed)
+            words = self._place(), place, _losses(step), self._left(step, elapsed)
             print("  ".join(filter(None, words)), file=sys.stderr, flush=True)
             self.printed, self.level = elapsed, step.level.number
 
@@ -92,19 +94,19 @@ class Progress:
         first = Table.grid(padding=(0, 1))
         first.add_row(
             ProgressBar(total=1.0, completed=self._done(step), width=20),
-            self._among() or where(step.level, step.number),
+            self._place() or where(step.level, step.number),
             self._left(step, elapsed),
         )
-        second = f"{where(step.level, step.number)}  " if self.among else ""
+        second = f"{where(step.level, step.number)}  " if self.place else ""
         return Group(first, second + _losses(step))
 
-    def _among(self) -> str:
-        return str(self.among) if self.among else ""
+    def _place(self) -> str:
+        return str(self.place) if self.place else ""
 
     def _done(self, step: Step) -> float:
-        if self.among is None:
+        if self.place is None:
             return step.done
-        return (self.among.number - 1 + step.done) / self.among.of
+        return (self.place.number - 1 + step.done) / self.place.of
 
     def _left(self, step: Step, elapsed: float) -> str:
         done = self._done(step) - self.begun
@@ -114,7 +116,7 @@ class Progress:
 
 
 def where(level: Level, number: int) -> str:
-    """A place in the plan, after so many of a level's steps."""
+    """Size, level and step of a position in the plan."""
     return (
         f"{level.size[1]}x{level.size[0]} (level {level.number}/{level.of})  "
         f"step {number}/{level.steps}"
@@ -129,7 +131,7 @@ def _losses(step: Step) -> str:
 
 
 def duration(seconds: float) -> str:
-    """In words as short as may be."""
+    """A duration in words, as "40 s", "3:05" or "2:10 h"."""
     whole = round(seconds)
     if whole < 60:
         return f"{whole} s"

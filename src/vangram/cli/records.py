@@ -1,4 +1,4 @@
-"""The record in a picture: read, and compared with that of a run taken up again."""
+"""The record in a picture, and its comparison with the record of a run now."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ def recorded(picture: str) -> Record:
     """The record that a picture carries.
 
     Raises:
-        RecipeError: it carries none, or a damaged one.
+        RecipeError: there is none, or it is damaged.
         PictureError: it cannot be read.
     """
     text = read_recipe(picture)
@@ -26,13 +26,13 @@ def recorded(picture: str) -> Record:
 
 
 def report(differences: Iterable[str]) -> None:
-    """Tell what differs from when the picture was begun."""
+    """Print what differs from when the picture was begun, a line each."""
     for line in differences:
         print(f"vangram: note: {line}", file=sys.stderr)
 
 
 def continued(was: Record, now: Record) -> Record:
-    """The record of the run that goes on; tells which versions differ.
+    """The record of a run that is continued; prints which versions differ.
 
     Raises:
         CheckpointError: an input or the network is not what the run began with.

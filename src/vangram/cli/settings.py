@@ -1,82 +1,86 @@
-"""Options to a recipe: a preset or a file first, then what the command line says itself."""
+"""The recipe that a command's options ask for."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import fields, replace
+import codecs
 from typing import Any
 
-import typer
-
-from vangram.errors import RecipeError, SettingError
+from vangram.cli.options import BaseRecipe, Settings
+from vangram.errors import PictureError, RecipeError, SettingError
 from vangram.settings.presets import preset, strengthened
 from vangram.settings.recipe import Recipe
-from vangram.settings.text import parse_blend, parse_layers, parse_memory
 from vangram.settings.toml import read_recipe_file
+from vangram.storage.files import quoted
 
-PARSED = {"content_layers": parse_layers, "memory": parse_memory, "blend": parse_blend}
-"""How options that are text become settings that are none."""
+HEAD = 1024
+"""Bytes of a file that tell text from a picture."""
 
 
-def recipe_of(
-    context: typer.Context, base: Recipe | None = None, **settings: Any
-) -> tuple[Recipe, str | None]:
-    """The recipe that a command's options ask for, and the path of the picture to start from.
-
-    Options that the command does not have, or that were not given, leave the setting as it is.
+def recipe_of(given: Settings, base: BaseRecipe) -> tuple[Recipe, str | None]:
+    """The recipe that options ask for, and the path of the picture to start from.
 
     Args:
-        context: of the command.
-        base: what they change; None: the preset or the file that they name, or the defaults.
-        settings: that the command knows better than its options say.
+        given: the settings given; "init" may be a path.
+        base: what they change.
 
     Raises:
         SettingError: two options contradict each other, or a setting is out of range.
         RecipeError: the file cannot be used.
     """
-    options = context.params
-    given = {
-        setting.name: _value(setting.name, options[setting.name])
-        for setting in fields(Recipe)
-        if setting.name not in settings and is_given(context, setting.name)
-    } | settings
-    if "style_layers" not in settings:
-        given |= style_layers_of(given.pop("style_layers", None))
-    strength = options.get("strength")
-    if strength is not None and "style_weight" in given:
-        raise SettingError("--strength sets the style weight; give it or --style-weight, not both")
-    recipe, start = base or _base(options.get("preset"), options.get("recipe")), None
-    if given.get("init", "content") not in ("content", "noise", "before"):
-        start, given["init"] = given["init"], "picture"
-    recipe = replace(recipe, **given)
+    changes: dict[str, Any] = dict(given)
+    start = None
+    if changes.get("init", "content") not in ("content", "noise", "before"):
+        start, changes["init"] = changes["init"], "picture"
+    recipe = _base(base).replace(**changes)
     if recipe.init == "picture" and start is None:
         raise RecipeError("the recipe starts from a picture; say which with --init PATH")
-    return recipe if strength is None else strengthened(recipe, strength), start
+    if base.strength is None:
+        return recipe, start
+    if "style_weight" in given:
+        raise SettingError("--strength sets the style weight; give it or --style-weight, not both")
+    return strengthened(recipe, _number(base.strength)), start
 
 
-def style_layers_of(said: str | Sequence[str] | None) -> dict[str, Any]:
-    """The settings for style layers given once, or once for each painting."""
-    if not said:
-        return {}
-    sets = [said] if isinstance(said, str) else list(said)
-    if len(sets) == 1:
-        return {"style_layers": parse_layers(sets[0]), "each_style_layers": ()}
-    return {"each_style_layers": tuple(map(parse_layers, sets))}
-
-
-def _base(name: str | None, file: str | None) -> Recipe:
-    if name is not None and file is not None:
+def _base(base: BaseRecipe) -> Recipe:
+    if base.recipe is None:
+        return Recipe() if base.preset is None else preset(base.preset)
+    if base.preset is not None:
         raise SettingError("--preset and --recipe both name a recipe; give one of them")
-    if file is not None:
-        return read_recipe_file(file)
-    return Recipe() if name is None else preset(name)
+    return recipe_in(base.recipe)
 
 
-def is_given(context: typer.Context, name: str) -> bool:
-    """Whether an option is there, and was given."""
-    source = context.get_parameter_source(name)  # an enumeration of click's, or typer's own click
-    return source is not None and source.name not in ("DEFAULT", "DEFAULT_MAP")
+def _number(strength: str) -> float:
+    try:
+        return float(strength)
+    except ValueError:
+        raise SettingError(f"strength needs a number, such as 1.5, not {strength!r}") from None
 
 
-def _value(name: str, said: Any) -> Any:
-    return PARSED[name](said) if name in PARSED else said
+def recipe_in(path: str) -> Recipe:
+    """The recipe in a TOML file, or the one that a finished picture carries.
+
+    Raises:
+        RecipeError: the file is neither, or its recipe cannot be used.
+    """
+    if _is_text(path):
+        return read_recipe_file(path)
+    from vangram.cli.records import recorded
+
+    try:
+        return recorded(path).recipe
+    except PictureError as error:
+        raise RecipeError(
+            f"{quoted(path)} is neither a TOML file of settings nor a picture made by vangram"
+        ) from error
+
+
+def _is_text(path: str) -> bool:
+    """Whether a file may be TOML; true as well where it cannot be read, which reading it tells."""
+    try:
+        with open(path, "rb") as handle:
+            head = handle.read(HEAD)
+        return "\0" not in codecs.getincrementaldecoder("utf-8")().decode(head)
+    except UnicodeDecodeError:
+        return False
+    except (OSError, ValueError):
+        return True

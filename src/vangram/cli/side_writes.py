@@ -1,4 +1,4 @@
-"""Writing beside the run, whose failure costs a warning and not the run."""
+"""Writes beside a run, whose failure is a warning and does not end the run."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from vangram.errors import OutputError
 
 
 @dataclass
-class Attempts:
-    """Attempts to write one kind of thing; the first that fails is told."""
+class SideWrites:
+    """Writes of one kind of file; the first failure is reported."""
 
     warned: bool = False
 
     def __call__(self, write: Callable[[], None]) -> bool:
-        """Write, or go on without; whether it was written."""
+        """Write, and return whether that succeeded."""
         try:
             write()
         except OutputError as error:

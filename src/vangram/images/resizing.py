@@ -26,7 +26,9 @@ def fit(size: tuple[int, int], longer_side: int, *, enlarge: bool = True) -> tup
         SizeError: a side is below 1.
     """
     if min(*size, longer_side) < 1:
-        raise SizeError(f"cannot fit {size[0]}x{size[1]} into {longer_side} pixels; use at least 1")
+        raise SizeError(
+            f"cannot fit {size[1]} x {size[0]} into {longer_side} pixels; use at least 1"
+        )
     longest = max(size)
     if longer_side >= longest and not enlarge:
         return size
@@ -65,7 +67,7 @@ def resize(
             f" of {pixels.dtype}"
         )
     if min(size) < 1:
-        raise SizeError(f"cannot resize to {size[0]}x{size[1]}; use at least 1x1")
+        raise SizeError(f"cannot resize to {size[1]} x {size[0]} pixels; use at least 1 x 1")
     if tuple(pixels.shape[-2:]) == tuple(size):
         return pixels
     pixels = pixels.detach()

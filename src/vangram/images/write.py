@@ -164,7 +164,7 @@ def _check_side(size: tuple[int, int], format: str, path: str | os.PathLike[str]
     longest = LONGEST_SIDE.get(format)
     if longest is not None and max(size) > longest:
         raise OutputError(
-            f"{quoted(path)} cannot hold {size[0]}x{size[1]} pixels, {format} ends at {longest};"
+            f"{quoted(path)} cannot hold {size[1]} x {size[0]} pixels, {format} ends at {longest};"
             " choose .png or .tif"
         )
 

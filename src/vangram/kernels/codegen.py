@@ -144,29 +144,27 @@ class Pointer:
     ir: Any
 
     def __getitem__(self, offset: Integer) -> Vector:
-        loaded = self.kernel.llvm.load(self._address(offset))
-        loaded.align = self.kernel.itemsize
-        return Vector(self.kernel, loaded)
+        kernel = self.kernel
+        loaded = kernel.llvm.load(
+            self._address(offset), align=kernel.itemsize, typ=kernel.vector_type
+        )
+        return Vector(kernel, loaded)
 
     def __setitem__(self, offset: Integer, value: Vector) -> None:
-        stored = self.kernel.llvm.store(value.ir, self._address(offset))
-        stored.align = self.kernel.itemsize
+        self.kernel.llvm.store(value.ir, self._address(offset), align=self.kernel.itemsize)
 
     def broadcast(self, offset: Integer) -> Vector:
         """One float, copied to all lanes of a vector."""
-        llvm, lanes = self.kernel.llvm, self.kernel.lanes
-        loaded = llvm.load(llvm.gep(self.ir, [offset.ir]))
-        loaded.align = self.kernel.itemsize
+        kernel, llvm, lanes = self.kernel, self.kernel.llvm, self.kernel.lanes
+        loaded = llvm.load(self._address(offset), align=kernel.itemsize, typ=kernel.scalar_type)
         first = ir.Constant(ir.IntType(32), 0)
-        undefined = ir.Constant(self.kernel.vector_type, ir.Undefined)
+        undefined = ir.Constant(kernel.vector_type, ir.Undefined)
         mask = ir.Constant(ir.VectorType(ir.IntType(32), lanes), [0] * lanes)
         single = llvm.insert_element(undefined, loaded, first)
-        return Vector(self.kernel, llvm.shuffle_vector(single, undefined, mask))
+        return Vector(kernel, llvm.shuffle_vector(single, undefined, mask))
 
     def _address(self, offset: Integer) -> Any:
-        kernel = self.kernel
-        address = kernel.llvm.gep(self.ir, [offset.ir])
-        return kernel.llvm.bitcast(address, kernel.vector_type.as_pointer(kernel.address_space))
+        return self.kernel.llvm.gep(self.ir, [offset.ir], source_etype=self.kernel.scalar_type)
 
 
 Body = Callable[..., None]
@@ -217,8 +215,8 @@ class KernelBuilder:
 
     def pointer(self, address: Integer) -> Pointer:
         """A pointer to floats at an address."""
-        kind = self.scalar_type.as_pointer(self.address_space)
-        return Pointer(self, self.llvm.inttoptr(address.ir, kind))
+        opaque = ir.PointerType(addrspace=self.address_space)
+        return Pointer(self, self.llvm.inttoptr(address.ir, opaque))
 
     @staticmethod
     def argument_count(body: Body) -> int:

@@ -143,14 +143,14 @@ _LOOP = ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.c_int64, ctypes.c_int64)
 def _compile(body: Body, dtype: torch.dtype, lanes: int) -> Any:
     """An engine with `loop(arguments, part, parts)` and, with OpenMP, `team(arguments)`."""
     index, void = ir.IntType(64), ir.VoidType()
-    module, array = ir.Module(), index.as_pointer()
+    module, array = ir.Module(), ir.PointerType()
     loop = ir.Function(module, ir.FunctionType(void, [array, index, index]), "loop")
     llvm = ir.IRBuilder(loop.append_basic_block())
     kernel = KernelBuilder(llvm, dtype, lanes)
-    values = [
-        Integer(kernel, llvm.load(llvm.gep(loop.args[0], [ir.Constant(index, place)])))
-        for place in range(1 + KernelBuilder.argument_count(body))
-    ]
+    values = []
+    for place in range(1 + KernelBuilder.argument_count(body)):
+        address = llvm.gep(loop.args[0], [ir.Constant(index, place)], source_etype=index)
+        values.append(Integer(kernel, llvm.load(address, typ=index)))
     items, part, parts = values[0], Integer(kernel, loop.args[1]), Integer(kernel, loop.args[2])
     with kernel.range(items * (part + 1) // parts, first=items * part // parts) as item:
         kernel.emit(body, item, values[1:])

@@ -19,7 +19,7 @@ directions of little variance, since they are relative to the largest one.
 """
 
 
-def gaussian(moments: Moments, positions: float) -> tuple[Tensor, Tensor]:
+def mean_and_covariance(moments: Moments, positions: float) -> tuple[Tensor, Tensor]:
     """Mean μ = s / M (C,) and covariance Σ = G / M − μ μᵀ (C, C) of features, in float64.
 
     Args:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from vangram.losses.gaussian import blur_for, gaussian, moments_grad
+from vangram.losses.gaussian import blur_for, mean_and_covariance, moments_grad
 from vangram.losses.gram import GramStyle
 from vangram.losses.moments import Moments, MomentsGrad
 
@@ -52,7 +52,7 @@ class MeanStdStyle:
         return self._distance(mean, deviation), grad
 
     def _mean_std(self, moments: Moments, positions: float) -> tuple[Tensor, Tensor]:
-        mean, covariance = gaussian(moments, positions)
+        mean, covariance = mean_and_covariance(moments, positions)
         # A variance is negative by rounding only.
         return mean, (covariance.diagonal().clamp_min(0) + self.blur).sqrt()
 

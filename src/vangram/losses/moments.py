@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from vangram.errors import ShapeError
+from vangram.kernels import channel_products, mix_channels
 
 
 @dataclass(frozen=True)
@@ -62,9 +62,6 @@ def feature_moments(features: Tensor, *, sums: bool, weights: Tensor | None = No
     With weights w of the positions, G = Σ w F Fᵀ and s = Σ w F: guided Gram matrices (Gatys et al.
     2017, equation 4, where w is the square of the guidance channel).
 
-    Where oneDNN is faster, G is computed as the gradient of a 1×1 convolution's filters, with F as
-    both input and output gradient, and s as that of its bias in the same call.
-
     Args:
         features: (C, h, w) activations.
         sums: compute s.
@@ -76,19 +73,9 @@ def feature_moments(features: Tensor, *, sums: bool, weights: Tensor | None = No
     Raises:
         ShapeError: `features` does not have three dimensions.
     """
-    channels = _channels(features)
-    counted = features if weights is None else features * weights
-    if not _convolution_is_faster(features):
-        flat = counted.flatten(1)
-        return Moments(flat @ features.flatten(1).mT, flat.sum(1) if sums else None)
-    x = _batched(features)
-    y = x if weights is None else _batched(counted)
-    filters = x.new_empty(channels, channels, 1, 1)
-    bias = [channels] if sums else None
-    _, products, summed = torch.ops.aten.convolution_backward(
-        y, x, filters, bias, [1, 1], [0, 0], [1, 1], False, [0, 0], 1, (False, True, sums)
-    )
-    return Moments(products.view(channels, channels), summed if sums else None)
+    _channels(features)
+    weighted = features if weights is None else features * weights
+    return Moments(*channel_products(weighted, features, sums=sums))
 
 
 def feature_moments_grad(
@@ -97,8 +84,7 @@ def feature_moments_grad(
     """Gradient with respect to features, from that with respect to their moments.
 
     (∂E/∂G + (∂E/∂G)ᵀ) F + ∂E/∂s, the latter at every position. The features may be a tile's; only
-    `grad` depends on the rest of the image. With oneDNN it is a 1×1 convolution whose filters are
-    the first factor and whose bias is ∂E/∂s.
+    `grad` depends on the rest of the image.
 
     Args:
         features: (C, h, w) activations.
@@ -106,36 +92,18 @@ def feature_moments_grad(
         weights: as in `feature_moments`; scale the gradient position by position.
 
     Returns:
-        (C, h, w), channels last in memory, the layout that oneDNN is fastest with.
+        (C, h, w), channels last in memory.
 
     Raises:
         ShapeError: the channel counts differ.
     """
-    channels, factor = _channels(features), grad.products
-    if channels != len(factor):
-        raise ShapeError(f"style: {channels} channels of features, {len(factor)} of residual")
-    if _convolution_is_faster(features):
-        gradient = F.conv2d(_batched(features), factor[:, :, None, None], grad.sums)[0]
-    else:
-        product = features.flatten(1).mT @ factor  # `factor` is symmetric
-        if grad.sums is not None:
-            product += grad.sums
-        gradient = product.mT.view(features.shape)
+    channels = _channels(features)
+    if channels != len(grad.products):
+        raise ShapeError(
+            f"style: {channels} channels of features, {len(grad.products)} of residual"
+        )
+    gradient = mix_channels(grad.products, features, grad.sums)
     return gradient if weights is None else gradient.mul_(weights)
-
-
-def _convolution_is_faster(features: Tensor) -> bool:
-    """Whether oneDNN multiplies these faster than BLAS, on the CPU in float32.
-
-    For wide, short products like these oneDNN took less than half of BLAS's time.
-    """
-    usable: bool = torch.backends.mkldnn.is_available()  # type: ignore[no-untyped-call]
-    return usable and features.device.type == "cpu" and features.dtype == torch.float32
-
-
-def _batched(features: Tensor) -> Tensor:
-    """(1, C, h, w), channels last, with strides that oneDNN recognises, unlike `[None]`'s."""
-    return features.movedim(0, 2).contiguous()[None].movedim(3, 1)
 
 
 def _channels(features: Tensor) -> int:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from vangram.losses.gaussian import blur_for, gaussian, moments_grad
+from vangram.losses.gaussian import blur_for, mean_and_covariance, moments_grad
 from vangram.losses.moments import Moments, MomentsGrad
 
 
@@ -35,7 +35,7 @@ class WassersteinStyle:
 
     def __init__(self, target: Moments) -> None:
         self.blur = blur_for(target)
-        self.target_mean, covariance = gaussian(target, 1)
+        self.target_mean, covariance = mean_and_covariance(target, 1)
         values, vectors = _eigh(covariance)
         values = values.clamp_min(0) + self.blur  # negative by rounding only
         self.root = (vectors * values.sqrt()) @ vectors.mT
@@ -70,7 +70,7 @@ class WassersteinStyle:
         return self._distance(mean, covariance, values), grad
 
     def _blurred(self, image: Moments, positions: float) -> tuple[Tensor, Tensor]:
-        mean, covariance = gaussian(image, positions)
+        mean, covariance = mean_and_covariance(image, positions)
         return mean, covariance + torch.eye(len(mean)).to(covariance) * self.blur
 
     def _cross(self, covariance: Tensor) -> Tensor:

@@ -8,8 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from vangram.kernels import Window, conv_precision, pool, unpool
-from vangram.networks.conv import winograd_has_room
+from vangram.kernels import Window, conv_precision, pool, unpool, winograd_has_room
 from vangram.networks.geometry import (
     WHOLE,
     Windows,

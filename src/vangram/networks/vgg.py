@@ -9,8 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from vangram.errors import LayerError, SizeError
-from vangram.kernels import Workspace, conv_precision, pool
-from vangram.networks.conv import FixedConvolution, relu_grad
+from vangram.kernels import FixedConvolution, conv_precision, fixed_convolutions, pool, relu_grad
 from vangram.networks.topology import Topology, block_of, follows_pooling
 
 
@@ -60,12 +59,10 @@ class FeatureNetwork(nn.Module):
     def convolution(self, name: str) -> FixedConvolution:
         """The convolution "1_1", ... with its ReLU, prepared for `ForwardPass`."""
         if not self._convolutions:
-            workspace, reflect = Workspace(), self.topology.padding == "reflect"
-            for each in self.topology.convolutions:
-                conv = self.get_submodule(f"conv{each}")
-                assert isinstance(conv, nn.Conv2d)
-                assert not conv.weight.requires_grad
-                self._convolutions[each] = FixedConvolution(conv, reflect, workspace)
+            convs = {each: self._conv(each) for each in self.topology.convolutions}
+            assert not any(conv.weight.requires_grad for conv in convs.values())
+            reflect = self.topology.padding == "reflect"
+            self._convolutions = fixed_convolutions(convs, reflect=reflect)
         return self._convolutions[name]
 
     def drop_prepared(self) -> None:
@@ -113,17 +110,25 @@ class FeatureNetwork(nn.Module):
         """Layer names and the trunk's activations (B, C, h, w), computed one by one."""
         x = self.preprocess(image)
         for name in self.topology.convolutions:
-            if follows_pooling(name):
-                x = pool(x, self.topology.pooling_scale(block_of(name)))
-            x = F.relu(self._convolve(name, x))
+            x = self.advance(name, x)
             yield f"relu{name}", x
 
+    def advance(self, name: str, x: Tensor) -> Tensor:
+        """The activation of the convolution "1_1", ..., from that of the one before it."""
+        if follows_pooling(name):
+            x = pool(x, self.topology.pooling_scale(block_of(name)))
+        return F.relu(self._convolve(name, x))
+
     def _convolve(self, name: str, x: Tensor) -> Tensor:
-        conv = self.get_submodule(f"conv{name}")
-        assert isinstance(conv, nn.Conv2d)
+        conv = self._conv(name)
         if self.topology.padding == "zeros":
             return F.conv2d(x, conv.weight, conv.bias, padding=1)
         return F.conv2d(F.pad(x, (1, 1, 1, 1), mode="reflect"), conv.weight, conv.bias)
+
+    def _conv(self, name: str) -> nn.Conv2d:
+        conv = self.get_submodule(f"conv{name}")
+        assert isinstance(conv, nn.Conv2d)
+        return conv
 
     def head(self, layer: str, x: Tensor) -> Tensor:
         """A layer's features (B, C, h, w) from the trunk's activation."""

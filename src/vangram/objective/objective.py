@@ -12,7 +12,7 @@ of it.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
@@ -318,8 +318,7 @@ class Objective:
                 for key, term in terms.items()
             }
 
-        return replace(
-            self.recipe,
+        return self.recipe.replace(
             units=units,
             content_weight=float(bool(self.content)),
             style_weight=float(bool(self.style)),

@@ -56,7 +56,7 @@ def sections(
         layers: the first layer of each block that the network has, shallow to deep.
     """
     sets = [layers_up_to(layer) for layer in layers]
-    default = replace(base, style_layers=sets[-1], content_layers={_high(layers): 1.0})
+    default = base.replace(style_layers=sets[-1], content_layers={_high(layers): 1.0})
     return [
         _reconstructions(photo, base, layers),
         *(_textures(painting, base, sets) for painting in paintings),
@@ -70,7 +70,7 @@ def sections(
 def _reconstructions(photo: str, base: Recipe, layers: Sequence[str]) -> Section:
     photograph = Inputs(content=photo)
     figures = (
-        Figure(layer, replace(base, **RECONSTRUCTION, content_layers={layer: 1.0}), photograph)
+        Figure(layer, base.replace(**RECONSTRUCTION, content_layers={layer: 1.0}), photograph)
         for layer in layers
     )
     return Section(
@@ -86,7 +86,7 @@ def _reconstructions(photo: str, base: Recipe, layers: Sequence[str]) -> Section
 def _textures(painting: str, base: Recipe, sets: Sequence[dict[str, float]]) -> Section:
     alone = Inputs(styles=(painting,))
     figures = (
-        Figure(_span(layers), replace(base, **TEXTURE, style_layers=layers), alone)
+        Figure(_span(layers), base.replace(**TEXTURE, style_layers=layers), alone)
         for layers in sets
     )
     return Section(
@@ -113,7 +113,7 @@ def _grid(photo: str, painting: str, default: Recipe, sets: Sequence[dict[str, f
     figures = (
         Figure(
             f"{_span(layers)}, α/β = {1 / weight:.3g}",
-            replace(default, style_layers=layers, style_weight=weight),
+            default.replace(style_layers=layers, style_weight=weight),
             _both(photo, painting),
         )
         for layers in sets
@@ -139,7 +139,7 @@ def _content_layers(photo: str, painting: str, default: Recipe, layers: Sequence
         tuple(
             Figure(
                 f"content {layer}",
-                replace(default, content_layers={layer: 1.0}),
+                default.replace(content_layers={layer: 1.0}),
                 _both(photo, painting),
             )
             for layer in chosen
@@ -148,7 +148,7 @@ def _content_layers(photo: str, painting: str, default: Recipe, layers: Sequence
 
 
 def _starts(photo: str, painting: str, default: Recipe) -> Section:
-    noise, both = replace(default, init="noise"), _both(photo, painting)
+    noise, both = default.replace(init="noise"), _both(photo, painting)
     return Section(
         "Where the descent begins",
         "Figure 6: from the photograph, from the painting, and from two samples of white noise. The"
@@ -158,13 +158,13 @@ def _starts(photo: str, painting: str, default: Recipe) -> Section:
             Figure("from the photograph", default, both),
             Figure(
                 "from the painting",
-                replace(default, init="picture"),
+                default.replace(init="picture"),
                 replace(both, start=painting),
             ),
             Figure(f"from noise, seed {noise.seed}", noise, both),
             Figure(
                 f"from noise, seed {noise.seed + 1}",
-                replace(noise, seed=noise.seed + 1),
+                noise.replace(seed=noise.seed + 1),
                 both,
             ),
         ),

@@ -20,7 +20,7 @@ from vangram.run.colours import Seen, seen, show
 from vangram.run.previous import Moved, moved
 from vangram.run.regions import Guide
 from vangram.settings.inputs import Inputs
-from vangram.settings.recipe import Recipe
+from vangram.settings.recipe import LARGEST_SIZE, Recipe
 from vangram.storage.tensors import Storage, bands
 
 Size = tuple[int, int]
@@ -85,9 +85,10 @@ class Scene:
             scale = self._style_scale(style)
             least = max(least, math.ceil(_least_side(style.size, smallest) / scale))
         if recipe.size < least:
+            larger = f"--size {least}" if least <= LARGEST_SIZE else "a picture less narrow"
             raise SizeError(
                 f"size {recipe.size} is too small: {deepest} needs {smallest} px along a "
-                f"picture's shorter side; use --size {least}, or shallower layers"
+                f"picture's shorter side; use {larger}, or shallower layers"
             )
         return least
 

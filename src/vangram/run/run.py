@@ -144,9 +144,9 @@ class Run:
         photograph stays. Of a frame in a sequence, `before` is the last frame's result,
         `before_frame` that frame, and `flow` a .flo file with the way from this one to it.
         """
-        recipe = replace(settings.pop("recipe", None) or Recipe(), **settings)
+        recipe = (settings.pop("recipe", None) or Recipe()).replace(**settings)
         if "init" not in settings and (start is not None or before is not None):
-            recipe = replace(recipe, init="picture" if before is None else "before")
+            recipe = recipe.replace(init="picture" if before is None else "before")
         inputs = Inputs[Source](
             content=content,
             styles=styles,
@@ -200,7 +200,7 @@ class Run:
 
         So pictures of a usual size do not depend on what else the machine is doing.
         """
-        record = replace(self.record, recipe=replace(self.recipe, memory=memory))
+        record = replace(self.record, recipe=self.recipe.replace(memory=memory))
         bounded = replace(self, record=record)
         self.network.winograd = has_room_for_winograd(self.network, self.recipe, memory)
         if self.network.winograd:
@@ -226,7 +226,7 @@ class Run:
         size = fit(self.levels[-1].size, min(PROBE, max(self.levels[0].size)))
         image = resized(picture.pixels, size, IN_MEMORY).to(self.device)
         objective = Objective.of(
-            replace(recipe, blend=(), each_style_layers=()), self.network, image, [image]
+            recipe.replace(blend=(), each_style_layers=()), self.network, image, [image]
         )
         engine = engine_for(size, None, self.network, objective)
         engine(image)  # which transforms filters, and wakes a device up

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import fields
-from typing import Any
-
-from vangram.settings.recipe import RECONSTRUCTION, TEXTURE, Recipe
+from vangram.settings.fields import settings_of
+from vangram.settings.kinds import RECONSTRUCT, STYLIZE, SYNTHESIZE, Kind
+from vangram.settings.recipe import Recipe
 from vangram.settings.record import Record
-from vangram.settings.text import format_layers
 
 ARGUMENTS = ("content", "style")
 """Inputs that are arguments, and no options."""
@@ -21,48 +18,45 @@ def command_of(record: Record, output: str) -> list[str]:
         record: of the picture.
         output: where it is to go.
     """
+    kind = STYLIZE
     if record.inputs.content is None:
-        kind, fixed = "texture", TEXTURE
-        renamed = {"style_layers": "layers", "each_style_layers": "layers"}
+        kind = SYNTHESIZE
     elif not record.inputs.styles:
-        kind, fixed, renamed = "reconstruct", RECONSTRUCTION, {"content_layers": "layer"}
-    else:
-        kind, fixed, renamed = "stylize", {}, {"each_style_layers": "style_layers"}
+        kind = RECONSTRUCT
     given = list(record.inputs.named())
     pictures = [each.path for name, each in given if name.kind in ARGUMENTS]
-    words = ["vangram", kind, *pictures, "--output", output]
-    for name, value in _changed(record.recipe, Recipe(**fixed)).items():
-        option = "--" + renamed.get(name, name).replace("_", "-")
-        for said in _said(name, value, record):
-            words += [option, *said]
-    for input_name, each in given:
-        if input_name.kind not in (*ARGUMENTS, "start"):
-            words += [input_name.option, each.path]
+    words = ["vangram", kind.command, *pictures, "--output", output]
+    words += _changed(record, kind)
+    for name, each in given:
+        if name.kind not in (*ARGUMENTS, "start"):
+            words += [name.option, each.path]
     return words
 
 
-def _changed(recipe: Recipe, base: Recipe) -> dict[str, Any]:
-    values = {field.name: getattr(recipe, field.name) for field in fields(Recipe)}
+def options_of(recipe: Recipe, *names: str) -> list[str]:
+    """Some settings as the command line wants them: "--units", "paper", ..."""
+    settings = settings_of(type(recipe))
+    return [word for name in names for word in settings[name].words(getattr(recipe, name))]
+
+
+def _changed(record: Record, kind: Kind) -> list[str]:
+    """Options for all that is not the default in runs of this kind."""
+    recipe, settings = record.recipe, settings_of(type(record.recipe))
+    base = kind.base(type(recipe))
+    values = {name: getattr(recipe, name) for name, setting in settings.items() if setting.option}
+    changed = {name: value for name, value in values.items() if value != getattr(base, name)}
     if recipe.proportions is not None:
-        height, width = values.pop("proportions")
-        values["size"] = f"{width}x{height}"
+        height, width = recipe.proportions
+        changed["size"] = f"{width}x{height}"
     if recipe.init == "before":
-        del values["init"]  # which follows
+        changed.pop("init", None)  # which follows
+    if record.inputs.start is not None:
+        changed["init"] = record.inputs.start.path
     if recipe.each_style_layers:
-        del values["style_layers"]  # which follows
-    return {name: value for name, value in values.items() if value != getattr(base, name)}
-
-
-def _said(name: str, value: Any, record: Record) -> list[list[str]]:
-    """What follows an option, for each time that it is given; nothing follows a switch."""
-    if isinstance(value, bool):
-        return [[]]
-    if isinstance(value, Mapping):
-        return [[format_layers(value)]]
-    if name == "each_style_layers":
-        return [[format_layers(layers)] for layers in value]
-    if name == "blend":
-        return [[",".join(map(repr, value))]]
-    if name == "init" and record.inputs.start is not None:
-        return [[record.inputs.start.path]]
-    return [[str(value)]]
+        changed.pop("style_layers", None)  # which follows
+    repeated = [("style_layers", layers) for layers in recipe.each_style_layers]
+    return [
+        word
+        for name, value in [*changed.items(), *repeated]
+        for word in settings[name].words(value, kind.renamed.get(name))
+    ]

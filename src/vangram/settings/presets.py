@@ -1,10 +1,9 @@
-"""Named recipes, and one dial for how much of the painting there is."""
+"""Named recipes, and the strength of the style."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import Any
 
 from vangram.errors import SettingError
@@ -16,28 +15,28 @@ PRESETS: Mapping[str, Mapping[str, Any]] = {
     "bold": {"style_weight": 160.0},
     "abstract": {"style_weight": 160.0, "init": "noise", "noise_range": 0.1, "tv_weight": 1.0},
 }
-"""Name -> what it changes of the defaults; chosen by looking.
+"""Name -> settings that differ from the defaults; chosen by eye.
 
-From noise the same weight leaves far less of the photograph than from the photograph itself, and
-heavier weights leave nothing. The full range of noise keeps its grain; so does less smoothness.
+At the same weight, a run from noise keeps far less of the photograph than one that starts from it,
+and nothing at larger weights. The full range of noise leaves grain; so does a smaller tv_weight.
 """
 
 EXPONENT = 2.0
-"""Of the strength in the style weight.
+"""Exponent of the strength in the style weight.
 
 Measured for three pairs at 192 px: from a tenth of the default weight to ten times it, each half
 decade adds nearly the same to the content term (0.34, 0.34, 0.29, 0.27 for one of them), so the
-rule is a power. The square makes 0.1 to 10 all that can be seen, and 0.5, 1, 2 clear steps.
+rule is a power. With the square, 0.1 to 10 is the visible range and 0.5, 1, 2 are clear steps.
 """
 STRENGTHS = 0.1, 10.0
-"""Beyond them a picture is the photograph, or a texture, and changes no more."""
+"""Smallest and largest strength; beyond them the result is the photograph, or a texture."""
 
 
 def preset(name: str) -> Recipe:
-    """The recipe of a name.
+    """The recipe of a preset.
 
     Raises:
-        SettingError: there is none of this name.
+        SettingError: there is no preset of this name.
     """
     if name not in PRESETS:
         raise SettingError(f"there is no preset {name!r}; choose one of {', '.join(PRESETS)}")
@@ -45,9 +44,9 @@ def preset(name: str) -> Recipe:
 
 
 def strengthened(recipe: Recipe, strength: float) -> Recipe:
-    """A recipe with more of the painting, or less: its style weight times a power of the strength.
+    """The recipe with its style weight multiplied by a power of the strength.
 
-    Strength is no setting of its own. 1 changes nothing; equal factors are steps that look equal.
+    Strength is no setting of its own. 1 changes nothing; equal factors look like equal steps.
 
     Raises:
         SettingError: the strength is out of range.
@@ -55,4 +54,4 @@ def strengthened(recipe: Recipe, strength: float) -> Recipe:
     least, most = STRENGTHS
     if not least <= strength <= most:
         raise SettingError(f"strength needs a number from {least:g} to {most:g}, not {strength!r}")
-    return replace(recipe, style_weight=recipe.style_weight * math.pow(strength, EXPONENT))
+    return recipe.replace(style_weight=recipe.style_weight * math.pow(strength, EXPONENT))

@@ -1,30 +1,54 @@
-"""Settings as people write them on a command line or in a file."""
+"""Text forms of settings, on the command line and in files."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
 
 from vangram.errors import SettingError
-from vangram.settings.recipe import Recipe
 
 UNITS_OF_MEMORY = {"": 1, "K": 1e3, "M": 1e6, "G": 1e9, "T": 1e12}
-"""Bytes."""
+"""Bytes of each unit."""
 
 
 def parse_layers(text: str) -> dict[str, float]:
-    """Layers as people write them: "relu1_1,relu2_1" or "relu1_1=0.5,relu2_1=2".
+    """Layers and weights from text: "relu1_1,relu2_1" or "relu1_1=0.5,relu2_1=2".
+
+    Layers without weights share a weight of 1.
 
     Raises:
         SettingError: a weight is no number, or a layer is named twice.
     """
-    layers: dict[str, float] = {}
+    return parse_each_layers([text])[0]
+
+
+def parse_each_layers(texts: Sequence[str]) -> tuple[dict[str, float], ...]:
+    """Layers and weights of each painting, from a text for each.
+
+    The layers without weights, of all paintings together, share a weight of 1.
+
+    Raises:
+        SettingError: a weight is no number, or a text names a layer twice.
+    """
+    named = [_named_layers(text) for text in texts]
+    without = {layer for layers in named for layer, weight in layers.items() if weight is None}
+    return tuple(
+        {layer: 1 / len(without) if weight is None else weight for layer, weight in layers.items()}
+        for layers in named
+    )
+
+
+def _named_layers(text: str) -> dict[str, float | None]:
+    """Layers of a text with their weights; None for a layer without one."""
+    layers: dict[str, float | None] = {}
     for part in filter(None, (part.strip() for part in text.split(","))):
         layer, equals, weight = (piece.strip() for piece in part.partition("="))
         if layer in layers:
             raise SettingError(f"layer {layer!r} is named twice in {text!r}")
         try:
-            layers[layer] = float(weight if equals else 1)
+            layers[layer] = float(weight) if equals else None
         except ValueError:
             layer = ""
         if not layer:
@@ -40,13 +64,13 @@ def format_layers(layers: Mapping[str, float]) -> str:
 
 
 def parse_size(text: str) -> tuple[int, tuple[int, int] | None]:
-    """A size as people write it: "1024", the longer side, or "1024x768", width and height.
+    """A size from text: "1024", the longer side, or "1024x768", width and height.
 
     Returns:
         The longer side, and the proportions (height, width) where both sides are given.
 
     Raises:
-        SettingError: it is no such size.
+        SettingError: the text is no size.
     """
     found = re.fullmatch(r"\s*(\d{1,9})\s*(?:[x×]\s*(\d{1,9}))?\s*", text, re.IGNORECASE)
     if not found:
@@ -58,10 +82,10 @@ def parse_size(text: str) -> tuple[int, tuple[int, int] | None]:
 
 
 def parse_blend(text: str) -> tuple[float, ...]:
-    """Shares as people write them: "0.7,0.3".
+    """Shares from text: "0.7,0.3".
 
     Raises:
-        SettingError: one is no number.
+        SettingError: a share is no number.
     """
     try:
         return tuple(float(part) for part in text.split(","))
@@ -71,26 +95,44 @@ def parse_blend(text: str) -> tuple[float, ...]:
         ) from None
 
 
+def format_blend(shares: Iterable[float]) -> str:
+    """The inverse of `parse_blend`."""
+    return ",".join(map(repr, shares))
+
+
 def parse_memory(text: str) -> int:
-    """Bytes as people write them: "4GB", "1.5 GB", "800MB".
+    """Bytes from text: "4GB", "1.5 GB", "800MB".
 
     Raises:
-        SettingError: it is no such amount.
+        SettingError: the text is no amount.
     """
-    found = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([kMGT]?)B?\s*", text, re.IGNORECASE)
+    found = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([kMGT]?)(B?)\s*", text, re.IGNORECASE)
     if not found:
         raise SettingError(f"{text!r} is no amount of memory; write it as 4GB or 800MB")
-    return round(float(found[1]) * UNITS_OF_MEMORY[found[2].upper()])
+    number, prefix, byte = found.groups()
+    if not prefix and not byte:
+        raise SettingError(f"memory {text!r} has no unit: give one, as in 4GB or 800MB")
+    return round(float(number) * UNITS_OF_MEMORY[prefix.upper()])
 
 
-def as_options(recipe: Recipe, *names: str) -> list[str]:
-    """Some settings as the command line wants them: "--units", "paper", ..."""
-    words = []
-    for name in names:
-        value = getattr(recipe, name)
-        if isinstance(value, bool):
-            words += [f"--{name}"] if value else []
-            continue
-        text = format_layers(value) if isinstance(value, Mapping) else f"{value}"
-        words += ["--" + name.replace("_", "-"), text]
-    return words
+def format_memory(size: int) -> str:
+    """The inverse of `parse_memory`."""
+    return f"{size}B"
+
+
+@dataclass(frozen=True)
+class TextForm:
+    """Text form of a setting whose values are no plain text, number or switch."""
+
+    parse: Callable[[str], Any]
+    """Raises `SettingError` where the text is no value."""
+    format: Callable[[Any], str]
+    metavar: str
+    """Stands for the text in `--help`."""
+    parse_each: Callable[[Sequence[str]], tuple[Any, ...]] | None = None
+    """The values of a text for each painting, where they depend on each other."""
+
+
+LAYERS = TextForm(parse_layers, format_layers, "LAYERS", parse_each_layers)
+SHARES = TextForm(parse_blend, format_blend, "SHARES")
+MEMORY = TextForm(parse_memory, format_memory, "AMOUNT")

@@ -1,15 +1,14 @@
-"""Recipes as files: settings in TOML, written down once and used again."""
+"""Recipes in TOML files."""
 
 from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable
 from typing import Any
 
 from vangram.errors import RecipeError, SettingError
+from vangram.settings.fields import settings_of
 from vangram.settings.recipe import Recipe
-from vangram.settings.text import parse_layers, parse_memory
 from vangram.storage.files import quoted, reason, replacing
 
 if sys.version_info >= (3, 11):
@@ -17,42 +16,40 @@ if sys.version_info >= (3, 11):
 else:
     import tomli as tomllib
 
-AS_TEXT: dict[str, Callable[[str], Any]] = {
-    "content_layers": parse_layers,
-    "style_layers": parse_layers,
-    "memory": parse_memory,
-}
-"""Settings that a file may also give as the command line does: "4GB", "relu1_1=0.5,relu2_1=2"."""
 HEADING = "# A recipe for VanGram: vangram stylize PHOTO PAINTING --recipe THIS -o PICTURE\n"
 
 
 def read_recipe_file(path: str | os.PathLike[str]) -> Recipe:
-    """The recipe in a TOML file: one line for each setting, named as in `Recipe`.
+    """The recipe in a TOML file: one line for each setting, named as in `Recipe` or as its option.
 
-    What the file leaves out takes its default. Layers are a table of layer to weight, or text as
-    the command line takes it, and so is `memory`.
+    Settings that the file leaves out have their defaults. Layers are a table of layer to weight, or
+    text as on the command line; so are the shares of the paintings and the memory.
 
     Raises:
-        RecipeError: it cannot be read, is no TOML, or has a setting that is unknown or out of
-            range; the message names the file and the setting.
+        RecipeError: the file cannot be read, is no TOML, or has a setting that is unknown or out
+            of range; the message names the file and the setting.
     """
-    values = _values(path)
+    read, values = _values(path), {}
     try:
-        for name in AS_TEXT.keys() & values.keys():
-            if isinstance(values[name], str):
-                values[name] = AS_TEXT[name](values[name])
+        for key, value in read.items():
+            name = key.replace("-", "_")
+            if name in values:
+                raise SettingError(f"{name} is given twice")
+            setting = settings_of(Recipe).get(name)
+            text = setting.text if setting is not None and isinstance(value, str) else None
+            values[name] = value if text is None else text.parse(value)
         return Recipe.from_dict(values)
     except (RecipeError, SettingError) as error:
         raise RecipeError(f"{quoted(path)}: {reason(error)}") from None
 
 
 def write_recipe_file(path: str | os.PathLike[str], recipe: Recipe) -> None:
-    """Write a recipe that `read_recipe_file` gives back equal; every setting, so for good.
+    """Write all settings of a recipe; `read_recipe_file` gives an equal recipe.
 
-    Settings that are None, so left to the program, are left out: TOML has no word for them.
+    Settings that are None, so chosen by the program, are left out: TOML has no null.
 
     Raises:
-        OutputError: it cannot be written; an older file at that path is untouched.
+        OutputError: the file cannot be written; an older file at that path is untouched.
     """
     import tomli_w
 
@@ -64,8 +61,8 @@ def write_recipe_file(path: str | os.PathLike[str], recipe: Recipe) -> None:
 def _values(path: str | os.PathLike[str]) -> dict[str, Any]:
     try:
         with open(path, "rb") as handle:
-            values: dict[str, Any] = tomllib.load(handle)
-            return values
+            read: dict[str, Any] = tomllib.load(handle)
+            return read
     except (OSError, ValueError, RecursionError) as error:
         if isinstance(error, OSError):
             what = "cannot be read", "check the path"

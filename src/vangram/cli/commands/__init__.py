@@ -1,1 +1,1 @@
-"""One file a command, with its options. Nothing heavy is loaded before a command runs."""
+"""One file for each command. Torch and Pillow are loaded when a command runs."""

@@ -2,99 +2,107 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from vangram.cli import options
 from vangram.cli.downloads import ensure_fetched
+from vangram.cli.options import (
+    BaseRecipe,
+    Parameters,
+    Quiet,
+    Settings,
+    SettingsOf,
+    completing,
+    listed,
+)
 from vangram.cli.settings import recipe_of
 from vangram.errors import SettingError
+from vangram.settings.inputs import Inputs
+from vangram.settings.kinds import STYLIZE, without_effect
 
+BATCH = replace(STYLIZE, given=STYLIZE.given - {"styles"})
+"""Runs of a batch: each of one painting."""
 FORMATS = ("png", "jpg", "webp", "tif")
+
+Folder = Annotated[
+    Path, typer.Option("--output", "-o", help="Folder for the pictures; created if missing.")
+]
+Photos = Annotated[
+    str | None,
+    typer.Argument(
+        metavar="PHOTOS", help="A folder, a picture, or a quoted pattern: 'holiday/*.jpg'."
+    ),
+]
+Paintings = Annotated[
+    list[str] | None,
+    typer.Argument(metavar="PAINTING...", help="Pictures that give the styles."),
+]
+MorePhotos = Annotated[
+    list[str] | None, typer.Option("--photo", help="One more photograph, or folder of them.")
+]
+Pairs = Annotated[
+    str | None,
+    typer.Option(help="Instead of both: a CSV file with columns photo,painting[,output]."),
+]
+Format = Annotated[
+    str,
+    typer.Option(
+        help="Format of the pictures.",
+        metavar=listed(FORMATS),
+        autocompletion=completing(FORMATS),
+    ),
+]
+ForceOthers = Annotated[
+    bool, typer.Option("--force", help="Overwrite files that no batch has made.")
+]
+Sequence = Annotated[
+    bool,
+    typer.Option(
+        "--sequence",
+        help="PHOTOS are the frames of a film, or an animated file.",
+        rich_help_panel="Sequences",
+    ),
+]
+Flows = Annotated[
+    Path | None,
+    typer.Option(
+        "--flow",
+        help="Folder of .flo files, named like the frames, each from its frame to the one before.",
+        show_default="found by OpenCV",
+        rich_help_panel="Sequences",
+    ),
+]
 
 
 def batch(
-    context: typer.Context,
-    output: Annotated[
-        Path, typer.Option("--output", "-o", help="Folder for the pictures; made if need be.")
-    ],
-    photos: Annotated[
-        str | None,
-        typer.Argument(
-            metavar="PHOTOS", help="A folder, a picture, or a quoted pattern: 'holiday/*.jpg'."
-        ),
-    ] = None,
-    paintings: Annotated[
-        list[str] | None,
-        typer.Argument(metavar="PAINTING...", help="Pictures that give the styles."),
-    ] = None,
-    photo: Annotated[
-        list[str] | None, typer.Option("--photo", help="One more photograph, or folder of them.")
-    ] = None,
-    pairs: Annotated[
-        str | None,
-        typer.Option(help="Instead of both: a CSV file with columns photo,painting[,output]."),
-    ] = None,
-    format: Annotated[str, typer.Option(help=f"Of the pictures: {', '.join(FORMATS)}.")] = FORMATS[
-        0
-    ],
-    size: options.Size = options.DEFAULT.size,
-    steps: options.Steps = options.DEFAULT.steps,
-    preset: options.Preset = None,
-    strength: options.Strength = None,
-    recipe: options.RecipeFile = None,
-    seed: options.Seed = options.DEFAULT.seed,
-    force: Annotated[
-        bool, typer.Option("--force", help="Overwrite files that no batch has made.")
-    ] = False,
-    content_weight: options.ContentWeight = options.DEFAULT.content_weight,
-    style_weight: options.StyleWeight = options.DEFAULT.style_weight,
-    tv_weight: options.TvWeight = options.DEFAULT.tv_weight,
-    content_layers: options.Layers = options.CONTENT_LAYERS,
-    style_layers: options.Layers = options.STYLE_LAYERS,
-    style_size: options.StyleSize = options.DEFAULT.style_size,
-    style_loss: options.StyleLoss = options.DEFAULT.style_loss,
-    network: options.Network = options.DEFAULT.network,
-    parameters: options.Parameters = None,
-    pooling: options.Pooling = options.DEFAULT.pooling,
-    normalise: options.Normalise = options.DEFAULT.normalise,
-    colour: options.Colour = options.DEFAULT.colour,
-    optimizer: options.Optimizer = options.DEFAULT.optimizer,
-    tolerance: options.Tolerance = options.DEFAULT.tolerance,
-    memory: options.Memory = None,
-    tile: options.Tile = options.DEFAULT.tile,
-    device: options.Device = options.DEFAULT.device,
-    precision: options.Precision = options.DEFAULT.precision,
-    sequence: Annotated[
-        bool,
-        typer.Option(
-            "--sequence",
-            help="PHOTOS are the frames of a film, or an animated file.",
-            rich_help_panel="Sequences",
-        ),
-    ] = False,
-    flow: Annotated[
-        Path | None,
-        typer.Option(
-            help="Folder of .flo files, named like the frames, each from its frame to the one"
-            " before.  [default: found by OpenCV]",
-            rich_help_panel="Sequences",
-        ),
-    ] = None,
-    flicker_weight: options.FlickerWeight = options.DEFAULT.flicker_weight,
-    quiet: options.Quiet = False,
+    photos: Photos,
+    paintings: Paintings,
+    output: Folder,
+    photo: MorePhotos,
+    pairs: Pairs,
+    base: BaseRecipe,
+    settings: Annotated[Settings, SettingsOf(BATCH, without=("init",))],
+    parameters: Parameters,
+    sequence: Sequence,
+    flow: Flows,
+    force: ForceOthers,
+    quiet: Quiet,
+    format: Format = FORMATS[0],
 ) -> None:
     """Repaint each of PHOTOS in the style of every PAINTING.
 
-    Stopped, the same command makes what is missing; what cannot be made is told and skipped (exit
-    code 3). OUTPUT/batch.json lists the pictures. Settings that are no option here go in --recipe.
+    After an interruption, the same command makes the missing pictures. A picture that fails is
+    reported and skipped (exit code 3). OUTPUT/batch.json lists all. The setting `init` goes in
+    --recipe.
     """
     from vangram.batch import Batch, crossed, frames_of, in_order, photographs, read_pairs
-    from vangram.cli.batch_runner import carry_out
+    from vangram.cli.batch_runner import make_batch
+    from vangram.cli.records import report
 
-    settings, _ = recipe_of(context)
+    recipe, _ = recipe_of(settings, base)
     if format not in FORMATS:
         raise SettingError(f"format needs one of {', '.join(FORMATS)}, not {format!r}")
     given = [*([photos] if photos else []), *(photo or [])]
@@ -110,9 +118,11 @@ def batch(
         found = crossed(frames, paintings, format)
     else:
         raise SettingError("a batch needs photographs and paintings, or --pairs")
+    frame = Inputs(content="", styles=("",), before="" if sequence else None)
+    report(without_effect(settings, recipe, frame))
     if parameters is None:
-        ensure_fetched(settings.network)
+        ensure_fetched(recipe.network)
     prepared = Batch.prepare(
-        output, found, settings, parameters, force=force, sequence=sequence, flows=flow
+        output, found, recipe, parameters, force=force, sequence=sequence, flows=flow
     )
-    carry_out(prepared, quiet=quiet)
+    make_batch(prepared, quiet=quiet)

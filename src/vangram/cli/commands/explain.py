@@ -3,37 +3,23 @@
 from __future__ import annotations
 
 import shlex
-from dataclasses import replace
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING
 
 import typer
 
-from vangram.cli import options
 from vangram.cli.inputs import find_inputs
+from vangram.cli.options import Made, MovedInputs, inputs_of
 from vangram.errors import RecipeError
-from vangram.settings.inputs import Inputs
+from vangram.settings.command import options_of
 from vangram.settings.recipe import Recipe
-from vangram.settings.text import as_options
 
 if TYPE_CHECKING:
     from vangram.reports.explain import Explanation
     from vangram.run import Run
 
 
-def explain(
-    picture: Annotated[str, typer.Argument(metavar="PICTURE", help="One that vangram made.")],
-    content: options.Content = None,
-    style: options.Style = None,
-    start: options.Start = None,
-    parameters: options.ParametersNow = None,
-    mask: options.MaskNow = None,
-    style_mask: options.StyleMaskNow = None,
-    keep: options.KeepNow = None,
-    before: options.BeforeNow = None,
-    before_frame: options.BeforeFrameNow = None,
-    flow: options.FlowNow = None,
-) -> None:
-    """Take the loss of PICTURE apart: each term, by the paper's formulas and in relative units.
+def explain(picture: Made, moved: MovedInputs) -> None:
+    """Show each term of the loss of PICTURE, by the paper's formulas and in relative units.
 
     Prints the options that give the same loss in either units.
     """
@@ -43,19 +29,7 @@ def explain(
     from vangram.run import Run
 
     record = recorded(picture)
-    given = Inputs(
-        content=content,
-        styles=tuple(style or ()),
-        start=start,
-        parameters=parameters,
-        mask=mask,
-        style_masks=tuple(style_mask or ()),
-        keep=keep,
-        before=before,
-        before_frame=before_frame,
-        flow=flow,
-    )
-    inputs = find_inputs(record, picture, given)
+    inputs = find_inputs(record, picture, inputs_of(moved))
     run = Run.of(inputs, record.recipe)
     for change in record.changes(run.record):
         raise RecipeError(f"{change}; the loss would be another one")
@@ -63,7 +37,7 @@ def explain(
 
 
 def _report(picture: str, run: Run, explanation: Explanation) -> None:
-    """Print it."""
+    """Print the terms, and options that give the same loss."""
     recipe, size = run.recipe, run.levels[-1].size
     typer.echo(
         f"{picture}: {size[1]} x {size[0]} px, {recipe.network}, {recipe.units} units,"
@@ -95,8 +69,10 @@ def _options(recipe: Recipe) -> str:
         name: {layer: float(f"{weight:.9g}") for layer, weight in getattr(recipe, name).items()}
         for name in ("content_layers", "style_layers")
     }
-    recipe, names = replace(recipe, **digits), ["units"]  # type: ignore[arg-type]
+    recipe, names = recipe.replace(**digits), ["units"]
     names += ["content_weight", "content_layers"] if recipe.wants_content else []
     names += ["style_weight", "style_layers"] if recipe.wants_style else []
-    names += ["style_loss"] if recipe.wants_style and recipe.style_loss != Recipe.style_loss else []
-    return shlex.join([*as_options(recipe, *names), "--levels", "1"])
+    names += (
+        ["style_loss"] if recipe.wants_style and recipe.style_loss != Recipe().style_loss else []
+    )
+    return shlex.join([*options_of(recipe, *names), "--levels", "1"])

@@ -1,56 +1,27 @@
-"""`vangram reconstruct`: what a layer knows of a photograph."""
+"""`vangram reconstruct`: a photograph from the features of a layer."""
 
 from __future__ import annotations
 
 from typing import Annotated
 
-import typer
-
-from vangram.cli import options
-from vangram.cli.settings import recipe_of
+from vangram.cli.options import Monitoring, Output, Parameters, Photo, Settings, SettingsOf
 from vangram.settings.inputs import Inputs
-from vangram.settings.recipe import RECONSTRUCTION, Recipe
-from vangram.settings.text import parse_layers
+from vangram.settings.kinds import RECONSTRUCT
 
 
 def reconstruct(
-    context: typer.Context,
-    photo: options.Photo,
-    output: options.Output,
-    layer: Annotated[
-        str, typer.Option(help="Layer to go by, or several, with weights if need be.")
-    ] = options.CONTENT_LAYERS,
-    size: options.Size = options.DEFAULT.size,
-    steps: options.Steps = options.DEFAULT.steps,
-    seed: options.Seed = options.DEFAULT.seed,
-    force: options.Force = False,
-    tv_weight: options.TvWeight = RECONSTRUCTION["tv_weight"],
-    range_weight: options.RangeWeight = options.DEFAULT.range_weight,
-    units: options.Units = options.DEFAULT.units,
-    network: options.Network = options.DEFAULT.network,
-    parameters: options.Parameters = None,
-    pooling: options.Pooling = options.DEFAULT.pooling,
-    normalise: options.Normalise = options.DEFAULT.normalise,
-    noise_range: options.NoiseRange = RECONSTRUCTION["noise_range"],
-    optimizer: options.Optimizer = options.DEFAULT.optimizer,
-    tolerance: options.Tolerance = options.DEFAULT.tolerance,
-    levels: options.Levels = RECONSTRUCTION["levels"],
-    memory: options.Memory = None,
-    tile: options.Tile = options.DEFAULT.tile,
-    device: options.Device = options.DEFAULT.device,
-    precision: options.Precision = options.DEFAULT.precision,
-    preview: options.Preview = None,
-    timelapse: options.Timelapse = None,
-    quiet: options.Quiet = False,
+    photo: Photo,
+    output: Output,
+    settings: Annotated[Settings, SettingsOf(RECONSTRUCT)],
+    parameters: Parameters,
+    monitoring: Monitoring,
 ) -> None:
-    """Show what a layer knows of PHOTO: from noise, a picture with the same features there.
+    """Reconstruct PHOTO from the features of a layer: from noise, a picture with equal features.
 
-    Low layers give back nearly the pixels, high ones what is where.
+    Low layers give back nearly the pixels, high layers only what is where.
     """
-    base = Recipe(**RECONSTRUCTION)
-    settings, _ = recipe_of(context, base, content_layers=parse_layers(layer))
-    inputs = Inputs(content=photo, parameters=parameters)
+    recipe = RECONSTRUCT.base().replace(**settings)
 
     from vangram.cli.runner import make
 
-    make(settings, inputs, output, force, preview, timelapse, quiet)
+    make(recipe, Inputs(content=photo, parameters=parameters), output, monitoring, settings)

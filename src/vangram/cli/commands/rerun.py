@@ -9,56 +9,30 @@ from typing import Annotated
 
 import typer
 
-from vangram.cli import options
 from vangram.cli.downloads import ensure_fetched
 from vangram.cli.inputs import find_inputs
-from vangram.settings.inputs import Inputs
+from vangram.cli.options import Force, Made, Monitoring, MovedInputs, Quiet, inputs_of
+
+Again = Annotated[
+    Path | None,
+    typer.Option("--output", "-o", help="Picture to write.", show_default="PICTURE-rerun"),
+]
 
 
-def rerun(
-    picture: Annotated[str, typer.Argument(metavar="PICTURE", help="One that vangram made.")],
-    output: Annotated[
-        Path | None,
-        typer.Option("--output", "-o", help="Picture to write.  [default: PICTURE-rerun]"),
-    ] = None,
-    content: options.Content = None,
-    style: options.Style = None,
-    start: options.Start = None,
-    parameters: options.ParametersNow = None,
-    mask: options.MaskNow = None,
-    style_mask: options.StyleMaskNow = None,
-    keep: options.KeepNow = None,
-    before: options.BeforeNow = None,
-    before_frame: options.BeforeFrameNow = None,
-    flow: options.FlowNow = None,
-    force: options.Force = False,
-    quiet: options.Quiet = False,
-) -> None:
+def rerun(picture: Made, output: Again, moved: MovedInputs, force: Force, quiet: Quiet) -> None:
     """Make PICTURE again from the recipe that it carries.
 
-    Says so where an input or a version differs. Exit code 1 where nothing differs and the bytes do.
+    Reports inputs and versions that differ. Exit code 1 where none does and the bytes differ.
     """
     from vangram.cli.checkpoints import check_unfinished
     from vangram.cli.outputs import check_outputs
     from vangram.cli.records import recorded, report
-    from vangram.cli.runner import Watching, carry_out
+    from vangram.cli.runner import make_picture
     from vangram.run import Run
 
     record = recorded(picture)
     target = output or Path(picture).with_stem(f"{Path(picture).stem}-rerun")
-    given = Inputs(
-        content=content,
-        styles=tuple(style or ()),
-        start=start,
-        parameters=parameters,
-        mask=mask,
-        style_masks=tuple(style_mask or ()),
-        keep=keep,
-        before=before,
-        before_frame=before_frame,
-        flow=flow,
-    )
-    inputs = find_inputs(record, picture, given)
+    inputs = find_inputs(record, picture, inputs_of(moved))
     check_unfinished(target, force=force)
     check_outputs(target, inputs=(picture, *inputs), force=force)
     if record.inputs.parameters is None:
@@ -67,12 +41,12 @@ def rerun(
     differences = record.differences(run.record)
     report(differences)
     run = replace(run, record=run.record.with_paths_of(record))
-    carry_out(run, target, Watching(None, None, quiet))
+    make_picture(run, target, Monitoring(quiet=quiet))
     _compare(picture, target, differences)
 
 
 def _compare(picture: str, again: Path, differences: list[str]) -> None:
-    """Say whether the same bytes came out; exit code 1 where they should have and did not."""
+    """Print whether the bytes are the same; exit code 1 where they differ without a reason."""
     if Path(picture).suffix.lower() != again.suffix.lower():
         return
     if Path(picture).read_bytes() == again.read_bytes():

@@ -10,11 +10,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from vangram.cli import options
 from vangram.cli.downloads import ensure_fetched
 from vangram.cli.inputs import find_inputs
+from vangram.cli.options import Monitoring, MovedInputs, inputs_of
 from vangram.errors import CheckpointError, InputError
-from vangram.settings.inputs import Inputs
 from vangram.settings.record import Record
 
 if TYPE_CHECKING:
@@ -22,63 +21,42 @@ if TYPE_CHECKING:
     from vangram.optimize import Level, RunState
 
 
-def resume(
-    output: Annotated[
-        Path, typer.Argument(metavar="PICTURE", help="The output of the run that was stopped.")
-    ],
-    content: options.Content = None,
-    style: options.Style = None,
-    start: options.Start = None,
-    parameters: options.ParametersNow = None,
-    mask: options.MaskNow = None,
-    style_mask: options.StyleMaskNow = None,
-    keep: options.KeepNow = None,
-    before: options.BeforeNow = None,
-    before_frame: options.BeforeFrameNow = None,
-    flow: options.FlowNow = None,
-    force: Annotated[
-        bool, typer.Option("--force", help="Overwrite an existing preview or timelapse.")
-    ] = False,
-    preview: options.Preview = None,
-    timelapse: options.Timelapse = None,
-    quiet: options.Quiet = False,
-) -> None:
-    """Go on with a run that was stopped, killed or interrupted, from its last checkpoint.
+Unfinished = Annotated[
+    Path, typer.Argument(metavar="PICTURE", help="The output of the run that was stopped.")
+]
+ForceBeside = Annotated[
+    bool, typer.Option("--force", help="Overwrite an existing preview or timelapse.")
+]
 
-    The picture is the one that the run would have made, to the byte. An input that is not the same
-    file is refused; a timelapse begins here.
+
+def resume(
+    output: Unfinished, moved: MovedInputs, force: ForceBeside, monitoring: Monitoring
+) -> None:
+    """Continue a run that was stopped, killed or interrupted, from its last checkpoint.
+
+    The picture is the same, to the byte, as without the stop. An input that has changed is refused;
+    a timelapse begins here.
     """
     from vangram.cli.checkpoints import Checkpoints
     from vangram.cli.outputs import check_outputs, check_timelapse
     from vangram.cli.records import continued
-    from vangram.cli.runner import Watching, carry_out
+    from vangram.cli.runner import make_picture
     from vangram.run import Run
 
-    check_timelapse(timelapse)
+    check_timelapse(monitoring.timelapse)
     with closing(Checkpoints(output)) as checkpoints:
         record = _unfinished(checkpoints, output)
-        given = Inputs(
-            content=content,
-            styles=tuple(style or ()),
-            start=start,
-            parameters=parameters,
-            mask=mask,
-            style_masks=tuple(style_mask or ()),
-            keep=keep,
-            before=before,
-            before_frame=before_frame,
-            flow=flow,
-        )
-        inputs = find_inputs(record, str(output), given)
+        inputs = find_inputs(record, str(output), inputs_of(moved))
         check_outputs(output, inputs=inputs, force=True)
-        check_outputs(preview, timelapse, inputs=(str(output), *inputs), force=force)
+        others = (str(output), *inputs)
+        check_outputs(monitoring.preview, monitoring.timelapse, inputs=others, force=force)
         if record.inputs.parameters is None:
             ensure_fetched(record.recipe.network)
         run = Run.of(inputs, record.recipe)
         run = replace(run, record=continued(record, run.record))
-        if not quiet:
+        if not monitoring.quiet:
             _tell(checkpoints.position, run.levels)
-        carry_out(run, output, Watching(preview, timelapse, quiet), checkpoints)
+        make_picture(run, output, monitoring, checkpoints)
 
 
 def _unfinished(checkpoints: Checkpoints, output: Path) -> Record:

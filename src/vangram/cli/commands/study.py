@@ -2,51 +2,47 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from dataclasses import replace
 from typing import Annotated
 
-import typer
-
-from vangram.cli import options
 from vangram.cli.downloads import ensure_fetched
-from vangram.settings.recipe import Recipe
+from vangram.cli.options import (
+    Force,
+    Page,
+    Paintings,
+    Parameters,
+    Photo,
+    Quiet,
+    Settings,
+    SettingsOf,
+)
+from vangram.settings.kinds import STYLIZE
+
+FIGURES = replace(STYLIZE, changes={"size": 192, "steps": 100})
+"""Runs of a study: small, as they are many."""
+COMMON = ("size", "steps", "seed", "network", "pooling", "normalise", "device")
+"""Settings that all figures have in common."""
 
 
 def study(
-    photo: options.Photo,
-    paintings: Annotated[
-        list[str], typer.Argument(metavar="PAINTING...", help="Pictures that give the styles.")
-    ],
-    output: Annotated[Path, typer.Option("--output", "-o", help="Page to write: .html.")],
-    size: options.Size = 192,
-    steps: options.Steps = 100,
-    seed: options.Seed = options.DEFAULT.seed,
-    force: options.Force = False,
-    network: options.Network = options.DEFAULT.network,
-    parameters: options.Parameters = None,
-    pooling: options.Pooling = options.DEFAULT.pooling,
-    normalise: options.Normalise = options.DEFAULT.normalise,
-    device: options.Device = options.DEFAULT.device,
-    quiet: options.Quiet = False,
+    photo: Photo,
+    paintings: Paintings,
+    output: Page,
+    settings: Annotated[Settings, SettingsOf(FIGURES, only=COMMON)],
+    parameters: Parameters,
+    force: Force = False,
+    quiet: Quiet = False,
 ) -> None:
-    """Make the paper's figures anew with PHOTO and PAINTINGs, as one page to read offline.
+    """Reproduce the paper's figures with PHOTO and PAINTINGs, as one page that works offline.
 
-    Stopped, the same command goes on where it was.
+    After an interruption, the same command continues.
     """
-    recipe = Recipe(
-        size=size,
-        steps=steps,
-        seed=seed,
-        network=network,
-        pooling=pooling,  # type: ignore[arg-type]
-        normalise=normalise,
-        device=device,
-    )
+    recipe = FIGURES.base().replace(**settings)
 
-    from vangram.cli.pages import carry_out, check_page
+    from vangram.cli.pages import check_page, make_page
     from vangram.reports.study import prepare
 
     check_page(output, force=force)
     if parameters is None:
-        ensure_fetched(network)
-    carry_out(prepare(photo, paintings, recipe, parameters), output, quiet=quiet)
+        ensure_fetched(recipe.network)
+    make_page(prepare(photo, paintings, recipe, parameters), output, quiet=quiet)

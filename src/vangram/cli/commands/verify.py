@@ -3,51 +3,47 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from vangram.cli import options
 from vangram.cli.downloads import ensure_fetched
-from vangram.settings.recipe import Recipe
+from vangram.cli.options import Parameters, Settings, SettingsOf
+from vangram.settings.kinds import STYLIZE
 
 if TYPE_CHECKING:
     from vangram.reports.verify import Check
 
 
+CHECKS = replace(STYLIZE, changes={"size": 320, "tile": 128})
+"""Runs of the checks: pictures of several tiles."""
+CHECKED = ("network", "pooling", "size", "tile", "units", "style_loss")
+
+
 def verify(
-    network: options.Network = options.DEFAULT.network,
-    parameters: options.Parameters = None,
-    pooling: options.Pooling = options.DEFAULT.pooling,
-    size: Annotated[int, typer.Option(help="Pixels a side of the picture.")] = 320,
-    tile: Annotated[int, typer.Option(help="Pixels a side of the tiles.")] = 128,
-    units: options.Units = options.DEFAULT.units,
-    style_loss: options.StyleLoss = options.DEFAULT.style_loss,
+    settings: Annotated[Settings, SettingsOf(CHECKS, only=CHECKED)], parameters: Parameters
 ) -> None:
-    """Check on this machine that every fast way gives what the slow one gives.
+    """Check on this machine that each fast implementation agrees with a slow, plain one.
 
     Exit code 1 where an error is too large.
     """
-    recipe = Recipe(
-        network=network,
-        pooling=pooling,  # type: ignore[arg-type]
-        size=size,
-        tile=tile,
-        units=units,  # type: ignore[arg-type]
-        style_loss=style_loss,  # type: ignore[arg-type]
-    )
+    recipe = CHECKS.base().replace(**settings)
 
     from vangram.networks import load_network
     from vangram.reports.verify import verify as checks
 
     if parameters is None:
-        ensure_fetched(network)
-    loaded = load_network(network, layers=recipe.layers, parameters=parameters, pooling=pooling)
-    _report(checks(loaded, recipe, (size, size * 3 // 4), tile))
+        ensure_fetched(recipe.network)
+    network = load_network(
+        recipe.network, layers=recipe.layers, parameters=parameters, pooling=recipe.pooling
+    )
+    assert recipe.tile is not None
+    _report(checks(network, recipe, (recipe.size, recipe.size * 3 // 4), recipe.tile))
 
 
 def _report(checks: Iterable[Check]) -> None:
-    """Print them.
+    """Print the checks.
 
     Raises:
         typer.Exit: 1, where one does not hold.

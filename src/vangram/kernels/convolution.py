@@ -1,19 +1,36 @@
-"""A convolution with fixed filters and ReLU, forward and backward."""
+"""Convolutions with fixed filters and ReLU, forward and backward."""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from functools import cached_property
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from vangram.kernels import TILE, Window, Winograd, Workspace, has_kernels
+from vangram.kernels.gemm import Workspace
+from vangram.kernels.jit import has_kernels
+from vangram.kernels.window import Window
+from vangram.kernels.winograd import TILE, Winograd
 
 MIN_TILES = 16
 """Winograd tiles of a layer at least; with fewer, reading its filters, four times as large, costs
 more than is saved."""
+
+
+def fixed_convolutions(
+    convs: Mapping[str, nn.Conv2d], *, reflect: bool
+) -> dict[str, FixedConvolution]:
+    """Convolutions of a network, which share their temporary memory.
+
+    Args:
+        convs: name -> filters (K, C, 3, 3) without gradients, and bias.
+        reflect: pad by reflection; by zeros otherwise.
+    """
+    workspace = Workspace()
+    return {name: FixedConvolution(conv, reflect, workspace) for name, conv in convs.items()}
 
 
 class FixedConvolution:

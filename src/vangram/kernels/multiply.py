@@ -1,0 +1,67 @@
+"""Matrix products over channels, for Gram matrices and their gradients: wide, short products.
+
+On the CPU in float32, oneDNN's 1×1 convolution takes less than half of BLAS's time for them.
+"""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+
+def channel_products(a: Tensor, b: Tensor, *, sums: bool) -> tuple[Tensor, Tensor | None]:
+    """A Bᵀ, summed over positions, and Σ A if `sums`.
+
+    By oneDNN it is the gradient of a 1×1 convolution's filters and bias, with input B and output
+    gradient A.
+
+    Args:
+        a: (C, h, w).
+        b: of the same shape.
+        sums: compute Σ A.
+
+    Returns:
+        (C, C) and (C,) or None.
+    """
+    channels = len(a)
+    if not _one_dnn_is_faster(a):
+        flat = a.flatten(1)
+        return flat @ b.flatten(1).mT, flat.sum(1) if sums else None
+    x = _batched(b)
+    y = x if a is b else _batched(a)
+    filters = x.new_empty(channels, channels, 1, 1)
+    bias = [channels] if sums else None
+    _, products, summed = torch.ops.aten.convolution_backward(
+        y, x, filters, bias, [1, 1], [0, 0], [1, 1], False, [0, 0], 1, (False, True, sums)
+    )
+    return products.view(channels, channels), summed if sums else None
+
+
+def mix_channels(matrix: Tensor, x: Tensor, bias: Tensor | None = None) -> Tensor:
+    """S X + t, with t added at every position.
+
+    Args:
+        matrix: S, (C, C), symmetric.
+        x: X, (C, h, w).
+        bias: t, (C,); None: zero.
+
+    Returns:
+        (C, h, w), channels last in memory, the layout that oneDNN is fastest with.
+    """
+    if _one_dnn_is_faster(x):
+        return F.conv2d(_batched(x), matrix[:, :, None, None], bias)[0]
+    product = x.flatten(1).mT @ matrix
+    if bias is not None:
+        product += bias
+    return product.mT.view(x.shape)
+
+
+def _one_dnn_is_faster(x: Tensor) -> bool:
+    available: bool = torch.backends.mkldnn.is_available()  # type: ignore[no-untyped-call]
+    return available and x.device.type == "cpu" and x.dtype == torch.float32
+
+
+def _batched(x: Tensor) -> Tensor:
+    """(1, C, h, w), channels last, with strides that oneDNN recognises, unlike `[None]`'s."""
+    return x.movedim(0, 2).contiguous()[None].movedim(3, 1)

@@ -1,0 +1,84 @@
+"""The kinds of run: what each is given, and where its settings differ from the recipe's."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from vangram.settings.fields import Setting, settings_of
+from vangram.settings.inputs import Inputs
+from vangram.settings.recipe import RECONSTRUCTION, TEXTURE, Recipe
+
+
+@dataclass(frozen=True)
+class Kind:
+    """A kind of run."""
+
+    command: str
+    """Name of its command."""
+    given: frozenset[str]
+    """What it can be given, in the words of `Setting.needs`."""
+    changes: Mapping[str, Any] = field(default_factory=dict)
+    """Its defaults, where they are not the recipe's."""
+    renamed: Mapping[str, str] = field(default_factory=dict)
+    """Setting -> name of its option, where that is not the setting's."""
+
+    def base(self, model: type[Recipe] = Recipe) -> Recipe:
+        """The recipe of a run of this kind for which no setting is given."""
+        return model(**self.changes)
+
+    def settings(self, model: type[Recipe] = Recipe) -> dict[str, Setting]:
+        """The settings that can have an effect on runs of this kind, by name."""
+        every = settings_of(model)
+        return {name: each for name, each in every.items() if self.given.issuperset(each.needs)}
+
+
+STYLIZE = Kind("stylize", frozenset({"content", "style", "styles", "before", "noise"}))
+RECONSTRUCT = Kind(
+    "reconstruct",
+    frozenset({"content", "noise"}),
+    RECONSTRUCTION,
+    {"content_layers": "layer"},
+)
+SYNTHESIZE = Kind(
+    "texture", frozenset({"style", "styles", "noise"}), TEXTURE, {"style_layers": "layers"}
+)
+
+ABSENT = {
+    "content": "there is no photograph",
+    "style": "there is no painting",
+    "styles": "there is one painting",
+    "before": "there is no frame before",
+    "noise": "the first image is not noise",
+}
+"""Why a setting has no effect, by what it needs."""
+WEIGHTS = {"content": "content_weight", "style": "style_weight"}
+"""Setting that weighs a kind of term."""
+
+
+def without_effect(given: Iterable[str], recipe: Recipe, inputs: Inputs[Any]) -> list[str]:
+    """A line for each setting that is given and has no effect.
+
+    Args:
+        given: names of the settings given.
+        recipe: of the run.
+        inputs: of the run.
+    """
+    present = {
+        "content": inputs.content is not None,
+        "style": bool(inputs.styles),
+        "styles": len(inputs.styles) > 1,
+        "before": inputs.before is not None,
+        "noise": recipe.init == "noise",
+    }
+    lines = []
+    for name in given:
+        setting = settings_of(type(recipe))[name]
+        needs = setting.needs if setting.option else ()
+        reasons = [ABSENT[each] for each in needs if not present[each]]
+        if len(needs) == 1 and getattr(recipe, WEIGHTS.get(needs[0], ""), 1) == 0:
+            reasons.append(f"{WEIGHTS[needs[0]]} is 0")
+        if reasons:
+            lines.append(f"{name} has no effect: {reasons[0]}")
+    return lines
