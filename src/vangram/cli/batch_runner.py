@@ -42,7 +42,9 @@ def make_batch(batch: Batch, *, quiet: bool) -> None:
                 continue
             number += 1
             place = BatchPlace(number, of, pair.name, there, started)
-            error = batch.entries[pair].error or _make(batch, pair, Monitoring(quiet=quiet), place)
+            error = batch.entries[pair].error or _make(
+                batch, pair, Monitoring(quiet=quiet), place, told
+            )
             batch.settle(pair, "failed" if error else "made", error)
             if error and error not in told:  # one bad file can be part of many pictures
                 print(f"vangram: skipped {pair.name!r}: {error}", file=sys.stderr, flush=True)
@@ -60,8 +62,10 @@ def make_batch(batch: Batch, *, quiet: bool) -> None:
         raise typer.Exit(SKIPPED)
 
 
-def _make(batch: Batch, pair: Pair, monitoring: Monitoring, place: BatchPlace) -> str | None:
-    """Make a picture; the error's text where that fails.
+def _make(
+    batch: Batch, pair: Pair, monitoring: Monitoring, place: BatchPlace, told: set[str]
+) -> str | None:
+    """Make a picture, after notes that were not told yet; the error's text where that fails.
 
     An output that cannot be written, as on a full disk, ends the batch: the others would fail, too.
     """
@@ -71,6 +75,10 @@ def _make(batch: Batch, pair: Pair, monitoring: Monitoring, place: BatchPlace) -
             if run is None:
                 checkpoints.resumed, checkpoints.position = False, None
                 run = _run(batch, pair, None)
+            for note in run.notes:
+                if note not in told:
+                    print(f"vangram: note: {note}", file=sys.stderr, flush=True)
+            told.update(run.notes)
             make_picture(run, batch.output(pair), monitoring, checkpoints, place)
     except OutputError:
         raise

@@ -12,7 +12,7 @@ from vangram.images.colour_match import (
     with_chroma,
 )
 from vangram.images.contact_sheet import write_sheet
-from vangram.images.formats import READ_SUFFIXES
+from vangram.images.formats import READ_SUFFIXES, is_raw
 from vangram.images.histogram import Histogram, match_histogram
 from vangram.images.masks import Regions, keep_mask, regions
 from vangram.images.open import file_sha256
@@ -33,6 +33,7 @@ __all__ = [
     "check_output",
     "file_sha256",
     "fit",
+    "is_raw",
     "keep_mask",
     "largest_within",
     "luminance_map",

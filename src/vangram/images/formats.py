@@ -13,6 +13,7 @@ from typing import BinaryIO
 
 from PIL import Image
 from PIL.JpegImagePlugin import JpegImageFile
+from PIL.TiffImagePlugin import TiffImageFile
 
 from vangram.errors import PictureError, SizeError, VangramError
 from vangram.storage.files import reason
@@ -46,6 +47,14 @@ HEIF_BRANDS = {b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"
 _one_at_a_time = RLock()
 
 
+class Tiff(TiffImageFile):
+    """A TIFF as it is stored: Pillow would turn it, and fail at metadata that are damaged."""
+
+    def load_end(self) -> None:
+        """Undo what Pillow has announced as the size of the turned picture."""
+        self._size = self.im.size
+
+
 def format_of(handle: BinaryIO, label: str) -> str:
     """The format that a file's first bytes announce.
 
@@ -77,6 +86,8 @@ def opened_by_pillow(handle: BinaryIO, format: str, label: str) -> Image.Image:
     handle.seek(0)
     if format == "JPEG":
         return JpegImageFile(handle)  # not as MPO, whose second picture may be damaged
+    if format == "TIFF":
+        return Tiff(handle)
     if format == "HEIF":
         try:
             plugin = import_module("pillow_heif")

@@ -79,7 +79,7 @@ def of_image(image: Image.Image, label: str, space: RGBSpace | None = None) -> E
 
     def decode() -> Rows:
         image.load()
-        encoded.size = image.height, image.width  # Pillow turns a TIFF upright as it loads
+        encoded.size = image.height, image.width  # Pillow turns a TIFF given upright as it loads
         return rows_of(image, label, encoded.notes)
 
     encoded = Encoded((image.height, image.width), decode, lambda: exif_of(image), space)
@@ -121,6 +121,8 @@ def of_tiff(
         if page:
             image.seek(page)
         encoded = of_image(image, label)
+        exif = exif_of(image)  # before loading, after which Pillow does not know the file any more
+        encoded.exif = lambda: exif
     else:
         check_deep_profile(tags.get(PROFILE), label)
         encoded = Encoded(

@@ -111,7 +111,8 @@ def batch(
             raise SettingError("--pairs names photographs and paintings; give no others")
         found = read_pairs(pairs, format)
     elif given and paintings:
-        frames = photographs(given)
+        frames, notes = photographs(given)
+        report(notes)
         if sequence:
             frames = frames_of(frames[0], output / "frames") if len(frames) == 1 else frames
             frames = in_order(frames)
