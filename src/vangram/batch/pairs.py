@@ -1,4 +1,4 @@
-"""Which photograph goes with which painting, and what their picture is called."""
+"""Pairs of a photograph and a painting, and the names of their pictures."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ from vangram.storage.files import quoted, reason
 NAMED = 5
 """Files that are left out of a folder whose names are given."""
 COLUMNS = ("photo", "painting")
-"""That a table of pairs must have; "output" is a third that it may have."""
+"""Required columns of a table of pairs; "output" is optional."""
 
 
 @dataclass(frozen=True)
 class Pair:
-    """A picture to make: a photograph's path, a painting's, and the picture's name."""
+    """A picture to make: paths of the photograph and the painting, and the picture's name."""
 
     photo: str
     painting: str
@@ -30,9 +30,9 @@ class Pair:
 
 
 def photographs(given: Sequence[str]) -> tuple[list[str], list[str]]:
-    """The photographs in folders, files, and patterns such as "holiday/*.jpg".
+    """The photographs in folders, files and patterns such as "holiday/*.jpg".
 
-    A folder stands for the pictures right in it, by name.
+    A folder stands for the pictures directly in it, in the order of their names.
 
     Returns:
         Their paths; and lines that say which files of a folder are left out, and why.
@@ -91,7 +91,7 @@ def _pattern(given: str) -> str:
 
 
 def in_order(frames: Sequence[str]) -> list[str]:
-    """Frames by the numbers in their names: frame 9 before frame 10, padded or not."""
+    """Frames in the order of the numbers in their names, whether padded with zeros or not."""
 
     def key(path: str) -> tuple[list[tuple[int, str]], str]:
         parts = re.split(r"([0-9]+)", Path(path).stem)  # texts and numbers in turn
@@ -101,7 +101,7 @@ def in_order(frames: Sequence[str]) -> list[str]:
 
 
 def frames_of(path: str, folder: Path) -> list[str]:
-    """The frames of an animated file, written into a folder as PNG where they are not there yet.
+    """Write the frames of an animated file into a folder as PNG; returns their paths.
 
     Raises:
         PictureError: it has no more than one frame.
@@ -139,10 +139,10 @@ def crossed(photos: Sequence[str], paintings: Sequence[str], format: str) -> tup
 
 
 def read_pairs(table: str, format: str) -> tuple[Pair, ...]:
-    """The pairs in a CSV file with the columns photo, painting and perhaps output.
+    """The pairs in a CSV file with the columns photo, painting and, optionally, output.
 
-    Paths are relative to the table's own folder. An output is a name; without a suffix it gets
-    `format`, and where there is none it is PHOTO-PAINTING.
+    Paths are relative to the table's folder. An output is a file name; without a suffix it gets
+    `format`. The default is PHOTO-PAINTING.
 
     Raises:
         SettingError: the table cannot be read, lacks a column, or a row lacks a path.
@@ -169,7 +169,7 @@ def read_pairs(table: str, format: str) -> tuple[Pair, ...]:
 
 
 def _rows(table: str) -> list[tuple[int, Mapping[str, str]]]:
-    """Number of its last line and cells by column, of each row that is not empty."""
+    """Last line number and cells by column, for each row that is not empty."""
     try:
         text = Path(table).read_text(encoding="utf-8-sig")
         lines = text.splitlines(keepends=True)
@@ -196,7 +196,7 @@ def _rows(table: str) -> list[tuple[int, Mapping[str, str]]]:
 
 
 def _distinct(pairs: Iterable[Pair]) -> tuple[Pair, ...]:
-    """The pairs, if no two have one name, on file systems that know no capitals either."""
+    """The pairs, if their names differ, even on file systems that ignore case."""
     named: dict[str, Pair] = {}
     for pair in pairs:
         other = named.setdefault(pair.name.casefold(), pair)

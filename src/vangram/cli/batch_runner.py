@@ -13,7 +13,7 @@ from vangram.batch import MANIFEST, Batch, Pair
 from vangram.cli.checkpoints import Checkpoints, claim
 from vangram.cli.options import Monitoring
 from vangram.cli.progress import BatchPlace
-from vangram.cli.records import continued
+from vangram.cli.records import continued, report
 from vangram.cli.runner import make_picture
 from vangram.errors import CheckpointError, DivergedError, InputError, OutputError
 from vangram.run import Run
@@ -75,10 +75,8 @@ def _make(
             if run is None:
                 checkpoints.resumed, checkpoints.position = False, None
                 run = _run(batch, pair, None)
-            for note in run.notes:
-                if note not in told:
-                    print(f"vangram: note: {note}", file=sys.stderr, flush=True)
-            told.update(run.notes)
+            report(note for note in run.inputs.notes if note not in told)
+            told.update(run.inputs.notes)
             make_picture(run, batch.output(pair), monitoring, checkpoints, place)
     except OutputError:
         raise
@@ -109,6 +107,4 @@ def _continued(batch: Batch, pair: Pair, checkpoints: Checkpoints) -> Run | None
 
 
 def _run(batch: Batch, pair: Pair, record: Record | None) -> Run:
-    recipe = batch.recipe_of(pair) if record is None else record.recipe
-    run = Run.of(batch.inputs_of(pair), recipe)
-    return replace(run, known=batch.known)
+    return batch.run(pair, batch.recipe_of(pair) if record is None else record.recipe)

@@ -1,4 +1,4 @@
-"""A run as the command that makes it."""
+"""The command that makes a picture, from its record."""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ from vangram.settings.recipe import Recipe
 from vangram.settings.record import Record
 
 ARGUMENTS = ("content", "style")
-"""Inputs that are arguments, and no options."""
+"""Inputs that are arguments rather than options."""
 
 
 def command_of(record: Record, output: str) -> list[str]:
-    """The words of the command that makes a picture; what is left to its default is left out.
+    """The words of the command; settings with their defaults are left out.
 
     Args:
         record: of the picture.
-        output: where it is to go.
+        output: path of the picture to write.
     """
     kind = STYLIZE
     if record.inputs.content is None:
@@ -35,14 +35,14 @@ def command_of(record: Record, output: str) -> list[str]:
 
 def options_of(recipe: Recipe, *names: str) -> list[str]:
     """Some settings as the command line wants them: "--units", "paper", ..."""
-    settings = settings_of(type(recipe))
+    settings = settings_of(Recipe)
     return [word for name in names for word in settings[name].words(getattr(recipe, name))]
 
 
 def _changed(record: Record, kind: Kind) -> list[str]:
     """Options for all that is not the default in runs of this kind."""
-    recipe, settings = record.recipe, settings_of(type(record.recipe))
-    base = kind.base(type(recipe))
+    recipe, settings = record.recipe, settings_of(Recipe)
+    base = kind.base()
     values = {name: getattr(recipe, name) for name, setting in settings.items() if setting.option}
     changed = {name: value for name, value in values.items() if value != getattr(base, name)}
     if recipe.proportions is not None:
