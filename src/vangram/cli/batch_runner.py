@@ -23,7 +23,7 @@ SKIPPED = 3
 """Exit code where some pictures failed."""
 
 
-def make_batch(batch: Batch, *, quiet: bool) -> None:
+def make_batch(batch: Batch, *, quiet: bool, keep_metadata: bool = False) -> None:
     """Make the missing pictures and print each one's path.
 
     Raises:
@@ -43,7 +43,7 @@ def make_batch(batch: Batch, *, quiet: bool) -> None:
             number += 1
             place = BatchPlace(number, of, pair.name, there, started)
             error = batch.entries[pair].error or _make(
-                batch, pair, Monitoring(quiet=quiet), place, told
+                batch, pair, Monitoring(quiet=quiet), place, told, keep_metadata
             )
             batch.settle(pair, "failed" if error else "made", error)
             if error and error not in told:  # one bad file can be part of many pictures
@@ -63,7 +63,12 @@ def make_batch(batch: Batch, *, quiet: bool) -> None:
 
 
 def _make(
-    batch: Batch, pair: Pair, monitoring: Monitoring, place: BatchPlace, told: set[str]
+    batch: Batch,
+    pair: Pair,
+    monitoring: Monitoring,
+    place: BatchPlace,
+    told: set[str],
+    keep_metadata: bool,
 ) -> str | None:
     """Make a picture, after notes that were not told yet; the error's text where that fails.
 
@@ -75,6 +80,7 @@ def _make(
             if run is None:
                 checkpoints.resumed, checkpoints.position = False, None
                 run = _run(batch, pair, None)
+            run = replace(run, record=replace(run.record, keep_metadata=keep_metadata))
             report(note for note in run.inputs.notes if note not in told)
             told.update(run.inputs.notes)
             make_picture(run, batch.output(pair), monitoring, checkpoints, place)

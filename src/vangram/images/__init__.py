@@ -12,6 +12,7 @@ from vangram.images.colour_match import (
     with_chroma,
 )
 from vangram.images.contact_sheet import write_sheet
+from vangram.images.exif import public_exif
 from vangram.images.formats import READ_SUFFIXES, is_raw
 from vangram.images.histogram import Histogram, match_histogram
 from vangram.images.masks import Regions, keep_mask, regions
@@ -40,6 +41,7 @@ __all__ = [
     "luminance_matching_map",
     "match_histogram",
     "matching_map",
+    "public_exif",
     "read_frames",
     "read_picture",
     "read_recipe",

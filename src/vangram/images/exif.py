@@ -32,6 +32,42 @@ DROPPED_TAGS = {
 }
 """Tags of the Exif directory that only describe the original file."""
 
+PUBLIC_TAGS = {
+    *KEPT_TAGS - {ExifTags.Base.ImageDescription},
+    ExifTags.Base.Orientation,
+    ExifTags.Base.ExifVersion,
+    ExifTags.Base.DateTimeOriginal,
+    ExifTags.Base.DateTimeDigitized,
+    ExifTags.Base.OffsetTime,
+    ExifTags.Base.OffsetTimeOriginal,
+    ExifTags.Base.OffsetTimeDigitized,
+    ExifTags.Base.ExposureTime,
+    ExifTags.Base.FNumber,
+    ExifTags.Base.ExposureProgram,
+    ExifTags.Base.ISOSpeedRatings,
+    ExifTags.Base.SensitivityType,
+    ExifTags.Base.ShutterSpeedValue,
+    ExifTags.Base.ApertureValue,
+    ExifTags.Base.BrightnessValue,
+    ExifTags.Base.ExposureBiasValue,
+    ExifTags.Base.MaxApertureValue,
+    ExifTags.Base.MeteringMode,
+    ExifTags.Base.LightSource,
+    ExifTags.Base.Flash,
+    ExifTags.Base.FocalLength,
+    ExifTags.Base.FocalLengthIn35mmFilm,
+    ExifTags.Base.ColorSpace,
+    ExifTags.Base.ExposureMode,
+    ExifTags.Base.WhiteBalance,
+    ExifTags.Base.DigitalZoomRatio,
+    ExifTags.Base.SceneCaptureType,
+    ExifTags.Base.LensSpecification,
+    ExifTags.Base.LensMake,
+    ExifTags.Base.LensModel,
+}
+"""Tags that a result carries unless more is asked for: not places, serial numbers, owners, comments
+and whatever else there may be."""
+
 SRGB = 1
 """Value of ColorSpace."""
 
@@ -97,3 +133,21 @@ def kept_exif(given: Image.Exif) -> bytes | None:
     except Exception:  # damaged EXIF makes Pillow raise nearly anything
         return None
     return data if len(data) <= MAX_EXIF else None
+
+
+def public_exif(exif: bytes | None) -> bytes | None:
+    """EXIF without what says where, with which camera of all, and for whom a picture was taken.
+
+    Args:
+        exif: as `kept_exif` gives it.
+    """
+    given = Image.Exif()
+    given.load(exif or b"")
+    public = Image.Exif()
+    for tag in PUBLIC_TAGS & set(given):
+        public[tag] = given[tag]
+    inner = given.get_ifd(ExifTags.IFD.Exif)
+    if shown := {tag: value for tag, value in inner.items() if tag in PUBLIC_TAGS}:
+        public[ExifTags.IFD.Exif] = shown
+    nothing = set(public) <= {ExifTags.Base.Orientation} and not shown
+    return None if nothing else public.tobytes()
