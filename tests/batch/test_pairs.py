@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from vangram.batch import Pair, crossed, photographs, read_pairs
+from vangram.batch import Pair, crossed, in_order, photographs, read_pairs
 from vangram.errors import InputError, OutputError, PictureError, SettingError
 
 
@@ -21,18 +21,59 @@ def folder(tmp_path: Path) -> Path:
 
 
 def test_folder_stands_for_the_pictures_right_in_it(folder: Path) -> None:
-    assert [Path(path).name for path in photographs([str(folder)])] == ["a.PNG", "b.jpg", "c.webp"]
+    assert [Path(path).name for path in photographs([str(folder)])[0]] == [
+        "a.PNG",
+        "b.jpg",
+        "c.webp",
+    ]
 
 
 def test_photographs_named_twice_count_once(folder: Path) -> None:
     given = [str(folder / "b.jpg"), str(folder), str(folder / "b*")]
-    assert [Path(path).name for path in photographs(given)] == ["b.jpg", "a.PNG", "c.webp"]
+    assert [Path(path).name for path in photographs(given)[0]] == ["b.jpg", "a.PNG", "c.webp"]
 
 
 @pytest.mark.parametrize("name", ["", "missing", "missing*.jpg", "photos/more.jpg"])
 def test_photographs_that_are_none_are_refused(folder: Path, name: str) -> None:
     with pytest.raises(PictureError):
         photographs([str(folder.parent / name)])
+
+
+def test_files_left_out_of_a_folder_are_told_with_the_reason(folder: Path) -> None:
+    for number in range(7):
+        (folder / f"{number}.xmp").write_bytes(b"x")
+    (folder / "d.NEF").write_bytes(b"x")
+    (folder / "e.avif").write_bytes(b"x")
+    found, (note,) = photographs([str(folder)])
+    assert [Path(path).suffix for path in found] == [".PNG", ".jpg", ".webp", ".avif"]
+    assert note.startswith(f"left out of {str(folder)!r}: no pictures by their names: '0.xmp'")
+    assert note.endswith("'4.xmp', 3 more; cameras' raw files: 'd.NEF'")
+    (folder / "only").mkdir()
+    (folder / "only" / "f.cr2").write_bytes(b"x")
+    with pytest.raises(PictureError, match=r"has no pictures .*\(cameras' raw files: 'f\.cr2'\)"):
+        photographs([str(folder / "only")])
+
+
+def test_pattern_in_a_folder_with_brackets_is_found(tmp_path: Path) -> None:
+    folder = tmp_path / "br [2019]" / "a*b"
+    folder.mkdir(parents=True)
+    for name in ("a.png", "b.png", "c.jpg", "[a].png"):
+        (folder / name).write_bytes(b"x")
+    for pattern, names in {
+        "br [2019]/a*b/*.png": ["[a].png", "a.png", "b.png"],
+        "br [[]2019]/*/[ab].png": ["a.png", "b.png"],
+        "br */a*b/[[]a].png": ["[a].png"],
+        "*/*/*.jpg": ["c.jpg"],
+    }.items():
+        found, _ = photographs([str(tmp_path / pattern)])
+        assert [Path(path).name for path in found] == names, pattern
+
+
+def test_frames_are_in_the_order_of_their_numbers_whatever_their_digits() -> None:
+    names = ["f10.png", "f9.png", "f009.png", "①.png", "f.png", "٣.png", "f1b2.png", "2.png"]
+    wanted = ["2.png", "f.png", "f1b2.png", "f009.png", "f9.png", "f10.png", "٣.png", "①.png"]
+    assert in_order(names) == wanted
+    assert in_order(names[::-1]) == wanted
 
 
 def test_each_photograph_goes_with_every_painting(folder: Path) -> None:

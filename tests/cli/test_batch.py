@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -13,13 +14,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from PIL import Image, TiffImagePlugin, TiffTags
 from safetensors import safe_open
 
 from tests.cli.test_commands import QUICK, assert_refused
 from tests.cli.test_runner import SECONDS, recorded, stopped_by
 from tests.conftest import Outcome
-from vangram.batch import Batch, work
+from vangram.batch import Batch
 from vangram.images import read_picture
+from vangram.images.icc import srgb_profile
 from vangram.networks import parameters, parameters_path
 from vangram.objective import targets
 from vangram.run import inputs, network
@@ -125,6 +128,53 @@ def test_bad_file_is_told_once_and_skipped(
     assert "4 of 8 pictures failed" in last
     assert list(states(out).values()) == ["failed", "failed", "made", "made"] * 2
     assert sorted(prints(out)) == ["p1-s0.png", "p1-s1.png", "p3-s0.png", "p3-s1.png"]
+
+
+def test_strange_files_fail_alone_or_are_read_with_a_note(
+    command: Command, folder: Path, paintings: list[Path], tmp_path: Path
+) -> None:
+    out = tmp_path / "out"
+    picture = Image.open(folder / "p0.png")
+    strange = srgb_profile()[:16] + b"\xff\xfe\xfd\xfc" + srgb_profile()[20:]
+    picture.save(folder / "p0.png", icc_profile=strange)
+    tags = TiffImagePlugin.ImageFileDirectory_v2()
+    tags.tagtype[700], tags[700] = TiffTags.SHORT, 999  # where XMP is text
+    picture.save(folder / "p1.tif", tiffinfo=tags)
+    (folder / "p1.png").unlink()
+    (folder / "p2.png").rename(folder / f"{'x' * 250}.png")
+    (folder / "p3.png").write_bytes((folder / "p3.png").read_bytes()[:400])
+    (folder / "p4.nef").write_bytes(b"raw")
+    (folder / "notes.txt").write_text("text")
+    (folder / "loop.png").symlink_to(folder / "loop.png")
+    outcome = command("batch", folder, paintings[0], "-o", out, *TINY, "--quiet")
+    assert outcome.code == 3
+    assert "unexpected" not in outcome.err
+    notes = [line for line in outcome.err.splitlines() if "note: " in line]
+    assert "no pictures by their names: 'notes.txt'; cameras' raw files: 'p4.nef'" in notes[0]
+    assert "colour profile cannot be used" in notes[1]
+    assert len(notes) == 2
+    assert states(out) == {
+        "p0-s0.png": "made",
+        "p1-s0.png": "made",
+        "p3-s0.png": "failed",
+        f"{'x' * 250}-s0.png": "failed",
+    }
+
+
+def test_names_that_are_not_utf8_are_read_and_printed(folder: Path, tmp_path: Path) -> None:
+    name = os.fsencode(folder) + b"/na\xefve\xff.png"
+    shutil.copyfile(folder / "p0.png", name)
+    here = {"cwd": tmp_path, "capture_output": True, "check": True, "timeout": SECONDS}
+    words: list[bytes | str | Path] = [sys.executable, "-m", "vangram"]
+    quick = [str(word) for word in (*TINY, "--quiet")]
+    single = [*words, "stylize", name, folder / "p1.png", "-o", name + b".png", *quick]
+    assert subprocess.run(single, **here).stdout == name + b".png\n"  # type: ignore[call-overload]
+    many = [*words, "batch", name, folder / "p1.png", "-o", "out", *quick]
+    made = subprocess.run(many, **here).stdout  # type: ignore[call-overload]
+    assert made == b"out/na\xefve\xff-p1.png\n"
+    sweep = [*words, "sweep", name, folder / "p1.png", "-o", "a.html", "--vary", "strength=1,2"]
+    subprocess.run([*sweep, *quick], **here)  # type: ignore[call-overload]
+    assert "na\\udcefve\\udcff.png" in (tmp_path / "a.html").read_text(encoding="utf-8")
 
 
 def test_changed_recipe_or_input_makes_that_picture_anew(
@@ -318,7 +368,6 @@ def test_batch_reads_the_network_and_the_painting_once(
 
     network.CACHE.clear()
     monkeypatch.setattr(parameters, "safe_open", counted(safe_open))
-    monkeypatch.setattr(work, "read_picture", counted(read_picture))
     monkeypatch.setattr(inputs, "read_picture", counted(read_picture))
     words = ("--size", 48, "--steps", 1, "-q")
     outcome = command("batch", tmp_path / "photos", painting, "-o", tmp_path / "out", *words)

@@ -11,7 +11,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from vangram.images import Picture, read_picture
+from vangram.images import Picture, public_exif, read_picture
 
 MAKE = Callable[..., Tensor]
 
@@ -272,6 +272,32 @@ def test_exif_passed_on_holds_only_what_still_is_true(suffix: str, tmp_path: Pat
     # The colour space is now sRGB; the old size and the maker's note are gone.
     assert passed_on.get_ifd(34665) == {36867: "2020:01:01 00:00:00", 40961: 1}
     assert passed_on.get_ifd(34853) == {1: "N"}
+
+
+def test_public_exif_has_no_place_owner_or_serial_number(tmp_path: Path) -> None:
+    exif = Image.Exif()
+    exif[270], exif[271], exif[315] = "Ann at home", "Maker", "Ann"
+    exif[34665] = {
+        33434: 0.01, 36867: "2020:01:01 00:00:00", 37510: b"comment", 42016: "id",
+        42032: "owner", 42033: "body", 42037: "lens", 65000: "vendor's",
+    }  # fmt: skip
+    exif[34853] = {1: "N", 2: (1.0, 2.0, 3.0)}
+    Image.new("RGB", (8, 6)).save(tmp_path / "p.jpg", exif=exif.tobytes())
+    kept = read_picture(tmp_path / "p.jpg").exif
+    assert kept is not None
+    found, public = Image.Exif(), Image.Exif()
+    found.load(kept)
+    assert found.get_ifd(34853)
+    assert found.get_ifd(34665)[42033] == "body"
+    shown = public_exif(kept)
+    assert shown is not None
+    public.load(shown)
+    assert set(public) == {271, 274, 315, 34665}
+    assert set(public.get_ifd(34665)) == {33434, 36867, 40961}
+    only = Image.Exif()
+    only[34853] = {1: "N"}
+    assert public_exif(only.tobytes()) is None
+    assert public_exif(None) is None
 
 
 def test_exif_too_long_for_a_jpeg_is_dropped(tmp_path: Path) -> None:

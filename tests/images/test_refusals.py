@@ -84,13 +84,18 @@ def test_empty_file_is_refused(tmp_path: Path) -> None:
 
 def test_text_named_as_a_picture_is_refused(tmp_path: Path) -> None:
     (tmp_path / "p.jpg").write_text("not a picture\n" * 20)
-    refused(tmp_path / "p.jpg", PictureError, "no JPEG, PNG, WebP or TIFF", "convert")
+    refused(
+        tmp_path / "p.jpg",
+        PictureError,
+        "no JPEG, PNG, WebP, TIFF, AVIF, HEIC, GIF or BMP",
+        "convert",
+    )
 
 
-@pytest.mark.parametrize("format", ["GIF", "BMP", "PPM", "ICO", "TGA"])
+@pytest.mark.parametrize("format", ["PPM", "ICO", "TGA", "JPEG2000", "PCX"])
 def test_format_that_is_not_allowed_is_refused(format: str, tmp_path: Path) -> None:
     Image.new("RGB", (16, 16)).save(tmp_path / "p.png", format)
-    refused(tmp_path / "p.png", PictureError, "no JPEG, PNG, WebP or TIFF")
+    refused(tmp_path / "p.png", PictureError, "no JPEG, PNG, WebP, TIFF, AVIF, HEIC, GIF or BMP")
 
 
 @pytest.mark.parametrize("suffix", ["jpg", "png", "webp", "tif"])

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import csv
 import glob
+import os
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from vangram.errors import OutputError, PictureError, SettingError
-from vangram.images import read_frames, write_picture
+from vangram.images import READ_SUFFIXES, is_raw, read_frames, write_picture
 from vangram.storage.files import quoted, reason
 
-READ = (".jpg", ".jpeg", ".png", ".tif", ".tiff", ".webp")
-"""Suffixes of the pictures that are read from a folder."""
+NAMED = 5
+"""Files that are left out of a folder whose names are given."""
 COLUMNS = ("photo", "painting")
 """Required columns of a table of pairs; "output" is optional."""
 
@@ -28,39 +29,73 @@ class Pair:
     name: str
 
 
-def photographs(given: Sequence[str]) -> list[str]:
+def photographs(given: Sequence[str]) -> tuple[list[str], list[str]]:
     """The photographs in folders, files and patterns such as "holiday/*.jpg".
 
     A folder stands for the pictures directly in it, in the order of their names.
+
+    Returns:
+        Their paths; and lines that say which files of a folder are left out, and why.
 
     Raises:
         PictureError: there is no such file, or no picture in a folder or under a pattern.
     """
     found: dict[str, None] = {}
+    notes = []
     for each in given:
-        path = Path(each)
-        if path.is_dir():
-            inside = sorted(str(file) for file in path.iterdir() if _is_picture(file))
+        if os.path.isdir(each):
+            inside, others = _in_folder(Path(each))
+            left_out = "; ".join(f"{why}: {', '.join(names)}" for why, names in others.items())
             if not inside:
                 raise PictureError(
-                    f"{quoted(each)} has no pictures in it; they end in {', '.join(READ)}"
+                    f"{quoted(each)} has no pictures in it; they end in {', '.join(READ_SUFFIXES)}"
+                    + (f" ({left_out})" if left_out else "")
                 )
-        elif not path.exists() and glob.has_magic(each):
-            inside = sorted(glob.glob(each))
+            notes += [f"left out of {quoted(each)}: {left_out}"] if left_out else []
+        elif not os.path.exists(each) and glob.has_magic(each):
+            inside = sorted(glob.glob(_pattern(each)))
             if not inside:
                 raise PictureError(f"no file's name is like {quoted(each)}; check the pattern")
         else:
             inside = [_existing(each)]
         found |= dict.fromkeys(inside)
-    return list(found)
+    return list(found), notes
+
+
+def _in_folder(folder: Path) -> tuple[list[str], dict[str, list[str]]]:
+    """A folder's pictures, and the names of its other files by why they are none."""
+    pictures, others = [], dict[str, list[str]]()
+    for path in sorted(folder.iterdir()):
+        if path.name.startswith(".") or not path.is_file():
+            continue
+        if path.suffix.lower() in READ_SUFFIXES:
+            pictures.append(str(path))
+        else:
+            why = "cameras' raw files" if is_raw(path) else "no pictures by their names"
+            others.setdefault(why, []).append(quoted(path.name))
+    shortened = {
+        why: [*names[:NAMED], *([f"{len(names) - NAMED} more"] if len(names) > NAMED else [])]
+        for why, names in others.items()
+    }
+    return pictures, shortened
+
+
+def _pattern(given: str) -> str:
+    """A pattern in which folders that are there, brackets in their names or not, are literal."""
+    literal, *rest = Path(given).parts
+    start = glob.escape(literal) if os.path.exists(literal) else literal
+    for part in rest:
+        literal = os.path.join(literal, part)
+        start = os.path.join(start, glob.escape(part) if os.path.exists(literal) else part)
+    return start
 
 
 def in_order(frames: Sequence[str]) -> list[str]:
     """Frames in the order of the numbers in their names, whether padded with zeros or not."""
 
-    def key(path: str) -> list[tuple[int, str]]:
-        parts = re.split(r"(\d+)", Path(path).stem)
-        return [(int(part), "") if part.isdigit() else (-1, part) for part in parts]
+    def key(path: str) -> tuple[list[tuple[int, str]], str]:
+        parts = re.split(r"([0-9]+)", Path(path).stem)  # texts and numbers in turn
+        return [(int(part), "") if n % 2 else (-1, part) for n, part in enumerate(parts)], path
 
     return sorted(frames, key=key)
 
@@ -72,14 +107,14 @@ def frames_of(path: str, folder: Path) -> list[str]:
         PictureError: it has no more than one frame.
         OutputError: they cannot be written.
     """
-    frames = read_frames(path)
-    if len(frames) < 2:
-        raise PictureError(f"{quoted(path)} has one frame; give a folder of frames, or a film")
-    folder.mkdir(parents=True, exist_ok=True)
-    digits = len(str(len(frames)))
-    names = [folder / f"{Path(path).stem}-{n:0{digits}}.png" for n in range(1, len(frames) + 1)]
-    for name, frame in zip(names, frames, strict=True):
-        write_picture(name, frame)
+    with read_frames(path) as (count, frames):
+        if count < 2:
+            raise PictureError(f"{quoted(path)} has one frame; give a folder of frames, or a film")
+        folder.mkdir(parents=True, exist_ok=True)
+        digits = len(str(count))
+        names = [folder / f"{Path(path).stem}-{n:0{digits}}.png" for n in range(1, count + 1)]
+        for name, frame in zip(names, frames, strict=True):
+            write_picture(name, frame.pixels, alpha=frame.alpha)
     return [str(name) for name in names]
 
 
@@ -175,10 +210,6 @@ def _distinct(pairs: Iterable[Pair]) -> tuple[Pair, ...]:
 
 
 def _existing(path: str) -> str:
-    if not Path(path).is_file():
+    if not os.path.isfile(path):
         raise PictureError(f"there is no picture {quoted(path)}; check the path")
     return path
-
-
-def _is_picture(path: Path) -> bool:
-    return path.suffix.lower() in READ and not path.name.startswith(".") and path.is_file()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -17,9 +18,9 @@ from vangram.errors import (
     SettingError,
     SizeError,
 )
-from vangram.images import Picture, check_output, file_sha256, read_picture, read_recipe
+from vangram.images import Picture, check_output, file_sha256, read_recipe
 from vangram.run import Run
-from vangram.run.inputs import RunSource
+from vangram.run.inputs import RunSource, read_source
 from vangram.run.network import device_for, network_for
 from vangram.settings.inputs import Inputs
 from vangram.settings.recipe import Recipe
@@ -109,11 +110,12 @@ class Batch:
         batch._check_flows()
         ours = batch._names_in_manifest(force)
         _make_folder(folder)
-        inputs = {Path(path).resolve() for path in (*digests, *errors)}
+        inputs = set(map(os.path.realpath, (*digests, *errors)))
         for pair in pairs:
-            error = errors.get(pair.photo) or errors.get(pair.painting)
+            error = errors.get(pair.photo) or errors.get(pair.painting) or batch._name_error(pair)
             batch.entries[pair] = Entry("failed", error) if error else batch._entry(pair)
-            batch._check_place(pair, inputs, force or pair.name in ours)
+            if not error:
+                batch._check_place(pair, inputs, force or pair.name in ours)
         return batch
 
     def output(self, pair: Pair) -> Path:
@@ -152,7 +154,7 @@ class Batch:
         """
         if self.painting is None or self.painting.name != pair.painting:
             self.painting = None  # before the next one is decoded
-            self.painting = read_picture(pair.painting)
+            self.painting = read_source(pair.painting, self.recipe)
         inputs: Inputs[RunSource] = self.inputs_of(pair)
         return Run.of(replace(inputs, styles=(self.painting,)), recipe)
 
@@ -232,10 +234,20 @@ class Batch:
         made = record is not None and record.finished and self.is_of(record, pair)
         return Entry("made" if made else "missing")
 
-    def _check_place(self, pair: Pair, inputs: set[Path], ours: bool) -> None:
+    def _name_error(self, pair: Pair) -> str | None:
+        """What is wrong with the picture's name: two long ones make one that is too long."""
+        try:
+            os.lstat(self.output(pair))
+        except FileNotFoundError:
+            return None
+        except (OSError, ValueError) as error:
+            return f"{quoted(pair.name)} is no possible name ({reason(error)}); use --pairs"
+        return None
+
+    def _check_place(self, pair: Pair, inputs: set[str], ours: bool) -> None:
         output = self.output(pair)
         check_output(output)
-        if output.resolve() in inputs:
+        if os.path.realpath(output) in inputs:
             raise OutputError(f"{quoted(output)} is one of the pictures given; use another folder")
         if self.entries[pair].state != "made" and output.exists() and not ours:
             raise OutputError(
@@ -270,7 +282,7 @@ def _make_folder(folder: Path) -> None:
 
 def _record_in(picture: Path) -> Record | None:
     """The record in a picture; None if it is missing or damaged."""
-    if not picture.is_file():
+    if not os.path.isfile(picture):
         return None
     try:
         text = read_recipe(picture)

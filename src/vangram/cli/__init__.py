@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import os
 import sys
+from io import TextIOWrapper
 
 
 def main() -> None:
@@ -19,6 +20,8 @@ def main() -> None:
     from vangram.storage.allocator import let_segments_grow
 
     let_segments_grow()
+    if isinstance(sys.stdout, TextIOWrapper):  # for names that are not UTF-8, byte by byte
+        sys.stdout.reconfigure(errors="surrogateescape")
     try:
         from vangram.cli.app import app
 

@@ -12,7 +12,7 @@ import typer
 from vangram.batch import MANIFEST, Batch, Pair
 from vangram.cli.options import Monitoring
 from vangram.cli.progress import BatchPlace
-from vangram.cli.records import continued, warn
+from vangram.cli.records import continued, report, warn
 from vangram.cli.runner import make_picture
 from vangram.errors import CheckpointError, DivergedError, InputError, OutputError
 from vangram.run import Run
@@ -23,7 +23,7 @@ SKIPPED = 3
 """Exit code where some pictures failed."""
 
 
-def make_batch(batch: Batch, *, quiet: bool) -> None:
+def make_batch(batch: Batch, *, quiet: bool, keep_metadata: bool = False) -> None:
     """Make the missing pictures and print each one's path.
 
     Raises:
@@ -42,7 +42,9 @@ def make_batch(batch: Batch, *, quiet: bool) -> None:
                 continue
             number += 1
             place = BatchPlace(number, of, pair.name, there, started)
-            error = batch.entries[pair].error or _make(batch, pair, Monitoring(quiet=quiet), place)
+            error = batch.entries[pair].error or _make(
+                batch, pair, Monitoring(quiet=quiet), place, told, keep_metadata
+            )
             batch.settle(pair, "failed" if error else "made", error)
             if error and error not in told:  # one bad file can be part of many pictures
                 print(f"vangram: skipped {pair.name!r}: {error}", file=sys.stderr, flush=True)
@@ -60,8 +62,15 @@ def make_batch(batch: Batch, *, quiet: bool) -> None:
         raise typer.Exit(SKIPPED)
 
 
-def _make(batch: Batch, pair: Pair, monitoring: Monitoring, place: BatchPlace) -> str | None:
-    """Make a picture; the error's text where that fails.
+def _make(
+    batch: Batch,
+    pair: Pair,
+    monitoring: Monitoring,
+    place: BatchPlace,
+    told: set[str],
+    keep_metadata: bool,
+) -> str | None:
+    """Make a picture, after notes that were not told yet; the error's text where that fails.
 
     An output that cannot be written, as on a full disk, ends the batch: the others would fail, too.
     """
@@ -71,6 +80,9 @@ def _make(batch: Batch, pair: Pair, monitoring: Monitoring, place: BatchPlace) -
             if run is None:
                 checkpoints.discard()
                 run = _run(batch, pair, None)
+            run = replace(run, record=replace(run.record, keep_metadata=keep_metadata))
+            report(note for note in run.inputs.notes if note not in told)
+            told.update(run.inputs.notes)
             make_picture(run, batch.output(pair), monitoring, checkpoints, place)
     except OutputError:
         raise

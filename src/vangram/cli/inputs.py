@@ -10,7 +10,9 @@ from vangram.settings.record import Input, Record
 
 
 def find_inputs(record: Record, picture: str, given: Inputs[str]) -> Inputs[str]:
-    """Paths of the inputs: as given, as recorded, or of that name beside the picture.
+    """Paths of the inputs: as given, as recorded from here or from the picture, or beside it.
+
+    Of several files, the one with the recorded SHA-256 is taken.
 
     Raises:
         RecipeError: an input is in none of these places.
@@ -26,8 +28,13 @@ def find_inputs(record: Record, picture: str, given: Inputs[str]) -> Inputs[str]
 def _found(recorded: Input, picture: str, option: str) -> str:
     if recorded.sha256 is None:
         raise RecipeError(f"this picture's input came from memory; give it with {option}")
-    places = Path(recorded.path), Path(picture).parent / Path(recorded.path).name
-    for place in places:
-        if place.exists():
+    from vangram.images import file_sha256
+
+    folder, path = Path(picture).parent, Path(recorded.path)
+    there = [place for place in (path, folder / path, folder / path.name) if place.is_file()]
+    for place in there:
+        if len(there) == 1 or file_sha256(place) == recorded.sha256:
             return str(place)
+    if there:
+        return str(there[0])
     raise RecipeError(f"{recorded.path!r} is no longer there; say where it is now with {option}")

@@ -202,6 +202,14 @@ Paintings = Annotated[
 Made = Annotated[str, typer.Argument(metavar="PICTURE", help="A picture that vangram made.")]
 Page = Annotated[Path, typer.Option("--output", "-o", metavar="PATH", help="Page to write: .html.")]
 Force = Annotated[bool, typer.Option("--force", help="Overwrite an existing output.")]
+KeepMetadata = Annotated[
+    bool,
+    typer.Option(
+        "--keep-metadata",
+        help="Let the picture carry the photograph's place, owner and serial numbers, and full"
+        " paths.",
+    ),
+]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress; errors alone.")]
 Parameters = Annotated[
     str | None, _method(help="A .pth or .safetensors file of the network's parameters.")
@@ -243,6 +251,7 @@ class Output:
         Path, typer.Option("--output", "-o", help="Picture to write: .png, .jpg, .webp or .tif.")
     ]
     force: Force = False
+    keep_metadata: KeepMetadata = False
 
 
 @dataclass(frozen=True)

@@ -69,7 +69,7 @@ def make_page(
     if also is not None:
         also(folder)
     with replacing(output) as handle:
-        handle.write(page.encode())
+        handle.write(page.encode(errors="backslashreplace"))  # names that are not UTF-8
     shutil.rmtree(folder, ignore_errors=True)
     print(output)
 

@@ -7,7 +7,7 @@ import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from shlex import quote
 from types import FrameType
@@ -71,6 +71,7 @@ def make(
     if inputs.parameters is None:
         ensure_fetched(recipe.network)
     run = Run.of(inputs, recipe)
+    run = replace(run, record=replace(run.record, keep_metadata=output.keep_metadata))
     report([*without_effect(given, recipe, inputs), *run.inputs.notes])
     if save_recipe is not None:
         write_recipe_file(save_recipe, recipe)

@@ -3,7 +3,6 @@
 The only room that knows Pillow and its (width, height).
 """
 
-from vangram.images.animation import read_frames
 from vangram.images.colour_match import (
     ColourMap,
     ColourStatistics,
@@ -13,16 +12,19 @@ from vangram.images.colour_match import (
     with_chroma,
 )
 from vangram.images.contact_sheet import write_sheet
+from vangram.images.exif import public_exif
+from vangram.images.formats import READ_SUFFIXES, is_raw
 from vangram.images.histogram import Histogram, match_histogram
 from vangram.images.masks import Regions, keep_mask, regions
 from vangram.images.open import file_sha256
-from vangram.images.picture import MAX_PIXELS, Picture
-from vangram.images.read import Source, read_picture, read_recipe
+from vangram.images.picture import MAX_PIXELS, Picture, largest_within
+from vangram.images.read import Source, read_frames, read_picture, read_recipe
 from vangram.images.resizing import fit, resize
 from vangram.images.write import check_output, write_animation, write_picture
 
 __all__ = [
     "MAX_PIXELS",
+    "READ_SUFFIXES",
     "ColourMap",
     "ColourStatistics",
     "Histogram",
@@ -32,11 +34,14 @@ __all__ = [
     "check_output",
     "file_sha256",
     "fit",
+    "is_raw",
     "keep_mask",
+    "largest_within",
     "luminance_map",
     "luminance_matching_map",
     "match_histogram",
     "matching_map",
+    "public_exif",
     "read_frames",
     "read_picture",
     "read_recipe",

@@ -1,8 +1,6 @@
-"""Pillow image of any mode -> pixels and alpha."""
+"""Rows of a decoded picture -> upright pixels and alpha; Pillow images of any mode -> rows."""
 
 from __future__ import annotations
-
-from typing import Any
 
 import numpy as np
 import torch
@@ -10,62 +8,95 @@ from PIL import Image
 from torch import Tensor
 
 from vangram.errors import PictureError
-from vangram.images.icc import is_srgb, to_srgb
-from vangram.images.tiff16 import Samples, grey_samples
+from vangram.images.colour_space import RGBSpace
+from vangram.images.encoded import Rows, Samples
+from vangram.images.exif import as_stored
+from vangram.images.icc import converter, is_srgb
+from vangram.images.tiff import grey_samples
+from vangram.storage.tensors import row_bands
 
 GREY_MODES = {"1", "L", "LA", "La"}
 COLOUR_MODES = {"P", "PA", "RGB", "RGBA", "RGBa", "RGBX", "YCbCr"}
 DEEP_GREY_MODES = {"I;16", "I;16L", "I;16B", "I;16N"}
 
 
-def decoded(image: Image.Image, name: str) -> tuple[Tensor, Tensor | None]:
-    """Decode to sRGB and alpha, in the stored orientation.
+def assembled(
+    rows: Rows, size: tuple[int, int], space: RGBSpace | None, orientation: int
+) -> tuple[Tensor, Tensor | None]:
+    """Pixels and alpha, upright and in sRGB, in bands so that nothing else of their size is needed.
 
     Args:
-        image: the image, loaded.
-        name: its name in messages.
+        rows: the decoded rows, as stored.
+        size: (height, width) as stored.
+        space: their colour space; None: sRGB.
+        orientation: 1 to 8, as EXIF has it.
 
     Returns:
         (1, 3, H, W) and (1, 1, H, W), float32 in [0, 1]; None for an alpha of 1 everywhere.
+    """
+    turned = size[::-1] if orientation >= 5 else size
+    pixels, alpha = np.empty((3, *turned), np.float32), None
+    stored = as_stored(pixels, orientation)
+    for at in row_bands(torch.empty(()).expand(3, *size)):
+        colours, shown = rows(at)
+        if space is not None and not space.is_srgb:
+            colours = space.to_srgb(colours)
+        stored[:, at] = colours if colours.ndim == 2 else np.moveaxis(colours, -1, 0)
+        if shown is not None:
+            alpha = np.empty((1, *turned), np.float32) if alpha is None else alpha
+            as_stored(alpha, orientation)[0, at] = shown
+    opaque = alpha is None or bool((alpha == 1).all())
+    return torch.from_numpy(pixels)[None], None if opaque else torch.from_numpy(alpha)[None]
+
+
+def rows_of(image: Image.Image, label: str, notes: list[str]) -> Rows:
+    """Rows of a Pillow image, in sRGB where it has an ICC profile.
+
+    Args:
+        image: the image, loaded.
+        label: its name in messages.
+        notes: what is lost is added to them.
 
     Raises:
         PictureError: the mode has no faithful conversion to sRGB.
     """
-    icc = image.info.get("icc_profile")
-    if image.mode in DEEP_GREY_MODES:
-        check_deep_profile(icc, name)
-        grey = grey_samples(image)
+    icc, mode = image.info.get("icc_profile"), image.mode
+    if mode in DEEP_GREY_MODES:
+        check_deep_profile(icc, label)
         # The transparent level of a PNG (tRNS) has 16 bits as well.
         hidden = image.info.get("transparency")
-        alpha = None if hidden is None else (np.array(image) != hidden).astype(np.float32)
-        return tensors(grey, alpha)
-    if image.mode in GREY_MODES:
-        flat, mask = _separated(image, "L", "LA")
-    elif image.mode in COLOUR_MODES:
-        flat, mask = _separated(image, "RGB", "RGBA")
-    elif image.mode == "CMYK":
-        flat, mask = image, None
-    else:
+
+        def deep_rows(at: slice) -> tuple[Samples, Samples | None]:
+            part = _band(image, at)
+            alpha = None if hidden is None else (np.array(part) != hidden).astype(np.float32)
+            return grey_samples(part, getattr(image, "tag_v2", {})), alpha
+
+        return deep_rows
+    modes = ("L", "LA") if mode in GREY_MODES else ("RGB", "RGBA")
+    transparent = mode != "CMYK" and image.has_transparency_data
+    if mode not in GREY_MODES | COLOUR_MODES | {"CMYK"}:
         raise PictureError(
-            f"{name} has the pixel format {image.mode}, which cannot be read faithfully;"
+            f"{label} has the pixel format {mode}, which cannot be read faithfully;"
             " convert it to 8-bit RGB"
         )
-    return (
-        _tensor(np.array(to_srgb(flat, icc))).div_(255),
-        None if mask is None else _opaque_as_none(_tensor(np.array(mask)).div_(255)),
-    )
+    to_srgb, note = converter(icc, "CMYK" if mode == "CMYK" else modes[0])
+    if note:
+        notes.append(note)
+
+    def rows(at: slice) -> tuple[Samples, Samples | None]:
+        flat, mask = _band(image, at), None
+        if transparent:
+            whole = flat.convert(modes[1])
+            flat = whole.getchannel("L") if modes[0] == "L" else whole.convert("RGB")
+            mask = _values(whole.getchannel("A"))
+        elif mode != "CMYK":
+            flat = flat.convert(modes[0])
+        return _values(to_srgb(flat)), mask
+
+    return rows
 
 
-def tensors(colours: Samples, alpha: Samples | None) -> tuple[Tensor, Tensor | None]:
-    """(H, W) or (H, W, 3) values and (H, W) alpha -> tensors as `decoded` returns."""
-    pixels = _tensor(colours)
-    return (
-        pixels.expand(1, 3, -1, -1).contiguous(),
-        None if alpha is None else _opaque_as_none(_tensor(alpha)),
-    )
-
-
-def check_deep_profile(icc: bytes | None, name: str) -> None:
+def check_deep_profile(icc: object, label: str) -> None:
     """Refuse a picture of more than 8 bits that is not in sRGB: Pillow's LittleCMS has 8 bits.
 
     Raises:
@@ -73,30 +104,17 @@ def check_deep_profile(icc: bytes | None, name: str) -> None:
     """
     if not is_srgb(icc):
         raise PictureError(
-            f"{name} has 16 bits a channel in a colour space other than sRGB;"
+            f"{label} has 16 bits a channel in a colour space other than sRGB;"
             " convert it to sRGB, or to 8 bits"
         )
 
 
-def _separated(
-    image: Image.Image, opaque: str, transparent: str
-) -> tuple[Image.Image, Image.Image | None]:
-    """Separate colours and alpha, without changing the values of either."""
-    if not image.has_transparency_data:
-        return image.convert(opaque), None
-    whole = image.convert(transparent)
-    return (
-        whole.getchannel("L") if opaque == "L" else whole.convert("RGB"),
-        whole.getchannel("A"),
-    )
+def _band(image: Image.Image, at: slice) -> Image.Image:
+    return image.crop((0, at.start, image.width, at.stop))
 
 
-def _tensor(values: np.ndarray[Any, Any]) -> Tensor:
-    """(H, W) or (H, W, C) values -> (1, C, H, W) float32."""
-    planes = values[None] if values.ndim == 2 else np.moveaxis(values, -1, 0)
-    return torch.from_numpy(planes[None]).to(torch.float32, memory_format=torch.contiguous_format)
-
-
-def _opaque_as_none(alpha: Tensor) -> Tensor | None:
-    """None for an alpha of 1 everywhere."""
-    return None if bool((alpha == 1).all()) else alpha
+def _values(image: Image.Image) -> Samples:
+    """Levels over 255."""
+    values: Samples = np.array(image).astype(np.float32)
+    values /= 255
+    return values

@@ -3,7 +3,8 @@
 from typing import Any, BinaryIO
 
 from PIL import ExifTags, Image
-from torch import Tensor
+
+from vangram.images.encoded import Samples
 
 MAX_EXIF = 60_000
 """Most bytes of EXIF that a result carries: a JPEG segment has 64 KiB."""
@@ -30,6 +31,42 @@ DROPPED_TAGS = {
     ExifTags.Base.MakerNote,  # its offsets break when it moves
 }
 """Tags of the Exif directory that only describe the original file."""
+
+PUBLIC_TAGS = {
+    *KEPT_TAGS - {ExifTags.Base.ImageDescription},
+    ExifTags.Base.Orientation,
+    ExifTags.Base.ExifVersion,
+    ExifTags.Base.DateTimeOriginal,
+    ExifTags.Base.DateTimeDigitized,
+    ExifTags.Base.OffsetTime,
+    ExifTags.Base.OffsetTimeOriginal,
+    ExifTags.Base.OffsetTimeDigitized,
+    ExifTags.Base.ExposureTime,
+    ExifTags.Base.FNumber,
+    ExifTags.Base.ExposureProgram,
+    ExifTags.Base.ISOSpeedRatings,
+    ExifTags.Base.SensitivityType,
+    ExifTags.Base.ShutterSpeedValue,
+    ExifTags.Base.ApertureValue,
+    ExifTags.Base.BrightnessValue,
+    ExifTags.Base.ExposureBiasValue,
+    ExifTags.Base.MaxApertureValue,
+    ExifTags.Base.MeteringMode,
+    ExifTags.Base.LightSource,
+    ExifTags.Base.Flash,
+    ExifTags.Base.FocalLength,
+    ExifTags.Base.FocalLengthIn35mmFilm,
+    ExifTags.Base.ColorSpace,
+    ExifTags.Base.ExposureMode,
+    ExifTags.Base.WhiteBalance,
+    ExifTags.Base.DigitalZoomRatio,
+    ExifTags.Base.SceneCaptureType,
+    ExifTags.Base.LensSpecification,
+    ExifTags.Base.LensMake,
+    ExifTags.Base.LensModel,
+}
+"""Tags that a result carries unless more is asked for: not places, serial numbers, owners, comments
+and whatever else there may be."""
 
 SRGB = 1
 """Value of ColorSpace."""
@@ -60,20 +97,18 @@ def orientation_of(exif: Image.Exif) -> int:
     return value if isinstance(value, int) and 1 <= value <= 8 else 1
 
 
-def upright(pixels: Tensor, orientation: int) -> Tensor:
-    """Rotate and mirror pixels to orientation 1 (EXIF 2.32, 4.6.4, tag 274).
+def as_stored(upright: Samples, orientation: int) -> Samples:
+    """A view of upright pixels (..., H, W) as a file stores them (EXIF 2.32, 4.6.4, tag 274).
 
     Args:
-        pixels: (..., H, W) as stored.
-        orientation: 1 to 8.
-
-    Returns:
-        (..., H, W), or (..., W, H) for an orientation of 5 or more; contiguous.
+        upright: what is shown.
+        orientation: 1 to 8; from 5 on, rows and columns are exchanged.
     """
-    if orientation >= 5:
-        pixels = pixels.transpose(-2, -1)
-    reversed_sides = {2: [-1], 3: [-2, -1], 4: [-2], 6: [-1], 7: [-2, -1], 8: [-2]}.get(orientation)
-    return (pixels.flip(reversed_sides) if reversed_sides else pixels).contiguous()
+    if orientation in (2, 3, 6, 7):
+        upright = upright[..., ::-1]
+    if orientation in (3, 4, 7, 8):
+        upright = upright[..., ::-1, :]
+    return upright.swapaxes(-2, -1) if orientation >= 5 else upright
 
 
 def kept_exif(given: Image.Exif) -> bytes | None:
@@ -98,3 +133,21 @@ def kept_exif(given: Image.Exif) -> bytes | None:
     except Exception:  # damaged EXIF makes Pillow raise nearly anything
         return None
     return data if len(data) <= MAX_EXIF else None
+
+
+def public_exif(exif: bytes | None) -> bytes | None:
+    """EXIF without what says where, with which camera of all, and for whom a picture was taken.
+
+    Args:
+        exif: as `kept_exif` gives it.
+    """
+    given = Image.Exif()
+    given.load(exif or b"")
+    public = Image.Exif()
+    for tag in PUBLIC_TAGS & set(given):
+        public[tag] = given[tag]
+    inner = given.get_ifd(ExifTags.IFD.Exif)
+    if shown := {tag: value for tag, value in inner.items() if tag in PUBLIC_TAGS}:
+        public[ExifTags.IFD.Exif] = shown
+    nothing = set(public) <= {ExifTags.Base.Orientation} and not shown
+    return None if nothing else public.tobytes()

@@ -1,5 +1,7 @@
 """ICC profiles: conversion to sRGB."""
 
+from collections.abc import Callable
+from contextlib import suppress
 from functools import cache
 from io import BytesIO
 
@@ -22,70 +24,43 @@ def srgb_profile() -> bytes:
     return bytes(profile)
 
 
-def to_srgb(image: Image.Image, icc: bytes | None) -> Image.Image:
-    """Convert to sRGB.
+Converter = Callable[[Image.Image], Image.Image]
+"""From an image of one mode to the same in RGB, in sRGB."""
+
+
+def converter(icc: object, mode: str) -> tuple[Converter, str | None]:
+    """The conversion to sRGB of images of a mode, and a note where a profile is ignored.
 
     A profile that is damaged or of another number of channels is ignored: the picture is taken for
     sRGB, as viewers do.
 
     Args:
-        image: of mode L, RGB or CMYK.
         icc: the profile's bytes; None: no profile.
-
-    Returns:
-        An image of mode RGB.
+        mode: L, RGB or CMYK.
     """
-    profile = _parsed(icc)
-    if profile is not None:
-        mode = MODE_OF_SPACE.get(profile.profile.xcolor_space.strip())
-        # Grey pictures often carry an RGB profile: it applies to three equal channels.
-        if image.mode == "L" and mode == "RGB":
-            image = image.convert("RGB")
-        if image.mode == mode and not _changes_nothing(profile, image.mode):
-            try:
-                return _converted(image, profile)
-            except ImageCms.PyCMSError:
-                pass
-    return image.convert("RGB")
+    if not icc:
+        return _plain, None
+    profile, of = _parsed(icc)
+    # Grey pictures often carry an RGB profile: it applies to three equal channels.
+    through = "RGB" if mode == "L" and of == "RGB" else mode
+    if profile is not None and of == through:
+        with suppress(ImageCms.PyCMSError):
+            if is_srgb(icc):
+                return _plain, None
+            transform = _transform(profile, through)
+            return (lambda image: _applied(transform, image.convert(through))), None
+    return _plain, "its colour profile cannot be used, its colours are taken for sRGB"
 
 
-def is_srgb(icc: bytes | None) -> bool:
-    """Whether no conversion is needed: no usable profile, or one of sRGB."""
-    profile = _parsed(icc)
-    mode = None if profile is None else MODE_OF_SPACE.get(profile.profile.xcolor_space.strip())
-    return profile is None or mode is None or _changes_nothing(profile, mode)
+def is_srgb(icc: object) -> bool:
+    """Whether no conversion is needed: no usable profile, or one of sRGB.
 
-
-def _parsed(icc: object) -> ImageCms.ImageCmsProfile | None:
-    """Parse a profile; None if missing or damaged."""
-    if not isinstance(icc, bytes) or not icc:
-        return None
-    try:
-        return ImageCms.ImageCmsProfile(BytesIO(icc))
-    except (OSError, ImageCms.PyCMSError):
-        return None
-
-
-def _converted(image: Image.Image, profile: ImageCms.ImageCmsProfile) -> Image.Image:
-    """Convert to sRGB with LittleCMS."""
-    converted = ImageCms.profileToProfile(
-        image,
-        profile,
-        ImageCms.ImageCmsProfile(BytesIO(srgb_profile())),
-        renderingIntent=INTENT,
-        outputMode="RGB",
-        flags=FLAGS,
-    )
-    assert converted is not None  # only in-place conversion returns nothing
-    return converted
-
-
-def _changes_nothing(profile: ImageCms.ImageCmsProfile, mode: str) -> bool:
-    """Whether a profile is sRGB up to rounding: no colour changes by more than one level.
-
-    Dozens of sRGB profiles are in use that differ in their bytes alone. Converting between them
-    would change some values by one level, so a round trip would not be exact.
+    That is one whose conversion changes no colour by more than one level: dozens of sRGB profiles
+    are in use that differ in their bytes alone, and a round trip should be exact.
     """
+    profile, mode = _parsed(icc)
+    if profile is None or mode is None:
+        return True
     if mode == "CMYK":
         return False
     levels = np.arange(0, 256, 15, dtype=np.uint8)
@@ -96,7 +71,33 @@ def _changes_nothing(profile: ImageCms.ImageCmsProfile, mode: str) -> bool:
         grid = np.stack(np.meshgrid(levels, levels, levels), axis=-1).reshape(18, -1, 3)
         probe = Image.fromarray(grid)
     try:
-        converted = np.asarray(_converted(probe, profile), dtype=np.int16)
+        converted = np.asarray(_applied(_transform(profile, mode), probe), dtype=np.int16)
     except ImageCms.PyCMSError:
         return True
     return int(np.abs(converted - grid).max()) <= 1
+
+
+def _plain(image: Image.Image) -> Image.Image:
+    return image.convert("RGB")
+
+
+def _parsed(icc: object) -> tuple[ImageCms.ImageCmsProfile | None, str | None]:
+    """A profile and Pillow's mode of its colour space; None where it cannot be used."""
+    if not isinstance(icc, bytes) or not icc:
+        return None, None
+    try:
+        profile = ImageCms.ImageCmsProfile(BytesIO(icc))
+        return profile, MODE_OF_SPACE.get(profile.profile.xcolor_space.strip())
+    except (OSError, ValueError, ImageCms.PyCMSError):  # ValueError: a name that is not ASCII
+        return None, None
+
+
+def _transform(profile: ImageCms.ImageCmsProfile, mode: str) -> ImageCms.ImageCmsTransform:
+    srgb = ImageCms.ImageCmsProfile(BytesIO(srgb_profile()))
+    return ImageCms.buildTransform(profile, srgb, mode, "RGB", INTENT, FLAGS)
+
+
+def _applied(transform: ImageCms.ImageCmsTransform, image: Image.Image) -> Image.Image:
+    converted = ImageCms.applyTransform(image, transform)
+    assert converted is not None  # only in-place conversion returns nothing
+    return converted

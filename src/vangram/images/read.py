@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
-from typing import BinaryIO
 
 import torch
 from PIL import Image
@@ -12,54 +13,99 @@ from PIL.PngImagePlugin import PngImageFile
 from PIL.TiffImagePlugin import TiffImageFile
 from torch import Tensor
 
-from vangram.errors import PictureError, ShapeError, SizeError
-from vangram.images.decode import check_deep_profile, decoded, tensors
-from vangram.images.exif import exif_of, exif_of_tiff, kept_exif, orientation_of, upright
-from vangram.images.headers import header_of, is_tiff, pillow_within, tags_of, undecodable
+from vangram.errors import PictureError, ShapeError
+from vangram.images import png, tiff
+from vangram.images.animation import Frame, frames_in
+from vangram.images.decode import assembled
+from vangram.images.encoded import Encoded
+from vangram.images.exif import kept_exif, orientation_of
+from vangram.images.formats import decoding, format_of, is_raw, opened_by_pillow
 from vangram.images.open import opened
-from vangram.images.picture import MAX_PIXELS, MIN_SIDE, Picture
-from vangram.images.tiff16 import check_numbers, colour_samples, is_deep_colour, size_of
+from vangram.images.picture import Picture, check_size, largest_within
+from vangram.images.still import data_of, of_image, still
 from vangram.images.xmp import unpacked
 from vangram.storage.files import quoted, sha256_of
 
 Source = str | os.PathLike[str] | Image.Image | Tensor
 """A picture given: a path, a Pillow image, or a tensor (3, H, W) in [0, 1]."""
 
-XMP, PROFILE = 700, 34675
-"""TIFF tags of an XMP packet and an ICC profile."""
+XMP = 700
+"""TIFF tag of an XMP packet."""
 
 
-def read_picture(source: Source, *, largest: int = MAX_PIXELS) -> Picture:
+def read_picture(
+    source: Source, *, largest: int | None = None, wanted: int | None = None
+) -> Picture:
     """Read a picture: upright, converted to sRGB, alpha and EXIF kept.
 
-    The first frame of an animation and the first page of a TIFF are read.
+    The first frame of an animation and the first whole page of a TIFF are read.
 
     Args:
-        source: the path of a JPEG, PNG, WebP or TIFF; a Pillow image; or a tensor of shape
-            (3, H, W) or (1, 3, H, W), floating-point in [0, 1] or uint8.
-        largest: limit of height * width, checked before decoding.
+        source: the path of a JPEG, PNG, WebP, TIFF, AVIF, HEIC, GIF or BMP; a Pillow image; or a
+            tensor of shape (3, H, W) or (1, 3, H, W), floating-point in [0, 1] or uint8.
+        largest: limit of height * width, checked before decoding; None: what the memory allows.
+        wanted: longer side in pixels that suffices, where it is known. A JPEG with more than
+            `largest` pixels is then decoded to a smaller size, no shorter than that.
 
     Returns:
         The picture; a tensor's stays on its device, all others are on the CPU.
 
     Raises:
-        PictureError: the source is no picture, or cannot be read without loss.
+        PictureError: the source is no picture, damaged, or cannot be read without loss.
         SizeError: a side is shorter than 2 pixels, or there are more than `largest` pixels.
         ShapeError: a tensor has another shape.
     """
+    largest = largest_within() if largest is None else largest
     if isinstance(source, Tensor):
         return _from_tensor(source, largest)
     if isinstance(source, Image.Image):
-        with pillow_within(largest, "the image"):
-            return _from_image(source, "<image>", "the image", largest)
-    name, said = os.fspath(source), quoted(source)
+        with decoding("the image"):
+            return _picture(_of_image(source, largest), "<image>", "the image")
+    name, label = os.fspath(source), quoted(source)
+    if is_raw(source):
+        raise tiff.raw_file(label)
     with opened(source) as handle:
-        with pillow_within(largest, said):
-            if is_tiff(handle):
-                picture = _from_tiff(handle, name, said, largest)
+        with decoding(label):
+            format = format_of(handle, label)
+            if format == "GIF":
+                count, frames = frames_in(handle, format, label, largest)
+                notes = (f"{label}: it has {count} frames, the first is read",) * (count > 1)
+                picture = replace(_of_frame(next(frames), name), notes=notes)
             else:
-                picture = _from_image(header_of(handle, said), name, said, largest)
+                picture = _picture(still(handle, format, label, largest, wanted), name, label)
         return replace(picture, sha256=sha256_of(handle))
+
+
+@contextmanager
+def read_frames(
+    path: str | os.PathLike[str], *, largest: int | None = None
+) -> Iterator[tuple[int, Iterator[Picture]]]:
+    """Read the frames of an animation or the pages of a TIFF; of other pictures the one there is.
+
+    Args:
+        path: of the file, which is open as long as the context.
+        largest: limit of height * width; None: what the memory allows.
+
+    Yields:
+        How many there are, and the frames, each read as it is asked for.
+
+    Raises:
+        PictureError: as `read_picture`.
+        SizeError: as `read_picture`.
+    """
+    label = quoted(path)
+    with opened(path) as handle:
+        with decoding(label):
+            format = format_of(handle, label)
+            count, frames = frames_in(handle, format, label, largest or largest_within())
+
+        def read() -> Iterator[Picture]:
+            for _ in range(count):
+                with decoding(label):  # and not while the caller works on the frame
+                    frame = next(frames)
+                yield _of_frame(frame, os.fspath(path))
+
+        yield count, read()
 
 
 def read_recipe(path: str | os.PathLike[str]) -> str | None:
@@ -68,16 +114,19 @@ def read_recipe(path: str | os.PathLike[str]) -> str | None:
     Raises:
         PictureError: the file is no picture or cannot be read.
     """
-    said = quoted(path)
-    with opened(path) as handle, pillow_within(MAX_PIXELS, said):
-        if is_tiff(handle):
-            packet = tags_of(handle, said).get(XMP)
+    label = quoted(path)
+    with opened(path) as handle, decoding(label):
+        format = format_of(handle, label)
+        if format == "PNG":
+            packet: object = png.parse(data_of(handle), label).texts.get("XML:com.adobe.xmp")
+        elif format == "TIFF":
+            packet = next(tiff.pages(handle), {}).get(XMP)
         else:
-            info = header_of(handle, said).info
-            packet = info.get("xmp", info.get("XML:com.adobe.xmp"))
-    if isinstance(packet, tuple):  # some programs write an array of bytes
-        packet = bytes(packet) if all(isinstance(value, int) for value in packet) else packet[0]
-    return unpacked(packet) if isinstance(packet, bytes | str) else None
+            packet = opened_by_pillow(handle, format, label).info.get("xmp")
+        if isinstance(packet, tuple):  # some programs write an array of bytes, or of texts
+            numbers = all(isinstance(value, int) and 0 <= value < 256 for value in packet)
+            packet = bytes(packet) if numbers else packet[0]
+        return unpacked(packet) if isinstance(packet, bytes | str) else None
 
 
 def _from_tensor(tensor: Tensor, largest: int) -> Picture:
@@ -85,7 +134,7 @@ def _from_tensor(tensor: Tensor, largest: int) -> Picture:
     shape = tuple(tensor.shape)
     if shape[-3:-2] != (3,) or shape[:-3] not in ((), (1,)):
         raise ShapeError(f"a picture is (3, H, W) or (1, 3, H, W), not {shape}")
-    _check_size((shape[-2], shape[-1]), largest, "the tensor")
+    check_size((shape[-2], shape[-1]), largest, "the tensor")
     given = tensor.detach()
     if given.dtype == torch.uint8:
         pixels = given.to(torch.float32) / 255
@@ -106,67 +155,30 @@ def _from_tensor(tensor: Tensor, largest: int) -> Picture:
     return Picture(pixels, alpha=None, exif=None, sha256=None, name="<tensor>")
 
 
-def _from_image(image: Image.Image, name: str, said: str, largest: int) -> Picture:
-    """Decode a Pillow image, loaded or not."""
-    _check_size((image.height, image.width), largest, said)
-    _check_depth(image, said)
-    try:
-        image.load()
-    except Exception as error:  # decoders raise nearly anything at damaged files
-        raise undecodable(said, error) from None
-    # After loading: Pillow rotates a TIFF as it loads, and resets the orientation in its EXIF.
-    exif = exif_of(image)
-    return _picture(*decoded(image, said), exif, name)
-
-
-def _from_tiff(handle: BinaryIO, name: str, said: str, largest: int) -> Picture:
-    """Decode a TIFF: colours of more than 8 bits with tifffile, all else with Pillow."""
-    tags = tags_of(handle, said)
-    check_numbers(tags, said)
-    if not is_deep_colour(tags):
-        return _from_image(header_of(handle, said), name, said, largest)
-    _check_size(size_of(tags), largest, said)
-    check_deep_profile(tags.get(PROFILE), said)
-    pixels, alpha = tensors(*colour_samples(handle, tags, said))
-    return _picture(pixels, alpha, exif_of_tiff(handle), name)
-
-
-def _picture(pixels: Tensor, alpha: Tensor | None, exif: Image.Exif, name: str) -> Picture:
-    """Assemble an upright picture."""
-    orientation = orientation_of(exif)
-    return Picture(
-        pixels=upright(pixels, orientation),
-        alpha=None if alpha is None else upright(alpha, orientation),
-        exif=kept_exif(exif),
-        sha256=None,
-        name=name,
-    )
-
-
-def _check_depth(image: Image.Image, said: str) -> None:
-    """Refuse colours of more than 8 bits that Pillow truncates to 8."""
+def _of_image(image: Image.Image, largest: int) -> Encoded:
+    """Open a Pillow image, and refuse colours of more than 8 bits that Pillow truncates."""
+    label = "the image"
+    check_size((image.height, image.width), largest, label)
     if isinstance(image, TiffImageFile):
-        check_numbers(image.tag_v2, said)
-        if is_deep_colour(image.tag_v2):
-            raise PictureError(f"{said} has 16 bits a channel, cut to 8 by Pillow; give its path")
+        tiff.check_numbers(image.tag_v2, label)
+        if tiff.needs_tifffile(image.tag_v2):
+            raise PictureError(f"{label} has 16 bits a channel, cut to 8 by Pillow; give its path")
     if isinstance(image, PngImageFile) and image.mode != "I;16":
         layouts = [tile.args for tile in image.tile]
         if any(isinstance(layout, str) and layout.endswith(";16B") for layout in layouts):
-            raise PictureError(
-                f"{said} is a PNG of 16 bits a channel, which would be cut to 8;"
-                " convert it to 8 bits, or to a 16-bit TIFF"
-            )
+            raise PictureError(f"{label} has 16 bits a channel, cut to 8 by Pillow; give its path")
+    return of_image(image, label)
 
 
-def _check_size(size: tuple[int, int], largest: int, said: str) -> None:
-    """Check height and width against `MIN_SIDE` and the limit."""
-    height, width = size
-    if min(size) < MIN_SIDE:
-        raise SizeError(
-            f"{said} has {width} x {height} pixels; both sides must have at least {MIN_SIDE}"
-        )
-    if height * width > largest:
-        raise SizeError(
-            f"{said} has {width} x {height} pixels, more than the limit of {largest};"
-            " make it smaller or raise the limit"
-        )
+def _of_frame(frame: Frame, name: str) -> Picture:
+    pixels, alpha = frame
+    return Picture(pixels, alpha, exif=None, sha256=None, name=name)
+
+
+def _picture(encoded: Encoded, name: str, label: str) -> Picture:
+    """Decode, upright."""
+    rows = encoded.decode()
+    exif = encoded.exif()
+    pixels, alpha = assembled(rows, encoded.size, encoded.space, orientation_of(exif))
+    notes = tuple(f"{label}: {note}" for note in encoded.notes)
+    return Picture(pixels, alpha, kept_exif(exif), sha256=None, name=name, notes=notes)

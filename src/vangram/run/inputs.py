@@ -7,10 +7,11 @@ import os
 from dataclasses import dataclass, replace
 from functools import cached_property
 
+import torch
 from torch import Tensor
 
 from vangram.errors import SettingError, SizeError
-from vangram.images import Picture, Source, fit, keep_mask, read_picture
+from vangram.images import Picture, Source, fit, keep_mask, largest_within, read_picture
 from vangram.images.flow import read_flow
 from vangram.networks import Topology
 from vangram.objective import Region
@@ -159,15 +160,34 @@ def check_inputs(inputs: Inputs[RunSource], recipe: Recipe) -> None:
         raise SettingError("a mask is one of a photograph, and none is given")
 
 
+def read_source(source: RunSource, recipe: Recipe) -> Picture:
+    """Decode an input of a run.
+
+    Its pixels are bounded by the recipe's memory, if that is the CPU's, or by what is free. A JPEG
+    beyond that is read at a smaller size, if that is enough for the recipe's.
+
+    Raises:
+        PictureError: it cannot be read.
+        SizeError: it has more pixels than the memory allows.
+    """
+    if isinstance(source, Picture):
+        return source
+    on_cpu = recipe.device == "cpu" or not torch.cuda.is_available()
+    wanted = math.ceil(recipe.size * max(recipe.style_size, 1))
+    largest = largest_within(recipe.memory if on_cpu else None)
+    return read_picture(source, largest=largest, wanted=wanted)
+
+
 def read_inputs(inputs: Inputs[RunSource], recipe: Recipe) -> RunInputs:
     """Decode the inputs, which `check_inputs` has accepted.
 
     Raises:
         PictureError: one cannot be read.
+        SizeError: one has more pixels than the memory allows.
         SettingError: a mask cannot be used, or does not fit its picture.
     """
     pictures = replace(inputs, flow=None, parameters=None).map(
-        lambda source: source if isinstance(source, Picture) else read_picture(source)
+        lambda source: read_source(source, recipe)
     )
     if pictures.keep is not None:
         pictures = replace(pictures, keep=keep_mask(pictures.keep))

@@ -11,7 +11,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from vangram.images import Picture, file_sha256, write_picture
+from vangram.images import Picture, file_sha256, public_exif, write_picture
 from vangram.networks import FeatureNetwork, network_named
 from vangram.run.inputs import RunSource, path_of
 from vangram.settings.inputs import Inputs
@@ -31,18 +31,24 @@ class Painting:
     """The photograph's."""
     record: Record
 
-    def save(self, path: str | os.PathLike[str]) -> Path:
+    def save(self, path: str | os.PathLike[str], *, keep_metadata: bool = False) -> Path:
         """Write PNG, JPEG, WebP or TIFF by suffix, with the record inside; overwrites.
+
+        Args:
+            path: of the file.
+            keep_metadata: whether the photograph's place, serial numbers, owner and comments, and
+                absolute paths of the inputs, go into the file as well.
 
         Raises:
             OutputError: the file cannot be written.
         """
+        record = replace(self.record, keep_metadata=keep_metadata or self.record.keep_metadata)
         write_picture(
             path,
             self.pixels,
             alpha=self.alpha,
-            exif=self.exif,
-            recipe=self.record.to_json(),
+            exif=self.exif if record.keep_metadata else public_exif(self.exif),
+            recipe=record.published(path).to_json(),
         )
         return Path(path)
 

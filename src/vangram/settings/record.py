@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
+import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, fields, replace
 from typing import Any
@@ -47,6 +48,8 @@ class Record:
     """Versions of vangram, torch, python, threads, device and network."""
     finished: bool = True
     """False for the intermediate picture of a run that was stopped."""
+    keep_metadata: bool = False
+    """Whether the picture carries all of the photograph's EXIF, and paths as they were given."""
 
     def __post_init__(self) -> None:
         """Check values that may come from a damaged file."""
@@ -63,6 +66,7 @@ class Record:
         values = {"format": FORMAT, "recipe": self.recipe.to_dict()} | first
         values |= {"others": others, "network_sha256": self.network_sha256}
         values |= {"versions": dict(self.versions), "finished": self.finished}
+        values |= {"keep_metadata": True} if self.keep_metadata else {}
         return json.dumps(values, separators=(",", ":"))
 
     @classmethod
@@ -95,14 +99,36 @@ class Record:
             raise RecipeError(f"the recipe is damaged ({type(error).__name__})") from error
 
     def with_paths_of(self, other: Record) -> Record:
-        """This record with the paths of `other` for inputs that are the same files."""
+        """This record with the metadata of `other`, and its paths for inputs that are the same."""
 
         def unchanged(named: tuple[InputName, Input]) -> Input:
             name, ours = named
             theirs = other.inputs.get(name)
             return ours if theirs is None or ours.sha256 != theirs.sha256 else theirs
 
-        return replace(self, inputs=self.inputs.named().map(unchanged))
+        inputs = self.inputs.named().map(unchanged)
+        return replace(self, inputs=inputs, keep_metadata=other.keep_metadata)
+
+    def published(self, picture: str | os.PathLike[str]) -> Record:
+        """This record as a picture carries it: absolute paths are made relative to its folder.
+
+        Paths that would still name what lies between the root and the home folder are left out but
+        for the file's name.
+        """
+        folder, home = os.path.dirname(os.path.abspath(picture)), os.path.expanduser("~")
+
+        def shown(given: Input) -> Input:
+            if self.keep_metadata or not os.path.isabs(given.path):
+                return given
+            try:
+                common = os.path.commonpath((folder, given.path))
+            except ValueError:  # on another drive
+                common = os.path.dirname(home)
+            if os.path.commonpath((common, home)) == common and common != home:
+                return replace(given, path=os.path.basename(given.path))
+            return replace(given, path=os.path.relpath(given.path, folder))
+
+        return replace(self, inputs=self.inputs.map(shown))
 
     def continued(self, now: Record) -> Record:
         """This record, for a run that is resumed with the versions of `now`."""

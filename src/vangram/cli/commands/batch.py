@@ -11,6 +11,7 @@ import typer
 from vangram.cli.downloads import ensure_fetched
 from vangram.cli.options import (
     BaseRecipe,
+    KeepMetadata,
     Parameters,
     Quiet,
     Settings,
@@ -90,6 +91,7 @@ def batch(
     flow: Flows,
     force: ForceOthers,
     quiet: Quiet,
+    keep_metadata: KeepMetadata = False,
     format: Format = FORMATS[0],
 ) -> None:
     """Repaint each of PHOTOS in the style of every PAINTING.
@@ -111,7 +113,8 @@ def batch(
             raise SettingError("--pairs names photographs and paintings; give no others")
         found = read_pairs(pairs, format)
     elif given and paintings:
-        frames = photographs(given)
+        frames, notes = photographs(given)
+        report(notes)
         if sequence:
             frames = frames_of(frames[0], output / "frames") if len(frames) == 1 else frames
             frames = in_order(frames)
@@ -125,4 +128,4 @@ def batch(
     prepared = Batch.prepare(
         output, found, recipe, parameters, force=force, sequence=sequence, flows=flow
     )
-    make_batch(prepared, quiet=quiet)
+    make_batch(prepared, quiet=quiet, keep_metadata=keep_metadata)

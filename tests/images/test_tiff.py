@@ -229,16 +229,6 @@ def test_cmyk_tiff_of_16_bits_is_refused(tifffile: Any, tmp_path: Path) -> None:
         read_picture(tmp_path / "p.tif")
 
 
-@pytest.mark.parametrize("colour", [2, 4, 6])
-@pytest.mark.parametrize("as_image", [False, True])
-def test_colour_png_of_16_bits_is_refused(colour: int, as_image: bool, tmp_path: Path) -> None:
-    path = tmp_path / "p.png"
-    path.write_bytes(deep_png(colour))
-    with Image.open(path) as image, pytest.raises(PictureError) as caught:
-        read_picture(image if as_image else path)
-    assert "cut to 8; convert it to 8 bits, or to a 16-bit TIFF" in str(caught.value)
-
-
 def test_image_of_a_deep_tiff_is_refused(tifffile: Any, tmp_path: Path) -> None:
     tifffile.imwrite(tmp_path / "p.tif", LEVELS[..., :3], photometric="rgb")
     with (
@@ -246,23 +236,3 @@ def test_image_of_a_deep_tiff_is_refused(tifffile: Any, tmp_path: Path) -> None:
         pytest.raises(PictureError, match="give its path"),
     ):
         read_picture(image)
-
-
-def deep_png(colour: int) -> bytes:
-    """A PNG of 16 bits a channel: 2 RGB, 4 grey and alpha, 6 RGB and alpha (PNG, 11.2.2)."""
-    import struct
-    import zlib
-
-    def chunk(name: bytes, data: bytes) -> bytes:
-        return (
-            struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data))
-        )
-
-    channels = {2: 3, 4: 2, 6: 4}[colour]
-    rows = b"".join(b"\0" + LEVELS[y, :, :channels].astype(">u2").tobytes() for y in range(5))
-    return (
-        b"\x89PNG\r\n\x1a\n"
-        + chunk(b"IHDR", struct.pack(">2I5B", 7, 5, 16, colour, 0, 0, 0))
-        + chunk(b"IDAT", zlib.compress(rows))
-        + chunk(b"IEND", b"")
-    )
