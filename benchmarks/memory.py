@@ -26,7 +26,8 @@ from benchmarks.evaluation import CONTENT_LAYER, made
 from vangram.cli.allocator import keep_freed_memory, let_segments_grow
 from vangram.optimize import Level
 from vangram.run import Checkpoint, Run, write_checkpoint
-from vangram.run.memory import Means, has_room_for_winograd
+from vangram.run.plan import LevelPlan, plan_run
+from vangram.run.resized import first_image, resize_inputs
 from vangram.settings.text import parse_memory
 
 PICTURE = 512
@@ -44,7 +45,7 @@ def main() -> None:
     parser.add_argument("--evaluation", action="store_true")
     parser.add_argument("--device", default="cpu")
     options = parser.parse_args()
-    print("| network | side | given | means | peak | of what was given | time |")
+    print("| network | side | given | plan | peak | of what was given | time |")
     print("|---|---|---|---|---|---|---|", flush=True)
     for name in options.networks:
         for memory in options.memory:
@@ -52,9 +53,9 @@ def main() -> None:
             for side in options.sides:
                 with multiprocessing.get_context("spawn").Pool(1) as pool:
                     given = (name, side, parse_memory(memory), options.evaluation, options.device)
-                    means, peak, seconds = pool.apply(run, given)
+                    plan, peak, seconds = pool.apply(run, given)
                 share = f"{peak / 1e9:.2f} GB | {peak / parse_memory(memory):.2f}"
-                print(f"| {name} | {side} | {memory} | {means} | {share} | {seconds:.0f} s |")
+                print(f"| {name} | {side} | {memory} | {plan} | {share} | {seconds:.0f} s |")
                 if before:
                     growth = (peak - before[1]) / (side**2 - before[0] ** 2)
                     print(f"<!-- {growth:.0f} bytes per pixel more -->", flush=True)
@@ -72,11 +73,11 @@ def run(name: str, side: int, memory: int, evaluation: bool, device: str) -> tup
     recipe = run.record.recipe.replace(memory=memory, content_layers=layers)
     level = Level(1, 1, (side, side), 1, 0.0, 1.0)
     network = made(name).to(device)
-    network.winograd = has_room_for_winograd(network, recipe, memory)
-    record = replace(run.record, recipe=recipe)
-    run = replace(run, record=record, network=network, levels=(level,))
+    plan = plan_run((level,), recipe, network, run.inputs.memory, memory)
+    record, network = replace(run.record, recipe=recipe), network.view(winograd=plan.winograd)
+    run = replace(run, record=record, network=network, plans=plan.levels)
     seconds = evaluate(run) if evaluation else take_a_step(run)
-    return words(run.means(level)), peak_on(run.device), seconds
+    return words(run.plans[-1]), peak_on(run.plans[-1].device), seconds
 
 
 def peak_on(device: torch.device) -> int:
@@ -101,19 +102,20 @@ def take_a_step(run: Run) -> float:
 
 def evaluate(run: Run) -> float:
     """One evaluation with the picture it begins with; its seconds."""
-    (level,) = run.levels
-    engine = run.engine(level, run.objective(level))
-    image = run.first(level)
+    (plan,) = run.plans
+    inputs = resize_inputs(run.inputs, plan)
+    evaluate = run.evaluate(plan, run.objective(plan, inputs), inputs)
+    image = first_image(run.inputs, inputs, plan)
     began = time.perf_counter()
-    engine(image)
+    evaluate(image)
     return time.perf_counter() - began
 
 
-def words(means: Means) -> str:
+def words(plan: LevelPlan) -> str:
     """Short, for a table."""
-    tile = "whole" if means.tile is None else f"{means.tile} px"
-    how = f"{means.history} pairs" if means.optimizer == "lbfgs" else "Adam"
-    return f"{tile}, {how}{', spilled' if means.spilled else ''}"
+    tile = "whole" if plan.tile is None else f"{plan.tile} px"
+    how = f"{plan.history} pairs" if plan.optimizer == "lbfgs" else "Adam"
+    return f"{tile}, {how}{', spilled' if plan.spilled else ''}"
 
 
 if __name__ == "__main__":

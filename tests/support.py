@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Any
+from typing import Any, NamedTuple
 
 import pytest
 import torch
@@ -15,7 +15,10 @@ from torch.nn import functional
 from vangram.kernels.codegen import HAS_LLVM
 from vangram.networks import FeatureNetwork, Topology
 from vangram.networks.registry import VGG19
-from vangram.objective import Evaluation
+from vangram.objective import Evaluate, Evaluation, Objective
+from vangram.run import Run
+from vangram.run.plan import LevelPlan
+from vangram.run.resized import ResizedInputs, first_image, resize_inputs
 
 needs_llvm = pytest.mark.skipif(not HAS_LLVM, reason="llvmlite is not installed")
 
@@ -97,6 +100,25 @@ def closed(
             return slopes[0] * gradient(x)
 
     return Closed.apply
+
+
+class PreparedLevel(NamedTuple):
+    """One level of a run, as it is before its first step."""
+
+    plan: LevelPlan
+    inputs: ResizedInputs
+    objective: Objective
+    evaluate: Evaluate
+    first: Tensor
+
+
+def prepared_level(run: Run, index: int = -1) -> PreparedLevel:
+    """A level of a run, the last one unless told."""
+    plan = run.plans[index]
+    inputs = resize_inputs(run.inputs, plan)
+    objective = run.objective(plan, inputs)
+    evaluate = run.evaluate(plan, objective, inputs)
+    return PreparedLevel(plan, inputs, objective, evaluate, first_image(run.inputs, inputs, plan))
 
 
 class Counted:

@@ -71,7 +71,7 @@ def test_texture_has_the_paintings_proportions_where_none_are_asked_for() -> Non
 def test_texture_sees_the_painting_at_its_own_size_or_smaller() -> None:
     def seen(**settings: Any) -> tuple[int, int]:
         run = Run.prepare(None, drawn(56, 48, seed=2), **TEXTURE | settings)
-        return run.scene.style_size(run.scene.inputs.styles[0], run.levels[-1].size)
+        return run.inputs.style_size(run.inputs.pictures.styles[0], run.levels[-1].size)
 
     assert seen(size=200) == (56, 48)
     assert seen(size=42) == (42, 36)
@@ -79,7 +79,7 @@ def test_texture_sees_the_painting_at_its_own_size_or_smaller() -> None:
 
 def test_stylize_sees_the_painting_at_the_pictures_size(photo: Path) -> None:
     run = Run.prepare(photo, drawn(56, 48, seed=2), size=200)
-    assert run.scene.style_size(run.scene.inputs.styles[0], run.levels[-1].size) == (200, 171)
+    assert run.inputs.style_size(run.inputs.pictures.styles[0], run.levels[-1].size) == (200, 171)
 
 
 @pytest.mark.parametrize(

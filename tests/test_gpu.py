@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from tests.support import batched, relative_error
+from tests.support import batched, prepared_level, relative_error
 from vangram.engines import TiledEngine, WholeEngine
 from vangram.kernels import convolution, fixed_convolutions
 from vangram.kernels.codegen import Integer, KernelBuilder, Pointer
@@ -20,8 +21,8 @@ from vangram.kernels.pooling import pool, unpool
 from vangram.networks import FeatureNetwork
 from vangram.objective import Objective
 from vangram.run import Run
-from vangram.run.memory import Means
 from vangram.settings.recipe import Recipe
+from vangram.storage.tensors import IN_MEMORY, SpilledStorage
 
 pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="torch finds no GPU here")
 
@@ -118,22 +119,25 @@ def prepared(photo: Path, painting: Path, **settings: Any) -> Run:
     )
 
 
+def in_tiles(run: Run, spilled: bool) -> Run:
+    """The run in tiles of 48 x 48 px with three pairs, its tensors in files or not."""
+    storage = SpilledStorage() if spilled else IN_MEMORY
+    plans = (replace(p, tile=(48, 48), history=3, storage=storage) for p in run.plans)
+    return replace(run, plans=tuple(plans))
+
+
 @pytest.mark.parametrize("settings", [{}, {"colour": "luminance"}, {"keep": True}], ids=str)
 def test_tensors_in_files_change_nothing(
-    settings: dict[str, Any],
-    saved: Callable[..., Path],
-    monkeypatch: pytest.MonkeyPatch,
+    settings: dict[str, Any], saved: Callable[..., Path]
 ) -> None:
     photo, painting = saved("photo.png", 96, 128, seed=1), saved("painting.png", 90, 70, seed=2)
     if "keep" in settings:
         settings = {"keep": saved("keep.png", 96, 128, seed=3)}
     evaluated: list[Tensor] = []
     for spilled in (False, True):
-        means = Means((48, 48), "lbfgs", 3, spilled, 0)
-        monkeypatch.setattr("vangram.run.run.means_for", lambda *_, means=means: means)
-        run = prepared(photo, painting, **settings)
-        level = run.levels[-1]
-        evaluation = run.engine(level, run.objective(level))(run.first(level))
+        run = in_tiles(prepared(photo, painting, **settings), spilled)
+        level = prepared_level(run)
+        evaluation = level.evaluate(level.first)
         evaluated.append(evaluation.gradient.cpu())
         for step in run:
             assert step.image.device.type == ("cpu" if spilled else "cuda")
@@ -143,14 +147,13 @@ def test_tensors_in_files_change_nothing(
 
 @pytest.mark.parametrize("spilled", [False, True])
 def test_run_that_is_resumed_ends_with_the_same_bits(
-    spilled: bool, saved: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
+    spilled: bool, saved: Callable[..., Path]
 ) -> None:
     photo, painting = saved("photo.png", 96, 128, seed=1), saved("painting.png", 90, 70, seed=2)
-    if spilled:
-        means = Means((48, 48), "lbfgs", 3, True, 0)
-        monkeypatch.setattr("vangram.run.run.means_for", lambda *_: means)
     run = prepared(photo, painting)
+    if spilled:
+        run = in_tiles(run, spilled)
     straight = list(run)
     middle = straight[len(straight) - 3].state.to(torch.device("cpu"))
-    resumed = list(prepared(photo, painting).steps(middle))
+    resumed = list(run.steps(middle))
     assert torch.equal(resumed[-1].image, straight[-1].image)

@@ -39,11 +39,11 @@ from vangram.images import read_picture, read_recipe
 from vangram.losses import gram_matrix
 from vangram.networks import NETWORKS, load_network
 from vangram.run import Run
+from vangram.run.resized import resize_inputs, resize_styles
 from vangram.settings.presets import strengthened
 from vangram.settings.recipe import Recipe
 from vangram.settings.record import Record
 from vangram.storage.files import quoted, replacing
-from vangram.storage.tensors import IN_MEMORY
 
 PROGRAM = "python -m training.judge"
 HERE = Path(__file__).resolve().parents[1]
@@ -372,10 +372,10 @@ class Contest:
                 self.begun += 1
                 self.say(f"[{self.begun}/{self.count}] {path.stem}: {self.make(run, path)}")
                 if targets is None:
-                    size = run.levels[-1].size
-                    content = run.scene.content(size, IN_MEMORY)
+                    plan = run.plans[-1]
+                    content = resize_inputs(run.inputs, plan).content
                     assert content is not None
-                    (painting,) = run.scene.paintings(size, IN_MEMORY)
+                    (painting,) = resize_styles(run.inputs, plan)
                     targets = self.judge.targets(content, painting)
                 # As it was written, in 8 bits: the same whether it was made now or earlier.
                 figures = self.judge.figures(read_picture(path).pixels, targets)

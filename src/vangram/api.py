@@ -1,4 +1,4 @@
-"""What a Python user calls: `stylize`, `reconstruct` and `texture`."""
+"""The functions of the public API: `stylize`, `reconstruct` and `texture`."""
 
 from __future__ import annotations
 
@@ -12,49 +12,50 @@ from vangram.settings.recipe import RECONSTRUCTION, TEXTURE
 def stylize(
     content: Source, *styles: Source, start: Source | None = None, **settings: Any
 ) -> Painting:
-    """Repaint a photograph in the style of a painting, or of several.
+    """Repaint a photograph in the style of one or several paintings.
 
     Args:
         content: the photograph.
-        styles: the painting or paintings; `blend` has their shares.
+        styles: the paintings; `blend` sets their shares.
         start: a picture to start from; implies `init="picture"`.
         settings: those of `Recipe`.
 
     Raises:
-        InputError: something given cannot be used; nothing has been computed then.
+        InputError: an input or a setting cannot be used; nothing has been computed.
         DivergedError: the optimisation failed.
     """
     return _painted(Run.prepare(content, *styles, start=start, **settings))
 
 
 def reconstruct(content: Source, **settings: Any) -> Painting:
-    """Find a picture, from white noise, that some layers cannot tell from a photograph.
+    """Find a picture, from white noise, with a photograph's features at some layers.
 
-    Gatys et al. 2016, section 2.1: low layers give back nearly the pixels, high ones what is where.
+    Gatys et al. 2016, section 2.1: low layers give back nearly the pixels, high ones the
+    objects and their places.
 
     Args:
         content: the photograph.
-        settings: those of `Recipe`, above all `content_layers`; `RECONSTRUCTION` where it differs.
+        settings: those of `Recipe`, above all `content_layers`; defaults as in `RECONSTRUCTION`.
 
     Raises:
-        InputError: something given cannot be used.
+        InputError: an input or a setting cannot be used.
         DivergedError: the optimisation failed.
     """
     return _painted(Run.prepare(content, **{**RECONSTRUCTION, **settings}))
 
 
 def texture(*styles: Source, **settings: Any) -> Painting:
-    """Find a picture, from white noise, with a painting's Gram matrices and nothing else of it.
+    """Find a picture, from white noise, with the Gram matrices of paintings.
 
     Gatys, Ecker and Bethge, "Texture Synthesis Using Convolutional Neural Networks" (2015).
 
     Args:
-        styles: the painting, or several.
-        settings: those of `Recipe`, above all `size`, `proportions` and `style_layers`; `TEXTURE`
-            where it differs.
+        styles: the paintings; `blend` sets their shares.
+        settings: those of `Recipe`, above all `size`, `proportions` and `style_layers`; defaults as
+            in `TEXTURE`.
 
     Raises:
-        InputError: something given cannot be used.
+        InputError: an input or a setting cannot be used.
         DivergedError: the optimisation failed.
     """
     return _painted(Run.prepare(None, *styles, **{**TEXTURE, **settings}))

@@ -13,13 +13,18 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from safetensors import safe_open
 
 from tests.cli.test_commands import QUICK, assert_refused
 from tests.cli.test_runner import SECONDS, recorded, stopped_by
 from tests.conftest import Outcome
-from vangram.batch import Batch
+from vangram.batch import Batch, work
 from vangram.cli.checkpoints import checkpoint_path
+from vangram.images import read_picture
+from vangram.networks import parameters, parameters_path
 from vangram.objective import targets
+from vangram.run import inputs, network
+from vangram.run import targets as run_targets
 from vangram.settings.recipe import Recipe
 
 Command = Callable[..., Outcome]
@@ -281,11 +286,42 @@ def test_targets_of_a_painting_are_computed_once_and_change_nothing(
         return style_targets(*arguments, **more)
 
     monkeypatch.setattr(targets, "style_targets", counted)
+    run_targets.CACHE.clear()
     words = ("--size", 48, "--steps", 1, "-q")
     outcome = command("batch", folder, painting, "-o", tmp_path / "out", *words)
     assert outcome.code == 0, outcome.err
     assert len(calls) == 1
+    run_targets.CACHE.clear()
     alone = tmp_path / "alone.png"
     assert command("stylize", folder / "p2.png", painting, "-o", alone, *words).code == 0
+    assert len(calls) == 2
     ours = (tmp_path / "out" / "p2-painting.png").read_bytes()
     assert ours == alone.read_bytes()
+
+
+def test_batch_reads_the_network_and_the_painting_once(
+    command: Command, painting: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+    saved: Callable[..., Path],
+) -> None:  # fmt: skip
+    (tmp_path / "photos").mkdir()
+    for seed in range(3):
+        saved(f"photos/p{seed}.png", 48, 64, seed)
+    opened: list[str] = []
+
+    def counted(what: Any) -> Any:
+        def call(path: Any, **more: Any) -> Any:
+            opened.append(Path(path).name)
+            return what(path, **more)
+
+        return call
+
+    network.CACHE.clear()
+    monkeypatch.setattr(parameters, "safe_open", counted(safe_open))
+    monkeypatch.setattr(work, "read_picture", counted(read_picture))
+    monkeypatch.setattr(inputs, "read_picture", counted(read_picture))
+    words = ("--size", 48, "--steps", 1, "-q")
+    outcome = command("batch", tmp_path / "photos", painting, "-o", tmp_path / "out", *words)
+    assert outcome.code == 0, outcome.err
+    assert opened == [parameters_path("vgg19-lite").name, "painting.png", *(
+        f"p{seed}.png" for seed in range(3)
+    )]  # fmt: skip

@@ -25,7 +25,7 @@ from vangram.images import read_picture
 from vangram.networks import FeatureNetwork
 from vangram.optimize import RunState
 from vangram.run import Checkpoint, Run, read_checkpoint, write_checkpoint
-from vangram.run.inputs import network_for
+from vangram.run.network import network_for
 
 Command = Callable[..., Outcome]
 SHALLOW = ("--content-layers", "relu2_1", "--style-layers", "relu1_1")
@@ -38,6 +38,7 @@ PROGRAM = (
 )
 
 RUN = import_module("vangram.run.run")
+RESULT = import_module("vangram.run.result")
 
 
 @pytest.fixture
@@ -219,7 +220,7 @@ def test_other_versions_are_noted_and_recorded(
     command: Command, stopped: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     versions = recorded(stopped).versions
-    monkeypatch.setattr(RUN, "versions_on", lambda device: {**versions, "threads": "64"})
+    monkeypatch.setattr(RESULT, "versions_on", lambda device: {**versions, "threads": "64"})
     outcome = command("resume", stopped)
     assert outcome.code == 0
     was = versions["threads"]

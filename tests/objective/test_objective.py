@@ -37,8 +37,8 @@ kinds = pytest.mark.parametrize("style_loss", STYLE_LOSSES)
 
 
 def judged(objective: Objective, features: Mapping[str, Tensor]) -> dict[tuple[str, str], Term]:
-    judgement = objective.judge(objective.measure(features), torch.zeros(1, 3, 32, 48))
-    return {(term.kind, term.layer): term for term in judgement.terms}
+    loss_terms = objective.loss_terms(objective.measure(features), torch.zeros(1, 3, 32, 48))
+    return {(term.kind, term.layer): term for term in loss_terms.terms}
 
 
 @kinds
@@ -82,12 +82,12 @@ def test_recipe_in_other_units_has_the_same_loss_and_residuals(
     assert other.recipe.units == to
     image = batched(32, 48, seed=3)
     features = lite64(image, first.layers)
-    ours, theirs = (o.judge(o.measure(features), image) for o in (first, other))
+    ours, theirs = (o.loss_terms(o.measure(features), image) for o in (first, other))
     assert ours.loss == pytest.approx(theirs.loss, rel=ROUNDING)
     for layer in first.layers:
         slopes = [
-            o.feature_gradient(layer, features[layer], judgement)
-            for o, judgement in ((first, ours), (other, theirs))
+            o.feature_grad(layer, features[layer], loss_terms)
+            for o, loss_terms in ((first, ours), (other, theirs))
         ]
         # Sums over channels of either sign, so that an entry may be small beside its summands.
         near = 0 if style_loss == "gram" else ROUNDING * float(slopes[0].abs().max())
@@ -121,7 +121,7 @@ def test_loss_is_the_weighted_sum_of_the_terms(
     objective: Objective, lite64: FeatureNetwork
 ) -> None:
     image = batched(32, 48, seed=3)
-    judgement = objective.judge(objective.measure(lite64(image, objective.layers)), image)
+    loss_terms = objective.loss_terms(objective.measure(lite64(image, objective.layers)), image)
     by_hand = sum(
         term.value
         * (
@@ -129,9 +129,9 @@ def test_loss_is_the_weighted_sum_of_the_terms(
             if term.kind == "content"
             else 3.0 * 0.2
         )
-        for term in judgement.terms
+        for term in loss_terms.terms
     )
-    assert judgement.loss == pytest.approx(by_hand, rel=ROUNDING)
+    assert loss_terms.loss == pytest.approx(by_hand, rel=ROUNDING)
 
 
 @kinds
@@ -199,7 +199,7 @@ def test_total_variation_is_a_mean_over_pixels_and_channels(lite64: FeatureNetwo
     content = batched(32, 48, seed=1)
     objective = Objective.of(Recipe(tv_weight=2.0), lite64, content, content)
     ramp = torch.linspace(0, 1, 48, dtype=torch.float64).expand(1, 3, 32, 48)
-    terms = objective.judge(objective.measure(lite64(ramp, objective.layers)), ramp).terms
+    terms = objective.loss_terms(objective.measure(lite64(ramp, objective.layers)), ramp).terms
     (tv,) = [term for term in terms if term.kind == "tv"]
     slope = 1 / 47
     by_hand = ((slope**2 + 0.01**2) ** 0.5 - 0.01) * 47 / 48
@@ -209,7 +209,7 @@ def test_total_variation_is_a_mean_over_pixels_and_channels(lite64: FeatureNetwo
 
 def test_no_total_variation_is_taken_without_weight(objective: Objective) -> None:
     gradient = torch.zeros(1, 3, 4, 4)
-    objective.add_image_gradient(torch.rand(1, 3, 4, 4), gradient)
+    objective.add_pixel_grad(torch.rand(1, 3, 4, 4), gradient)
     assert not gradient.any()
 
 
@@ -218,7 +218,7 @@ def test_gram_of_another_width_is_refused_with_both_shapes(
 ) -> None:
     grams = {TermKey("style", "relu1_1"): Moments(torch.zeros(3, 3, dtype=torch.float64))}
     with pytest.raises(ShapeError, match=r"relu1_1.*\(3, 3\).*\(64, 64\)"):
-        objective.judge(Statistics(grams, {}), pictures[0])
+        objective.loss_terms(Statistics(grams, {}), pictures[0])
 
 
 def test_unknown_layer_is_refused(lite64: FeatureNetwork, pictures: tuple[Tensor, Tensor]) -> None:

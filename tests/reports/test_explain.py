@@ -53,15 +53,16 @@ def run(request: pytest.FixtureRequest, photo: Path, painting: Path) -> Run:
 
 
 def test_explained_terms_are_the_literal_formulas(run: Run) -> None:
-    assert run.scene.inputs.content is not None
-    style = run.scene.inputs.styles[0].pixels
+    pictures = run.inputs.pictures
+    assert pictures.content is not None
+    style = pictures.styles[0].pixels
     style = torch.nn.functional.interpolate(
         style,
-        run.scene.style_size(run.scene.inputs.styles[0], run.levels[-1].size),
+        run.inputs.style_size(pictures.styles[0], run.levels[-1].size),
         mode="bicubic",
         antialias=True,
     )
-    content = run.scene.inputs.content.pixels.double()
+    content = pictures.content.pixels.double()
     paper = run.recipe.replace(units="paper")
     true = truth(paper, run.network.double(), content, style.double(), image().double())
     run.network.float()

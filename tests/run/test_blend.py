@@ -11,7 +11,7 @@ import torch
 
 import vangram
 from tests.conftest import Outcome
-from tests.support import batched, drawn
+from tests.support import batched, drawn, prepared_level
 from vangram.errors import SettingError
 from vangram.images import read_recipe
 from vangram.networks import FeatureNetwork
@@ -81,7 +81,7 @@ def test_layers_of_one_painting_do_not_depend_on_the_other(
         Run.prepare(photo, painting, second, size=64, each_style_layers=each)
         for second in (third, other)
     )
-    first, second = (run.objective(run.levels[-1]).style for run in (one, two))
+    first, second = (prepared_level(run).objective.style for run in (one, two))
     same = {
         key.layer: torch.equal(term.target.products, second[key].target.products)
         for key, term in first.items()
@@ -93,7 +93,7 @@ def test_style_size_is_the_paintings_beside_the_pictures(photo: Path) -> None:
     wide = drawn(20, 80, seed=2)
     for scale, wanted in ((1.0, (32, 128)), (2.0, (64, 256)), (0.5, (16, 64))):
         run = Run.prepare(photo, wide, size=128, style_size=scale, style_layers=LAYERS)
-        assert run.scene.style_size(run.scene.inputs.styles[0], run.levels[-1].size) == wanted
+        assert run.inputs.style_size(run.inputs.pictures.styles[0], run.levels[-1].size) == wanted
 
 
 @pytest.mark.parametrize(

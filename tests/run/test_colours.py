@@ -14,13 +14,14 @@ from torch import Tensor
 
 import vangram
 from tests.conftest import Outcome
-from tests.support import drawn, relative_error
+from tests.support import drawn, prepared_level, relative_error
 from vangram.errors import SettingError
 from vangram.images import ColourStatistics, luminance_map, read_picture, resize, with_chroma
 from vangram.objective import Evaluation
-from vangram.objective.luminance import OnLuminance
+from vangram.objective.luminance import LuminanceOnly
 from vangram.reports.explain import explain
 from vangram.run import Run
+from vangram.run.resized import resize_styles
 from vangram.settings.recipe import Colour
 from vangram.storage.tensors import IN_MEMORY
 
@@ -75,14 +76,12 @@ def test_luminance_is_the_images_and_chroma_the_photographs(photo: Path, paintin
 
 def test_network_sees_luminance_alone(photo: Path, painting: Path) -> None:
     run = Run.prepare(photo, painting, colour="luminance", **SMALL)
-    level = run.levels[-1]
-    ((painted,), (colours,)) = run.scene.inputs.styles, run.scene.seen.styles
-    assert run.scene.inputs.content is not None
-    for given, shown in ((run.scene.inputs.content, run.scene.seen.content), (painted, colours)):
-        seen = run.scene.at((40, 40), given, IN_MEMORY, shown)
-        assert seen is not None
+    level = prepared_level(run)
+    (painted,) = resize_styles(run.inputs, level.plan)
+    assert level.inputs.content is not None
+    for seen in (level.inputs.content, painted):
         assert float((seen - seen.mean(dim=1, keepdim=True)).abs().max()) < 1e-6  # float32
-    engine = run.engine(level, run.objective(level))
+    engine = level.evaluate
     image = drawn(48, 64, seed=5)[None]
     one, other = engine(image), engine(luminance_map()(image))
     assert one.loss == pytest.approx(other.loss, rel=1e-5)  # float32
@@ -104,7 +103,7 @@ def test_luminance_gradient_is_autograds() -> None:
     image = torch.rand_like(target).requires_grad_()
     (wanted,) = torch.autograd.grad(loss(luminance_map()(image)), image)
     before = image.detach().clone()
-    found = OnLuminance(evaluate, IN_MEMORY)(image)
+    found = LuminanceOnly(evaluate, IN_MEMORY)(image)
     assert relative_error(found.gradient, wanted) < 1e-14  # float64
     assert torch.equal(image.detach(), before)
 
@@ -123,9 +122,9 @@ def test_painting_that_is_seen_has_the_photographs_mean_and_covariance(
     photo: Path, painting: Path
 ) -> None:
     run = Run.prepare(photo, painting, colour="match", **SMALL)
-    ((style,), (colours,)) = run.scene.inputs.styles, run.scene.seen.styles
-    seen = run.scene.at(style.size, style, IN_MEMORY, colours)
-    assert seen is not None
+    (style,), (colours,) = run.inputs.pictures.styles, run.inputs.colours.styles
+    assert colours is not None
+    seen = colours(style.pixels)
     ours, wanted = ColourStatistics.of(seen), ColourStatistics.of(read_picture(photo).pixels)
     assert (ours.mean - wanted.mean).abs().max() < 1e-6  # pixels in float32
     assert (ours.covariance - wanted.covariance).abs().max() < 1e-6
@@ -167,14 +166,14 @@ def test_targets_in_tiles_are_the_whole_ones(photo: Path, painting: Path, colour
     whole, tiled = (
         Run.prepare(photo, painting, colour=colour, tile=tile, **SMALL) for tile in (None, 32)
     )
-    for level in whole.levels:
-        ours, theirs = tiled.objective(level), whole.objective(level)
+    for index in range(len(whole.plans)):
+        ours, theirs = (prepared_level(run, index).objective for run in (tiled, whole))
         for key, style in theirs.style.items():
             found = ours.style[key].target.products
             assert relative_error(found, style.target.products) < 1e-5  # float32
         for key, content in theirs.content.items():
             assert relative_error(ours.content[key].target, content.target) < 1e-5
-    one, other = (run.engine(level, run.objective(level))(image) for run in (whole, tiled))
+    one, other = (prepared_level(run).evaluate(image) for run in (whole, tiled))
     assert relative_error(other.gradient, one.gradient) < 1e-3  # some maxima flip in float32
 
 
@@ -190,9 +189,7 @@ def test_transparent_pixels_have_no_colour(painting: Path, colour: str) -> None:
         picture = Image.fromarray(np.concatenate([pixels, alpha], axis=2))
         run = Run.prepare(picture, painting, colour=colour, **SMALL)
         if colour == "match":
-            ((style,), (colours,)) = run.scene.inputs.styles, run.scene.seen.styles
-            seen = run.scene.at((40, 40), style, IN_MEMORY, colours)
-            assert seen is not None
+            (seen,) = resize_styles(run.inputs, run.plans[-1])
             return seen
         return run.shown(drawn(48, 64, seed=7)[None], (48, 64))[..., :32]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import struct
 from collections.abc import Callable
 from pathlib import Path
@@ -14,13 +15,13 @@ from torch import Tensor
 
 import vangram
 from tests.conftest import Outcome
-from tests.support import drawn, relative_error
+from tests.support import drawn, prepared_level, relative_error
 from vangram.batch.pairs import in_order
 from vangram.errors import PictureError, SettingError
 from vangram.images import read_picture, read_recipe
 from vangram.images.flow import flow_between, read_flow, resized_flow, trusted, warped
 from vangram.objective import Evaluation
-from vangram.objective.temporal import Steady
+from vangram.objective.temporal import TemporalConsistency
 from vangram.run import Run
 from vangram.settings.record import Record
 
@@ -135,7 +136,7 @@ def test_gradient_against_flicker_is_autograds() -> None:
     x = image.clone().requires_grad_()
     loss = 7.0 * (weights * (x - last)).square().mean()
     (wanted,) = torch.autograd.grad(loss, x)
-    found = Steady(nothing, last, weights, 7.0)(image)
+    found = TemporalConsistency(nothing, last, weights, 7.0)(image)
     assert found.loss == pytest.approx(float(loss.detach()), rel=1e-14)
     assert relative_error(found.gradient, wanted) < 1e-14  # float64
     assert found.terms[-1].kind == "flicker"
@@ -149,7 +150,7 @@ def test_next_frame_begins_where_the_last_result_has_moved(painting: Path, tmp_p
         flow=flow, **SMALL,
     )  # fmt: skip
     assert run.recipe.init == "before"
-    first = run.first(run.levels[-1])
+    first = prepared_level(run).first
     torch.testing.assert_close(first[0, ..., :-5], last[..., 4:-1], rtol=0, atol=1e-4)
     # What came in from beyond the edge is the photograph's.
     assert torch.equal(first[0, ..., -4:], drawn(48, 64, seed=1)[..., -4:])
@@ -203,6 +204,9 @@ def test_batch_of_a_sequence_goes_from_frame_to_frame_and_goes_on(
     records = [Record.from_json(read_recipe(result) or "") for result in results]
     assert [record.recipe.init for record in records] == ["content", "before", "before"]
     assert [given.path for given in records[2].inputs][2:] == [str(results[1]), str(frames[1])]
+    pictures = json.loads((out / "batch.json").read_text())["pictures"]
+    told = [(picture["recipe"]["init"], picture["recipe"]["steps"]) for picture in pictures]
+    assert told == [("content", 2), ("before", 1), ("before", 1)]
     outcome = command("rerun", results[2])
     assert outcome.code == 0, outcome.err
     assert "the same bytes" in outcome.err

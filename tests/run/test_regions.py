@@ -13,7 +13,7 @@ from torch import Tensor
 
 import vangram
 from tests.conftest import Outcome
-from tests.support import batched, drawn, relative_error
+from tests.support import batched, drawn, prepared_level, relative_error
 from vangram.engines import TiledEngine, WholeEngine
 from vangram.errors import SettingError
 from vangram.images import read_picture, read_recipe
@@ -22,6 +22,7 @@ from vangram.networks import FeatureNetwork
 from vangram.objective import Objective
 from vangram.objective.targets import Region, layer_weights
 from vangram.run import Run
+from vangram.run.resized import resize_regions
 from vangram.settings.recipe import Recipe
 from vangram.settings.record import Record
 from vangram.storage.tensors import IN_MEMORY
@@ -160,13 +161,13 @@ def test_brightest_region_takes_the_first_painting_and_what_is_left_none(
     photo: Path, painting: Path, third: Path, halves: Path
 ) -> None:
     run = Run.prepare(photo, painting, third, mask=halves, **SMALL)
-    assert [guide.name for guide in run.scene.guides] == ["#ffffff", "#000000"]
-    assert [[p is not None for p in g.parts] for g in run.scene.guides] == [
+    assert [region.name for region in run.inputs.regions] == ["#ffffff", "#000000"]
+    assert [[p is not None for p in g.parts] for g in run.inputs.regions] == [
         [True, False],
         [False, True],
     ]
     alone = Run.prepare(photo, painting, mask=halves, **SMALL)
-    assert [guide.name for guide in alone.scene.guides] == ["#ffffff"]
+    assert [region.name for region in alone.inputs.regions] == ["#ffffff"]
 
 
 def test_regions_take_what_has_their_colour_in_the_paintings_masks(
@@ -174,7 +175,7 @@ def test_regions_take_what_has_their_colour_in_the_paintings_masks(
 ) -> None:
     theirs = mask(tmp_path / "theirs.png", 48, 56)
     run = Run.prepare(photo, painting, mask=halves, style_masks=[theirs], **SMALL)
-    white, black = run.scene.guides
+    white, black = run.inputs.regions
     assert white.parts[0] is not None
     assert black.parts[0] is not None
     torch.testing.assert_close(white.parts[0] + black.parts[0], torch.ones(1, 1, 56, 48))
@@ -191,13 +192,12 @@ def test_kept_pixels_are_the_photographs(photo: Path, painting: Path, halves: Pa
 
 def test_kept_gradient_is_autograds(photo: Path, painting: Path, halves: Path) -> None:
     run = Run.prepare(photo, painting, keep=halves, **SMALL)
-    level = run.levels[-1]
-    goal = run.objective(level)
-    plain = WholeEngine(run.network, goal)
+    level = prepared_level(run)
+    plain = WholeEngine(run.network, level.objective)
     image = drawn(48, 64, seed=5)[None]
     kept = read_picture(halves).pixels.mean(1, keepdim=True)
     mixed = image + kept * (read_picture(photo).pixels - image)
-    found, wanted = run.engine(level, goal)(image), plain(mixed)
+    found, wanted = level.evaluate(image), plain(mixed)
     assert found.loss == pytest.approx(wanted.loss, rel=1e-5)  # float32
     # Where a maximum is decided the other way, float32 differs by more than rounding.
     assert relative_error(found.gradient, wanted.gradient * (1 - kept)) < 1e-3
@@ -273,8 +273,8 @@ def test_mask_without_a_photograph_is_refused(painting: Path, halves: Path) -> N
 
 def test_regions_live_where_the_run_is(photo: Path, painting: Path, halves: Path) -> None:
     run = Run.prepare(photo, painting, mask=halves, **SMALL)
-    assert run.storage(run.levels[-1]) is IN_MEMORY
-    (region,) = run.scene.regions(run.levels[-1].size)
+    assert run.plans[-1].storage is IN_MEMORY
+    (region,) = resize_regions(run.inputs, run.plans[-1])
     assert tuple(region.weights.shape) == (1, 1, 48, 64)
 
 
@@ -332,9 +332,9 @@ def test_mask_in_alpha_is_its_opaque_part(
     transparent = Image.merge("LA", (Image.new("L", (64, 48), level), alpha))
     transparent.save(tmp_path / "m.png")
     run = Run.prepare(photo, painting, mask=tmp_path / "m.png", **SMALL)
-    (guide,) = run.scene.guides
-    assert guide.name == f"#{bytes([level] * 3).hex()}"
-    assert float(guide.weights.sum()) == 32 * 32
+    (region,) = run.inputs.regions
+    assert region.name == f"#{bytes([level] * 3).hex()}"
+    assert float(region.weights.sum()) == 32 * 32
     kept = vangram.stylize(photo, painting, keep=tmp_path / "m.png", **SMALL).pixels
     same = (kept == read_picture(photo).pixels).all(1)[0]
     assert bool(same[8:40, 8:40].all())

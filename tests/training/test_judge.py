@@ -13,7 +13,7 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from tests.support import NARROW_VGG19, drawn, he_initialised
+from tests.support import NARROW_VGG19, drawn, he_initialised, prepared_level
 from training import judge
 from training.judge import (
     Candidate,
@@ -235,7 +235,7 @@ def made(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
     def steps(self: Run) -> Iterator[SimpleNamespace]:
         runs.append(self.recipe.network)
-        yield SimpleNamespace(image=self.first(self.levels[-1]))
+        yield SimpleNamespace(image=prepared_level(self).first)
 
     monkeypatch.setattr(Run, "steps", steps)
     return runs

@@ -1,4 +1,4 @@
-"""Many pictures: which photograph goes with which painting, and which of them are there already."""
+"""Many pictures: pairs of photograph and painting, and the state of each pair's picture."""
 
 from vangram.batch.pairs import Pair, crossed, frames_of, in_order, photographs, read_pairs
 from vangram.batch.work import MANIFEST, Batch

@@ -1,4 +1,4 @@
-"""Which photograph goes with which painting, and what their picture is called."""
+"""Pairs of a photograph and a painting, and the names of their pictures."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from vangram.images import read_frames, write_picture
 from vangram.storage.files import quoted, reason
 
 READ = (".jpg", ".jpeg", ".png", ".tif", ".tiff", ".webp")
-"""How the names of a folder's pictures end."""
+"""Suffixes of the pictures that are read from a folder."""
 COLUMNS = ("photo", "painting")
-"""That a table of pairs must have; "output" is a third that it may have."""
+"""Required columns of a table of pairs; "output" is optional."""
 
 
 @dataclass(frozen=True)
 class Pair:
-    """A picture to make: a photograph's path, a painting's, and the picture's name."""
+    """A picture to make: paths of the photograph and the painting, and the picture's name."""
 
     photo: str
     painting: str
@@ -29,9 +29,9 @@ class Pair:
 
 
 def photographs(given: Sequence[str]) -> list[str]:
-    """The photographs that are meant by folders, files, and patterns such as "holiday/*.jpg".
+    """The photographs in folders, files and patterns such as "holiday/*.jpg".
 
-    A folder stands for the pictures right in it, by name.
+    A folder stands for the pictures directly in it, in the order of their names.
 
     Raises:
         PictureError: there is no such file, or no picture in a folder or under a pattern.
@@ -56,7 +56,7 @@ def photographs(given: Sequence[str]) -> list[str]:
 
 
 def in_order(frames: Sequence[str]) -> list[str]:
-    """Frames by the numbers in their names: frame 9 before frame 10, padded or not."""
+    """Frames in the order of the numbers in their names, whether padded with zeros or not."""
 
     def key(path: str) -> list[tuple[int, str]]:
         parts = re.split(r"(\d+)", Path(path).stem)
@@ -66,7 +66,7 @@ def in_order(frames: Sequence[str]) -> list[str]:
 
 
 def frames_of(path: str, folder: Path) -> list[str]:
-    """The frames of an animated file, written into a folder as PNG where they are not there yet.
+    """Write the frames of an animated file into a folder as PNG; returns their paths.
 
     Raises:
         PictureError: it has no more than one frame.
@@ -104,10 +104,10 @@ def crossed(photos: Sequence[str], paintings: Sequence[str], format: str) -> tup
 
 
 def read_pairs(table: str, format: str) -> tuple[Pair, ...]:
-    """The pairs in a CSV file with the columns photo, painting and perhaps output.
+    """The pairs in a CSV file with the columns photo, painting and, optionally, output.
 
-    Paths are relative to the table's own folder. An output is a name; without a suffix it gets
-    `format`, and where there is none it is PHOTO-PAINTING.
+    Paths are relative to the table's folder. An output is a file name; without a suffix it gets
+    `format`. The default is PHOTO-PAINTING.
 
     Raises:
         SettingError: the table cannot be read, lacks a column, or a row lacks a path.
@@ -134,7 +134,7 @@ def read_pairs(table: str, format: str) -> tuple[Pair, ...]:
 
 
 def _rows(table: str) -> list[tuple[int, Mapping[str, str]]]:
-    """Number of its last line and cells by column, of each row that is not empty."""
+    """Last line number and cells by column, for each row that is not empty."""
     try:
         text = Path(table).read_text(encoding="utf-8-sig")
         lines = text.splitlines(keepends=True)
@@ -161,7 +161,7 @@ def _rows(table: str) -> list[tuple[int, Mapping[str, str]]]:
 
 
 def _distinct(pairs: Iterable[Pair]) -> tuple[Pair, ...]:
-    """The pairs, if no two have one name, on file systems that know no capitals either."""
+    """The pairs, if their names differ, even on file systems that ignore case."""
     named: dict[str, Pair] = {}
     for pair in pairs:
         other = named.setdefault(pair.name.casefold(), pair)

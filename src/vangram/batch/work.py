@@ -1,4 +1,4 @@
-"""A batch's pictures: which are there already, told by the records in them, and the manifest."""
+"""A batch: the state of each picture, known from the record in it, and the manifest."""
 
 from __future__ import annotations
 
@@ -17,11 +17,10 @@ from vangram.errors import (
     SettingError,
     SizeError,
 )
-from vangram.images import check_output, file_sha256, read_recipe
-from vangram.networks import load_network
-from vangram.objective import TermKey
-from vangram.objective.targets import StyleTarget
-from vangram.run.inputs import device_for
+from vangram.images import Picture, check_output, file_sha256, read_picture, read_recipe
+from vangram.run import Run
+from vangram.run.inputs import RunSource
+from vangram.run.network import device_for, network_for
 from vangram.settings.inputs import Inputs
 from vangram.settings.recipe import Recipe
 from vangram.settings.record import Record
@@ -29,38 +28,38 @@ from vangram.storage.files import quoted, reason, replacing
 
 MANIFEST = "batch.json"
 FORMAT = 1
-"""Of the manifest."""
+"""Version of the manifest's form."""
 
 State = Literal["made", "failed", "missing"]
 
 
 @dataclass
 class Entry:
-    """What has become of a pair."""
+    """The state of a pair's picture, and the error that it failed with."""
 
     state: State = "missing"
     error: str | None = None
 
 
-@dataclass(frozen=True)
+@dataclass
 class Batch:
-    """Pictures to make in a folder with one recipe, and what has become of each."""
+    """Pictures to make in a folder with one recipe, and the state of each."""
 
     folder: Path
     pairs: tuple[Pair, ...]
     recipe: Recipe
     parameters: str | None
-    """A file that the network is read from instead of its own."""
+    """A file with the network's parameters, instead of the published one."""
     network_sha256: str
     digests: Mapping[str, str]
-    """SHA-256 of each file given that can be read, by path."""
+    """SHA-256 of each readable input, by path."""
     entries: dict[Pair, Entry] = field(default_factory=dict)
-    known: dict[str, Mapping[TermKey, StyleTarget]] = field(default_factory=dict)
-    """Style targets, which pictures of the same painting share."""
     sequence: bool = False
-    """Whether the photographs are frames, each begun from what the last one's picture became."""
+    """Whether the photographs are frames, each starting from the last one's warped result."""
     flows: Path | None = None
-    """Where there is a .flo file named like each frame, from it to the one before."""
+    """Folder of .flo files, named like the frames, with the flow from each to the one before."""
+    painting: Picture | None = None
+    """The painting of the last run, decoded; the next run often has the same one."""
 
     @classmethod
     def prepare(
@@ -74,23 +73,22 @@ class Batch:
         sequence: bool = False,
         flows: Path | None = None,
     ) -> Batch:
-        """Check all that can be checked without decoding a picture; see which are there already.
+        """Check all that can be checked without decoding, and find the finished pictures.
 
         Args:
-            folder: where the pictures go; made where it is missing.
-            pairs: with names that differ.
+            folder: where the pictures go; created if missing.
+            pairs: with distinct names.
             recipe: of all pictures.
             parameters: as above.
-            force: overwrite files of the pictures' names that no batch has made here.
+            force: overwrite files with the pictures' names that no batch has made.
             sequence: as above.
             flows: as above.
 
         Raises:
-            OutputError: a picture cannot be written, or would overwrite what is not the batch's.
-            InputError: something else given cannot be used.
+            OutputError: a picture cannot be written, or would overwrite another program's file.
+            InputError: another input cannot be used.
         """
-        device_for(recipe.device)
-        network = load_network(recipe.network, layers=recipe.layers, parameters=parameters)
+        network = network_for(recipe, parameters, device_for(recipe.device))
         smallest = network.topology.smallest_size(recipe.layers)
         if recipe.size < smallest:
             raise SizeError(
@@ -105,10 +103,8 @@ class Batch:
             parameters,
             network.sha256,
             digests,
-            {},
-            {},
-            sequence,
-            flows,
+            sequence=sequence,
+            flows=flows,
         )
         batch._check_flows()
         ours = batch._names_in_manifest(force)
@@ -121,11 +117,11 @@ class Batch:
         return batch
 
     def output(self, pair: Pair) -> Path:
-        """Where a pair's picture goes."""
+        """Path of a pair's picture."""
         return self.folder / pair.name
 
     def before(self, pair: Pair) -> Pair | None:
-        """The last frame before a pair's that has a picture, or is to have one."""
+        """The nearest earlier frame whose picture has not failed."""
         if not self.sequence:
             return None
         earlier = self.pairs[: self.pairs.index(pair)]
@@ -133,13 +129,13 @@ class Batch:
         return next((p for p in there if self.entries[p].state != "failed"), None)
 
     def recipe_of(self, pair: Pair) -> Recipe:
-        """A pair's recipe: after the first frame there is less left to do, and no coarser size."""
+        """A pair's recipe: after the first frame of a sequence, half the steps at one level."""
         if self.before(pair) is None:
             return self.recipe
         return self.recipe.replace(init="before", levels=1, steps=-(-self.recipe.steps // 2))
 
     def inputs_of(self, pair: Pair) -> Inputs[str]:
-        """The files that a pair's run is given."""
+        """Paths of the inputs of a pair's run."""
         given = Inputs(content=pair.photo, styles=(pair.painting,), parameters=self.parameters)
         before = self.before(pair)
         if before is None:
@@ -148,12 +144,24 @@ class Batch:
         result = str(self.output(before))
         return replace(given, before=result, before_frame=before.photo, flow=flow)
 
+    def run(self, pair: Pair, recipe: Recipe) -> Run:
+        """Prepare a pair's run.
+
+        Raises:
+            InputError: an input cannot be used.
+        """
+        if self.painting is None or self.painting.name != pair.painting:
+            self.painting = None  # before the next one is decoded
+            self.painting = read_picture(pair.painting)
+        inputs: Inputs[RunSource] = self.inputs_of(pair)
+        return Run.of(replace(inputs, styles=(self.painting,)), recipe)
+
     def count(self, state: State) -> int:
-        """How many pictures are in a state."""
+        """Number of pictures in a state."""
         return sum(entry.state == state for entry in self.entries.values())
 
     def settle(self, pair: Pair, state: State, error: str | None = None) -> None:
-        """Note what has become of a pair, in the manifest as well.
+        """Set the state of a pair, in the manifest as well.
 
         Raises:
             OutputError: the manifest cannot be written.
@@ -162,7 +170,7 @@ class Batch:
         self.write_manifest()
 
     def write_manifest(self) -> None:
-        """Write what has become of all pairs, in place of what the manifest said before.
+        """Write the manifest: recipe and state of each pair.
 
         Raises:
             OutputError: it cannot be written.
@@ -170,7 +178,7 @@ class Batch:
         pictures = [
             {"picture": pair.name, "photo": pair.photo, "painting": pair.painting}
             | vars(self.entries[pair])
-            | {"recipe": self.recipe.to_dict()}
+            | {"recipe": self.recipe_of(pair).to_dict()}
             for pair in self.pairs
         ]
         with replacing(self.folder / MANIFEST) as handle:
@@ -178,7 +186,7 @@ class Batch:
             handle.write(text.encode())
 
     def is_of(self, record: Record, pair: Pair) -> bool:
-        """Whether a record is of a pair's picture, with this recipe, these inputs and network."""
+        """Whether a record has a pair's recipe, inputs and network."""
         wanted = replace(self.inputs_of(pair), parameters=None).map(self._sha256)
         found = replace(record.inputs, parameters=None).map(lambda each: each.sha256)
         return (
@@ -188,16 +196,16 @@ class Batch:
         )
 
     def _sha256(self, path: str) -> str | None:
-        """Of a file; None where there is none."""
+        """SHA-256 of a file; None if it cannot be read."""
         try:
             return self.digests.get(path) or file_sha256(path)
         except PictureError:
             return None
 
     def _is_same(self, other: Recipe, recipe: Recipe) -> bool:
-        """Whether a run of this recipe may have recorded that one.
+        """Whether a run with `recipe` may have recorded `other`.
 
-        A run notes the memory that it found where none was asked for, if it had to spare any.
+        A run that was limited by its memory records it, even if the recipe does not set it.
         """
         memory = other.memory if recipe.memory is not None else None
         return other.replace(memory=memory) == recipe
@@ -261,7 +269,7 @@ def _make_folder(folder: Path) -> None:
 
 
 def _record_in(picture: Path) -> Record | None:
-    """The record that a picture carries, if there is one and it is whole."""
+    """The record in a picture; None if it is missing or damaged."""
     if not picture.is_file():
         return None
     try:
@@ -272,7 +280,7 @@ def _record_in(picture: Path) -> Record | None:
 
 
 def _digests(pairs: Sequence[Pair]) -> tuple[dict[str, str], dict[str, str]]:
-    """SHA-256 of each file, and what is wrong with those that cannot be read, by path."""
+    """By path, SHA-256 of the files that can be read, and errors of the others."""
     digests, errors = {}, {}
     for path in dict.fromkeys(path for pair in pairs for path in (pair.photo, pair.painting)):
         try:

@@ -101,6 +101,4 @@ def _continued(batch: Batch, pair: Pair, checkpoints: Checkpoints) -> Run | None
 
 
 def _run(batch: Batch, pair: Pair, record: Record | None) -> Run:
-    recipe = batch.recipe_of(pair) if record is None else record.recipe
-    run = Run.of(batch.inputs_of(pair), recipe)
-    return replace(run, known=batch.known)
+    return batch.run(pair, batch.recipe_of(pair) if record is None else record.recipe)

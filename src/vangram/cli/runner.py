@@ -71,7 +71,7 @@ def make(
     if inputs.parameters is None:
         ensure_fetched(recipe.network)
     run = Run.of(inputs, recipe)
-    report([*without_effect(given, recipe, inputs), *run.notes])
+    report([*without_effect(given, recipe, inputs), *run.inputs.notes])
     if save_recipe is not None:
         write_recipe_file(save_recipe, recipe)
     make_picture(run, output.output, monitoring)
@@ -142,7 +142,7 @@ def make_picture(
 def _announce(run: Run, done: float) -> None:
     """Print the size, the plan, and the time expected."""
     level, seconds = run.levels[-1], run.expected_seconds(done)
-    words = f"{level.size[1]} x {level.size[0]} px {run.means(level)}"
+    words = f"{level.size[1]} x {level.size[0]} px {run.plans[-1]}"
     print(f"vangram: {words}, {duration(seconds)} at most", file=sys.stderr, flush=True)
 
 

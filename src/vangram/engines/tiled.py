@@ -52,13 +52,13 @@ class TiledEngine:
             objective.storage.release()
             return statistics
 
-        judgement = objective.judge(reduce(add, map(measured, tiles)), image)
+        loss_terms = objective.loss_terms(reduce(add, map(measured, tiles)), image)
         gradient = objective.storage.zeros(image.shape, image)
         for tile in tiles:
             windows = tile.windows(layers, topology)
-            grad = partial(objective.feature_gradient, judgement=judgement, windows=windows)
+            grad = partial(objective.feature_grad, loss_terms=loss_terms, windows=windows)
             part = forward(tile, keep=True).backward(grad)
             tile.crop(gradient).add_(part.to(gradient.device))
             objective.storage.release()
-        objective.add_image_gradient(image, gradient)
-        return Evaluation(judgement.loss, judgement.terms, gradient)
+        objective.add_pixel_grad(image, gradient)
+        return Evaluation(loss_terms.loss, loss_terms.terms, gradient)

@@ -26,8 +26,8 @@ class WholeEngine:
         """Evaluate at (1, 3, H, W), which is not changed."""
         image, objective = image.detach(), self.objective
         forward = ForwardPass(self.network, image, objective.layers)
-        judgement = objective.judge(objective.measure(forward.features), image)
-        grad = partial(objective.feature_gradient, judgement=judgement)
+        loss_terms = objective.loss_terms(objective.measure(forward.features), image)
+        grad = partial(objective.feature_grad, loss_terms=loss_terms)
         gradient = forward.backward(grad).contiguous().to(image.device)
-        objective.add_image_gradient(image, gradient)
-        return Evaluation(judgement.loss, judgement.terms, gradient)
+        objective.add_pixel_grad(image, gradient)
+        return Evaluation(loss_terms.loss, loss_terms.terms, gradient)

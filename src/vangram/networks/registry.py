@@ -34,7 +34,7 @@ VGG16 = replace(VGG19, depths=(2, 2, 3, 3, 3))
 """Column D. The averages' scales are VGG-19's."""
 
 VGG19_LITE = Topology(
-    widths=(32, 96, 128, 256, 384),
+    widths=(32, 96, 128, 288, 512),
     depths=(2, 2, 4, 4, 1),
     heads={
         "relu1_1": 64,
@@ -45,7 +45,7 @@ VGG19_LITE = Topology(
         "relu5_1": 512,
     },
     padding="reflect",
-    average_scale=(1.459, 1.372, 1.274, 1.917),
+    average_scale=(1.460, 1.352, 1.249, 1.442),
     mean=IMAGENET_MEAN,
     std=IMAGENET_STD,
 )
@@ -110,8 +110,8 @@ NETWORKS = {
         VGG19_LITE,
         "vgg19-lite.safetensors",
         licence="Apache-2.0; see its model card",
-        size=8_268_632,
-        version="2",
+        size=10_364_248,
+        version="3",
         means_file="vgg19-lite-means.safetensors",
     ),
     "vgg19": _torchvision(VGG19, "vgg19-dcbb9e9d.pth", 574_673_361),

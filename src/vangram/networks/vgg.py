@@ -51,6 +51,24 @@ class FeatureNetwork(nn.Module):
         self.requires_grad_(False).eval()
         return self.to(memory_format=torch.channels_last)  # type: ignore[call-overload, no-any-return]
 
+    def view(
+        self, topology: Topology | None = None, *, winograd: bool = True, tf32: bool | None = None
+    ) -> FeatureNetwork:
+        """A network with the same parameters; nothing that is done with it changes this one.
+
+        Args:
+            topology: its shape, no deeper than this one's; None: the same.
+            winograd: whether it may use Winograd's filters.
+            tf32: whether a GPU may round what it convolves; None: as this one.
+        """
+        with torch.device("meta"):
+            view = FeatureNetwork(topology or self.topology)
+        tensors = self.state_dict()
+        view.load_state_dict({name: tensors[name] for name in view.state_dict()}, assign=True)
+        view.mean, view.std, view.sha256 = self.mean, self.std, self.sha256
+        view.winograd, view.tf32 = winograd, self.tf32 if tf32 is None else tf32
+        return view.requires_grad_(False).eval()
+
     @property
     def uses_winograd(self) -> bool:
         """Whether Winograd may be used; with TF32, cuDNN is faster."""

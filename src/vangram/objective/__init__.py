@@ -1,18 +1,18 @@
-"""What is minimised: terms, their targets, and the gradient of their sum.
+"""The loss: its terms, their targets, and its gradient.
 
-Wrappers of a value and gradient are imported by their own names, since some load pictures:
-`keep`, `luminance`, `temporal`.
+The wrappers `keep`, `luminance` and `temporal` are imported from their own modules, because some of
+them load the pictures' room.
 """
 
 from vangram.objective.evaluation import Evaluate, Evaluation, Term, TermKey
-from vangram.objective.objective import PIXEL_TERMS, Judgement, Objective, Statistics
+from vangram.objective.objective import PIXEL_TERMS, LossTerms, Objective, Statistics
 from vangram.objective.targets import Region
 
 __all__ = [
     "PIXEL_TERMS",
     "Evaluate",
     "Evaluation",
-    "Judgement",
+    "LossTerms",
     "Objective",
     "Region",
     "Statistics",

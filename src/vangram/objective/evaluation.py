@@ -1,4 +1,4 @@
-"""An objective at an image: the loss, its terms and its gradient."""
+"""The value and gradient of an objective at an image."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from torch import Tensor
 
 
 class TermKey(NamedTuple):
-    """Which summand of a loss."""
+    """Identifies a summand of a loss."""
 
     kind: str
     """"content", "style", one of `PIXEL_TERMS`, or "flicker"."""
     layer: str = ""
-    """Empty for terms that are taken on the pixels."""
+    """Empty for terms computed from the pixels."""
     region: str = ""
     """The region's colour in the mask, #rrggbb; empty for terms of the whole picture."""
 
@@ -26,7 +26,7 @@ class TermKey(NamedTuple):
 
 @dataclass(frozen=True)
 class Term:
-    """One summand of a loss: `value` in the recipe's units, and the weight it counts with."""
+    """One summand of a loss: its value in the recipe's units, and its weight."""
 
     kind: str
     layer: str
@@ -36,23 +36,24 @@ class Term:
 
     @property
     def key(self) -> TermKey:
-        """Which summand it is."""
+        """The key of this summand."""
         return TermKey(self.kind, self.layer, self.region)
 
     @property
     def weighted(self) -> float:
-        """What the term adds to the loss."""
+        """The summand: weight times value."""
         return self.weight * self.value
 
 
 @dataclass(frozen=True)
 class Evaluation:
-    """An objective at an image: the loss, its terms and the gradient (1, 3, H, W)."""
+    """Value and gradient of an objective at an image."""
 
     loss: float
     terms: tuple[Term, ...]
     gradient: Tensor
+    """(1, 3, H, W)."""
 
 
 Evaluate = Callable[[Tensor], Evaluation]
-"""An image (1, 3, H, W) to the objective's value and gradient there."""
+"""Value and gradient of an objective at an image (1, 3, H, W)."""

@@ -1,4 +1,4 @@
-"""Parts of the photograph that stay as they are."""
+"""Pixels that stay the photograph's: a wrapper of an objective."""
 
 from __future__ import annotations
 
@@ -9,16 +9,16 @@ from vangram.objective.evaluation import Evaluate, Evaluation
 from vangram.storage.tensors import Storage, bands
 
 
-class Keeping:
-    """The objective of a picture some of whose pixels are the photograph's, whatever is tried.
+class KeepPixels:
+    """The objective with some pixels replaced by the photograph's.
 
-    f(k P + (1 − k) x) of the picture x, its gradient (1 − k) ∇f.
+    x -> f(k P + (1 − k) x); its gradient is (1 − k) ∇f.
 
     Args:
         evaluate: f.
         photograph: P, (1, 3, H, W).
         keep: k, (1, 1, H, W) in [0, 1].
-        storage: where tensors of the picture's size live.
+        storage: where tensors of the image's size live.
     """
 
     def __init__(
@@ -32,7 +32,7 @@ class Keeping:
         """Evaluate at (1, 3, H, W), which is read and not changed."""
         mixed = self.storage.empty(tuple(image.shape), image)
         mixed.copy_(image.detach())
-        put_back(mixed, self.photograph, self.keep, self.storage)
+        restore_kept(mixed, self.photograph, self.keep, self.storage)
         found = self.evaluate(mixed)
         for rows in bands(found.gradient):
             found.gradient[..., rows, :] *= 1 - self.keep[..., rows, :]
@@ -40,8 +40,8 @@ class Keeping:
         return found
 
 
-def put_back(pixels: Tensor, photograph: Tensor, keep: Tensor, storage: Storage) -> None:
-    """Give a picture (1, 3, H, W), in place, what is to be kept of the photograph."""
+def restore_kept(pixels: Tensor, photograph: Tensor, keep: Tensor, storage: Storage) -> None:
+    """Replace the kept pixels of an image (1, 3, H, W) by the photograph's, in place."""
     for rows in bands(pixels):
         at = (..., rows, slice(None))
         pixels[at] = torch.lerp(pixels[at], photograph[at], keep[at])  # exact where all is kept

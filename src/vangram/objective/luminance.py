@@ -1,4 +1,4 @@
-"""The objective of a picture's luminance alone.
+"""The objective of an image's luminance: a wrapper of an objective.
 
 Gatys, Bethge, Hertzmann and Shechtman, "Preserving Color in Neural Artistic Style Transfer" (2016).
 """
@@ -14,8 +14,8 @@ from vangram.objective.evaluation import Evaluate, Evaluation
 from vangram.storage.tensors import Storage
 
 
-class OnLuminance:
-    """The objective of a picture's luminance: f(G x) of the picture x, its gradient Gᵀ ∇f(G x)."""
+class LuminanceOnly:
+    """The objective of an image's luminance, x -> f(G x); its gradient is Gᵀ ∇f(G x)."""
 
     def __init__(self, evaluate: Evaluate, storage: Storage) -> None:
         self.evaluate = evaluate

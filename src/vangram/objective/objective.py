@@ -1,12 +1,11 @@
-"""What is minimised: targets and weights that turn a picture's statistics into a loss.
+"""The loss: a recipe's terms and their targets, as functions of a picture's statistics.
 
-    statistics = objective.measure(features)          sums over positions: add them up over tiles
-    judgement = objective.judge(statistics, image)    the loss, its terms, each layer's slope
-    gradient = objective.feature_gradient(layer, features, judgement)
+    statistics = objective.measure(features)                 sums over positions, added over tiles
+    loss_terms = objective.loss_terms(statistics, image)     terms, and gradients of the moments
+    gradient = objective.feature_grad(layer, features, loss_terms)
 
 Two passes instead of one, because the style term's gradient at any position needs the moments of
-the whole picture, its Gram matrices and where a style loss asks for them its sums, and nothing else
-of it.
+the whole picture, and nothing else of it.
 """
 
 from __future__ import annotations
@@ -39,7 +38,7 @@ from vangram.objective.evaluation import Term, TermKey
 from vangram.objective.targets import (
     Region,
     StyleTarget,
-    content_targets_of,
+    content_targets,
     style_targets_of,
 )
 from vangram.settings.recipe import Recipe, Units
@@ -49,12 +48,12 @@ PIXEL_TERMS = {
     "tv": (total_variation_loss, total_variation_loss_grad),
     "range": (out_of_range_loss, out_of_range_loss_grad),
 }
-"""Terms taken on the pixels themselves, as sums over them: value and gradient."""
+"""Terms computed from the pixels, as sums over them: value and gradient."""
 
 
 @dataclass(frozen=True)
 class Statistics:
-    """All that a loss needs to know of features: sums over positions, by term."""
+    """Sums over positions of an image's features, by term; a function of them is the loss."""
 
     style: Mapping[TermKey, Moments]
     """G (C, C) each, and s (C,) where the style loss takes them."""
@@ -62,7 +61,7 @@ class Statistics:
     """½ Σ (F − P)², float64 scalars."""
 
     def __add__(self, other: Statistics) -> Statistics:
-        """Of two parts of a picture together."""
+        """The statistics of two parts of an image together."""
         return Statistics(
             {key: summed + other.style[key] for key, summed in self.style.items()},
             {key: summed + other.content[key] for key, summed in self.content.items()},
@@ -70,11 +69,11 @@ class Statistics:
 
 
 @dataclass(frozen=True)
-class Judgement:
-    """A loss, and what it gains with each layer's moments, which its gradient needs."""
+class LossTerms:
+    """The terms of a loss, and its gradients with respect to the moments of each style term."""
 
     terms: tuple[Term, ...]
-    slopes: Mapping[TermKey, MomentsGrad]
+    moment_grads: Mapping[TermKey, MomentsGrad]
 
     @property
     def loss(self) -> float:
@@ -123,7 +122,7 @@ class Objective:
     content: Mapping[TermKey, ContentTerm]
     style: Mapping[TermKey, StyleTerm]
     storage: Storage = IN_MEMORY
-    """Where tensors of the picture's size live."""
+    """Where tensors of the image's size live."""
 
     @classmethod
     @torch.no_grad()
@@ -139,18 +138,18 @@ class Objective:
         tile: Core | None = None,
         storage: Storage = IN_MEMORY,
     ) -> Objective:
-        """The objective for an image of the size of `content`.
+        """The objective for an image that has the size of `content`.
 
         Args:
             recipe: weights, layers and units.
             network: whose features are compared.
-            content: (1, 3, H, W), the photograph; None where no content term counts.
-            styles: (1, 3, H', W'), the painting, of any size, or several that are blended; none
-                where no style term counts.
-            size: (height, width) of the image where there is no `content`.
-            regions: parts of the picture with a style of their own; all of it, if none.
-            tile: pixels of a tile's core; None: all at once.
-            storage: where tensors of the picture's size shall live.
+            content: (1, 3, H, W); may be None without content terms.
+            styles: (1, 3, H', W') of any size, or several that are blended; may be None without
+                style terms.
+            size: (height, width) of the image, without `content`.
+            regions: parts of the image with a style of their own; empty: one style everywhere.
+            tile: pixels of a tile's core; None: the targets are computed at once.
+            storage: where tensors of the image's size live.
 
         Raises:
             ShapeError: a picture that a term needs, or the size, is missing.
@@ -161,12 +160,14 @@ class Objective:
             size = (content.shape[2], content.shape[3])
         if size is None:
             raise ShapeError("an objective needs a content picture or the image's size")
+        found: dict[str, Tensor] = {}
+        if recipe.wants_content:
+            if content is None:
+                raise ShapeError("content terms count, and no content picture is given")
+            found = content_targets(network, content, recipe.content_layers, tile, storage)
         paintings = [styles] if isinstance(styles, Tensor) else styles
-        content_targets = content_targets_of(recipe, network, content, tile, storage)
-        style_targets = style_targets_of(recipe, network, paintings, regions, tile, storage)
-        return cls.with_targets(
-            recipe, network.topology, size, content_targets, style_targets, storage
-        )
+        style = style_targets_of(recipe, network, paintings, regions, tile, storage)
+        return cls.with_targets(recipe, network.topology, size, found, style, storage)
 
     @classmethod
     def with_targets(
@@ -178,15 +179,15 @@ class Objective:
         style: Mapping[TermKey, StyleTarget],
         storage: Storage = IN_MEMORY,
     ) -> Objective:
-        """The objective for an image of (height, width), with targets that are computed already.
+        """The objective for an image of `size`, with given targets.
 
         Args:
             recipe: weights, layers and units.
             topology: of the network.
-            size: of the image.
+            size: (height, width).
             content: layer -> P, (1, C, h, w).
-            style: targets by term.
-            storage: where tensors of the picture's size live.
+            style: by term.
+            storage: where tensors of the image's size live.
         """
         contents = {
             TermKey("content", layer): ContentTerm(
@@ -210,15 +211,15 @@ class Objective:
 
     @property
     def layers(self) -> tuple[str, ...]:
-        """The layers whose features are needed, shallow to deep."""
+        """Layers of the terms, from shallow to deep."""
         return tuple(sorted({key.layer for key in (*self.content, *self.style)}))
 
     def measure(self, features: Mapping[str, Tensor], windows: Windows = WHOLE) -> Statistics:
-        """Statistics of an image's features (1, C, h, w), by layer, or of a part of them.
+        """Statistics of an image, or of a part of it.
 
         Args:
-            features: of the part.
-            windows: by layer, the rows and columns that the part takes of the whole; all, if none.
+            features: layer -> (1, C, h, w).
+            windows: layer -> rows and columns of the part; empty: the whole image.
         """
         sums = STYLE_LOSSES[self.recipe.style_loss].needs_sums
         style, content = {}, {}
@@ -230,14 +231,17 @@ class Objective:
             content[key] = content_loss(found, _target(each, found, windows.get(key.layer)))
         return Statistics(style, content)
 
-    def judge(self, statistics: Statistics, image: Tensor) -> Judgement:
-        """The terms and slopes that follow from the whole picture's statistics.
+    def loss_terms(self, statistics: Statistics, image: Tensor) -> LossTerms:
+        """The terms of the loss, from the statistics of the whole image.
 
         Args:
-            statistics: of the whole picture.
-            image: (1, 3, H, W), for the total variation.
+            statistics: of the whole image.
+            image: (1, 3, H, W), for the terms computed from the pixels.
+
+        Raises:
+            ShapeError: the moments of a layer have another width than their target.
         """
-        terms, slopes = [], {}
+        terms, moment_grads = [], {}
         for key, literal in statistics.content.items():
             terms.append(self._term(key, self.content[key], literal))
         for key, found in statistics.style.items():
@@ -245,7 +249,7 @@ class Objective:
             shape, wanted = found.products.shape, term.target.products.shape
             if shape != wanted:
                 raise ShapeError(f"{key}: Gram {tuple(shape)}, not {tuple(wanted)}")
-            literal, slopes[key] = term.loss.value_and_grad(
+            literal, moment_grads[key] = term.loss.value_and_grad(
                 found, term.positions, term.weight / self.unit(term)
             )
             terms.append(self._term(key, term, literal))
@@ -256,24 +260,24 @@ class Objective:
                     summed_up += float(value(image, rows))
                     self.storage.release()
                 terms.append(Term(kind, "", summed_up / image.numel(), weight))
-        return Judgement(tuple(terms), slopes)
+        return LossTerms(tuple(terms), moment_grads)
 
-    def feature_gradient(
-        self, layer: str, features: Tensor, judgement: Judgement, windows: Windows = WHOLE
+    def feature_grad(
+        self, layer: str, features: Tensor, loss_terms: LossTerms, windows: Windows = WHOLE
     ) -> Tensor:
         """Gradient of the loss with respect to a layer's features.
 
         Args:
             layer: one of `layers`.
-            features: (1, C, h, w), of the whole picture or a part.
-            judgement: of the whole picture.
+            features: (1, C, h, w), of the whole image or a part.
+            loss_terms: of the whole image.
             windows: as in `measure`.
         """
         gradient: Tensor | None = None
         window = windows.get(layer)
-        for key in (key for key in judgement.slopes if key.layer == layer):
+        for key in (key for key in loss_terms.moment_grads if key.layer == layer):
             guide = _part(self.style[key].guide, window)
-            style = feature_moments_grad(features[0], judgement.slopes[key], guide)
+            style = feature_moments_grad(features[0], loss_terms.moment_grads[key], guide)
             # Not `style[None]`, whose strides oneDNN does not recognise.
             style = style.as_strided(features.shape, (style.numel(), *style.stride()))
             gradient = style if gradient is None else gradient.add_(style)
@@ -285,21 +289,21 @@ class Objective:
         assert gradient is not None
         return gradient
 
-    def add_image_gradient(self, image: Tensor, gradient: Tensor) -> None:
-        """Add the gradient of the terms that are taken on the pixels themselves."""
-        for kind, (_, slope) in PIXEL_TERMS.items():
+    def add_pixel_grad(self, image: Tensor, gradient: Tensor) -> None:
+        """Add the gradient of the terms that are computed from the pixels, in place."""
+        for kind, (_, grad) in PIXEL_TERMS.items():
             if weight := self._pixel_weight(kind):
                 for rows in bands(image):
-                    part = slope(image, rows)
+                    part = grad(image, rows)
                     gradient[..., rows, :].add_(part, alpha=weight / image.numel())
                     self.storage.release()
 
     def unit(self, term: ContentTerm | StyleTerm) -> float:
-        """One unit of a term's value, in the literal formula."""
+        """Value of the literal formula at which a term has the value 1."""
         return 1.0 if self.recipe.units == "paper" else term.normaliser
 
     def recipe_in(self, units: Units) -> Recipe:
-        """A recipe in other units with the same loss, at this size and with these pictures.
+        """A recipe in other units with the same loss, for this size and these inputs.
 
         A weight in `paper` units is one in `relative` units over the term's normaliser. α and β are
         taken into the layers' weights.
@@ -328,7 +332,7 @@ class Objective:
 
     @property
     def has_regions(self) -> bool:
-        """Whether any style term is one of a region."""
+        """Whether any style term belongs to a region."""
         return any(term.guide is not None for term in self.style.values())
 
     def _pixel_weight(self, kind: str) -> float:
@@ -345,7 +349,7 @@ def _part(guide: Tensor | None, window: Window | None) -> Tensor | None:
 
 
 def _target(term: ContentTerm, features: Tensor, window: Window | None) -> Tensor:
-    """The content target of a part of the picture, on the device of its features."""
+    """The content target of a part of the image, on the device of the features."""
     part = term.target if window is None else term.target[:, :, window[0], window[1]]
     return part.to(features.device)
 

@@ -1,4 +1,4 @@
-"""Targets: what the given pictures are in a network's eyes, read tile by tile where large."""
+"""Content and style targets: features and moments of the inputs, computed in tiles if large."""
 
 from __future__ import annotations
 
@@ -18,26 +18,7 @@ from vangram.settings.recipe import Recipe
 from vangram.storage.tensors import IN_MEMORY, Storage
 
 LEAST_POSITIONS = 1.0
-"""Of a layer, that a region must fill to have a style there."""
-
-
-def content_targets_of(
-    recipe: Recipe,
-    network: FeatureNetwork,
-    content: Tensor | None,
-    tile: Core | None,
-    storage: Storage = IN_MEMORY,
-) -> dict[str, Tensor]:
-    """The targets of a recipe's content terms, as `content_targets`; none where none count.
-
-    Raises:
-        ShapeError: there are such terms, and no content.
-    """
-    if not recipe.wants_content:
-        return {}
-    if content is None:
-        raise ShapeError("content terms count, and no content picture is given")
-    return content_targets(network, content, recipe.content_layers, tile, storage)
+"""Positions of a layer that a region must fill to have a style term there."""
 
 
 def content_targets(
@@ -50,11 +31,11 @@ def content_targets(
     """A picture's features by layer, (1, C, h, w) each, channels innermost.
 
     Args:
-        network: whose features.
+        network: computes the features.
         picture: (1, 3, H, W).
-        layers: may be none.
-        tile: pixels of a tile's core; None: all at once.
-        storage: where the features shall live.
+        layers: may be empty.
+        tile: pixels of a tile's core; None: the whole picture at once.
+        storage: where the features live.
     """
     topology, size = network.topology, (picture.shape[2], picture.shape[3])
     targets = {}
@@ -72,11 +53,11 @@ class Region:
     """A part of the picture with a style of its own."""
 
     name: str
+    """Its colour in the mask, as #rrggbb, "opaque" or "transparent"."""
     weights: Tensor
-    """(1, 1, H, W) in [0, 1], at the image's size: how much of each pixel belongs to it."""
+    """(1, 1, H, W) in [0, 1]: share of each pixel in the region."""
     parts: tuple[Tensor | None, ...]
-    """By painting, how much of each of its pixels counts, (1, 1, H', W'), at the painting's size;
-    None: nothing of it."""
+    """By painting, the weight of each of its pixels, (1, 1, H', W'); None: nothing of it."""
 
 
 class StyleTarget(NamedTuple):
@@ -85,7 +66,7 @@ class StyleTarget(NamedTuple):
     moments: Moments
     """Per position."""
     guide: Tensor | None = None
-    """(h, w), how much each of the image's positions counts; None: all count alike."""
+    """Weights (h, w) of the image's positions; None: all are 1."""
 
 
 def style_targets_of(
@@ -96,18 +77,18 @@ def style_targets_of(
     tile: Core | None,
     storage: Storage = IN_MEMORY,
 ) -> dict[TermKey, StyleTarget]:
-    """The targets of a recipe's style terms: one for each layer, or for each region at each layer.
+    """The targets of a recipe's style terms, one for each layer and region.
 
     Args:
         recipe: layers, style loss and shares.
-        network: whose features.
+        network: computes the features.
         paintings: (1, 3, H, W) each, of any size.
-        regions: parts of the picture with a style of their own; all of it, if none.
-        tile: pixels of a tile's core; None: all at once.
+        regions: parts of the image with a style of their own; empty: one style everywhere.
+        tile: pixels of a tile's core; None: each painting at once.
         storage: where the paintings live.
 
     Raises:
-        ShapeError: there are such terms, and no painting.
+        ShapeError: the recipe has style terms, and there are no paintings.
     """
     if not recipe.wants_style:
         return {}
@@ -130,12 +111,12 @@ def style_targets_of(
 
 
 def layer_weights(weights: Tensor, topology: Topology, layers: Iterable[str]) -> dict[str, Tensor]:
-    """How much each of a layer's positions belongs to a region, (h, w): the mean of its pixels.
+    """Weights (h, w) of each layer's positions: the mean over the pixels that a position covers.
 
     Args:
         weights: (1, 1, H, W), of the pixels.
         topology: of the network.
-        layers: names.
+        layers: their names.
     """
     return {
         layer: F.avg_pool2d(
@@ -158,13 +139,13 @@ def style_targets(
     """A picture's moments per position by layer: A / M (C, C) each, with `sums` s / M (C,) as well.
 
     Args:
-        network: whose features.
+        network: computes the features.
         picture: (1, 3, H, W).
-        layers: may be none.
+        layers: may be empty.
         tile: as above.
         sums: whether s is needed.
-        part: (1, 1, H, W), how much of each pixel counts; all of it, if none. Layers of which it
-            fills less than a position are left out.
+        part: (1, 1, H, W), weights of the pixels; None: all are 1. Layers at which the weights add
+            up to less than a position are left out.
         storage: where the picture lives.
     """
     topology, size = network.topology, (picture.shape[2], picture.shape[3])
@@ -197,13 +178,13 @@ def blended(
     """Moments per position of several paintings, mixed layer by layer.
 
     Args:
-        network: whose features.
+        network: computes the features.
         paintings: (1, 3, H, W) each, of any size.
         shares: by painting, layer -> its share there; those of a layer add up to one.
         tile: as above.
         sums: as above.
-        parts: by painting, what of it counts, as `part` above, and nothing of it where None. The
-            shares are then those of the paintings in which a layer finds something.
+        parts: by painting, weights of its pixels, as `part` above; None: the painting has no share.
+            The shares of the other paintings are scaled to add up to one.
         storage: where the paintings live.
     """
     mixed: dict[str, Moments] = {}
@@ -229,7 +210,7 @@ def _parts(
     tile: Core | None,
     storage: Storage,
 ) -> Iterator[tuple[Tile, dict[str, Tensor]]]:
-    """Tiles that cover the picture, and the features of their cores."""
+    """Tiles that cover a picture, with the features of their cores."""
     if not layers:
         return
     size = (picture.shape[2], picture.shape[3])

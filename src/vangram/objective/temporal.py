@@ -1,4 +1,4 @@
-"""A term against flicker between the frames of a sequence.
+"""A term against flicker between the frames of a sequence: a wrapper of an objective.
 
 Ruder, Dosovitskiy and Brox, "Artistic Style Transfer for Videos" (GCPR 2016).
 """
@@ -11,27 +11,40 @@ import torch
 from torch import Tensor
 
 from vangram.objective.evaluation import Evaluate, Evaluation, Term
+from vangram.storage.tensors import IN_MEMORY, Storage, bands
 
 
-class Steady:
-    """An objective with a term against flicker: γ mean of (c (x − ω))², ω the last result, moved.
+class TemporalConsistency:
+    """The objective with the term γ · mean((c (x − ω))²), ω the frame before's result, warped.
 
     Args:
         evaluate: the objective.
         last: ω, (1, 3, H, W).
         weights: c, (1, 1, H, W).
         weight: γ.
+        storage: where tensors of the image's size live.
     """
 
-    def __init__(self, evaluate: Evaluate, last: Tensor, weights: Tensor, weight: float) -> None:
+    def __init__(
+        self,
+        evaluate: Evaluate,
+        last: Tensor,
+        weights: Tensor,
+        weight: float,
+        storage: Storage = IN_MEMORY,
+    ) -> None:
         self.evaluate = evaluate
         self.last, self.weights, self.weight = last, weights, weight
+        self.storage = storage
 
     def __call__(self, image: Tensor) -> Evaluation:
         """Evaluate at (1, 3, H, W), which is read and not changed."""
-        found = self.evaluate(image)
-        away = (image.detach() - self.last) * self.weights
-        value = float(away.square().sum(dtype=torch.float64)) / image.numel()
-        found.gradient.add_(away * self.weights, alpha=2 * self.weight / image.numel())
-        term = Term("flicker", "", value, self.weight)
+        found, image, total = self.evaluate(image), image.detach(), 0.0
+        for rows in bands(image):
+            at = (..., rows, slice(None))
+            away = (image[at] - self.last[at]) * self.weights[at]
+            total += float(away.square().sum(dtype=torch.float64))
+            found.gradient[at].add_(away * self.weights[at], alpha=2 * self.weight / image.numel())
+            self.storage.release()
+        term = Term("flicker", "", total / image.numel(), self.weight)
         return replace(found, loss=found.loss + term.weighted, terms=(*found.terms, term))

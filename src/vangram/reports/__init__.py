@@ -1,4 +1,4 @@
-"""Many pictures as one page to read offline, and what there is to say of one run.
+"""Studies and sweeps as pages to read offline, the terms of a loss, and the self-test.
 
 Figures, the gallery that makes them and its page serve studies and sweeps alike.
 """

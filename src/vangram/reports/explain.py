@@ -1,4 +1,4 @@
-"""What a run's loss is made of: each term in both units, and the same loss in the other ones."""
+"""The terms of a run's loss, in both units, and recipes with the same loss in either."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from torch import Tensor
 from vangram.errors import SizeError
 from vangram.objective import Term
 from vangram.run import Run
+from vangram.run.resized import resize_inputs
 from vangram.settings.recipe import Recipe, Units
 
 
@@ -19,45 +20,47 @@ class Explained:
     term: Term
     """In the recipe's units."""
     literal: float
-    """Its value by the paper's formula; for a term on the pixels, by ours."""
+    """Value of the literal formula: the paper's, or ours for terms computed from the pixels."""
     at_zero: float | None
-    """What the formula would give for features of zero; None for a term on the pixels."""
+    """The literal formula at features of zero; None for terms computed from the pixels."""
 
     @property
     def relative(self) -> float:
-        """Its value in relative units."""
+        """Value in relative units."""
         return self.literal if self.at_zero is None else self.literal / self.at_zero
 
 
 @dataclass(frozen=True)
 class Explanation:
-    """A loss, term by term, and recipes that give the same in either units at this size."""
+    """A loss by terms, and recipes with the same loss at this size."""
 
     loss: float
     terms: tuple[Explained, ...]
     same: tuple[Recipe, ...]
-    """The same loss in relative and in paper units; none where there are regions."""
+    """Recipes in relative and in paper units; empty if there are regions."""
 
 
 def explain(run: Run, image: Tensor) -> Explanation:
-    """Take a run's loss at a picture of its full size apart.
+    """Evaluate a run's loss, by terms, at a picture of full size.
 
     Args:
-        run: whose loss.
+        run: defines the loss.
         image: (1, 3, H, W), sRGB in [0, 1].
 
     Raises:
-        SizeError: the picture has another size than the run's.
+        SizeError: the picture does not have the size of the run's result.
     """
-    level = run.levels[-1]
+    plan = run.plans[-1]
+    level = plan.level
     size = (image.shape[2], image.shape[3])
     if size != level.size:
         raise SizeError(
             f"the picture has {size[1]} x {size[0]} px, and its recipe makes"
             f" {level.size[1]} x {level.size[0]}: was it resized since?"
         )
-    objective = run.objective(level)
-    found = run.engine(level, objective)(image.to(run.storage(level).device_for(run.device)))
+    inputs = resize_inputs(run.inputs, plan)
+    objective = run.objective(plan, inputs)
+    found = run.evaluate(plan, objective, inputs)(plan.place(image))
     terms = []
     for term in found.terms:
         part = objective.content.get(term.key) or objective.style.get(term.key)

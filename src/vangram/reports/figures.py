@@ -1,4 +1,4 @@
-"""What a page of pictures shows: figures, each with what makes it, in sections."""
+"""The contents of a page: figures in sections."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from vangram.settings.recipe import Recipe
 
 @dataclass(frozen=True)
 class Figure:
-    """One picture: what is said of it, and what makes it."""
+    """One picture: its caption, recipe and inputs."""
 
     caption: str
     recipe: Recipe
@@ -20,7 +20,7 @@ class Figure:
 
 @dataclass(frozen=True)
 class Section:
-    """Pictures that belong together, in rows of so many columns."""
+    """A group of pictures, in rows of `columns`."""
 
     title: str
     text: str

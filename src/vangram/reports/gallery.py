@@ -1,4 +1,4 @@
-"""A gallery being made: picture by picture, each kept on disk, so that it can go on later."""
+"""A gallery: pictures made one by one and kept on disk, so that it can be continued."""
 
 from __future__ import annotations
 
@@ -10,67 +10,70 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from vangram.images import Picture, fit, read_picture, resize, write_picture
-from vangram.networks import load_network
 from vangram.reports.figures import Figure, Section
 from vangram.run import Run
-from vangram.run.inputs import device_for, versions_on
+from vangram.run.inputs import RunSource
+from vangram.run.network import device_for, network_for
+from vangram.run.result import versions_on
 from vangram.settings.command import command_of
+from vangram.settings.inputs import Inputs
 from vangram.storage.files import replacing
 
 
 @dataclass(frozen=True)
 class Made:
-    """A picture that is there."""
+    """A finished picture."""
 
     picture: Path
     losses: tuple[float, ...]
-    """By step, over all levels."""
+    """Loss of each step, over all levels."""
     seconds: float
     command: list[str]
-    """The words that make it again."""
+    """The command that makes it again."""
 
 
 @dataclass(frozen=True)
 class Progress:
-    """How far a gallery is."""
+    """Progress of a gallery."""
 
     made: int
-    """Pictures that are there."""
+    """Number of finished pictures."""
     of: int
     caption: str
-    """Of the picture in the making."""
+    """Caption of the picture being made."""
     done: float
-    """Share of that picture."""
+    """Finished share of that picture."""
 
 
 @dataclass(frozen=True)
 class Gallery:
-    """Pictures to make that are prepared and checked, and what is said of them."""
+    """Pictures to make, checked, with title and text."""
 
     title: str
     text: str
     sections: tuple[Section, ...]
     originals: Mapping[str, Picture]
-    """The pictures given, by path."""
+    """The decoded inputs, by path."""
     parameters: str | None
-    """A file that the network is read from instead of its own."""
+    """A file with the network's parameters, instead of the published one."""
     fixed: str
-    """What the pictures depend on beside their recipes: inputs, network, versions."""
+    """Hashes of inputs and networks, and versions, as JSON: all that the pictures depend on beside
+    their recipes."""
 
     @classmethod
     def prepare(
         cls, title: str, text: str, sections: Sequence[Section], parameters: str | None = None
     ) -> Gallery:
-        """Read and check everything that is needed, and compute nothing yet.
+        """Read and check everything that the pictures need; nothing is computed yet.
 
         Args:
             title: of the page.
-            text: what is said of all pictures.
+            text: below the title.
             sections: the pictures.
             parameters: as above.
 
         Raises:
-            InputError: something given cannot be used.
+            InputError: an input cannot be used.
         """
         figures = [figure for section in sections for figure in section.figures]
         paths = dict.fromkeys(path for f in figures for path in f.inputs)
@@ -79,11 +82,11 @@ class Gallery:
         fixed = json.dumps([digests, *_means(figures, parameters)], sort_keys=True)
         gallery = cls(title, text, tuple(sections), originals, parameters, fixed)
         for figure in _unlike(figures):
-            gallery._run(figure)  # where it is too small, and what else may be wrong
+            gallery._run(figure)  # raises what would be wrong with it
         return gallery
 
     def make(self, folder: Path) -> Iterator[Progress]:
-        """Make the pictures that are not in a folder yet.
+        """Make the pictures that are missing in a folder.
 
         Raises:
             OutputError: one cannot be written.
@@ -101,7 +104,7 @@ class Gallery:
             yield Progress(number + 1, len(figures), figure.caption, 1.0)
 
     def made(self, figure: Figure, folder: Path) -> Made | None:
-        """A figure's picture in a folder; None where it is not there, or not whole."""
+        """A figure's picture in a folder; None if it is missing or incomplete."""
         picture = folder / f"{self.key(figure)}.png"
         try:
             values = json.loads(picture.with_suffix(".json").read_text(encoding="utf-8"))
@@ -111,17 +114,18 @@ class Gallery:
         return made if picture.exists() else None
 
     def key(self, figure: Figure) -> str:
-        """A name for a figure's picture, which another recipe, input or version changes."""
+        """Name of a figure's picture; it changes with recipe, inputs and versions."""
         inputs = {str(name): path for name, path in figure.inputs.named()}
         recipe = json.dumps([figure.recipe.to_dict(), inputs], sort_keys=True)
         return hashlib.sha256((recipe + self.fixed).encode()).hexdigest()[:20]
 
     def original(self, path: str, folder: Path) -> Path:
-        """Where a given picture lies at the largest figure's size."""
+        """Path of an input at the largest figure's size."""
         return folder / f"original-{list(self.originals).index(path)}.png"
 
     def _run(self, figure: Figure) -> Run:
-        return Run.of(replace(figure.inputs, parameters=self.parameters), figure.recipe)
+        decoded: Inputs[RunSource] = figure.inputs.map(self.originals.__getitem__)
+        return Run.of(replace(decoded, parameters=self.parameters), figure.recipe)
 
     def _make(self, figure: Figure, folder: Path, number: int, of: int) -> Iterator[Progress]:
         yield Progress(number, of, figure.caption, 0.0)
@@ -136,7 +140,8 @@ class Gallery:
             "seconds": time.monotonic() - began,
             "command": command_of(run.record, "picture.png"),
         }
-        with replacing(picture.with_suffix(".json")) as handle:  # last: so that both are whole
+        # Written last, so that a picture with a file of values is complete.
+        with replacing(picture.with_suffix(".json")) as handle:
             handle.write(json.dumps(values).encode())
 
 
@@ -148,14 +153,14 @@ def _means(
     versions = {r.device: versions_on(device_for(r.device)) for r in recipes}
     unlike = {recipe.network: recipe for recipe in recipes}
     networks = {
-        name: load_network(name, layers=recipe.layers, parameters=parameters).sha256
+        name: network_for(recipe, parameters, device_for(recipe.device)).sha256
         for name, recipe in unlike.items()
     }
     return networks, versions
 
 
 def _unlike(figures: Sequence[Figure]) -> list[Figure]:
-    """One figure of each kind that may be refused for a reason of its own."""
+    """One figure for each combination of settings that may be refused."""
     kinds = {}
     for figure in figures:
         r = figure.recipe

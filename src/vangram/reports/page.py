@@ -1,4 +1,4 @@
-"""A gallery as one HTML file: pictures inside, no script, nothing fetched from anywhere."""
+"""A gallery as one HTML file with embedded pictures, without scripts or external resources."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ CURVE = (160.0, 48.0)
 
 @dataclass(frozen=True)
 class Shown:
-    """What the page shows of a figure."""
+    """The data of a figure on the page."""
 
     caption: str
     picture: str
@@ -36,11 +36,11 @@ class Shown:
 
 
 def report(gallery: Gallery, folder: Path) -> str:
-    """The page.
+    """The page as HTML.
 
     Args:
-        gallery: of which every picture has been made.
-        folder: where they are.
+        gallery: all its pictures are finished.
+        folder: the folder of its pictures.
     """
     import jinja2
 
@@ -92,7 +92,7 @@ def _figure(figure: Figure, made: Made) -> Shown:
 
 
 def loss_curve(losses: Sequence[float]) -> str:
-    """Points "x,y x,y ..." of the logarithm of a loss over steps, in a box of `CURVE`."""
+    """Points "x,y x,y ..." of an SVG polyline: the logarithm of the loss over steps, in `CURVE`."""
     logs = [math.log10(max(loss, 1e-30)) for loss in losses]
     lowest, span = min(logs), (max(logs) - min(logs)) or 1.0
     width, height = CURVE

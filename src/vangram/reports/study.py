@@ -1,4 +1,4 @@
-"""A study: the figures of Gatys et al. 2016, in the order in which they explain it."""
+"""A study: the figures of Gatys et al. 2016 for any photograph and paintings."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from vangram.errors import LayerError, SettingError
-from vangram.networks import load_network
 from vangram.networks.registry import network_named
 from vangram.reports.figures import Figure, Section
 from vangram.reports.gallery import Gallery
+from vangram.run.network import device_for, network_for
 from vangram.settings.inputs import Inputs
 from vangram.settings.recipe import RECONSTRUCTION, TEXTURE, Recipe, layers_up_to
 
@@ -26,16 +26,16 @@ STYLE_WEIGHTS = (1000.0, 200.0, 40.0, 8.0)
 def prepare(
     photo: str, paintings: Sequence[str], recipe: Recipe, parameters: str | None = None
 ) -> Gallery:
-    """Read and check everything that is needed, and compute nothing yet.
+    """Read and check everything that the study needs; nothing is computed yet.
 
     Args:
         photo: path of the photograph.
         paintings: paths, at least one.
         recipe: size, steps, network, pooling, ... of all pictures.
-        parameters: a file that the network is read from instead of its own.
+        parameters: a file with the network's parameters, instead of the published one.
 
     Raises:
-        InputError: something given cannot be used.
+        InputError: an input cannot be used.
     """
     if not paintings:
         raise SettingError("a study needs at least one painting")
@@ -47,7 +47,7 @@ def prepare(
 def sections(
     photo: str, paintings: Sequence[str], base: Recipe, layers: Sequence[str]
 ) -> list[Section]:
-    """All of a study's pictures.
+    """The sections of a study.
 
     Args:
         photo: path of the photograph.
@@ -176,7 +176,7 @@ def _both(photo: str, painting: str) -> Inputs[str]:
 
 
 def _high(layers: Sequence[str]) -> str:
-    """The content layer of style transfer: the default, or the deepest that there is before it."""
+    """The content layer of style transfer: the default, or the deepest available before it."""
     (default,) = Recipe().content_layers
     return default if layers[-1] > default else layers[-1]
 
@@ -191,12 +191,12 @@ def _name(path: str) -> str:
 
 
 def _layers(recipe: Recipe, parameters: str | None) -> tuple[str, ...]:
-    """The first layer of each block that the network has."""
+    """The first layer of each block in the network's file."""
     topology = network_named(recipe.network).topology
     layers = tuple(layer for layer in topology.layers if layer.endswith("_1"))
     while True:
         try:
-            load_network(recipe.network, layers=layers, parameters=parameters)
+            network_for(recipe, parameters, device_for(recipe.device), layers=layers)
         except LayerError:
             if parameters is None or len(layers) == 1:
                 raise

@@ -1,4 +1,4 @@
-"""A sweep: every combination of some options' values, as figures of a page and one picture."""
+"""A sweep: all combinations of some options' values, as a page and as one picture."""
 
 from __future__ import annotations
 
@@ -13,24 +13,24 @@ from vangram.reports.figures import Figure, Section
 from vangram.reports.gallery import Gallery
 
 LARGEST = 400
-"""Pictures of a sweep; beyond it, a mistyped list is likelier than a wish."""
+"""Largest number of pictures; more is more likely a mistyped list."""
 
 
 @dataclass(frozen=True)
 class Varied:
-    """An option without its dashes, and the values that it takes in turn."""
+    """An option, without dashes, and its values."""
 
     option: str
     values: tuple[str, ...]
 
     @classmethod
     def parse(cls, text: str) -> Varied:
-        """One as people write it: "style-weight=10,40,150".
+        """Parse "style-weight=10,40,150".
 
-        Values that have commas themselves are parted by semicolons: "style-layers=a,b;c".
+        Values that contain commas are separated by semicolons: "style-layers=a,b;c".
 
         Raises:
-            SettingError: it is no option and values.
+            SettingError: it has another form.
         """
         option, equals, rest = text.partition("=")
         values = (value.strip() for value in rest.split(";" if ";" in rest else ","))
@@ -44,11 +44,11 @@ class Varied:
 
 
 Cell = Mapping[str, str]
-"""A value for each option that is varied."""
+"""Option -> value, for each option that is varied."""
 
 
 def cells(varied: Sequence[Varied]) -> list[Cell]:
-    """Every combination, the last option's values changing first.
+    """All combinations; the last option varies fastest.
 
     Raises:
         SettingError: an option is named twice, or there are too many combinations.
@@ -67,11 +67,13 @@ def cells(varied: Sequence[Varied]) -> list[Cell]:
 
 
 def sections(varied: Sequence[Varied], figure: Callable[[Cell, str], Figure]) -> list[Section]:
-    """Grids of figures: the last option across, the one before it down, a grid for all others.
+    """Grids of figures for the last two options, one for each combination of the others.
+
+    The last option varies across, the one before it down.
 
     Args:
         varied: the options.
-        figure: makes a figure of a combination and its caption.
+        figure: makes a figure from a combination and a caption.
     """
     in_grid = [each.option for each in varied[-2:]]
     grids: dict[str, list[Figure]] = {}
@@ -84,7 +86,7 @@ def sections(varied: Sequence[Varied], figure: Callable[[Cell, str], Figure]) ->
 
 
 def write_grid(path: Path, varied: Sequence[Varied], gallery: Gallery, folder: Path) -> None:
-    """Write all pictures of a sweep that is made as one, labelled.
+    """Write all pictures of a finished sweep as one labelled picture.
 
     Raises:
         OutputError: it cannot be written.

@@ -1,4 +1,4 @@
-"""What is exact, checked where it is to be exact: on this machine, for this network and size."""
+"""Self-test: each fast path against its reference, on this machine."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ from vangram.optimize import LBFGS, Level, LevelState, descend
 from vangram.settings.recipe import Recipe
 
 EXACT = 1e-12
-"""Float64: sums of a million terms in another order."""
+"""Allowed error in float64: a million terms summed in another order."""
 ROOTED = 1e-11
-"""The same where roots of covariances are taken, which are steep where these are small: there the
-order of sums counts a hundred times as much."""
+"""The same with roots of covariances, which are steep near zero and so a hundred times as
+sensitive."""
 SINGLE = 1e-5
-"""Float32: seven digits, of which a dozen layers and the residuals cost two."""
+"""Allowed error in float32: of seven digits, a dozen layers and the residuals cost two."""
 FLIPS = 2.0
-"""Where float32 decides a maximum or a ReLU the other way, a gradient differs from float64's by
-more than rounding; two float32 gradients may differ by as much from each other, twice."""
+"""Allowed error between two float32 gradients, relative to the one between float32 and float64: a
+maximum or a ReLU may be decided differently in each."""
 
 
 @dataclass(frozen=True)
@@ -34,22 +34,22 @@ class Check:
 
     name: str
     error: float
-    """Relative: the norm of the difference over the norm of what is right."""
+    """Norm of the difference over the norm of the reference."""
     allowed: float
 
     @property
     def holds(self) -> bool:
-        """Whether the error is small enough; one that is no number is not."""
+        """Whether the error is small enough; NaN is not."""
         return self.error <= self.allowed
 
 
 def verify(
     network: FeatureNetwork, recipe: Recipe, size: tuple[int, int], tile: int
 ) -> Iterator[Check]:
-    """Compare each fast way with the slow one, on pictures of noise.
+    """Compare each fast path with its reference, on pictures of noise.
 
     Args:
-        network: float32; on its device, float64 on the CPU.
+        network: float32; tested on its device, and in float64 on the CPU.
         recipe: layers, weights and units.
         size: (height, width) of the image.
         tile: pixels of a tile's core along either axis.
@@ -83,7 +83,7 @@ def verify(
 
 
 def _by_autograd(objective: Objective, network: FeatureNetwork, image: Tensor) -> Tensor:
-    """The loss written out once more from its formulas, differentiated by autograd."""
+    """Gradient by autograd of the loss, written out from its formulas."""
     image = image.clone().requires_grad_()
     loss = image.new_zeros(())
     recipe = objective.recipe
@@ -106,7 +106,7 @@ def _by_autograd(objective: Objective, network: FeatureNetwork, image: Tensor) -
 
 
 def _tiled(objective: Objective, network: FeatureNetwork, image: Tensor, tile: int) -> float:
-    """By plain convolutions, which sum up alike; at a seam Winograd's rounding differs."""
+    """Tiled against whole with plain convolutions; Winograd's rounding differs at the seams."""
     plain = copy.copy(network)
     plain.winograd = False
     whole = WholeEngine(plain, objective)(image).gradient

@@ -1,4 +1,4 @@
-"""One run: what is given, the memory that it needs, the descent from coarse to fine, the result."""
+"""One run: inputs, plan, descent from coarse to fine, result, checkpoint."""
 
 from vangram.run.checkpoint import Checkpoint, read_checkpoint, write_checkpoint
 from vangram.run.result import Painting

@@ -1,18 +1,17 @@
-"""Checkpoints: a run's record and position in one file that is whole or not there.
+"""Checkpoints: a run's record and state in one file, written atomically.
 
-The file is in the safetensors format: eight bytes that say how long the header is, the header in
+The file is in the safetensors format: eight bytes with the length of the header, the header in
 JSON, then the tensors' bytes. Its metadata are
 
     sha256     of the whole file, with zeros in place of these 64 digits
-    vangram    JSON: the format's number, the record, the position without its tensors, and each
+    vangram    JSON: the format's number, the record, the state without its tensors, and each
                tensor's shape and strides
 
-A tensor lies as it lay in memory, its dimensions in the order of their strides, because sums may
-round otherwise over another order. There is no random state: nothing is random after the first
-image, which the recipe's seed decides.
+Tensors keep their memory order, because sums over another order round differently. There is no
+random state: the recipe's seed decides the first image, and nothing later is random.
 
-Tensors are written from where they are, one after the other, since a second copy of all would not
-fit where a picture just does.
+Tensors are written one after the other from where they are, because a second copy of all might not
+fit into memory.
 """
 
 from __future__ import annotations
@@ -34,42 +33,42 @@ from vangram.storage.files import quoted, reason, replacing
 from vangram.storage.tensors import IN_MEMORY, SpilledStorage, Storage, release_mapped
 
 FORMAT = 1
-"""Of the metadata; raised when an older vangram could no longer read them."""
+"""Version of the metadata, raised when an older vangram could no longer read them."""
 DTYPES = {
     "F64": torch.float64,
     "F32": torch.float32,
     "F16": torch.float16,
     "BF16": torch.bfloat16,
 }
-"""The safetensors format's names."""
+"""Data types by the names of the safetensors format."""
 LENGTH = 8
-"""Bytes that say how long the header is; it is padded to a multiple of as many."""
+"""Bytes of the header's length; the header is padded to a multiple of them."""
 START = b'{"__metadata__":{"sha256":"'
-"""Of every header, so that the digest has a fixed place."""
+"""Beginning of every header, so that the digest has a fixed place."""
 DIGEST = slice(LENGTH + len(START), LENGTH + len(START) + 64)
 BLANK = "0" * 64
 CHUNK = 1 << 24
 """Bytes read or written at a time."""
-LARGE = 8
-"""A part of the run's memory of which tensors that are read are spilled."""
+SPILL_ABOVE = 1 / 8
+"""Share of the run's memory above which the tensors of a checkpoint are read into files."""
 
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """All that a run needs to go on."""
+    """Everything that a run needs to continue."""
 
     record: Record
     position: RunState | None = None
-    """None: nothing has been computed yet."""
+    """None before the first step."""
 
 
 def write_checkpoint(path: str | os.PathLike[str], checkpoint: Checkpoint) -> None:
-    """Write a checkpoint; an older one at that path stays until this one is whole.
+    """Write a checkpoint; an older one at that path is replaced only by a complete one.
 
     One process at a time may write to a path.
 
     Raises:
-        OutputError: it cannot be written; an older one is untouched.
+        OutputError: it cannot be written; an older one is not changed.
     """
     position, tensors = checkpoint.position.parts() if checkpoint.position else (None, [])
     tensors = [_dense(tensor) for tensor in tensors]
@@ -92,7 +91,7 @@ def read_checkpoint(path: str | os.PathLike[str]) -> Checkpoint:
     """Read a checkpoint, its tensors onto the CPU.
 
     Raises:
-        CheckpointError: there is none, or it is damaged, or of a format that is not known here.
+        CheckpointError: it is missing, damaged, or of an unknown format.
     """
     try:
         with open(path, "rb") as handle:
@@ -123,13 +122,13 @@ def _read(handle: BinaryIO) -> Checkpoint:
             f"the checkpoint has format {values['format']}, this vangram reads {FORMAT}: "
             "use the version that made it"
         )
-    # From here on, whatever the file says was written by us.
+    # From here on, the contents were written by this program.
     if not _is_whole(handle):
         raise ValueError("the digest is another one")
     handle.seek(LENGTH + length)
     record = Record.from_json(values["record"])
     memory, size = record.recipe.memory, os.fstat(handle.fileno()).st_size
-    storage = SpilledStorage() if memory and size > memory / LARGE else IN_MEMORY
+    storage = SpilledStorage() if memory and size > SPILL_ABOVE * memory else IN_MEMORY
     tensors = [
         _tensor(handle, storage, DTYPES[header[str(index)]["dtype"]], *layout)
         for index, layout in enumerate(values["layouts"])
@@ -148,7 +147,7 @@ def _is_whole(handle: BinaryIO) -> bool:
 
 
 def _head(record: Record, position: dict[str, Any] | None, tensors: list[Tensor]) -> bytes:
-    """All that comes before the tensors, with a blank digest."""
+    """Everything before the tensors, with a blank digest."""
     names = {dtype: name for name, dtype in DTYPES.items()}
     values: dict[str, Any] = {
         "format": FORMAT, "record": record.to_json(), "position": position, "layouts": []
@@ -170,12 +169,12 @@ def _head(record: Record, position: dict[str, Any] | None, tensors: list[Tensor]
 
 
 def _as_it_lies(tensor: Tensor) -> Tensor:
-    """A view of a tensor with its dimensions in the order of their strides, the longest first."""
+    """A view of a tensor with its dimensions by descending stride."""
     return tensor.permute(sorted(range(tensor.ndim), key=tensor.stride, reverse=True))
 
 
 def _dense(tensor: Tensor) -> Tensor:
-    """The tensor, or a copy of one with gaps between its values."""
+    """The tensor, or a contiguous copy if there are gaps between its values."""
     return tensor if _as_it_lies(tensor).is_contiguous() else tensor.contiguous()
 
 
@@ -187,7 +186,7 @@ def _bytes(tensor: Tensor) -> memoryview:
 def _tensor(
     handle: BinaryIO, storage: Storage, dtype: torch.dtype, shape: list[int], strides: list[int]
 ) -> Tensor:
-    # Into memory of torch's own, aligned as any other tensor's.
+    # Allocated by torch, for its alignment.
     flat = storage.empty((math.prod(shape),), torch.empty(0, dtype=dtype))
     data = _bytes(flat)
     for first in range(0, len(data), CHUNK):

@@ -1,4 +1,4 @@
-"""Whose colours a picture shows: the painting's, or the photograph's in one of three ways.
+"""The colour settings: what the network sees, and what the result takes from the photograph.
 
 Gatys, Bethge, Hertzmann and Shechtman, "Preserving Color in Neural Artistic Style Transfer" (2016),
 for "luminance" and "match"; "histogram" changes the finished picture alone.
@@ -27,39 +27,41 @@ from vangram.storage.tensors import bands
 
 
 @dataclass(frozen=True)
-class Seen:
-    """How the network sees the pictures given; None: as they are."""
+class ColourMaps:
+    """Colour maps applied to the inputs before the network sees them; None: no change."""
 
     content: ColourMap | None
     styles: tuple[ColourMap | None, ...]
 
 
-def seen(content: Picture | None, styles: Sequence[Picture], colour: Colour) -> Seen:
-    """How the network sees a photograph and paintings; all are there unless colour is "style"."""
+def colour_maps(content: Picture | None, styles: Sequence[Picture], colour: Colour) -> ColourMaps:
+    """The maps of a colour setting; those but "style" need a photograph and paintings."""
     if colour not in ("luminance", "match"):
-        return Seen(None, (None,) * len(styles))
-    assert content is not None  # as `inputs.read` has seen to
+        return ColourMaps(None, (None,) * len(styles))
+    assert content is not None  # as `check_inputs` has seen to
     wanted = ColourStatistics.of(content.pixels, content.alpha)
     given = [ColourStatistics.of(style.pixels, style.alpha) for style in styles]
     if colour == "match":
-        return Seen(None, tuple(matching_map(each, wanted) for each in given))
-    return Seen(luminance_map(), tuple(luminance_matching_map(each, wanted) for each in given))
+        return ColourMaps(None, tuple(matching_map(each, wanted) for each in given))
+    return ColourMaps(
+        luminance_map(), tuple(luminance_matching_map(each, wanted) for each in given)
+    )
 
 
-def show(
+def apply_colour(
     pixels: Tensor,
     photograph: Tensor,
     alpha: Tensor | None,
     colour: Colour,
     release: Callable[[], object],
 ) -> None:
-    """Give a picture, in place, what its colour setting takes from the photograph.
+    """Apply a colour setting to a finished picture, in place.
 
     Args:
         pixels: (1, 3, H, W) in [0, 1].
         photograph: of the same size.
-        alpha: the photograph's, (1, 1, H, W); where it is transparent, its colours do not count.
-        colour: "style" and "match" leave the picture as it is.
+        alpha: the photograph's, (1, 1, H, W); weights of its pixels in its colour statistics.
+        colour: "style" and "match" change nothing.
         release: called after each band, for tensors that live in files.
     """
     if colour == "luminance":

@@ -1,33 +1,132 @@
-"""What a run is given: pictures read and checked against its recipe, and what it runs on."""
+"""The inputs of a run: decoded, and checked against each other and the recipe."""
 
 from __future__ import annotations
 
+import math
 import os
-import platform
-from collections.abc import Sequence
-from dataclasses import replace
-from importlib import metadata
+from dataclasses import dataclass, replace
+from functools import cached_property
 
-import torch
+from torch import Tensor
 
-from vangram.errors import SettingError
-from vangram.images import Picture, Source, fit, keep_mask, read_picture, resize
-from vangram.networks import (
-    FeatureNetwork,
-    channel_means,
-    load_network,
-    normalise_channels,
-    shipped_channel_means,
-)
-from vangram.run.regions import check_shape
+from vangram.errors import SettingError, SizeError
+from vangram.images import Picture, Source, fit, keep_mask, read_picture
+from vangram.images.flow import read_flow
+from vangram.networks import Topology
+from vangram.objective import Region
+from vangram.run.colours import ColourMaps, colour_maps
+from vangram.run.memory import PIXEL, WEIGHT, InputMemory
+from vangram.run.previous import WarpedResult, warp_result
+from vangram.run.regions import check_shape, read_regions
 from vangram.settings.inputs import Inputs
-from vangram.settings.recipe import Recipe
+from vangram.settings.recipe import LARGEST_SIZE, Recipe
+from vangram.storage.files import quoted
 
-NORMALISED_OVER = 512
-"""Pixels of the longer side of pictures that a network is normalised over."""
+Size = tuple[int, int]
+"""(height, width) in pixels."""
+RunSource = Source | Picture
+"""Types of an input: as a user gives it, or decoded."""
 
 
-def check(inputs: Inputs[Source], recipe: Recipe) -> None:
+@dataclass(frozen=True, eq=False)
+class RunInputs:
+    """The inputs of a run, each decoded once."""
+
+    pictures: Inputs[Picture]
+    """All but the flow and the parameters."""
+    recipe: Recipe
+    flow: Tensor | None = None
+    """From the photograph to the frame before, (1, 2, H, W); None: computed when needed."""
+    regions: tuple[Region, ...] = ()
+    """The regions of the masks; empty: one style everywhere."""
+    notes: tuple[str, ...] = ()
+    """Regions found, masks resized and other remarks, a line each."""
+
+    @property
+    def images(self) -> tuple[Picture, ...]:
+        """Content, styles and start."""
+        pictures = self.pictures
+        single = (pictures.content, *pictures.styles, pictures.start)
+        return tuple(picture for picture in single if picture is not None)
+
+    @property
+    def proportions(self) -> Size:
+        """(height, width) whose ratio the result has: photograph, recipe or painting."""
+        if self.pictures.content is not None:
+            return self.pictures.content.size
+        return self.recipe.proportions or self.pictures.styles[0].size
+
+    @cached_property
+    def colours(self) -> ColourMaps:
+        """Maps to the colours in which the network sees the photograph and the paintings."""
+        return colour_maps(self.pictures.content, self.pictures.styles, self.recipe.colour)
+
+    @cached_property
+    def warped(self) -> WarpedResult | None:
+        """The last frame's result, warped; None without a frame before."""
+        given = self.pictures
+        if given.before is None or given.before_frame is None or given.content is None:
+            return None
+        return warp_result(given.before, given.before_frame, given.content, self.flow)
+
+    @property
+    def memory(self) -> InputMemory:
+        """The part of them that the memory model counts."""
+        before = self.pictures.before
+        held = [*self.pictures, *([] if before is None else [before])]  # it is held warped as well
+        weights = [weight for region in self.regions for weight in (region.weights, *region.parts)]
+        tensors = [each for each in (*weights, self.flow) if each is not None]
+        return InputMemory(
+            decoded=sum((PIXEL + WEIGHT) * math.prod(picture.size) for picture in held)
+            + sum(tensor.numel() * tensor.element_size() for tensor in tensors),
+            keep=self.pictures.keep is not None,
+            sequence=before is not None,
+            regions=len(self.regions),
+        )
+
+    def style_size(self, style: Picture, size: Size) -> Size:
+        """(height, width) of a painting for an image of `size`."""
+        return fit(style.size, round(self._style_scale(style) * max(size)))
+
+    def least_size(self, topology: Topology) -> int:
+        """Longer side in pixels of the smallest result for which all layers exist.
+
+        Raises:
+            SizeError: the recipe asks for a smaller one, or the painting itself is too small.
+        """
+        recipe, pictures = self.recipe, self.pictures
+        smallest = topology.smallest_size(recipe.layers)
+        deepest = recipe.layers[-1]
+        least = _least_side(self.proportions, smallest)
+        for style in pictures.styles:
+            if pictures.content is None and min(style.size) * recipe.style_size < smallest:
+                raise SizeError(
+                    f"the painting is too small: {deepest} needs {smallest} px along its shorter"
+                    " side; use a larger one, or shallower layers"
+                )
+            scale = self._style_scale(style)
+            least = max(least, math.ceil(_least_side(style.size, smallest) / scale))
+        if recipe.size < least:
+            larger = f"--size {least}" if least <= LARGEST_SIZE else "a picture less narrow"
+            raise SizeError(
+                f"size {recipe.size} is too small: {deepest} needs {smallest} px along a "
+                f"picture's shorter side; use {larger}, or shallower layers"
+            )
+        return least
+
+    def _style_scale(self, style: Picture) -> float:
+        """Longer side of a painting relative to the result's.
+
+        `style_size` with a photograph. For a texture, the painting is never enlarged and never
+        larger than the result, unless `style_size` says so.
+        """
+        own = 1.0
+        if self.pictures.content is None:
+            own = min(1.0, max(style.size) / self.recipe.size)
+        return own * self.recipe.style_size
+
+
+def check_inputs(inputs: Inputs[RunSource], recipe: Recipe) -> None:
     """Check that the inputs and the recipe go together.
 
     Raises:
@@ -60,97 +159,41 @@ def check(inputs: Inputs[Source], recipe: Recipe) -> None:
         raise SettingError("a mask is one of a photograph, and none is given")
 
 
-def read(inputs: Inputs[Source]) -> Inputs[Picture]:
-    """Decode the pictures among the inputs; the flow and the parameters are left out.
+def read_inputs(inputs: Inputs[RunSource], recipe: Recipe) -> RunInputs:
+    """Decode the inputs, which `check_inputs` has accepted.
 
     Raises:
         PictureError: one cannot be read.
-        SettingError: the mask of what is kept is none.
+        SettingError: a mask cannot be used, or does not fit its picture.
     """
-    pictures = replace(inputs, flow=None, parameters=None).map(read_picture)
-    return pictures if pictures.keep is None else replace(pictures, keep=keep_mask(pictures.keep))
+    pictures = replace(inputs, flow=None, parameters=None).map(
+        lambda source: source if isinstance(source, Picture) else read_picture(source)
+    )
+    if pictures.keep is not None:
+        pictures = replace(pictures, keep=keep_mask(pictures.keep))
+    notes = [note for picture in pictures for note in picture.notes]
+    for mask in (pictures.mask, pictures.keep):
+        if mask is not None and pictures.content is not None:
+            check_shape(mask, pictures.content)
+            if mask.size != pictures.content.size:
+                notes.append(f"the mask {quoted(mask.name)} is resized to its picture")
+    flow = None if inputs.flow is None else read_flow(path_of(inputs.flow, "flow"))
+    regions, found = read_regions(pictures.mask, pictures.style_masks, pictures.styles)
+    notes += found
+    return RunInputs(pictures, recipe, flow, regions, tuple(dict.fromkeys(notes)))
 
 
-def notes_of(pictures: Inputs[Picture]) -> tuple[str, ...]:
-    """What reading has changed, and which masks of the photograph have to be resized, a line each.
-
-    Raises:
-        SettingError: a mask has another shape than the photograph.
-    """
-    masks = [mask for mask in (pictures.mask, pictures.keep) if mask is not None]
-    notes = [check_shape(mask, pictures.content) for mask in masks if pictures.content is not None]
-    read = (note for picture in pictures for note in picture.notes)
-    return (*dict.fromkeys(read), *(note for note in notes if note is not None))
-
-
-def path_of(source: Source | None, name: str) -> str | None:
+def path_of(source: RunSource, name: str) -> str:
     """The path of an input that can only be a file.
 
     Raises:
         SettingError: it is a picture in memory.
     """
-    if source is None or isinstance(source, str | os.PathLike):
-        return None if source is None else os.fspath(source)
-    raise SettingError(f"the {name} are read from a file: give its path")
+    if isinstance(source, str | os.PathLike):
+        return os.fspath(source)
+    raise SettingError(f"the {name} can only be read from a file: give its path")
 
 
-def network_for(
-    recipe: Recipe, pictures: Sequence[Picture], parameters: str | None, device: torch.device
-) -> FeatureNetwork:
-    """The recipe's network, as deep as its layers.
-
-    Args:
-        recipe: name, layers, pooling, whether to normalise, precision.
-        pictures: to normalise over, where no figures are shipped.
-        parameters: a file to read instead of the network's own.
-        device: where it is to be.
-
-    Raises:
-        LayerError: a layer is unknown, or the file ends before it.
-        NetworkError: the network is unknown, or its file is missing or damaged.
-    """
-    network = load_network(
-        recipe.network, device, recipe.layers, parameters=parameters, pooling=recipe.pooling
-    )
-    network.tf32 = recipe.precision == "tf32"
-    if recipe.normalise:
-        measured = parameters is None and recipe.pooling == "max"
-        means = shipped_channel_means(recipe.network) if measured else None
-        if means is None:
-            side = min(recipe.size, NORMALISED_OVER)
-            means = channel_means(
-                network, (resize(p.pixels, fit(p.size, side)).to(device) for p in pictures)
-            )
-        normalise_channels(network, means)
-    return network
-
-
-def device_for(name: str) -> torch.device:
-    """The device of a name, or the fastest for "auto".
-
-    Raises:
-        SettingError: it is not there, or knows no float64, as Apple's GPUs.
-    """
-    if name == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    try:
-        device = torch.device(name)
-        float(torch.zeros(1, device=device).double())
-    except TypeError as error:
-        raise SettingError(
-            f"{name!r} knows no float64, in which losses are summed up; try --device cpu"
-        ) from error
-    except (RuntimeError, AssertionError, NotImplementedError) as error:
-        raise SettingError(f"there is no device {name!r} here; try --device cpu") from error
-    return device
-
-
-def versions_on(device: torch.device) -> dict[str, str]:
-    """What the arithmetic depends on."""
-    return {
-        "vangram": metadata.version("vangram"),
-        "torch": torch.__version__,
-        "python": platform.python_version(),
-        "threads": str(torch.get_num_threads()),
-        "device": device.type,
-    }
+def _least_side(size: Size, smallest: int) -> int:
+    """Longer side at which the shorter side is `smallest` after rounding."""
+    return math.ceil((smallest - 0.5) * max(size) / min(size))

@@ -1,4 +1,4 @@
-"""The frame before: its result, and where that has moved.
+"""The frame before: its result, warped to the present frame.
 
 Ruder, Dosovitskiy and Brox, "Artistic Style Transfer for Videos" (GCPR 2016).
 """
@@ -15,26 +15,28 @@ from vangram.images.flow import flow_between, resized_flow, trusted, warped
 
 
 @dataclass(frozen=True, eq=False)
-class Moved:
-    """The last result, moved to where its parts are now, both at the last result's size."""
+class WarpedResult:
+    """The last result, warped to the present frame, at its own size."""
 
-    picture: Tensor
+    pixels: Tensor
     """(1, 3, H, W)."""
-    weights: Tensor
-    """(1, 1, H, W): 1 where it can be trusted, 0 where something new is seen."""
+    trust: Tensor
+    """(1, 1, H, W): 1 where the flow is consistent, 0 in occlusions and at edges."""
 
 
-def moved(before: Picture, before_frame: Picture, frame: Picture, flow: Tensor | None) -> Moved:
-    """Move the last result to where its parts are in a frame.
+def warp_result(
+    before: Picture, before_frame: Picture, frame: Picture, flow: Tensor | None
+) -> WarpedResult:
+    """Warp the last result to the present frame.
 
     Args:
         before: the last result.
-        before_frame: the frame that it was made of.
-        frame: this one.
-        flow: (1, 2, H, W), from this frame to the one before; None: to be found.
+        before_frame: the frame that it was made from.
+        frame: the present one.
+        flow: (1, 2, H, W), from the present frame to the one before; None: computed by OpenCV.
 
     Raises:
-        SettingError: the flow has to be found, and OpenCV is not installed.
+        SettingError: the flow has to be computed, and OpenCV is not installed.
     """
     size = before.size
     now, then = (
@@ -48,8 +50,8 @@ def moved(before: Picture, before_frame: Picture, frame: Picture, flow: Tensor |
     else:
         flow = flow_between(now, then)
         weights = trusted(flow, flow_between(then, now))
-    # Whatever comes from beyond the edge is new.
+    # Pixels that come from beyond the edge have no past.
     down, right = torch.meshgrid(torch.arange(size[0]), torch.arange(size[1]), indexing="ij")
     x, y = right + flow[0, 0], down + flow[0, 1]
     within = (x >= -0.5) & (x <= size[1] - 0.5) & (y >= -0.5) & (y <= size[0] - 0.5)
-    return Moved(warped(before.pixels, flow), weights * within)
+    return WarpedResult(warped(before.pixels, flow), weights * within)

@@ -7,35 +7,23 @@ Transfer" (CVPR 2017), section 4: each region has Gram matrices of its own.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
 from vangram.errors import SettingError
 from vangram.images import Picture, Regions, regions
+from vangram.objective import Region
 from vangram.storage.files import quoted
 
 SAME_SHAPE = 0.02
-"""Relative difference of aspects within which a mask is of its picture's shape."""
+"""Largest relative difference between the aspect ratios of a mask and its picture."""
 
 
-@dataclass(frozen=True, eq=False)
-class Guide:
-    """A region, and whose style it takes."""
-
-    name: str
-    """Its colour in the mask, as #rrggbb, "opaque" or "transparent"."""
-    weights: Tensor
-    """(1, 1, H, W) in [0, 1]: share of each of the mask's pixels in the region."""
-    parts: tuple[Tensor | None, ...]
-    """By painting, weights of its pixels, (1, 1, H', W'); None: nothing of it."""
-
-
-def guides_of(
+def read_regions(
     mask: Picture | None, style_masks: Sequence[Picture], paintings: Sequence[Picture]
-) -> tuple[tuple[Guide, ...], tuple[str, ...]]:
-    """The regions that have a style, none without a mask; and lines that say what was found.
+) -> tuple[tuple[Region, ...], tuple[str, ...]]:
+    """The regions that have a style, at the masks' own sizes, and lines that say what was found.
 
     With masks of the paintings, a region takes its style from the region of the same colour there.
     Without, the brightest region takes the first painting, the next bright the second, and the
@@ -58,8 +46,8 @@ def guides_of(
         parts, notes = _by_colour(found, mask, style_masks, paintings)
     else:
         parts, notes = _in_order(found, paintings), []
-    guides = tuple(
-        Guide(name, found.weights[None, index : index + 1], parts[index])
+    guided = tuple(
+        Region(name, found.weights[None, index : index + 1], parts[index])
         for index, name in enumerate(found.names)
         if index in parts
     )
@@ -69,11 +57,11 @@ def guides_of(
         names = [quoted(painting.name) for part, painting in there if part is not None]
         styles.append(f"{name} {found.shares[index]:.1%} ({' and '.join(names) or 'no painting'})")
     notes = [f"the mask {quoted(mask.name)} has {len(styles)} regions: {', '.join(styles)}", *notes]
-    return guides, tuple(notes)
+    return guided, tuple(notes)
 
 
 Parts = dict[int, tuple[Tensor | None, ...]]
-"""Index of a region -> `Guide.parts`."""
+"""Index of a region -> `Region.parts`."""
 
 
 def _in_order(found: Regions, paintings: Sequence[Picture]) -> Parts:
@@ -117,8 +105,8 @@ def _by_colour(
     return {index: tuple(there) for index, there in parts.items()}, notes
 
 
-def check_shape(mask: Picture, picture: Picture) -> str | None:
-    """A note where a mask has to be resized.
+def check_shape(mask: Picture, picture: Picture) -> None:
+    """Check that a mask has its picture's proportions.
 
     Raises:
         SettingError: it has another shape than its picture.
@@ -129,6 +117,3 @@ def check_shape(mask: Picture, picture: Picture) -> str | None:
             f"the mask {mask.name!r} has {mask.size[1]} x {mask.size[0]} px, and its picture"
             f" {picture.size[1]} x {picture.size[0]}: give it the same shape"
         )
-    if mask.size == picture.size:
-        return None
-    return f"the mask {mask.name!r} is resized to its picture"

@@ -1,124 +1,129 @@
-"""Style transfer, content reconstruction, texture synthesis: one story, top to bottom.
+"""Style transfer, content reconstruction and texture synthesis.
 
 Gatys, Ecker and Bethge, "A Neural Algorithm of Artistic Style" (2015; CVPR 2016): find the picture
-whose features are the photograph's and whose features' Gram matrices are the painting's, by
-gradient descent on its pixels, from coarse to fine. With the photograph alone it shows what a layer
-knows of it; with the painting alone it is a texture.
+whose features are the photograph's and whose Gram matrices are the painting's, by gradient descent
+on its pixels, from coarse to fine. With the photograph alone, the result shows the information in a
+layer; with the painting alone, it is a texture.
 """
 
 from __future__ import annotations
 
 import os
-import time
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
-import torch
 from torch import Tensor
 
 from vangram.engines import engine_for
-from vangram.errors import SizeError
-from vangram.images import Source, file_sha256, fit, resize
-from vangram.images.flow import read_flow
-from vangram.networks import FeatureNetwork, network_named
-from vangram.objective import Evaluate, Objective, TermKey
-from vangram.objective.targets import StyleTarget, content_targets_of, style_targets_of
-from vangram.optimize import (
-    LBFGS,
-    Adam,
-    Level,
-    LevelState,
-    Optimizer,
-    RunState,
-    Step,
-    coarse_to_fine,
-    descend,
+from vangram.images import Source, fit, resize
+from vangram.networks import FeatureNetwork
+from vangram.objective import Evaluate, Objective
+from vangram.objective.targets import content_targets
+from vangram.optimize import Level, LevelState, Optimizer, RunState, Step, coarse_to_fine, descend
+from vangram.run.estimate import seconds_per_pixel
+from vangram.run.inputs import RunInputs, RunSource, Size, check_inputs, path_of, read_inputs
+from vangram.run.memory import free_memory
+from vangram.run.network import device_for, network_for
+from vangram.run.plan import LevelPlan, plan_run
+from vangram.run.resized import (
+    ResizedInputs,
+    first_image,
+    render,
+    resize_content,
+    resize_inputs,
+    upsample,
+    wrap_evaluate,
 )
-from vangram.run.inputs import check, device_for, network_for, notes_of, path_of, read, versions_on
-from vangram.run.memory import Means, free_memory, has_room_for_winograd, means_for, work_of
-from vangram.run.regions import guides_of
-from vangram.run.resized import Scene, resized
-from vangram.run.result import Painting
+from vangram.run.result import Painting, record_of
+from vangram.run.targets import style_targets
 from vangram.settings.inputs import Inputs
 from vangram.settings.recipe import Recipe
-from vangram.settings.record import NETWORK, Input, Record
-from vangram.storage.tensors import IN_MEMORY, SpilledStorage, Storage, return_freed_memory
-
-PROBE = 256
-"""Pixels of the longer side of a picture that is evaluated to see how fast this machine is."""
+from vangram.settings.record import Record
+from vangram.storage.tensors import return_freed_memory
 
 
 @dataclass(frozen=True)
 class Run:
-    """A run that is prepared and checked; iterating over it runs it, step by step."""
+    """A run, prepared and checked; iterating over it computes it step by step."""
 
     record: Record
-    scene: Scene
+    inputs: RunInputs
     network: FeatureNetwork
-    levels: tuple[Level, ...]
-    device: torch.device
-    known: dict[str, Mapping[TermKey, StyleTarget]] = field(default_factory=dict, repr=False)
-    """Style targets, by what they depend on; runs with the same paintings may share them."""
-    notes: tuple[str, ...] = ()
-    """What the masks say, and what is changed about the inputs, a line each."""
+    plans: tuple[LevelPlan, ...]
+    """One for each level, from coarse to fine."""
 
     def __iter__(self) -> Iterator[Step]:
         return self.steps()
 
     def steps(self, since: RunState | None = None) -> Iterator[Step]:
-        """From coarse to fine, each level from the last one's picture.
+        """The steps of all levels, from coarse to fine; each starts from the last one's image.
 
         Args:
-            since: where a run of the same record stood; what followed there, follows here.
+            since: the state of an earlier process's run with the same record; the steps that follow
+                are the same to the last bit.
         """
-        for level in self.levels:
-            if since and since.has_finished(level):
+        coarse: Tensor | None = None  # the photograph at the last level's size
+        for plan in self.plans:
+            if since and since.has_finished(plan.level):
                 continue
-            return_freed_memory()  # the last level's, which suits no tensor of this one
-            for step in self._steps_at(level, since):
+            return_freed_memory()  # the last level's, too fragmented for this one's tensors
+            inputs = resize_inputs(self.inputs, plan)
+            steps = self._begin(plan, inputs, coarse, since)
+            coarse = inputs.content if plan is not self.plans[-1] else None
+            del inputs
+            for step in steps:
                 since = step.state
                 yield step
 
-    def _steps_at(self, level: Level, since: RunState | None) -> Iterator[Step]:
-        engine = self.engine(level, self.objective(level))
-        optimizer = _optimizer(self.means(level), self.storage(level))
-        # Where the level begins is held by the descent alone, which lets go of it when it moves on.
-        begin, tolerance = self._begin(level, optimizer, since), self.recipe.tolerance
-        steps = descend(begin, engine, optimizer, level, tolerance)
-        del since, begin
-        yield from steps
+    def _begin(
+        self, plan: LevelPlan, inputs: ResizedInputs, coarse: Tensor | None, since: RunState | None
+    ) -> Iterator[Step]:
+        """The remaining steps of a level; only the descent refers to the state where it begins."""
+        evaluate = self.evaluate(plan, self.objective(plan, inputs), inputs)
+        optimizer = plan.new_optimizer()
+        begin = self._begin_state(plan, inputs, coarse, since, optimizer)
+        return descend(begin, evaluate, optimizer, plan.level, self.recipe.tolerance)
 
-    def objective(self, level: Level) -> Objective:
-        """What is minimised at a level."""
-        scene, size, storage = self.scene, level.size, self.storage(level)
-        recipe, network, tile = self.recipe, self.network, self.means(level).tile
-        known = self._known_as(level)
-        content = content_targets_of(recipe, network, scene.content(size, storage), tile, storage)
-        style = self.known.get(known) if known else None
-        if style is None:
-            paintings, regions = scene.paintings(size, storage), scene.regions(size)
-            style = style_targets_of(recipe, network, paintings, regions, tile, storage)
-        if known:
-            self.known[known] = style
-        return Objective.with_targets(recipe, network.topology, size, content, style, storage)
+    def _begin_state(
+        self,
+        plan: LevelPlan,
+        inputs: ResizedInputs,
+        coarse: Tensor | None,
+        since: RunState | None,
+        optimizer: Optimizer,
+    ) -> LevelState:
+        """Where a level begins: at the first image, the last level's, or the state in `since`."""
+        if since is None:
+            return LevelState.start(first_image(self.inputs, inputs, plan))
+        if since.level < plan.level.number:
+            image, content = since.image, None
+            if self.recipe.init == "content":
+                content = inputs.content
+                if coarse is None:  # computed by an earlier process
+                    coarse = resize_content(self.inputs, (image.shape[2], image.shape[3]), plan)
+            return LevelState.start(upsample(image, content, coarse, plan))
+        since = since.to(plan.storage.device_for(plan.device))
+        assert since.optimizer is not None  # as the level is not done
+        optimizer.restore(since.optimizer)
+        return since.level_state
 
-    def _known_as(self, level: Level) -> str | None:
-        """What a level's style targets depend on; None where the photograph is part of it."""
-        recipe, scene = self.recipe, self.scene
-        if scene.guides or recipe.colour != "style" or recipe.normalise:
-            return None
-        styles = [(p.sha256, scene.style_size(p, level.size)) for p in scene.inputs.styles]
-        if any(sha256 is None for sha256, _ in styles):
-            return None
-        settings = recipe.style_layers, recipe.each_style_layers, recipe.blend, recipe.style_loss
-        network = recipe.network, self.network.sha256, recipe.pooling, recipe.precision
-        return repr((styles, settings, network, self.means(level).tile, str(self.device)))
+    def objective(self, plan: LevelPlan, inputs: ResizedInputs) -> Objective:
+        """The loss of a level."""
+        recipe, network, tile, storage = self.recipe, self.network, plan.tile, plan.storage
+        content: dict[str, Tensor] = {}
+        if recipe.wants_content and inputs.content is not None:
+            layers = recipe.content_layers
+            content = content_targets(network, inputs.content, layers, tile, storage)
+        style = style_targets(self.inputs, recipe, network, plan)
+        return Objective.with_targets(
+            recipe, network.topology, plan.level.size, content, style, storage
+        )
 
-    def engine(self, level: Level, objective: Objective) -> Evaluate:
-        """Value and gradient of a level's objective: whole or in tiles, as the memory allows."""
-        engine = engine_for(level.size, self.means(level).tile, self.network, objective)
-        return self.scene.guarded(engine, level.size, self.storage(level))
+    def evaluate(self, plan: LevelPlan, objective: Objective, inputs: ResizedInputs) -> Evaluate:
+        """Value and gradient of a level's loss, whole or in tiles."""
+        engine = engine_for(plan.level.size, plan.tile, self.network, objective)
+        return wrap_evaluate(engine, inputs, self.recipe, plan.storage)
 
     @classmethod
     def prepare(
@@ -135,19 +140,29 @@ class Run:
         flow: str | os.PathLike[str] | None = None,
         **settings: Any,
     ) -> Run:
-        """Read and check everything that is needed, and compute nothing yet.
+        """Read and check everything that a run needs; nothing is computed yet.
 
-        Args and errors as `stylize`; a picture that no term needs may be left out, `parameters` may
-        be a file to read the network from, and a whole `recipe` may be given, which settings then
-        change. The colours of `mask` name regions of the photograph, each with the style of a
-        painting, or of what has its colour in the `style_masks`; where `keep` is white, the
-        photograph stays. Of a frame in a sequence, `before` is the last frame's result,
-        `before_frame` that frame, and `flow` a .flo file with the way from this one to it.
+        Args:
+            content: the photograph; not needed for a texture.
+            styles: the paintings; not needed for a content reconstruction.
+            start: a picture to start from; implies `init="picture"`.
+            parameters: a file with the network's parameters, instead of the published one.
+            mask: its colours mark regions of the photograph, each with the style of a painting.
+            style_masks: one for each painting; a region takes its style from what has the same
+                colour there.
+            keep: where it is white, the photograph stays.
+            before: in a sequence, the result of the frame before; implies `init="before"`.
+            before_frame: the frame before.
+            flow: a .flo file with the optical flow from this frame to the one before.
+            settings: those of `Recipe`, or a whole `recipe`, which the others change.
+
+        Raises:
+            InputError: an input or a setting cannot be used.
         """
         recipe = (settings.pop("recipe", None) or Recipe()).replace(**settings)
         if "init" not in settings and (start is not None or before is not None):
             recipe = recipe.replace(init="picture" if before is None else "before")
-        inputs = Inputs[Source](
+        inputs = Inputs[RunSource](
             content=content,
             styles=styles,
             start=start,
@@ -162,136 +177,66 @@ class Run:
         return cls.of(inputs, recipe)
 
     @classmethod
-    def of(cls, inputs: Inputs[Source], recipe: Recipe) -> Run:
-        """The run of these inputs with a recipe; errors as above."""
-        check(inputs, recipe)
-        pictures = read(inputs)
-        found = pictures.map(lambda picture: Input(picture.name, picture.sha256))
-        flow = None
-        if (path := path_of(inputs.flow, "flow")) is not None:
-            flow = read_flow(path)
-            found = replace(found, flow=Input(path, file_sha256(path)))
-        guides, regions = guides_of(pictures.mask, pictures.style_masks, pictures.styles)
-        notes = (*notes_of(pictures), *regions)
+    def of(cls, inputs: Inputs[RunSource], recipe: Recipe) -> Run:
+        """The run of these inputs with a recipe; raises as `prepare`.
+
+        The memory is recorded only where it limits the run, so that results of a usual size do not
+        depend on other programs.
+        """
+        check_inputs(inputs, recipe)
+        decoded = read_inputs(inputs, recipe)
         device = device_for(recipe.device)
-        scene = Scene(pictures, recipe, device, flow, guides)
-        parameters = path_of(inputs.parameters, "parameters")
-        network = network_for(recipe, scene.pictures, parameters, device)
-        if parameters is not None:
-            found = replace(found, parameters=Input(parameters, network.sha256))
-        record = Record(
-            recipe=recipe,
-            inputs=found,
-            network_sha256=network.sha256,
-            versions=versions_on(device) | _network_version(recipe, parameters),
-        )
-        least = scene.least_size(network)
-        levels = coarse_to_fine(fit(scene.proportions, recipe.size), least, recipe)
-        run = cls(record, scene, network, levels, device, notes=notes)
-        return run._within(recipe.memory or free_memory(device))
+        file = None if inputs.parameters is None else path_of(inputs.parameters, "parameters")
+        network = network_for(recipe, file, device, decoded.images)
+        record = record_of(recipe, inputs, decoded.pictures, network)
+        size = fit(decoded.proportions, recipe.size)
+        levels = coarse_to_fine(size, decoded.least_size(network.topology), recipe)
+        memory = recipe.memory or free_memory(device)
+        plan = plan_run(levels, recipe, network, decoded.memory, memory)
+        if plan.limited:
+            record = replace(record, recipe=recipe.replace(memory=memory))
+        return cls(record, decoded, network.view(winograd=plan.winograd), plan.levels)
 
     @property
     def recipe(self) -> Recipe:
-        """Its settings."""
+        """The settings, with the memory where it limits the run."""
         return self.record.recipe
 
-    def _within(self, memory: int) -> Run:
-        """This run within so many bytes; one that does not come near them is left as it is.
-
-        So pictures of a usual size do not depend on what else the machine is doing.
-        """
-        record = replace(self.record, recipe=self.recipe.replace(memory=memory))
-        bounded = replace(self, record=record)
-        self.network.winograd = has_room_for_winograd(self.network, self.recipe, memory)
-        if self.network.winograd:
-            try:
-                bounded.means(self.levels[-1])
-            except SizeError:  # where Winograd's filters are what is too much
-                self.network.winograd = False
-        same = all(bounded.means(level) == self.means(level) for level in self.levels)
-        return self if same and self.network.winograd else bounded
-
-    def means(self, level: Level) -> Means:
-        """What a level is computed with, for the memory that the recipe allows."""
-        pixels = sum(picture.size[0] * picture.size[1] for picture in self.scene.pictures)
-        return means_for(level, self.recipe, self.network, pixels)
+    @property
+    def levels(self) -> tuple[Level, ...]:
+        """The levels, from coarse to fine."""
+        return tuple(plan.level for plan in self.plans)
 
     def expected_seconds(self, done: float = 0.0) -> float:
-        """How long the run will take, from one evaluation of a small picture, timed here and now.
+        """Expected time of all remaining steps, from one timed evaluation.
 
         Args:
-            done: share of the work that lies behind.
+            done: share of the work that is done.
         """
-        recipe, picture = self.recipe, self.scene.pictures[0]
-        size = fit(self.levels[-1].size, min(PROBE, max(self.levels[0].size)))
-        image = resized(picture.pixels, size, IN_MEMORY).to(self.device)
-        objective = Objective.of(
-            recipe.replace(blend=(), each_style_layers=()), self.network, image, [image]
-        )
-        engine = engine_for(size, None, self.network, objective)
-        engine(image)  # which transforms filters, and wakes a device up
-        began = time.perf_counter()
-        float(engine(image).gradient.sum())  # a number, for which a GPU is waited for
-        pixel = (time.perf_counter() - began) / (size[0] * size[1])
-        return (1 - done) * sum(
-            work_of(level, self.means(level), recipe, self.network) * pixel for level in self.levels
-        )
+        levels, picture = self.levels, self.inputs.images[0]
+        pixel = seconds_per_pixel(self.recipe, self.network, picture, levels[0], levels[-1])
+        return (1 - done) * pixel * sum(plan.work for plan in self.plans)
 
     def painting(self, image: Tensor, *, finished: bool = True) -> Painting:
-        """The result, from the image of any step: at its full size, in range, with its alpha."""
-        return_freed_memory()  # the last evaluation's; writing a picture takes some
-        size, photograph = self.levels[-1].size, self.scene.inputs.content
-        alpha = None if photograph is None else photograph.alpha
+        """The result at full size, from the image of any step."""
+        return_freed_memory()  # the last evaluation's, for the encoder
+        size, content = self.levels[-1].size, self.inputs.pictures.content
+        alpha = None if content is None else content.alpha
         return Painting(
             pixels=self.shown(image, size),
             alpha=None if alpha is None else resize(alpha, size),
-            exif=None if photograph is None else photograph.exif,
+            exif=None if content is None else content.exif,
             record=replace(self.record, finished=finished),
         )
 
-    def shown(self, image: Tensor, size: tuple[int, int]) -> Tensor:
-        """What is to be seen of the image of any step, at a size: in range, in the right colours.
+    def shown(self, image: Tensor, size: Size) -> Tensor:
+        """The image of any step as the result shows it: in range, with its colour setting applied.
 
         Args:
             image: (1, 3, H, W), of any level.
-            size: (height, width) to arrive at.
+            size: (height, width) of the picture returned.
 
         Returns:
             (1, 3, height, width) in [0, 1], on the CPU.
         """
-        return self.scene.shown(image, size, self.storage(self.levels[-1]))
-
-    def _begin(self, level: Level, optimizer: Optimizer, since: RunState | None) -> LevelState:
-        """Where a level begins: from the first picture, from the last level's, or amid itself."""
-        if since is None:
-            return LevelState.start(self.first(level))
-        if since.level < level.number:
-            storage = self.storage(level)
-            return LevelState.start(self.scene.enlarged(since.image, level.size, storage))
-        since = since.to(self.storage(level).device_for(self.device))
-        assert since.optimizer is not None  # as the level is not done
-        optimizer.restore(since.optimizer)
-        return since.level_state
-
-    def first(self, level: Level) -> Tensor:
-        """The first image of all, (1, 3, H, W), were this the first level."""
-        return self.scene.first(level.size, self.storage(level))
-
-    def storage(self, level: Level) -> Storage:
-        """Where a level's tensors of the picture's size live."""
-        if not self.means(level).spilled:
-            return IN_MEMORY
-        ours = self.device.type == "cpu"  # or else the memory given is another one
-        return SpilledStorage(memory=self.recipe.memory if ours else None)
-
-
-def _network_version(recipe: Recipe, parameters: str | os.PathLike[str] | None) -> dict[str, str]:
-    """The network's own version, for a record; none where its parameters are from a file."""
-    version = network_named(recipe.network).version
-    return {NETWORK: f"{recipe.network} {version}"} if version and parameters is None else {}
-
-
-def _optimizer(means: Means, storage: Storage) -> Optimizer:
-    if means.optimizer == "lbfgs":
-        return LBFGS(means.history, storage)
-    return Adam(storage=storage)
+        return render(self.inputs, image, size, self.plans[-1].storage)

@@ -1,4 +1,4 @@
-"""A run as the command that makes it."""
+"""The command that makes a picture, from its record."""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ from vangram.settings.recipe import Recipe
 from vangram.settings.record import Record
 
 ARGUMENTS = ("content", "style")
-"""Inputs that are arguments, and no options."""
+"""Inputs that are arguments rather than options."""
 
 
 def command_of(record: Record, output: str) -> list[str]:
-    """The words of the command that makes a picture; what is left to its default is left out.
+    """The words of the command; settings with their defaults are left out.
 
     Args:
         record: of the picture.
-        output: where it is to go.
+        output: path of the picture to write.
     """
     kind = STYLIZE
     if record.inputs.content is None:

@@ -1,4 +1,4 @@
-"""How a picture was made: recipe, inputs, network and versions, as text that travels with it."""
+"""The record of a picture: recipe, inputs, network and versions, as JSON in its metadata."""
 
 from __future__ import annotations
 
@@ -13,43 +13,43 @@ from vangram.settings.inputs import SEVERAL, InputName, Inputs
 from vangram.settings.recipe import Recipe
 
 FORMAT = 1
-"""Of the text; raised when an older vangram could no longer read it."""
+"""Version of the JSON, raised when an older vangram could no longer read it."""
 TOP_LEVEL = ("content", "style", "start", "parameters")
-"""Inputs that are keys of the text itself; all others lie in its key "others"."""
+"""Inputs with a key of their own; all others are in the object "others"."""
 NETWORK = "network"
-"""Key of the network's own version, which `changes` tells of."""
+"""Key of the network's version among the versions; `changes` compares it."""
 THEN = ", then "
-"""Between the versions that a run was begun and finished with."""
+"""Separates the versions of a run that was resumed with others."""
 
 
 @dataclass(frozen=True)
 class Input:
-    """One of the files given: where it was, and its SHA-256."""
+    """One input: its path and its SHA-256."""
 
     path: str
     sha256: str | None
-    """None for a picture that came from memory: it cannot be found again."""
+    """None for a picture from memory, which cannot be found again."""
 
     def __post_init__(self) -> None:
-        """Check what may have come from a damaged file."""
+        """Check values that may come from a damaged file."""
         if not isinstance(self.path, str) or not isinstance(self.sha256, str | None):
             raise TypeError(f"no path and SHA-256: {self.path!r}, {self.sha256!r}")
 
 
 @dataclass(frozen=True, kw_only=True)
 class Record:
-    """Everything needed to make a picture again, and to know whether that can succeed."""
+    """Everything needed to make a picture again, and to tell whether the bytes can be the same."""
 
     recipe: Recipe
     inputs: Inputs[Input]
     network_sha256: str
     versions: Mapping[str, str]
-    """What the arithmetic depends on: vangram, torch, python, threads, device, network."""
+    """Versions of vangram, torch, python, threads, device and network."""
     finished: bool = True
-    """False for the picture so far of a run that was stopped early."""
+    """False for the intermediate picture of a run that was stopped."""
 
     def __post_init__(self) -> None:
-        """Check what may have come from a damaged file."""
+        """Check values that may come from a damaged file."""
         recipe = self.recipe
         if recipe.wants_content and self.inputs.content is None:
             raise TypeError("content terms, and no photograph")
@@ -70,7 +70,7 @@ class Record:
         """A record from its JSON.
 
         Raises:
-            RecipeError: the text is no record, or of a format that is not known here.
+            RecipeError: the text is no record, or has an unknown format.
         """
         try:
             values: dict[str, Any] = json.loads(text)
@@ -95,7 +95,7 @@ class Record:
             raise RecipeError(f"the recipe is damaged ({type(error).__name__})") from error
 
     def with_paths_of(self, other: Record) -> Record:
-        """This record, saying of each unchanged input where it was when `other` was made."""
+        """This record with the paths of `other` for inputs that are the same files."""
 
         def unchanged(named: tuple[InputName, Input]) -> Input:
             name, ours = named
@@ -105,7 +105,7 @@ class Record:
         return replace(self, inputs=self.inputs.named().map(unchanged))
 
     def continued(self, now: Record) -> Record:
-        """This record, of a run that goes on with the versions of `now`."""
+        """This record, for a run that is resumed with the versions of `now`."""
         versions = {}
         for name in {**self.versions, **now.versions}:
             was, other = self.versions.get(name, "none"), now.versions.get(name, "none")
@@ -113,7 +113,7 @@ class Record:
         return replace(self, versions=versions)
 
     def differences(self, other: Record) -> list[str]:
-        """What `other` does not share, a line each; none where the same bytes can be expected."""
+        """Differences from `other`, a line each; empty if the same bytes can be expected."""
         lines = [] if self.finished else ["the run was stopped early; this one goes to its end"]
         lines += self.changes(other)
         for name in sorted((self.versions.keys() | other.versions.keys()) - {NETWORK}):
@@ -123,7 +123,7 @@ class Record:
         return lines
 
     def changes(self, other: Record) -> list[str]:
-        """Inputs and parameters that `other` does not share, a line each."""
+        """Inputs and network that differ from those of `other`, a line each."""
         lines = []
         for name, ours in self.inputs.named():
             theirs = other.inputs.get(name)
@@ -134,7 +134,7 @@ class Record:
         return lines
 
     def _network(self) -> str:
-        """Which network would make the same picture again, in brackets; nothing for a file."""
+        """The network that made the picture, in brackets; "" for one read from a file."""
         made_by = self.versions.get("vangram")
         if self.inputs.parameters is not None or made_by is None:
             return ""
@@ -146,16 +146,16 @@ class Record:
 
 
 def _key(name: InputName) -> str:
-    """The key of an input in the text: "style", "style-2", ..."""
+    """JSON key of an input: "style", "style-2", ..."""
     key = name.kind.replace("_", "-")
     return key if name.number == 1 else f"{key}-{name.number}"
 
 
 def _inputs(values: Mapping[str, Any]) -> Inputs[Input]:
-    """Inputs from the text's values by key.
+    """The inputs from the JSON's values by key.
 
     Raises:
-        KeyError: a key is none of ours.
+        KeyError: a key is unknown.
     """
     left = {key: value for key, value in values.items() if value is not None}
 

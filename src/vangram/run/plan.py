@@ -1,0 +1,176 @@
+"""The plan of a run: how each level is computed, decided once, before the start."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from vangram.errors import SizeError
+from vangram.networks import FeatureNetwork
+from vangram.networks.geometry import Core, core_sides, grid, window_size
+from vangram.optimize import LBFGS, Adam, Level, Optimizer
+from vangram.run.memory import FILLED, InputMemory, MemoryModel, has_room_for_winograd
+from vangram.settings.recipe import OptimizerName, Recipe
+from vangram.storage.tensors import IN_MEMORY, SpilledStorage, Storage
+
+HISTORIES = (20, 10, 7, 5, 3)
+"""Numbers of pairs that L-BFGS may keep, the best first."""
+GOOD_TILE = 512
+"""Pixels of a core, below which a shorter history, then files, are tried: these cost less than the
+halos of smaller tiles."""
+ENOUGH_ROOM = 0.8
+"""Share of the room for tiles at which vectors stay in memory, because files would gain little."""
+TILED_OVERHEAD = 1.1
+"""Cost of a tiled evaluation per padded pixel, relative to a whole one; measured. Features are
+computed twice, which the deep layers' smaller halos make up for."""
+STEP_OVERHEAD = 1.15
+"""Cost of a step relative to its evaluation: the optimiser, and steps that are tried in vain."""
+TARGET_EVALUATIONS = 2
+"""Evaluations that a level's targets take as long as."""
+
+
+@dataclass(frozen=True)
+class LevelPlan:
+    """How one level is computed."""
+
+    level: Level
+    device: torch.device
+    """The device that computes."""
+    tile: Core | None
+    """Pixels of a tile's core; None: the whole picture at once."""
+    optimizer: OptimizerName
+    history: int
+    """Pairs that L-BFGS keeps; 0 for Adam."""
+    storage: Storage
+    """Where tensors of the picture's size live."""
+    bytes: int
+    """Expected peak of the process, or of the GPU's memory."""
+    work: float
+    """Pixels to evaluate, over all steps."""
+
+    @property
+    def spilled(self) -> bool:
+        """Whether tensors of the picture's size live in files."""
+        return self.storage is not IN_MEMORY
+
+    @property
+    def shortened(self) -> bool:
+        """Whether more memory would have allowed more pairs."""
+        return self.optimizer == "lbfgs" and self.history < HISTORIES[0]
+
+    def place(self, tensor: Tensor) -> Tensor:
+        """The tensor on the device where this level's tensors of the picture's size live."""
+        return tensor.to(self.storage.device_for(self.device))
+
+    def new_optimizer(self) -> Optimizer:
+        """The level's optimiser, before its first step."""
+        if self.optimizer == "lbfgs":
+            return LBFGS(self.history, self.storage)
+        return Adam(storage=self.storage)
+
+    def __str__(self) -> str:
+        """In words, for the line before the start."""
+        where = "all at once"
+        if self.tile is not None:
+            height, width = core_sides(self.tile)
+            where = f"in tiles of {width} x {height} px"
+        how = f"L-BFGS with {self.history} pairs" if self.optimizer == "lbfgs" else "Adam"
+        if self.shortened:
+            how += f" instead of {HISTORIES[0]}, for which more memory would be needed"
+        files = ", large tensors in files" if self.spilled else ""
+        return f"{where}, {how}{files}, about {self.bytes / 1e9:.1f} GB"
+
+
+@dataclass(frozen=True)
+class RunPlan:
+    """How a run is computed within its memory."""
+
+    levels: tuple[LevelPlan, ...]
+    winograd: bool
+    """Whether there is room for Winograd's filters."""
+    limited: bool
+    """Whether more memory would have changed anything."""
+
+
+def plan_run(
+    levels: Sequence[Level],
+    recipe: Recipe,
+    network: FeatureNetwork,
+    inputs: InputMemory,
+    memory: int,
+) -> RunPlan:
+    """The fastest way to compute all levels within a number of bytes.
+
+    Raises:
+        SizeError: nothing fits.
+    """
+
+    def planned(network: FeatureNetwork) -> tuple[LevelPlan, ...]:
+        return tuple(plan_level(level, recipe, network, inputs, memory) for level in levels)
+
+    plans = None
+    if has_room_for_winograd(network, recipe, memory):
+        try:
+            plans = planned(network)
+        except SizeError:  # Winograd's filters may be what is too much
+            plans = None
+    if plans is None:
+        return RunPlan(planned(network.view(winograd=False)), winograd=False, limited=True)
+    chosen = recipe.tile is None and any(
+        plan.tile is not None or plan.spilled or plan.shortened for plan in plans
+    )
+    return RunPlan(plans, winograd=True, limited=chosen)
+
+
+def plan_level(
+    level: Level, recipe: Recipe, network: FeatureNetwork, inputs: InputMemory, memory: int
+) -> LevelPlan:
+    """The fastest way to compute a level within a number of bytes.
+
+    Args:
+        level: its size and steps.
+        recipe: layers and optimiser; its `tile` is taken whatever the memory, with a full history.
+        network: its parameters and topology, and whether it uses Winograd's filters.
+        inputs: of the run.
+        memory: bytes of the process, or of the GPU.
+
+    Raises:
+        SizeError: nothing fits.
+    """
+    size, pixels = level.size, math.prod(level.size)
+    model, device = MemoryModel(size, recipe, network, inputs), network.mean.device
+    histories = HISTORIES if recipe.optimizer == "lbfgs" else (0,)
+
+    def plan(core: Core | None, pairs: int, storage: Storage, expected: int) -> LevelPlan:
+        evaluated = float(pixels)
+        if core is not None:
+            tiles = grid(size, core, network.topology, recipe.layers)
+            evaluated = TILED_OVERHEAD * sum(math.prod(window_size(tile.padded)) for tile in tiles)
+        work = (level.steps * STEP_OVERHEAD + TARGET_EVALUATIONS) * evaluated
+        return LevelPlan(level, device, core, recipe.optimizer, pairs, storage, expected, work)
+
+    def in_memory(core: Core | None, pairs: int) -> LevelPlan:
+        return plan(core, pairs, IN_MEMORY, model.bytes(core, pairs))
+
+    if recipe.tile is not None:
+        return in_memory(recipe.tile if max(size) > recipe.tile else None, histories[0])
+    for pairs in histories:
+        if (room := model.room(memory, pairs)) >= model.padded(GOOD_TILE):
+            return in_memory(model.core(room), pairs)
+    room = model.room_when_spilled(memory)
+    if room < model.padded(model.smallest):
+        needed = model.bytes_when_spilled((model.smallest, model.smallest)) / FILLED
+        raise SizeError(
+            f"{memory / 1e9:.2g} GB do not suffice for {size[1]} x {size[0]} px: give at least "
+            f"--memory {math.ceil(needed / 1e8) / 10:g}GB"
+        )
+    for pairs in histories:
+        if (beside := model.room(memory, pairs)) >= ENOUGH_ROOM * min(room, pixels):
+            return in_memory(model.core(beside), pairs)
+    core = model.core(room)
+    storage = SpilledStorage(memory=memory if device.type == "cpu" else None)
+    return plan(core, histories[-1], storage, model.bytes_when_spilled(core))

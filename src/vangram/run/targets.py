@@ -1,0 +1,52 @@
+"""Style targets, which runs with the same paintings share."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Hashable, Mapping
+
+from vangram.networks import FeatureNetwork
+from vangram.objective import TermKey
+from vangram.objective.targets import StyleTarget, style_targets_of
+from vangram.run.inputs import RunInputs
+from vangram.run.plan import LevelPlan
+from vangram.run.resized import resize_regions, resize_styles
+from vangram.settings.recipe import Recipe
+
+StyleTargets = Mapping[TermKey, StyleTarget]
+
+CACHE: OrderedDict[Hashable, StyleTargets] = OrderedDict()
+"""Targets of the process's last runs, by all that they depend on."""
+LARGEST_CACHE = 16
+"""Levels whose targets are kept; 2.4 MB each for VGG-19."""
+
+
+def style_targets(
+    inputs: RunInputs, recipe: Recipe, network: FeatureNetwork, plan: LevelPlan
+) -> StyleTargets:
+    """The targets of a level's style terms."""
+    key = _key(inputs, recipe, network, plan)
+    if key in CACHE:
+        CACHE.move_to_end(key)
+        return CACHE[key]
+    styles, regions = resize_styles(inputs, plan), resize_regions(inputs, plan)
+    found = style_targets_of(recipe, network, styles, regions, plan.tile, plan.storage)
+    if key is not None:
+        CACHE[key] = found
+        if len(CACHE) > LARGEST_CACHE:
+            CACHE.popitem(last=False)
+    return found
+
+
+def _key(inputs: RunInputs, recipe: Recipe, network: FeatureNetwork, plan: LevelPlan) -> Hashable:
+    """All that the targets depend on; None where that is more than the paintings."""
+    if inputs.regions or recipe.colour != "style" or recipe.normalise:
+        return None
+    size, styles = plan.level.size, inputs.pictures.styles
+    if not network.sha256 or any(style.sha256 is None for style in styles):
+        return None
+    paintings = tuple((style.sha256, inputs.style_size(style, size)) for style in styles)
+    layers = [tuple(each.items()) for each in (recipe.style_layers, *recipe.each_style_layers)]
+    settings = tuple(layers), recipe.blend, recipe.style_loss
+    used = recipe.network, network.sha256, recipe.pooling, network.winograd, network.tf32
+    return paintings, settings, used, plan.tile, plan.device
