@@ -54,18 +54,20 @@ from vangram.run.resized import ResizedInputs, wrap_evaluate
 from vangram.settings.recipe import Recipe
 from vangram.storage.tensors import IN_MEMORY
 
-def evaluate(image):
-    gradient.fill_(1)
-    return Evaluation(1.0, (), gradient)
+def made(side):
+    def given(name):
+        shapes = (1, 3, side, side), (1, 1, side, side)
+        return [torch.ones(shape) if settings[name] else None for shape in shapes]
 
-image, gradient = torch.ones(1, 3, 3072, 3072), torch.ones(1, 3, 3072, 3072)
-before = peak()
-def given(name):
-    shapes = (1, 3, 3072, 3072), (1, 1, 3072, 3072)
-    return [torch.ones(shape) if settings[name] else None for shape in shapes]
+    image, gradient = torch.ones(1, 3, side, side), torch.ones(1, 3, side, side)
+    before = peak()
+    inputs = ResizedInputs(*given("keep"), *given("sequence"))
+    evaluate = lambda image: Evaluation(1.0, (), gradient.fill_(1))
+    return image, wrap_evaluate(evaluate, inputs, Recipe(), IN_MEMORY), before
 
-inputs = ResizedInputs(*given("keep"), *given("sequence"))
-wrapped = wrap_evaluate(evaluate, inputs, Recipe(), IN_MEMORY)
+image, wrapped, _ = made(64)
+wrapped(image)  # whatever code it needs is loaded now
+image, wrapped, before = made(4096)
 wrapped(image)
 print(peak() - before)
 """
@@ -105,10 +107,10 @@ def test_what_is_kept_and_the_frame_before_take_what_the_model_counts(
     keep: bool, sequence: bool, lite: FeatureNetwork, tmp_path: Path
 ) -> None:
     inputs = InputMemory(keep=keep, sequence=sequence)
-    counted = MemoryModel((3072, 3072), Recipe(), lite, inputs).wrappers
+    counted = MemoryModel((4096, 4096), Recipe(), lite, inputs).wrappers
     peak = measured(WRAPPED, tmp_path, keep=keep, sequence=sequence)
-    # Temporary tensors of a band of rows, 4 MB each, are not counted; a mask is 38 MB.
-    assert peak == pytest.approx(counted, abs=32e6)
+    # Temporary tensors of a band, 4 MB each, and what the allocator adds; a mask is 67 MB.
+    assert peak == pytest.approx(counted, abs=48e6)
 
 
 def test_free_memory_is_some_and_no_more_than_there_is() -> None:

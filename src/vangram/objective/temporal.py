@@ -42,9 +42,10 @@ class TemporalConsistency:
         found, image, total = self.evaluate(image), image.detach(), 0.0
         for rows in bands(image):
             at = (..., rows, slice(None))
-            away = (image[at] - self.last[at]) * self.weights[at]
+            away = (image[at] - self.last[at]).mul_(self.weights[at])
             total += float(away.square().sum(dtype=torch.float64))
-            found.gradient[at].add_(away * self.weights[at], alpha=2 * self.weight / image.numel())
+            away.mul_(self.weights[at])
+            found.gradient[at].add_(away, alpha=2 * self.weight / image.numel())
             self.storage.release()
         term = Term("flicker", "", total / image.numel(), self.weight)
         return replace(found, loss=found.loss + term.weighted, terms=(*found.terms, term))
