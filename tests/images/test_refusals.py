@@ -128,7 +128,7 @@ def test_flipped_bytes_give_a_picture_or_one_of_our_errors(suffix: str, tmp_path
 @pytest.mark.parametrize("size", [(1, 1), (1, 50), (50, 1)])
 def test_side_of_one_pixel_is_refused(size: tuple[int, int], tmp_path: Path) -> None:
     Image.new("RGB", size).save(tmp_path / "p.png")
-    refused(tmp_path / "p.png", SizeError, f"{size[1]}x{size[0]}", "at least 2")
+    refused(tmp_path / "p.png", SizeError, f"{size[0]} x {size[1]}", "at least 2")
 
 
 def test_empty_image_and_tensor_are_refused() -> None:
@@ -148,13 +148,13 @@ def test_picture_over_the_limit_is_refused_before_decoding(
         raise AssertionError("decoded")
 
     monkeypatch.setattr(ImageFile.ImageFile, "load", decoded)
-    refused(path, SizeError, "40x50", "limit of 1999", largest=1999)
+    refused(path, SizeError, "50 x 40", "limit of 1999", largest=1999)
     # A sixteenth of it trips Pillow's own check where a format has one.
     refused(path, SizeError, "limit of 125", largest=125)
 
 
 def test_tensor_over_the_limit_is_refused() -> None:
-    refused(torch.zeros(3, 40, 50), SizeError, "40x50", "limit of 1999", largest=1999)
+    refused(torch.zeros(3, 40, 50), SizeError, "50 x 40", "limit of 1999", largest=1999)
 
 
 @pytest.mark.parametrize("suffix", ["jpg", "png", "webp", "tif"])

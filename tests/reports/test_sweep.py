@@ -81,9 +81,9 @@ def recipes(page: Path, tmp_path: Path) -> list[Recipe]:
 
 
 def test_sweep_makes_every_combination(swept: Callable[..., Path], tmp_path: Path) -> None:
-    page = swept("--vary", "strength=0.5,2", "--vary", "pooling=max,average", "--seed", 3)
+    page = swept("--vary", "strength=0.5,2", "--vary", "pooling=max,average", "--tile", 64)
     wanted = [
-        strengthened(Recipe(size=48, steps=1, seed=3, pooling=pooling), strength)
+        strengthened(Recipe(size=48, steps=1, tile=64, pooling=pooling), strength)
         for strength in (0.5, 2.0)
         for pooling in ("max", "average")
     ]
@@ -99,19 +99,32 @@ def test_sweep_varies_presets_layers_and_switches(
     found = recipes(page, tmp_path)
     assert len(set(map(str, found))) == 8
     assert {recipe.style_weight for recipe in found} == {40.0, preset("bold").style_weight}
-    assert found[0].style_layers == {"relu1_1": 1.0, "relu2_1": 1.0}
+    assert found[0].style_layers == {"relu1_1": 0.5, "relu2_1": 0.5}
     assert [recipe.normalise for recipe in found] == [False, True] * 4
     titles = Page(page.read_text()).titles
     assert titles == ["preset balanced", "preset bold"]
 
 
 def test_sweep_page_stands_alone_and_tells_each_command(swept: Callable[..., Path]) -> None:
-    text = swept("--vary", "seed=1,2").read_text()
+    text = swept("--vary", "seed=1,2", "--init", "noise").read_text()
     shown = Page(text)
     assert not shown.fetched
     assert "script" not in shown.tags
     assert "--seed 2" in text
     assert text.count("vangram stylize") == 2
+
+
+def test_sweep_tells_a_setting_without_effect_on_any_picture(
+    command: Command, photo: Path, painting: Path, tmp_path: Path
+) -> None:
+    words = ("sweep", photo, painting, "-o", tmp_path / "sweep.html", "--quiet", *TINY)
+    told = command(*words, "--vary", "seed=1,2", "--noise-range", 0.5).err
+    assert told.splitlines() == [
+        "vangram: note: noise_range has no effect: the first image is not noise",
+        "vangram: note: seed has no effect: the first image is not noise",
+    ]
+    some = command(*words, "--force", "--vary", "init=content,noise", "--noise-range", 0.5)
+    assert some.err == ""
 
 
 def test_sweep_stopped_goes_on_with_what_is_missing(
@@ -144,9 +157,9 @@ def test_sweep_stopped_goes_on_with_what_is_missing(
         (["--vary", "hue=red"], "'hue' cannot be varied"),
         (["--vary", "output=a,b"], "'output' cannot be varied"),
         (["--vary", "seed=1", "--vary", "seed=2"], "varied twice"),
-        (["--vary", "seed=1,two"], "seed two"),
+        (["--vary", "seed=1,two"], "seed two: seed needs a whole number from 0"),
         (["--vary", "seed=-1"], "seed"),
-        (["--vary", "normalise=maybe"], "no,yes"),
+        (["--vary", "normalise=maybe"], "needs true or false, not 'maybe'"),
         (["--vary", "preset=bold,baroque"], "baroque"),
         (["--vary", "strength=1,2", "--style-weight", "3"], "not both"),
         (["--vary", "size=48,20"], "too small"),

@@ -34,7 +34,7 @@ def test_small_picture_is_computed_at_once_with_all_pairs(lite: FeatureNetwork) 
 
 
 def test_less_memory_gives_tiles_then_fewer_pairs_then_files(lite: FeatureNetwork) -> None:
-    ways = [planned(lite, 2048, memory * GB) for memory in (32, 5, 3, 1)]
+    ways = [planned(lite, 2048, memory * GB) for memory in (32, 5, 4, 1)]
     assert [way.tile is None for way in ways] == [True, False, False, False]
     assert {way.optimizer for way in ways} == {"lbfgs"}
     histories = [way.history for way in ways]

@@ -20,6 +20,7 @@ from vangram.images import read_recipe, resize
 from vangram.optimize import Step
 from vangram.optimize.adam import Adam
 from vangram.run import Checkpoint, Run, read_checkpoint, write_checkpoint
+from vangram.settings.recipe import Recipe
 from vangram.settings.record import Record
 from vangram.storage.tensors import SpilledStorage
 
@@ -371,3 +372,15 @@ def test_print_that_fits_without_winograds_filters_goes_without_them() -> None:
     assert not short.network.winograd
     assert short.plans[-1].bytes <= 1_000_000_000
     assert Run.prepare(*square, size=8192, memory=4_000_000_000).network.winograd
+
+
+def test_style_targets_are_computed_after_a_run_without_style_terms(
+    photo: Path, painting: Path
+) -> None:
+    recipe = Recipe(size=64, steps=1, levels=1)
+    *_, without = Run.prepare(photo, painting, recipe=recipe.replace(style_weight=0.0))
+    *_, styled = Run.prepare(photo, painting, recipe=recipe)
+    assert not any(term.kind == "style" for term in without.terms)
+    assert {term.layer for term in styled.terms if term.kind == "style"} == set(
+        Recipe().style_layers
+    )

@@ -18,7 +18,6 @@ from vangram.settings.fields import Setting
 from vangram.settings.inputs import SEVERAL, Inputs
 from vangram.settings.kinds import Kind
 from vangram.settings.presets import PRESETS
-from vangram.settings.recipe import Recipe
 
 Settings: TypeAlias = Mapping[str, Any]
 """Values of the settings that are given, by name."""
@@ -62,9 +61,9 @@ class _Group:
 def _group(parameter: inspect.Parameter) -> _Group:
     name, kind = parameter.name, parameter.annotation
     metadata = getattr(kind, "__metadata__", ())
-    settings = next((each for each in metadata if isinstance(each, SettingsOf)), None)
-    if settings is not None:
-        return _Group(settings.options(), lambda values, given: settings.given(given))
+    maker = next((each for each in metadata if isinstance(each, SettingsOf | InputsOf)), None)
+    if maker is not None:
+        return _Group(maker.options(), lambda values, given: maker.given(given))
     if not is_dataclass(kind):
         return _Group([_part(name, kind, parameter.default)], lambda values, given: values[name])
     hints = get_type_hints(kind, include_extras=True)
@@ -92,26 +91,24 @@ class SettingsOf:
         kind: of the runs, whose settings and defaults are listed.
         only: names of the settings that there are options for; none: all that have an effect.
         without: names of settings that there are no options for.
-        model: what declares the settings.
     """
 
     kind: Kind
     only: tuple[str, ...] = ()
     without: tuple[str, ...] = ()
-    model: type[Recipe] = Recipe
 
     @property
     def settings(self) -> list[Setting]:
         """The settings that there are options for."""
         return [
             setting
-            for name, setting in self.kind.settings(self.model).items()
+            for name, setting in self.kind.settings().items()
             if setting.option and name not in self.without and (not self.only or name in self.only)
         ]
 
     def options(self) -> list[inspect.Parameter]:
         """An option for each setting."""
-        base = self.kind.base(self.model)
+        base = self.kind.base()
         return [self._option(setting, getattr(base, setting.name)) for setting in self.settings]
 
     def given(self, options: Mapping[str, Any]) -> Settings:
@@ -262,63 +259,45 @@ class Monitoring:
 
 
 @dataclass(frozen=True)
-class OptionalInputs:
-    """Inputs beside photograph and paintings, named as in `InputName.kind`."""
+class InputsOf:
+    """Annotates a parameter that takes the inputs given: one option for each."""
 
-    mask: Annotated[
-        str | None,
-        _region(help="Picture whose colours name regions of the photograph, each with a painting."),
-    ] = None
-    style_mask: Annotated[
-        list[str] | None,
-        _region(help="Picture that names the same regions in a painting; once for each painting."),
-    ] = None
-    keep: Annotated[
-        str | None, _region(help="Picture that is white where the photograph is to stay as it is.")
-    ] = None
-    before: Annotated[
-        str | None, _sequence(help="The result of the frame before; with --before-frame.")
-    ] = None
-    before_frame: Annotated[str | None, _sequence(help="The frame before.")] = None
-    flow: Annotated[
-        str | None,
-        _sequence(
-            help="A .flo file, from this frame to the one before.", show_default="found by OpenCV"
-        ),
-    ] = None
+    helps: Mapping[str, tuple[str, str]]
+    """Kind of input, as in `InputName` -> heading and help of its option."""
+
+    def options(self) -> list[inspect.Parameter]:
+        """An option for each input."""
+        parts = []
+        for kind, (panel, text) in self.helps.items():
+            annotation: Any = list[str] | None if kind in SEVERAL.values() else str | None
+            parts.append(_part(kind, Annotated[annotation, _under(panel)(help=text)], None))
+        return parts
+
+    def given(self, options: Mapping[str, Any]) -> Inputs[str]:
+        """The inputs of the options that were given."""
+        several = {kind: name for name, kind in SEVERAL.items()}
+        paths = {kind: path for kind, path in options.items() if kind in self.helps}
+        return Inputs(
+            **{several.get(k, k): tuple(p) if k in several else p for k, p in paths.items()}
+        )
 
 
-@dataclass(frozen=True)
-class MovedInputs:
-    """Inputs of a picture that are no longer where they were, named as in `InputName.kind`."""
-
-    content: Annotated[str | None, typer.Option(help="Where the photograph is now.")] = None
-    style: Annotated[
-        list[str] | None,
-        typer.Option(help="Where the painting is now; several times for several paintings."),
-    ] = None
-    start: Annotated[str | None, typer.Option(help="Where the first picture is now.")] = None
-    parameters: Annotated[str | None, typer.Option(help="Where the network's file is now.")] = None
-    mask: Annotated[str | None, typer.Option(help="Where the mask is now.")] = None
-    style_mask: Annotated[
-        list[str] | None, typer.Option(help="Where a painting's mask is now.")
-    ] = None
-    keep: Annotated[str | None, typer.Option(help="Where the mask to keep is now.")] = None
-    before: Annotated[str | None, typer.Option(help="Where that result is now.")] = None
-    before_frame: Annotated[str | None, typer.Option(help="Where that frame is now.")] = None
-    flow: Annotated[str | None, typer.Option(help="Where the flow is now.")] = None
-
-
-def inputs_of(options: OptionalInputs | MovedInputs, **more: Any) -> Inputs[str]:
-    """The inputs that options name.
-
-    Args:
-        options: their paths.
-        more: other inputs, by the names of the fields of `Inputs`.
-    """
-    several = {kind: name for name, kind in SEVERAL.items()}
-    named = {
-        several.get(kind, kind): tuple(path or ()) if kind in several else path
-        for kind, path in vars(options).items()
+GUIDES = InputsOf(
+    {
+        "mask": ("Regions", "Picture whose colours name regions, each with its painting."),
+        "style_mask": ("Regions", "Picture that names them in a painting; once for each painting."),
+        "keep": ("Regions", "Picture that is white where the photograph is to stay as it is."),
+        "before": ("Sequences", "The result of the frame before; with --before-frame."),
+        "before_frame": ("Sequences", "The frame before."),
+        "flow": ("Sequences", "Flow to the frame before, a .flo file; else found by OpenCV."),
     }
-    return Inputs(**named | more)
+)
+"""Inputs beside photograph and paintings."""
+WORDS = {
+    "content": "photograph", "style": "painting", "start": "first image", "mask": "mask",
+    "parameters": "network's file", "style_mask": "painting's mask", "keep": "mask of what is kept",
+    "before": "result of the frame before", "before_frame": "frame before", "flow": "flow",
+}  # fmt: skip
+MOVED = InputsOf({kind: ("Inputs", f"Where the {word} is now.") for kind, word in WORDS.items()})
+"""Inputs of a picture that are no longer where they were."""
+MovedInputs = Annotated[Inputs[str], MOVED]

@@ -40,7 +40,7 @@ def style_targets(
 
 def _key(inputs: RunInputs, recipe: Recipe, network: FeatureNetwork, plan: LevelPlan) -> Hashable:
     """All that the targets depend on; None where that is more than the paintings."""
-    if inputs.regions or recipe.colour != "style" or recipe.normalise:
+    if not recipe.wants_style or inputs.regions or recipe.colour != "style" or recipe.normalise:
         return None
     size, styles = plan.level.size, inputs.pictures.styles
     if not network.sha256 or any(style.sha256 is None for style in styles):

@@ -35,14 +35,14 @@ def command_of(record: Record, output: str) -> list[str]:
 
 def options_of(recipe: Recipe, *names: str) -> list[str]:
     """Some settings as the command line wants them: "--units", "paper", ..."""
-    settings = settings_of(type(recipe))
+    settings = settings_of(Recipe)
     return [word for name in names for word in settings[name].words(getattr(recipe, name))]
 
 
 def _changed(record: Record, kind: Kind) -> list[str]:
     """Options for all that is not the default in runs of this kind."""
-    recipe, settings = record.recipe, settings_of(type(record.recipe))
-    base = kind.base(type(recipe))
+    recipe, settings = record.recipe, settings_of(Recipe)
+    base = kind.base()
     values = {name: getattr(recipe, name) for name, setting in settings.items() if setting.option}
     changed = {name: value for name, value in values.items() if value != getattr(base, name)}
     if recipe.proportions is not None:

@@ -24,13 +24,13 @@ class Kind:
     renamed: Mapping[str, str] = field(default_factory=dict)
     """Setting -> name of its option, where that is not the setting's."""
 
-    def base(self, model: type[Recipe] = Recipe) -> Recipe:
+    def base(self) -> Recipe:
         """The recipe of a run of this kind for which no setting is given."""
-        return model(**self.changes)
+        return Recipe(**self.changes)
 
-    def settings(self, model: type[Recipe] = Recipe) -> dict[str, Setting]:
+    def settings(self) -> dict[str, Setting]:
         """The settings that can have an effect on runs of this kind, by name."""
-        every = settings_of(model)
+        every = settings_of(Recipe)
         return {name: each for name, each in every.items() if self.given.issuperset(each.needs)}
 
 
@@ -74,7 +74,7 @@ def without_effect(given: Iterable[str], recipe: Recipe, inputs: Inputs[Any]) ->
     }
     lines = []
     for name in given:
-        setting = settings_of(type(recipe))[name]
+        setting = settings_of(Recipe)[name]
         needs = setting.needs if setting.option else ()
         reasons = [ABSENT[each] for each in needs if not present[each]]
         if len(needs) == 1 and getattr(recipe, WEIGHTS.get(needs[0], ""), 1) == 0:

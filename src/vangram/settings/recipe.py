@@ -71,173 +71,86 @@ class Recipe(BaseModel):
 
     model_config = ConfigDict(frozen=True, strict=True, extra="forbid", allow_inf_nan=False)
 
-    size: int = setting(
-        512, "Longer side of the result.", group="Picture", least=2, most=LARGEST_SIZE, unit="px"
-    )
-    proportions: Annotated[tuple[Side, Side] | None, BeforeValidator(_as_tuple)] = setting(
-        None,
-        "Height and width of a texture, to take their ratio.",
-        group="Picture",
-        unset="the painting's",
-        allowed="a height and a width",
-        option=False,
-    )
-    steps: int = setting(
-        200,
-        "Optimiser steps at full size, at most; a quarter at each coarser size.",
-        group="Picture",
-        least=1,
-        most=1_000_000,
-    )
-    init: Init = setting(
-        "content",
-        "First image: the photograph, white noise, or the picture at a path.",
-        group="Picture",
-        metavar="[content|noise|PATH]",
-        needs=("content", "style"),
-    )
-    seed: int = setting(
-        0, "Seed of the white noise.", group="Picture", least=0, most=2**63 - 1, needs=("noise",)
-    )
-    content_weight: Weight = setting(
-        1.0, "Weight α of the photograph's content.", group="Weights", needs=("content", "style")
-    )
-    style_weight: Weight = setting(
-        40.0, "Weight β of the painting's style.", group="Weights", needs=("content", "style")
-    )
+    # fmt: off
+    size: int = setting(512, "Longer side of the result.", group="Picture", least=2,
+        most=LARGEST_SIZE, unit="px")
+    proportions: Annotated[tuple[Side, Side] | None, BeforeValidator(_as_tuple)] = setting(None,
+        "Height and width of a texture, to take their ratio.", group="Picture",
+        unset="the painting's", allowed="a height and a width", option=False)
+    steps: int = setting(200,
+        "Optimiser steps at full size, at most; a quarter at each coarser size.", group="Picture",
+        least=1, most=1_000_000)
+    init: Init = setting("content",
+        "First image: the photograph, white noise, or the picture at a path.", group="Picture",
+        metavar="[content|noise|PATH]", needs=("content", "style"))
+    seed: int = setting(0, "Seed of the white noise.", group="Picture", least=0, most=2**63 - 1,
+        needs=("noise",))
+    content_weight: Weight = setting(1.0, "Weight α of the photograph's content.", group="Weights",
+        needs=("content", "style"))
+    style_weight: Weight = setting(40.0, "Weight β of the painting's style.", group="Weights",
+        needs=("content", "style"))
     tv_weight: Weight = setting(0.5, "Weight of the total variation: smoothness.", group="Weights")
-    range_weight: Weight = setting(
-        300.0, "Weight of the penalty on values beyond black and white.", group="Weights"
-    )
-    content_layers: Annotated[Layers, LAYERS] = setting(
-        {"relu4_2": 1.0},
+    range_weight: Weight = setting(300.0, "Weight of the penalty on values beyond black and white.",
+        group="Weights")
+    content_layers: Annotated[Layers, LAYERS] = setting({"relu4_2": 1.0},
         "Content layers, as relu4_2 or relu3_1=0.5,relu4_2=2; those without weights share 1.",
-        group="Weights",
-        allowed="a mapping of layer to weight",
-        needs=("content",),
-    )
-    blend: Annotated[tuple[Weight, ...], BeforeValidator(_as_tuple), SHARES] = setting(
-        (),
-        "Share of each painting, as 0.7,0.3.",
-        group="Weights",
-        unset="equal shares",
-        allowed="a share for each painting",
-        needs=("styles",),
-    )
-    each_style_layers: Annotated[tuple[Layers, ...], BeforeValidator(_as_tuple)] = setting(
-        (),
-        "Style layers of each painting, instead of the same for all.",
-        group="Weights",
-        unset="the same layers",
-        allowed="a mapping of layer to weight for each painting",
-        option=False,
-        needs=("styles",),
-    )
+        group="Weights", allowed="a mapping of layer to weight", needs=("content",))
+    blend: Annotated[tuple[Weight, ...], BeforeValidator(_as_tuple), SHARES] = setting((),
+        "Share of each painting, as 0.7,0.3.", group="Weights", unset="equal shares",
+        allowed="a share for each painting", needs=("styles",))
+    each_style_layers: Annotated[tuple[Layers, ...], BeforeValidator(_as_tuple)] = setting((),
+        "Style layers of each painting, instead of the same for all.", group="Weights",
+        unset="the same layers", allowed="a mapping of layer to weight for each painting",
+        option=False, needs=("styles",))
     style_layers: Annotated[Layers, LAYERS, Field(validate_default=True)] = setting(
         {f"relu{block}_1": 0.2 for block in range(1, 6)},
-        "Style layers, as relu1_1,relu2_1 or relu1_1=0.5,relu2_1=2; those without weights share 1.",
-        group="Weights",
-        each="each_style_layers",
-        allowed="a mapping of layer to weight",
-        needs=("style",),
-    )
-    style_loss: StyleLossName = setting(
-        "gram",
-        "Style statistics: Gram matrices, as in the paper; these and moments, which keep contrast;"
-        " or the Wasserstein distance of normal distributions.",
-        group="Weights",
-        needs=("style",),
-    )
-    units: Units = setting(
-        "relative",
+        "Style layers, as relu1_1,relu2_1 or relu1_1=0.5,relu2_1=2; those without weights "
+        "share 1.", group="Weights", allowed="a mapping of layer to weight",
+        each="each_style_layers", needs=("style",))
+    style_loss: StyleLossName = setting("gram",
+        "Style statistics: Gram matrices, as in the paper; these and moments, which keep "
+        "contrast; or the Wasserstein distance of normal distributions.", group="Weights",
+        needs=("style",))
+    units: Units = setting("relative",
         "Units of the losses: relative to what each target weighs, or the paper's formulas.",
-        group="Weights",
-    )
-    style_size: float = setting(
-        1.0,
-        "Size of the paintings over the result's: 2 for strokes of twice the size.",
-        group="Method",
-        least=1 / LARGEST_SCALE,
-        most=LARGEST_SCALE,
-        needs=("style",),
-    )
-    colour: Colour = setting(
-        "style",
+        group="Weights")
+    style_size: float = setting(1.0,
+        "Size of the paintings over the result's: 2 for strokes of twice the size.", group="Method",
+        least=1 / LARGEST_SCALE, most=LARGEST_SCALE, needs=("style",))
+    colour: Colour = setting("style",
         "Whose colours: the painting's, or the photograph's by luminance, match or histogram.",
-        group="Method",
-        needs=("content", "style"),
-    )
-    network: Name = setting(
-        "vgg19-lite",
-        "Network whose features are compared; `vangram networks` lists them.",
-        group="Method",
-        metavar="NAME",
-    )
-    pooling: Pooling = setting(
-        "max", "How the network pools; the paper prefers averages.", group="Method"
-    )
-    normalise: bool = setting(
-        False, "Rescale the network so that each channel's mean activation is 1.", group="Method"
-    )
-    noise_range: float = setting(
-        1.0,
-        "Range of the white noise, around grey.",
-        group="Method",
-        least=0,
-        most=1,
-        needs=("noise",),
-    )
+        group="Method", needs=("content", "style"))
+    network: Name = setting("vgg19-lite",
+        "Network whose features are compared; `vangram networks` lists them.", group="Method",
+        metavar="NAME")
+    pooling: Pooling = setting("max", "How the network pools; the paper prefers averages.",
+        group="Method")
+    normalise: bool = setting(False,
+        "Rescale the network so that each channel's mean activation is 1.", group="Method")
+    noise_range: float = setting(1.0, "Range of the white noise, around grey.", group="Method",
+        least=0, most=1, needs=("noise",))
     optimizer: OptimizerName = setting("lbfgs", "Optimiser of the pixels.", group="Method")
-    tolerance: float = setting(
-        0.03,
-        "A size ends when its loss falls by a smaller share over 20 steps; 0: at its last step.",
-        group="Method",
-        least=0,
-        most=1,
-    )
-    levels: int | None = setting(
-        None,
-        "Number of sizes up to the full one, each twice the last.",
-        group="Method",
-        least=1,
-        most=16,
-        unset="as many as make sense",
-    )
-    memory: Annotated[int | None, MEMORY] = setting(
-        None,
-        "Memory that the process may take, as 4GB.",
-        group="Machine",
-        least=1,
-        most=2**50,
-        unit="bytes",
-        unset="a safe part of what is free",
-    )
-    tile: int | None = setting(
-        None,
-        "Side of the tiles in which a picture is evaluated.",
-        group="Machine",
-        least=SMALLEST_TILE,
-        most=LARGEST_SIZE,
-        unit="px",
-        unset="as the memory suffices",
-    )
-    device: Name = setting(
-        "auto",
-        "Where to compute: auto, or a device of torch, as cpu, cuda or cuda:1.",
-        group="Machine",
-        metavar="NAME",
-    )
-    precision: Precision = setting(
-        "float32",
+    tolerance: float = setting(0.03,
+        "A size ends when its loss falls by a smaller share over 20 steps; 0: at its last "
+        "step.", group="Method", least=0, most=1)
+    levels: int | None = setting(None, "Number of sizes up to the full one, each twice the last.",
+        group="Method", least=1, most=16, unset="as many as make sense")
+    memory: Annotated[int | None, MEMORY] = setting(None,
+        "Memory that the process may take, as 4GB.", group="Machine", least=1, most=2**50,
+        unit="bytes", unset="a safe part of what is free")
+    tile: int | None = setting(None, "Side of the tiles in which a picture is evaluated.",
+        group="Machine", least=SMALLEST_TILE, most=LARGEST_SIZE, unit="px",
+        unset="as the memory suffices")
+    device: Name = setting("auto",
+        "Where to compute: auto, or a device of torch, as cpu, cuda or cuda:1.", group="Machine",
+        metavar="NAME")
+    precision: Precision = setting("float32",
         "Precision of convolutions on a GPU; tf32 is faster, its gradients have two digits.",
-        group="Machine",
-    )
-    flicker_weight: Weight = setting(
-        300.0,
+        group="Machine")
+    flicker_weight: Weight = setting(300.0,
         "Weight of the squared difference from the last frame's result, warped to this frame.",
-        group="Sequences",
-        needs=("before",),
-    )
+        group="Sequences", needs=("before",))
+    # fmt: on
 
     @model_validator(mode="wrap")
     @classmethod

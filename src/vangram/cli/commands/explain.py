@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import typer
 
 from vangram.cli.inputs import find_inputs
-from vangram.cli.options import Made, MovedInputs, inputs_of
+from vangram.cli.options import Made, MovedInputs
 from vangram.errors import RecipeError
 from vangram.settings.command import options_of
 from vangram.settings.recipe import Recipe
@@ -29,7 +29,7 @@ def explain(picture: Made, moved: MovedInputs) -> None:
     from vangram.run import Run
 
     record = recorded(picture)
-    inputs = find_inputs(record, picture, inputs_of(moved))
+    inputs = find_inputs(record, picture, moved)
     run = Run.of(inputs, record.recipe)
     for change in record.changes(run.record):
         raise RecipeError(f"{change}; the loss would be another one")

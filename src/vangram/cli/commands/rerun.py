@@ -11,7 +11,7 @@ import typer
 
 from vangram.cli.downloads import ensure_fetched
 from vangram.cli.inputs import find_inputs
-from vangram.cli.options import Force, Made, Monitoring, MovedInputs, Quiet, inputs_of
+from vangram.cli.options import Force, Made, Monitoring, MovedInputs, Quiet
 
 Again = Annotated[
     Path | None,
@@ -32,7 +32,7 @@ def rerun(picture: Made, output: Again, moved: MovedInputs, force: Force, quiet:
 
     record = recorded(picture)
     target = output or Path(picture).with_stem(f"{Path(picture).stem}-rerun")
-    inputs = find_inputs(record, picture, inputs_of(moved))
+    inputs = find_inputs(record, picture, moved)
     check_unfinished(target, force=force)
     check_outputs(target, inputs=(picture, *inputs), force=force)
     if record.inputs.parameters is None:

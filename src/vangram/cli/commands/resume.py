@@ -12,7 +12,7 @@ import typer
 
 from vangram.cli.downloads import ensure_fetched
 from vangram.cli.inputs import find_inputs
-from vangram.cli.options import Monitoring, MovedInputs, inputs_of
+from vangram.cli.options import Monitoring, MovedInputs
 from vangram.errors import CheckpointError, InputError
 from vangram.settings.record import Record
 
@@ -46,7 +46,7 @@ def resume(
     check_timelapse(monitoring.timelapse)
     with closing(Checkpoints(output)) as checkpoints:
         record = _unfinished(checkpoints, output)
-        inputs = find_inputs(record, str(output), inputs_of(moved))
+        inputs = find_inputs(record, str(output), moved)
         check_outputs(output, inputs=inputs, force=True)
         others = (str(output), *inputs)
         check_outputs(monitoring.preview, monitoring.timelapse, inputs=others, force=force)

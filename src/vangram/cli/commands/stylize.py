@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Annotated
 
 from vangram.cli.options import (
+    GUIDES,
     BaseRecipe,
     Monitoring,
-    OptionalInputs,
     Output,
     Paintings,
     Parameters,
@@ -15,10 +16,10 @@ from vangram.cli.options import (
     SaveRecipe,
     Settings,
     SettingsOf,
-    inputs_of,
 )
 from vangram.cli.settings import recipe_of
 from vangram.errors import SettingError
+from vangram.settings.inputs import Inputs
 from vangram.settings.kinds import STYLIZE
 
 
@@ -30,7 +31,7 @@ def stylize(
     save_recipe: SaveRecipe,
     settings: Annotated[Settings, SettingsOf(STYLIZE)],
     parameters: Parameters,
-    others: OptionalInputs,
+    guides: Annotated[Inputs[str], GUIDES],
     monitoring: Monitoring,
 ) -> None:
     """Repaint PHOTO in the style of a PAINTING, or of several at once.
@@ -39,13 +40,13 @@ def stylize(
     cause. The picture carries its recipe: `vangram rerun` makes it again.
     """
     changes = dict(settings)
-    if others.before is not None:
+    if guides.before is not None:
         if "init" in settings:
             raise SettingError("--before sets the first image; give it or --init, not both")
         changes["init"] = "before"
     recipe, start = recipe_of(changes, base)
-    inputs = inputs_of(
-        others, content=photo, styles=tuple(paintings), start=start, parameters=parameters
+    inputs = replace(
+        guides, content=photo, styles=tuple(paintings), start=start, parameters=parameters
     )
 
     from vangram.cli.runner import make

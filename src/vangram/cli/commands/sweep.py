@@ -100,7 +100,10 @@ def _figure_of(
             else:
                 names = ", ".join(sorted([*vars(base), *known]))
                 raise SettingError(f"{option!r} cannot be varied; what can: {names}")
-        recipe, start = recipe_of(given, varied)
+        try:
+            recipe, start = recipe_of(given, varied)
+        except SettingError as error:
+            raise SettingError(f"{caption}: {error}") from None
         return Figure(caption, recipe, Inputs(content=photo, styles=(painting,), start=start))
 
     return figure
