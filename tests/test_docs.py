@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 from markdown_it import MarkdownIt
 from markdown_it.token import Token
 from typer.main import get_command
@@ -23,7 +24,12 @@ import vangram
 from vangram import cli
 from vangram.cli import runner
 from vangram.cli.app import app
-from vangram.images import read_recipe
+from vangram.images import fit, read_recipe
+from vangram.networks import load_network
+from vangram.networks.geometry import core_sides
+from vangram.optimize import coarse_to_fine
+from vangram.run.memory import InputMemory
+from vangram.run.plan import plan_run
 from vangram.settings.recipe import Recipe
 from vangram.settings.record import Record
 
@@ -311,6 +317,33 @@ def test_names_that_contributing_gives_are_in_their_files() -> None:
 def test_size_of_pictures_in_contributing_is_the_limit_here() -> None:
     text = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
     assert re.findall(r"at most (\d+) kB", text) == [str(LARGEST // 1000)]
+
+
+def planned(side: int, gigabytes: int) -> str:
+    """A cell of the table of plans: for 3 : 2, with inputs as large as the result."""
+    recipe = Recipe(size=side)
+    network = load_network(recipe.network, torch.device("cpu"), recipe.layers)
+    size = fit((2000, 3000), side)
+    inputs = InputMemory(decoded=2 * 16 * size[0] * size[1])  # colours and alpha in float32
+    run = plan_run(coarse_to_fine(size, 48, recipe), recipe, network, inputs, gigabytes * 10**9)
+    plan = run.levels[-1]
+    if plan.spilled:
+        words = f"{plan.history} pairs, files"
+    else:
+        tile = "" if plan.tile is None else "tiles of {1} × {0} px".format(*core_sides(plan.tile))
+        words = (tile or "at once") + (f", {plan.history} pairs" if plan.shortened else "")
+    return words if run.winograd else f"{words}, without Winograd"
+
+
+def test_plans_shown_are_those_of_the_program() -> None:
+    text = (DOCS / "how-to" / "large-prints.md").read_text(encoding="utf-8")
+    head, *rows = re.findall(r"^\| (?:longer side|\d+ px) .*$", text, re.MULTILINE)
+    memories = [int(memory) for memory in re.findall(r"(\d+) GB", head)]
+    assert len(rows) > 4
+    assert len(memories) > 3
+    for row in rows:
+        side, *cells = (cell.strip() for cell in row.strip("|").split("|"))
+        assert cells == [planned(int(side.split()[0]), memory) for memory in memories], side
 
 
 def test_defaults_told_are_the_recipes() -> None:
