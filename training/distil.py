@@ -2,7 +2,8 @@
 
     python -m training.distil --photos DIR --paintings DIR --teacher FILE --out FOLDER
 
-The same command goes on where the last one stopped. The student learns from crops of photographs
+The same command goes on where the last one stopped. The student begins with least squares, layer by
+layer (`training.least_squares`), and then descends: it learns from crops of photographs
 and paintings, and from such crops as it repaints them itself (`training.driven`). The rate of
 learning rises, and then falls to nothing over the last part of the steps; a run can be given more
 `--steps`.
@@ -24,6 +25,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from torch.func import functional_call
 
+from training import least_squares
 from training.driven import Driven
 from training.pictures import Crops, listed, read, training_photographs
 from training.replay import Replay
@@ -48,8 +50,10 @@ WARM_UP = 100
 """Steps over which the rate of learning rises."""
 REVIVE_EVERY = 200
 """Steps between two looks for channels that have gone silent."""
+FIRST_BATCHES = 100
+"""Batches that the student begins with (8 GB at 128 px)."""
 FIRST_PICTURES, RIDGE = 64, 1e-3
-"""Crops that heads begin with, and the share of inputs' mean square that keeps them small."""
+"""Crops that hints' heads begin with; share of inputs' mean square that keeps them small."""
 SECONDS_BETWEEN_SAVES = 120.0
 NETWORK = "vgg19-lite.safetensors"
 PAINTING_SHARE = 0.12
@@ -64,10 +68,6 @@ class Student(MixedNetwork):
     def __init__(self, topology: Topology, seed: int) -> None:
         torch.manual_seed(seed)
         super().__init__(topology)
-        for module in self.modules():
-            if isinstance(module, nn.Conv2d):
-                nn.init.kaiming_normal_(module.weight, nonlinearity="relu")
-                nn.init.zeros_(module.bias)  # type: ignore[arg-type]
 
     def forward(  # type: ignore[override]
         self, image: Tensor, fresh: int
@@ -288,7 +288,7 @@ class Trainer:
         os.replace(folder / "network.part", folder / NETWORK)
 
     def load(self, folder: Path) -> None:
-        """Go on from a checkpoint, or from a network alone where only that is there."""
+        """Go on from a checkpoint, or begin, with the network in the folder if there is one."""
         if (folder / "checkpoint.pt").exists():
             state = torch.load(folder / "checkpoint.pt", weights_only=True)
             with torch.no_grad():
@@ -301,37 +301,35 @@ class Trainer:
                     group["initial_lr"] = asked
             self.variances.value, self.step = state["variances"], state["step"]
             self.crops.generator.set_state(state["crops"])
-        elif (folder / NETWORK).exists():
-            self.begin_with(load_file(folder / NETWORK))
+        else:
+            there = (folder / NETWORK).exists()
+            self.begin_with(load_file(folder / NETWORK) if there else {})
 
     @torch.no_grad()
     def begin_with(self, parameters: Mapping[str, Tensor]) -> None:
-        """Begin as a network that is as wide as the student, or narrower, or less deep.
-
-        Channels that it lacks start at random and are not yet heard by those that it has;
-        convolutions that it lacks at the end of a block start as the identity, which ReLU passes.
-        So the student computes the same (Chen, Goodfellow and Shlens 2016, "Net2Net").
+        """Begin with a network's first layers, and with least squares from the first new one on.
 
         Args:
-            parameters: by the names of the file that ships.
+            parameters: by the names of the file that ships; layers that it lacks, or has in another
+                width, are new.
         """
-        for name in self.topology.convolutions:
-            for module in (f"conv{name}", f"head{name}"):
-                if f"{module}.weight" not in self.shapes:
-                    continue
-                weight = self.matrices[f"{module}.weight"].view(self.shapes[f"{module}.weight"])
-                bias = self.matrices[f"{module}.bias"]
-                if f"{module}.weight" in parameters:
-                    known = parameters[f"{module}.weight"].float()
-                    outputs, inputs = known.shape[:2]
-                    weight[:outputs] = 0
-                    weight[:outputs, :inputs] = known
-                    bias[:outputs] = parameters[f"{module}.bias"].float()
-                    self.begun.add(module)
-                elif module.startswith("conv"):
-                    weight.zero_()
-                    weight[:, :, 1, 1] = torch.eye(len(weight))
-                    bias.zero_()
+        student, kept = FeatureNetwork(self.shipped).requires_grad_(False), 0
+        own, names = student.state_dict(), student.topology.convolutions
+        for name in names:
+            of_layer = {n: p for n, p in own.items() if n.split(".")[0][4:] == name}
+            if any(
+                n not in parameters or parameters[n].shape != p.shape for n, p in of_layer.items()
+            ):
+                break
+            for n, p in of_layer.items():
+                p.copy_(parameters[n])
+            kept += 1
+        if kept < len(names):
+            crops = [self.crops.batch(self.options.batch) for _ in range(FIRST_BATCHES)]
+            least_squares.begin(student, self.teacher.network, crops, kept)
+        for n, p in own.items():
+            self.matrices[n].view(p.shape).copy_(p)
+        self.begun = {n.split(".")[0] for n in own}
 
 
 def train(trainer: Trainer, folder: Path) -> None:
