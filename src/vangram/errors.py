@@ -14,9 +14,17 @@ VangramError                any of ours; its text is one line that says what to 
 └── DivergedError           an optimisation that found no finite step even after restarts
 """
 
+import errno
+from typing import TypeGuard
+
 OUT_OF_MEMORY = (
     "the memory does not suffice for this picture: try --memory 2GB, or a smaller --size"
 )
+
+ADVICE = dict.fromkeys((errno.ENOSPC, errno.EDQUOT), "free some space there") | dict.fromkeys(
+    (errno.EACCES, errno.EPERM, errno.EROFS), "check the permissions, or choose another place"
+)
+"""What to do about errors of the system, by their number."""
 
 
 class VangramError(Exception):
@@ -71,7 +79,28 @@ def line_of(error: BaseException) -> str:
     """One line for any error, as the command line prints it."""
     if isinstance(error, VangramError):
         return " ".join(str(error).split())
-    if isinstance(error, MemoryError) or "memory" in str(error).lower():
+    if is_out_of_memory(error):
         return OUT_OF_MEMORY
+    if is_of_system(error):
+        advice = ADVICE.get(error.errno or 0, "check the path")
+        named = "a file" if error.filename is None else repr(error.filename)
+        return f"{named} cannot be used ({error.strerror}); {advice}"
     what = " ".join(f"{type(error).__name__}: {error}".split())
     return f"unexpected: {what}; VANGRAM_TRACEBACK=1 shows where, please report it"
+
+
+def is_of_system(error: BaseException) -> TypeGuard[OSError]:
+    """Whether the system has refused something to do with a file."""
+    return isinstance(error, OSError) and error.errno is not None
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether an error is a failed allocation, told by type, error number or allocator."""
+    if isinstance(error, OSError):
+        return error.errno == errno.ENOMEM
+    text = str(error)
+    if type(error).__module__ == "torch":
+        return "out of memory" in text
+    # torch has no type for a failure on the CPU.
+    allocator = "DefaultCPUAllocator" in text or f"({errno.ENOMEM})" in text
+    return isinstance(error, MemoryError) or (isinstance(error, RuntimeError) and allocator)

@@ -25,7 +25,7 @@ from vangram.run.network import device_for, network_for
 from vangram.settings.inputs import Inputs
 from vangram.settings.recipe import Recipe
 from vangram.settings.record import Record
-from vangram.storage.files import quoted, reason, replacing
+from vangram.storage.files import make_folder, quoted, reason, replacing
 
 MANIFEST = "batch.json"
 FORMAT = 1
@@ -109,7 +109,7 @@ class Batch:
         )
         batch._check_flows()
         ours = batch._names_in_manifest(force)
-        _make_folder(folder)
+        make_folder(folder)
         inputs = set(map(os.path.realpath, (*digests, *errors)))
         for pair in pairs:
             error = errors.get(pair.photo) or errors.get(pair.painting) or batch._name_error(pair)
@@ -269,15 +269,6 @@ class Batch:
                 f"{quoted(path)} is no list of a batch ({reason(error)});"
                 " use another folder, or add --force to overwrite it"
             ) from None
-
-
-def _make_folder(folder: Path) -> None:
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except (OSError, ValueError) as error:
-        raise OutputError(
-            f"{quoted(folder)} cannot be a folder of pictures ({reason(error)}); choose another"
-        ) from None
 
 
 def _record_in(picture: Path) -> Record | None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 import time
 from contextlib import closing
 from dataclasses import replace
@@ -14,6 +13,7 @@ from vangram.cli.options import Monitoring
 from vangram.cli.progress import BatchPlace
 from vangram.cli.records import continued, report, warn
 from vangram.cli.runner import make_picture
+from vangram.cli.streams import tell
 from vangram.errors import CheckpointError, DivergedError, InputError, OutputError
 from vangram.run import Run
 from vangram.run.checkpoints import Checkpoints, claim
@@ -33,7 +33,7 @@ def make_batch(batch: Batch, *, quiet: bool, keep_metadata: bool = False) -> Non
     batch.write_manifest()
     there, of, started = batch.count("made"), len(batch.pairs), time.monotonic()
     if not quiet:
-        print(f"vangram: {of} pictures, {there} of them there already", file=sys.stderr, flush=True)
+        tell(f"{of} pictures, {there} of them there already")
     told: set[str] = set()
     number = there
     try:
@@ -47,18 +47,14 @@ def make_batch(batch: Batch, *, quiet: bool, keep_metadata: bool = False) -> Non
             )
             batch.settle(pair, "failed" if error else "made", error)
             if error and error not in told:  # one bad file can be part of many pictures
-                print(f"vangram: skipped {pair.name!r}: {error}", file=sys.stderr, flush=True)
+                tell(f"skipped {pair.name!r}: {error}")
                 told.add(error)
     except (KeyboardInterrupt, typer.Exit):
-        made = batch.count("made")
-        print(
-            f"vangram: {made} of {of} pictures are made; the same command goes on", file=sys.stderr
-        )
+        tell(f"{batch.count('made')} of {of} pictures are made; the same command goes on")
         raise
     failed = batch.count("failed")
     if failed:
-        where = batch.folder / MANIFEST
-        print(f"vangram: {failed} of {of} pictures failed; {where} says why", file=sys.stderr)
+        tell(f"{failed} of {of} pictures failed; {batch.folder / MANIFEST} says why")
         raise typer.Exit(SKIPPED)
 
 

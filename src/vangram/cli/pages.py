@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import sys
 import time
@@ -12,10 +13,11 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
 from rich.progress import Progress as Bar
 
+from vangram.cli.streams import tell
 from vangram.errors import OutputError, SettingError
 from vangram.reports.gallery import Gallery, Progress
 from vangram.reports.page import report
-from vangram.storage.files import replacing
+from vangram.storage.files import printable, replacing
 
 SECONDS_BETWEEN_LINES = 5.0
 """Interval of progress lines where the output is no terminal."""
@@ -36,7 +38,7 @@ def check_page(output: Path, *others: Path, force: bool) -> None:
     if output.suffix.lower() not in (".html", ".htm"):
         raise SettingError(f"{str(output)!r} is no page; end its name in .html")
     for path in (output, *others):
-        if path.exists() and not force:
+        if os.path.exists(path) and not force:
             raise OutputError(f"{str(path)!r} exists already; add --force to overwrite it")
 
 
@@ -61,10 +63,7 @@ def make_page(
         _watch(gallery.make(folder), quiet)
         page = report(gallery, folder)
     except KeyboardInterrupt:
-        print(
-            f"vangram: stopped; what is made lies in {folder}, the same command goes on",
-            file=sys.stderr,
-        )
+        tell(f"stopped; what is made lies in {folder}, the same command goes on")
         raise
     if also is not None:
         also(folder)
@@ -79,7 +78,7 @@ def _watch(progress: Iterable[Progress], quiet: bool) -> None:
     if quiet or not console.is_terminal:
         _tell(progress, quiet)
         return
-    columns = (BarColumn(), MofNCompleteColumn(), TextColumn("{task.description}"),
+    columns = (BarColumn(), MofNCompleteColumn(), TextColumn("{task.description}", markup=False),
                TimeRemainingColumn())  # fmt: skip
     with Bar(*columns, console=console, transient=True) as bar:
         task = bar.add_task("", total=None)
@@ -92,6 +91,6 @@ def _tell(progress: Iterable[Progress], quiet: bool) -> None:
     for at in progress:
         now = time.monotonic()
         if not quiet and (now - printed >= SECONDS_BETWEEN_LINES or at.made == at.of):
-            words = f"{at.made}/{at.of}  {at.caption}"
+            words = printable(f"{at.made}/{at.of}  {at.caption}")
             print(words, file=sys.stderr, flush=True)
             printed = now

@@ -13,11 +13,14 @@ from rich.console import Console, Group
 from rich.live import Live
 from rich.progress_bar import ProgressBar
 from rich.table import Table
+from rich.text import Text
 
+from vangram.cli.streams import tell
 from vangram.errors import line_of
 from vangram.optimize import Level, Step
 from vangram.run import Run
 from vangram.run.progress import Pace, plan_of, progress_of
+from vangram.storage.files import printable
 
 SECONDS_BETWEEN_LINES = 5.0
 """Interval of progress lines where the output is no terminal."""
@@ -36,7 +39,7 @@ class BatchPlace:
     """Time at which it began, by `time.monotonic`."""
 
     def __str__(self) -> str:
-        return f"{self.number}/{self.of} {self.name}"
+        return printable(f"{self.number}/{self.of} {self.name}")
 
 
 class Progress:
@@ -80,7 +83,7 @@ class Progress:
     def show(self, step: Step) -> None:
         """Show a step; its note of a failure is always printed."""
         if step.note:
-            print(f"vangram: note: {step.note}", file=sys.stderr)
+            tell(f"note: {step.note}")
         if self.quiet:
             return
         elapsed = time.monotonic() - self.pace.started
@@ -96,7 +99,7 @@ class Progress:
         first = Table.grid(padding=(0, 1))
         first.add_row(
             ProgressBar(total=1.0, completed=self._done(step), width=20),
-            self._place() or where(step.level, step.number),
+            Text(self._place() or where(step.level, step.number)),
             self._left(step),
         )
         second = f"{where(step.level, step.number)}  " if self.place else ""

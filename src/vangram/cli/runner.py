@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import signal
-import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager
@@ -20,6 +19,7 @@ from vangram.cli.options import Monitoring, Output
 from vangram.cli.outputs import check_outputs, check_recipe_file, check_timelapse
 from vangram.cli.progress import BatchPlace, Events, Progress, duration
 from vangram.cli.records import report, warn
+from vangram.cli.streams import tell
 from vangram.images import check_output, fit, resize, write_animation, write_picture
 from vangram.optimize import Level, Step
 from vangram.run import Run
@@ -124,7 +124,7 @@ def make_picture(
         side_images.finish(painting.pixels)
         if stopped is not None:
             how = f"; `vangram resume {quote(str(output))}` goes on" if goes_on else ""
-            print(f"vangram: stopped early, the picture so far is {output}{how}", file=sys.stderr)
+            tell(f"stopped early, the picture so far is {output}{how}")
         print(output)
     if isinstance(stopped, KeyboardInterrupt):
         raise typer.Exit(143 if isinstance(stopped, Terminated) else 130)
@@ -136,7 +136,7 @@ def _announce(run: Run, done: float) -> None:
     """Print the size, the plan, and the time expected."""
     level, seconds = run.levels[-1], run.expected_seconds(done)
     words = f"{level.size[1]} x {level.size[0]} px {run.plans[-1]}"
-    print(f"vangram: {words}, {duration(seconds)} at most", file=sys.stderr, flush=True)
+    tell(f"{words}, {duration(seconds)} at most")
 
 
 @dataclass
@@ -149,7 +149,8 @@ class SideImages:
     """As `Run.shown`."""
     frames: list[Tensor] = field(default_factory=list)
     written: float = field(default_factory=time.monotonic)
-    attempt: SideWrites = field(default_factory=lambda: SideWrites(warn))
+    preview: SideWrites = field(default_factory=lambda: SideWrites(warn))
+    timelapse: SideWrites = field(default_factory=lambda: SideWrites(warn))
 
     def add(self, step: Step) -> None:
         """Keep a frame and write the preview where they are due; a failure is a warning."""
@@ -157,17 +158,17 @@ class SideImages:
             self.frames.append(self.shown(step.image, self._frame_size))
         now = time.monotonic()
         if self.monitoring.preview and now - self.written > SECONDS_BETWEEN_PREVIEWS:
-            self.attempt(lambda: self._write_preview(self.shown(step.image, self._size)))
+            self.preview(lambda: self._write_preview(self.shown(step.image, self._size)))
             self.written = now
 
     def finish(self, pixels: Tensor) -> None:
         """Write the last preview, and the timelapse."""
         if self.monitoring.preview:
-            self.attempt(lambda: self._write_preview(pixels))
+            self.preview(lambda: self._write_preview(pixels))
         if self.monitoring.timelapse:
             self.frames.append(resize(pixels, self._frame_size))
             path, frames = self.monitoring.timelapse, self.frames
-            self.attempt(lambda: write_animation(path, frames))
+            self.timelapse(lambda: write_animation(path, frames))
 
     @property
     def _size(self) -> tuple[int, int]:

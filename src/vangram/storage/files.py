@@ -22,10 +22,29 @@ def quoted(path: str | os.PathLike[str]) -> str:
     return repr(os.fspath(path))
 
 
+def printable(text: str) -> str:
+    """A text with control characters escaped, which could change what a terminal shows."""
+    return "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)
+
+
 def reason(error: BaseException) -> str:
     """The text of an error on one line, without the path."""
     text = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
     return " ".join(text.split()) or type(error).__name__
+
+
+def make_folder(folder: str | os.PathLike[str]) -> None:
+    """Make a folder for pictures, and those above it, where they are missing.
+
+    Raises:
+        OutputError: it cannot be made.
+    """
+    try:
+        os.makedirs(folder, exist_ok=True)
+    except (OSError, ValueError) as error:
+        raise OutputError(
+            f"{quoted(folder)} cannot be a folder of pictures ({reason(error)}); choose another"
+        ) from None
 
 
 @contextmanager

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
@@ -12,6 +11,7 @@ import typer
 from vangram.cli.downloads import ensure_fetched
 from vangram.cli.inputs import find_inputs
 from vangram.cli.options import Force, Made, Monitoring, MovedInputs, Quiet
+from vangram.cli.streams import tell
 
 Again = Annotated[
     Path | None,
@@ -50,9 +50,9 @@ def _compare(picture: str, again: Path, differences: list[str]) -> None:
     if Path(picture).suffix.lower() != again.suffix.lower():
         return
     if Path(picture).read_bytes() == again.read_bytes():
-        print(f"vangram: the same bytes as {picture}", file=sys.stderr)
+        tell(f"the same bytes as {picture}")
         return
     why = "as the notes above let expect" if differences else "although nothing seems to differ"
-    print(f"vangram: not the same bytes as {picture}, {why}", file=sys.stderr)
+    tell(f"not the same bytes as {picture}, {why}")
     if not differences:
         raise typer.Exit(1)

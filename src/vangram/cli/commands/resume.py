@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
@@ -13,6 +12,7 @@ import typer
 from vangram.cli.downloads import ensure_fetched
 from vangram.cli.inputs import find_inputs
 from vangram.cli.options import Monitoring, MovedInputs
+from vangram.cli.streams import tell
 from vangram.errors import CheckpointError, InputError
 from vangram.settings.record import Record
 
@@ -81,10 +81,10 @@ def _tell(position: RunState | None, levels: tuple[Level, ...]) -> None:
     from vangram.cli.progress import where
 
     if position is None:
-        print("vangram: starting again: there was no step yet", file=sys.stderr)
+        tell("starting again: there was no step yet")
     else:
         place = where(levels[position.level - 1], position.level_state.number)
-        print(f"vangram: going on at {place}", file=sys.stderr)
+        tell(f"going on at {place}")
 
 
 def _nothing_to_resume(output: Path) -> str:
