@@ -7,6 +7,8 @@ VangramError                any of ours; its text is one line that says what to 
 │   ├── SizeError           a picture too small or too large
 │   ├── PictureError        a file that is no picture, or one that cannot be read faithfully
 │   ├── OutputError         a place where the result cannot be written
+│   │   ├── BusyError       another process is at work on the same result
+│   │   └── ExistsError     a file is there already, which may not be overwritten
 │   ├── NetworkError        a network that is unknown, missing or damaged
 │   ├── RecipeError         a picture that carries no recipe, or one that cannot be followed
 │   └── CheckpointError     a checkpoint that is missing or damaged, or that does not fit
@@ -53,6 +55,14 @@ class PictureError(InputError):
 
 class OutputError(InputError):
     """A place where the result cannot be written."""
+
+
+class BusyError(OutputError):
+    """Another process is at work on the same result."""
+
+
+class ExistsError(OutputError):
+    """A file is there already, which may not be overwritten."""
 
 
 class NetworkError(InputError):

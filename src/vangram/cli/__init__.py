@@ -4,7 +4,7 @@
 1    a failure while running, or a comparison that did not hold
 2    an argument or a file cannot be used
 3    some of several pictures failed; the others were made
-130  interrupted by Ctrl-C, 143 by a request to terminate; the picture so far is kept
+129  the terminal has gone, 130 Ctrl-C, 143 a request to terminate; the picture so far is kept
 """
 
 from __future__ import annotations
@@ -15,10 +15,12 @@ import sys
 
 def main() -> None:
     """Run the command line; any failure is one line on the standard error, and a code."""
+    from vangram.cli.interrupts import INTERRUPTS
     from vangram.cli.streams import finish_output, protect_streams, tell
     from vangram.errors import InputError, VangramError, is_of_system, is_out_of_memory, line_of
     from vangram.storage.allocator import let_segments_grow
 
+    INTERRUPTS.install()
     let_segments_grow()
     protect_streams()
     try:
@@ -26,7 +28,9 @@ def main() -> None:
 
         app(prog_name="vangram")
     except KeyboardInterrupt:
-        sys.exit(130)
+        sys.exit(INTERRUPTS.code)
+    except SystemExit as ended:  # typer knows one interrupt
+        sys.exit(INTERRUPTS.code if ended.code == 130 else ended.code)
     except Exception as error:  # a traceback helps only developers
         if os.environ.get("VANGRAM_TRACEBACK") and not isinstance(error, VangramError):
             raise
@@ -34,4 +38,5 @@ def main() -> None:
         of_files = is_of_system(error) and not is_out_of_memory(error)
         sys.exit(2 if isinstance(error, InputError) or of_files else 1)
     finally:
+        INTERRUPTS.ignore()
         finish_output()

@@ -1,4 +1,4 @@
-"""Checks of the files that a command is to write, before any work."""
+"""The files that a command is to write: checks before any work, and their places after it."""
 
 from __future__ import annotations
 
@@ -6,8 +6,24 @@ import os
 from collections.abc import Iterable
 from pathlib import Path
 
+from vangram.cli.streams import tell
 from vangram.errors import OutputError, SettingError
 from vangram.images import check_output
+from vangram.storage.places import Place, Write
+
+
+def write_at(place: Place, write: Write) -> Path:
+    """Write a file at its place, and say where another has appeared there; errors as `write`."""
+    wanted = place.path
+    path = place.write(write)
+    tell_moved(wanted, path)
+    return path
+
+
+def tell_moved(wanted: Path, path: Path) -> None:
+    """Say so where a file is under another name than was wanted."""
+    if path != wanted:
+        tell(f"warning: another file has appeared as {wanted}; this one is {path}")
 
 
 def check_timelapse(path: Path | None) -> None:

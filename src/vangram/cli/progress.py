@@ -123,12 +123,10 @@ class Events:
 
     Args:
         run: the run.
-        output: path of the picture.
         done: share of the work that earlier processes have done.
     """
 
-    def __init__(self, run: Run, output: Path, done: float) -> None:
-        self.output = output
+    def __init__(self, run: Run, done: float) -> None:
         plan = plan_of(run) | {"seconds": round(run.expected_seconds(done), 1)}
         self._write("job", state="running", plan=plan)
         self.pace = Pace(done)
@@ -138,17 +136,17 @@ class Events:
         left = self.pace.seconds_left(step.done)
         self._write("progress", state="running", **progress_of(step, left))
 
-    def end(self, stopped: BaseException | None, *, made: bool) -> None:
+    def end(self, stopped: BaseException | None, picture: Path | None) -> None:
         """Write how the run has ended.
 
         Args:
             stopped: what ended it early.
-            made: whether there is a picture.
+            picture: its path; None where there is none.
         """
         interrupted = isinstance(stopped, KeyboardInterrupt)
         failed = None if stopped is None or interrupted else line_of(stopped)
         state = "finished" if stopped is None else "stopped" if interrupted else "failed"
-        result = str(self.output) if made else None
+        result = None if picture is None else str(picture)
         self._write("job", state=state, result=result, error=failed)
 
     def _write(self, event: str, **values: object) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
@@ -25,24 +26,25 @@ def rerun(picture: Made, output: Again, moved: MovedInputs, force: Force, quiet:
     Reports inputs and versions that differ. Exit code 1 where none does and the bytes differ.
     """
     from vangram.cli.outputs import check_outputs
-    from vangram.cli.records import recorded, report
+    from vangram.cli.records import recorded, report, warn
     from vangram.cli.runner import make_picture
     from vangram.run import Run
-    from vangram.run.checkpoints import check_unfinished
+    from vangram.run.checkpoints import Checkpoints, check_unfinished
 
     record = recorded(picture)
     target = output or Path(picture).with_stem(f"{Path(picture).stem}-rerun")
     inputs = find_inputs(record, picture, moved)
-    check_unfinished(target, force=force)
-    check_outputs(target, inputs=(picture, *inputs), force=force)
-    if record.inputs.parameters is None:
-        ensure_fetched(record.recipe.network)
-    run = Run.of(inputs, record.recipe)
-    differences = record.differences(run.record)
-    report(differences)
-    run = replace(run, record=run.record.with_paths_of(record))
-    make_picture(run, target, Monitoring(quiet=quiet))
-    _compare(picture, target, differences)
+    with closing(Checkpoints(target, warn, force=force)) as checkpoints:
+        check_unfinished(target, force=force)
+        check_outputs(target, inputs=(picture, *inputs), force=force)
+        if record.inputs.parameters is None:
+            ensure_fetched(record.recipe.network)
+        run = Run.of(inputs, record.recipe)
+        differences = record.differences(run.record)
+        report(differences)
+        run = replace(run, record=run.record.with_paths_of(record))
+        again = make_picture(run, Monitoring(quiet=quiet), checkpoints)
+    _compare(picture, again, differences)
 
 
 def _compare(picture: str, again: Path, differences: list[str]) -> None:
