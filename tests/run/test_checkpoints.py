@@ -183,12 +183,13 @@ def test_run_at_work_keeps_others_off(tmp_path: Path) -> None:
     pytest.importorskip("fcntl")
     output = tmp_path / "out.png"
     with closing(Checkpoints(output, warn)) as kept:
-        for work in (lambda: kept.begin(RECORD), lambda: kept.add(step(1, 1, of=1)), kept.remove):
-            work()  # from before the first checkpoint to after the last
+        for number in range(3):  # before the first checkpoint, and after the last one
             for force in (False, True):
                 with pytest.raises(BusyError, match="another process"):
                     Checkpoints(output, warn, force=force)
-        kept.add(step(1, 1, of=1))
+            if number == 0:
+                kept.begin(RECORD)
+            kept.add(step(1, number + 1, of=number + 1))
     with closing(Checkpoints(output, warn)) as other:
         assert other.read() == RECORD
         with pytest.raises(BusyError):
