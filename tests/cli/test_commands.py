@@ -28,6 +28,7 @@ from vangram.run import Run
 from vangram.settings.fields import settings_of
 from vangram.settings.recipe import LARGEST_SIZE, Recipe
 from vangram.settings.record import Record
+from vangram.storage.locks import claim
 
 Command = Callable[..., Outcome]
 QUICK = ("--size", 48, "--steps", 2)
@@ -809,3 +810,21 @@ def test_error_of_the_system_is_one_line_and_exit_code_2(
     monkeypatch.setattr("vangram.run.run.read_inputs", full)
     outcome = command("stylize", photo, painting, "-o", tmp_path / "out.png")
     assert_refused(outcome, "'/memory/x' cannot be used", "free some space")
+
+
+def test_output_that_another_process_makes_is_refused(
+    command: Command, photo: Path, painting: Path, tmp_path: Path
+) -> None:
+    pytest.importorskip("fcntl")
+    output, page = tmp_path / "out.png", tmp_path / "page.html"
+    for path, words in (
+        (output, ("stylize", photo, painting, "-o", output, *QUICK)),
+        (output, ("texture", painting, "-o", output, *QUICK)),
+        (page, ("sweep", photo, painting, "-o", page, "--vary", "strength=1,2", "--steps", 1)),
+    ):
+        other = claim(path)
+        assert other is not None
+        assert_refused(command(*words), "another process is at work on", path.name)
+        assert_refused(command(*words, "--force"), "another process is at work on", path.name)
+        other.release()
+    assert sorted(os.listdir(tmp_path)) == ["painting.png", "photo.png"]
