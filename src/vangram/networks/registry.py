@@ -34,7 +34,7 @@ VGG16 = replace(VGG19, depths=(2, 2, 3, 3, 3))
 """Column D. The averages' scales are VGG-19's."""
 
 VGG19_LITE = Topology(
-    widths=(32, 96, 128, 288, 512),
+    widths=(32, 96, 128, 320, 512),
     depths=(2, 2, 4, 4, 1),
     heads={
         "relu1_1": 64,
