@@ -22,8 +22,7 @@ import torch
 from PIL import Image
 from safetensors.torch import save
 
-from vangram.batch import MANIFEST, Batch
-from vangram.batch.pairs import read_pairs
+from vangram.batch import MANIFEST, Batch, read_pairs
 from vangram.images import keep_mask, read_picture
 from vangram.networks import load_network
 from vangram.networks.cache import parameters_path
@@ -185,9 +184,12 @@ def _of_record(path: Path) -> object:
 
 
 def _of_manifest(path: Path) -> object:
+    """Check a manifest, and write it again without pictures that are not there."""
     path.replace(path.with_name(MANIFEST))
     batch = Batch(path.parent, (), Recipe(), None, "", {})
-    return batch._names_in_manifest(force=False)
+    batch._check_manifest()
+    batch.write_manifest()
+    return path.with_name(MANIFEST).read_bytes()
 
 
 def _of_table(path: Path) -> object:

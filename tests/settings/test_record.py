@@ -135,7 +135,7 @@ def test_record_of_a_newer_format_is_refused() -> None:
         values(network_sha256=None),
         values(network_sha256=0.5),
         values(finished="yes"),
-        values(keep_metadata=None),
+        values(keep_metadata=1),
         values(colour=1),
         values(versions=[]),
         values(versions="2.13"),
