@@ -12,7 +12,7 @@ from torch import Tensor
 
 from vangram.errors import SettingError, SizeError
 from vangram.images import Picture, Source, fit, keep_mask, largest_within, read_picture
-from vangram.images.flow import read_flow
+from vangram.images.flow import opencv, read_flow
 from vangram.networks import Topology
 from vangram.objective import Region
 from vangram.run.colours import ColourMaps, colour_maps
@@ -131,7 +131,8 @@ def check_inputs(inputs: Inputs[RunSource], recipe: Recipe) -> None:
     """Check that the inputs and the recipe go together.
 
     Raises:
-        SettingError: an input is missing, or contradicts the recipe or another input.
+        SettingError: an input is missing, contradicts the recipe or another input, or needs a
+            package that is not installed.
     """
     if inputs.content is None and (recipe.wants_content or recipe.init == "content"):
         raise SettingError("content terms, and a start from the content, need a photograph")
@@ -153,6 +154,8 @@ def check_inputs(inputs: Inputs[RunSource], recipe: Recipe) -> None:
         raise SettingError("a flow leads to the frame before; give that as well")
     if before and inputs.content is None:
         raise SettingError("a frame before goes with a photograph")
+    if before and inputs.flow is None:
+        opencv()
     if (recipe.init == "picture") != (inputs.start is not None):
         raise SettingError('init "picture" and a picture to start from go together')
     recipe.shares(len(inputs.styles))  # refuses another number of shares than of paintings
