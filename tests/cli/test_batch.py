@@ -105,7 +105,8 @@ def test_killed_batch_of_twelve_makes_only_what_is_missing(
 def test_batch_makes_the_bytes_that_stylize_makes(
     command: Command, folder: Path, paintings: list[Path], tmp_path: Path
 ) -> None:
-    out, alone = tmp_path / "out", tmp_path / "alone.jpg"
+    out = tmp_path / "out"
+    alone = out / "alone.jpg"  # beside it, as paths in the record are relative
     words = (*QUICK, "--strength", 2, "--pooling", "average")
     batch = ("batch", folder / "p1.png", paintings[0], "-o", out, "--format", "jpg")
     assert command(*batch, *words).code == 0
@@ -209,7 +210,8 @@ def test_interrupted_batch_goes_on_to_the_same_bytes(
     command: Command, folder: Path, paintings: list[Path], tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:  # fmt: skip
-    out, whole = tmp_path / "out", tmp_path / "whole.png"
+    out = tmp_path / "out"
+    whole = out / "whole.png"  # beside it, as paths in the record are relative
     words = ("batch", folder, paintings[0], "-o", out, "--size", 48, "--steps", 4)
     with monkeypatch.context() as patch:
         patch.setattr(import_module("vangram.run.run"), "descend", stopped_by(KeyboardInterrupt()))
@@ -343,7 +345,7 @@ def test_targets_of_a_painting_are_computed_once_and_change_nothing(
     assert outcome.code == 0, outcome.err
     assert len(calls) == 1
     run_targets.CACHE.clear()
-    alone = tmp_path / "alone.png"
+    alone = tmp_path / "out" / "alone.png"  # beside it, as paths in the record are relative
     assert command("stylize", folder / "p2.png", painting, "-o", alone, *words).code == 0
     assert len(calls) == 2
     ours = (tmp_path / "out" / "p2-painting.png").read_bytes()
