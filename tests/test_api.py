@@ -16,7 +16,7 @@ from vangram.errors import SettingError, SizeError, VangramError
 from vangram.images import read_recipe
 from vangram.networks import load_network, parameters_path
 from vangram.run import Run
-from vangram.settings.recipe import RECONSTRUCTION, TEXTURE
+from vangram.settings.recipe import RECONSTRUCTION, TEXTURE, Pooling
 from vangram.settings.record import Record
 
 Command = Callable[..., Outcome]
@@ -182,7 +182,7 @@ def test_texture_refuses_bad_settings_in_one_line(
 @pytest.mark.parametrize("pooling", ["max", "average"])
 @pytest.mark.parametrize("normalise", [False, True])
 def test_networks_are_pooled_and_normalised_as_asked(
-    photo: Path, painting: Path, pooling: str, normalise: bool
+    photo: Path, painting: Path, pooling: Pooling, normalise: bool
 ) -> None:
     run = Run.prepare(photo, painting, size=64, pooling=pooling, normalise=normalise)
     plain = load_network("vgg19-lite")

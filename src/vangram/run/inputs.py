@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import math
 import os
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
+from typing import TypedDict, TypeVar
 
 import torch
 from torch import Tensor
@@ -23,10 +25,32 @@ from vangram.settings.inputs import Inputs
 from vangram.settings.recipe import LARGEST_SIZE, Recipe
 from vangram.storage.files import quoted
 
+T = TypeVar("T")
 Size = tuple[int, int]
 """(height, width) in pixels."""
 RunSource = Source | Picture
 """Types of an input: as a user gives it, or decoded."""
+
+
+class Guides(TypedDict, total=False):
+    """Inputs beside the photograph and the paintings, as keyword arguments."""
+
+    start: Source | None
+    """A picture to start from; implies `init="picture"`."""
+    parameters: str | os.PathLike[str] | None
+    """A file with the network's parameters, instead of the published one."""
+    mask: Source | None
+    """Its colours mark regions of the photograph, each with the style of a painting."""
+    style_masks: Source | Sequence[Source]
+    """One for each painting; a region takes its style from what has the same colour there."""
+    keep: Source | None
+    """Where it is white, the photograph stays."""
+    before: Source | None
+    """In a sequence, the result of the frame before; implies `init="before"`."""
+    before_frame: Source | None
+    """In a sequence, the frame before."""
+    flow: str | os.PathLike[str] | None
+    """A .flo file with the optical flow from this frame to the one before."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -204,6 +228,13 @@ def read_inputs(inputs: Inputs[RunSource], recipe: Recipe) -> RunInputs:
     regions, found = read_regions(pictures.mask, pictures.style_masks, pictures.styles)
     notes += found
     return RunInputs(pictures, recipe, flow, regions, tuple(dict.fromkeys(notes)))
+
+
+def flattened(given: Iterable[T | Sequence[T]]) -> tuple[T, ...]:
+    """Each input, of lists as well."""
+    return tuple(
+        each for part in given for each in (part if isinstance(part, list | tuple) else (part,))
+    )
 
 
 def path_of(source: RunSource, name: str) -> str:
