@@ -130,6 +130,15 @@ class Record:
 
         return replace(self, inputs=self.inputs.map(shown))
 
+    def located(self, picture: str | os.PathLike[str]) -> Record:
+        """The record that a picture carries, with absolute paths: the inverse of `published`."""
+        folder = os.path.dirname(os.path.abspath(picture))
+
+        def whole(given: Input) -> Input:
+            return replace(given, path=os.path.normpath(os.path.join(folder, given.path)))
+
+        return replace(self, inputs=self.inputs.map(whole))
+
     def continued(self, now: Record) -> Record:
         """This record, for a run that is resumed with the versions of `now`."""
         versions = {}

@@ -14,15 +14,17 @@ Named = Callable[[str | None], dict[str, Any] | None]
 """The picture here with the bytes of a SHA-256, where there is one."""
 
 
-def recipe_of(record: Record, named: Named, output: str = "picture.png") -> dict[str, Any]:
+def recipe_of(record: Record, named: Named, output: str | None = None) -> dict[str, Any]:
     """A record: kind, settings, inputs, the command.
 
     Args:
         record: of the picture.
         named: finds pictures that were uploaded.
-        output: where the command is to write.
+        output: the picture that carries the record, which the command writes; None: another.
     """
-    inputs = record.inputs
+    inputs, command = record.inputs, command_of(record, "picture.png")
+    if output is not None:
+        command = command_of(record.located(output), output)
     kind = "texture" if inputs.content is None else "stylize"
     kind = kind if inputs.styles else "reconstruct"
     settings = record.recipe.to_dict()
@@ -41,5 +43,5 @@ def recipe_of(record: Record, named: Named, output: str = "picture.png") -> dict
         "changed": {name: value for name, value in settings.items() if value != base[name]},
         "inputs": {name: list(v) if isinstance(v, tuple) else v for name, v in found.items()},
         "versions": dict(record.versions),
-        "command": join(command_of(record, output)),
+        "command": join(command),
     }
