@@ -20,7 +20,7 @@ from vangram.images.open import file_sha256
 from vangram.images.picture import MAX_PIXELS, Picture, largest_within
 from vangram.images.read import Source, read_frames, read_picture, read_recipe
 from vangram.images.resizing import fit, resize
-from vangram.images.write import check_output, write_animation, write_picture
+from vangram.images.write import PillowImage, check_output, to_image, write_animation, write_picture
 
 __all__ = [
     "MAX_PIXELS",
@@ -29,6 +29,7 @@ __all__ = [
     "ColourStatistics",
     "Histogram",
     "Picture",
+    "PillowImage",
     "Regions",
     "Source",
     "check_output",
@@ -47,6 +48,7 @@ __all__ = [
     "read_recipe",
     "regions",
     "resize",
+    "to_image",
     "with_chroma",
     "write_animation",
     "write_picture",

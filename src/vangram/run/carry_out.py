@@ -74,7 +74,7 @@ def keep_picture(
 def _save(painting: Painting, output: Path) -> None:
     """Save, and where that fails, save among the temporary files rather than lose the picture."""
     try:
-        painting.save(output)
+        painting.save(output, overwrite=True)
     except OutputError as error:
         refuge = Path(tempfile.mkdtemp(prefix="vangram-")) / output.name
         painting.save(refuge)
