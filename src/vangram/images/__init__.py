@@ -14,6 +14,7 @@ from vangram.images.colour_match import (
 from vangram.images.contact_sheet import write_sheet
 from vangram.images.exif import public_exif
 from vangram.images.formats import READ_SUFFIXES, is_raw
+from vangram.images.hidden import Box, cropped, visible_box, without_hidden
 from vangram.images.histogram import Histogram, match_histogram
 from vangram.images.masks import Regions, keep_mask, regions
 from vangram.images.open import file_sha256
@@ -25,6 +26,7 @@ from vangram.images.write import PillowImage, check_output, to_image, write_anim
 __all__ = [
     "MAX_PIXELS",
     "READ_SUFFIXES",
+    "Box",
     "ColourMap",
     "ColourStatistics",
     "Histogram",
@@ -33,6 +35,7 @@ __all__ = [
     "Regions",
     "Source",
     "check_output",
+    "cropped",
     "file_sha256",
     "fit",
     "is_raw",
@@ -49,7 +52,9 @@ __all__ = [
     "regions",
     "resize",
     "to_image",
+    "visible_box",
     "with_chroma",
+    "without_hidden",
     "write_animation",
     "write_picture",
     "write_sheet",
