@@ -153,7 +153,9 @@ def test_commands_give_what_the_library_gives(
     assert one.read_bytes() == two.read_bytes()
     words = ("--size", "48x40", "--steps", 2, "-q", "--up-to", "relu2_1", "--force")
     assert command("texture", painting, "-o", one, *words).code == 0
-    vangram.texture(painting, proportions=(40, 48), style_layers=LAYERS, **small).save(two)
+    vangram.texture(painting, proportions=(40, 48), style_layers=LAYERS, **small).save(
+        two, overwrite=True
+    )
     assert recipe_of(one) == recipe_of(two)
     assert one.read_bytes() == two.read_bytes()
 

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from vangram import __version__
-from vangram.errors import OutputError
+from vangram.errors import ExistsError
 from vangram.images import (
     Picture,
     PillowImage,
@@ -85,22 +85,23 @@ class Painting:
         self,
         path: str | os.PathLike[str],
         *,
-        overwrite: bool = False,
         keep_metadata: bool = False,
+        overwrite: bool = False,
     ) -> Path:
         """Write PNG, JPEG, WebP or TIFF by suffix, with the record inside.
 
         Args:
             path: of the file.
-            overwrite: whether it may be there already.
             keep_metadata: whether the photograph's place, serial numbers, owner and comments, and
                 absolute paths of the inputs, go into the file as well.
+            overwrite: replace a file that is there.
 
         Raises:
-            OutputError: the file cannot be written, or is there already.
+            ExistsError: there is a file, which may not be overwritten.
+            OutputError: the file cannot be written.
         """
         if not overwrite and os.path.lexists(path):
-            raise OutputError(f"{quoted(path)} exists already; overwrite=True replaces it")
+            raise ExistsError(f"{quoted(path)} exists already; overwrite=True replaces it")
         record = replace(self.record, keep_metadata=keep_metadata or self.record.keep_metadata)
         write_picture(
             path,
@@ -108,6 +109,7 @@ class Painting:
             alpha=self.alpha,
             exif=self.exif if record.keep_metadata else public_exif(self.exif),
             recipe=record.published(path).to_json(),
+            overwrite=overwrite,
         )
         return Path(path)
 

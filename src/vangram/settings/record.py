@@ -109,6 +109,18 @@ class Record:
         inputs = self.inputs.named().map(unchanged)
         return replace(self, inputs=inputs, keep_metadata=other.keep_metadata)
 
+    def is_of_same_run(self, other: Record) -> bool:
+        """Whether recipe, network and inputs are the same, wherever the inputs are."""
+
+        def digests(record: Record) -> Inputs[str | None]:
+            return record.inputs.map(lambda each: each.sha256)
+
+        return (self.recipe, self.network_sha256, digests(self)) == (
+            other.recipe,
+            other.network_sha256,
+            digests(other),
+        )
+
     def published(self, picture: str | os.PathLike[str]) -> Record:
         """This record as a picture carries it: absolute paths are made relative to its folder.
 
