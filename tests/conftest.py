@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -85,12 +86,18 @@ def command(
 ) -> Callable[..., Outcome]:
     """Run the command line in this process."""
     from vangram.cli import main
+    from vangram.cli.interrupts import SIGNALS
 
     def run(*arguments: object) -> Outcome:
         monkeypatch.setattr(sys, "argv", ["vangram", *map(str, arguments)])
         capsys.readouterr()
-        with pytest.raises(SystemExit) as stop:
-            main()
+        before = {number: signal.getsignal(number) for number in SIGNALS}
+        try:
+            with pytest.raises(SystemExit) as stop:
+                main()
+        finally:  # a command ignores signals at its end
+            for number, handler in before.items():
+                signal.signal(number, handler)
         said = capsys.readouterr()
         return Outcome(int(stop.value.code or 0), said.out, said.err)
 

@@ -25,10 +25,11 @@ from vangram.images import read_picture
 from vangram.images.icc import srgb_profile
 from vangram.networks import parameters, parameters_path
 from vangram.objective import targets
-from vangram.run import inputs, network
+from vangram.run import checkpoints, inputs, network
 from vangram.run import targets as run_targets
 from vangram.run.checkpoints import checkpoint_path
 from vangram.settings.recipe import Recipe
+from vangram.storage.locks import claim
 
 Command = Callable[..., Outcome]
 TINY = ("--size", 48, "--steps", 1)
@@ -105,7 +106,8 @@ def test_killed_batch_of_twelve_makes_only_what_is_missing(
 def test_batch_makes_the_bytes_that_stylize_makes(
     command: Command, folder: Path, paintings: list[Path], tmp_path: Path
 ) -> None:
-    out, alone = tmp_path / "out", tmp_path / "alone.jpg"
+    out = tmp_path / "out"
+    alone = out / "alone.jpg"  # beside it, as paths in the record are relative
     words = (*QUICK, "--strength", 2, "--pooling", "average")
     batch = ("batch", folder / "p1.png", paintings[0], "-o", out, "--format", "jpg")
     assert command(*batch, *words).code == 0
@@ -209,7 +211,8 @@ def test_interrupted_batch_goes_on_to_the_same_bytes(
     command: Command, folder: Path, paintings: list[Path], tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:  # fmt: skip
-    out, whole = tmp_path / "out", tmp_path / "whole.png"
+    out = tmp_path / "out"
+    whole = out / "whole.png"  # beside it, as paths in the record are relative
     words = ("batch", folder, paintings[0], "-o", out, "--size", 48, "--steps", 4)
     with monkeypatch.context() as patch:
         patch.setattr(import_module("vangram.run.run"), "descend", stopped_by(KeyboardInterrupt()))
@@ -300,6 +303,91 @@ def test_batch_that_cannot_be_is_refused_before_work(
     assert Path("taken/p3-s0.png").read_bytes() == b"precious"
 
 
+def test_batches_in_one_folder_share_the_manifest(
+    command: Command, folder: Path, paintings: list[Path], tmp_path: Path
+) -> None:
+    out = tmp_path / "out"
+    for number in range(3):
+        words = ("batch", folder / f"p{number}.png", paintings[0], "-o", out, *TINY)
+        assert command(*words).code == 0
+    assert states(out) == {f"p{number}-s0.png": "made" for number in range(3)}
+    (out / "p1-s0.png").unlink()
+    assert command(*words).out == ""
+    assert states(out) == {"p0-s0.png": "made", "p2-s0.png": "made"}
+
+
+def test_batches_at_once_make_each_picture_once(
+    folder: Path, paintings: list[Path], tmp_path: Path
+) -> None:
+    pytest.importorskip("fcntl")
+    out = tmp_path / "out"
+    words = [str(word) for word in ("batch", folder, paintings[0], "-o", out, *TINY, "--quiet")]
+    batches = [
+        subprocess.Popen(
+            [sys.executable, "-m", "vangram", *words], stdout=subprocess.PIPE, text=True,
+            env=os.environ | {"OMP_NUM_THREADS": "1"},
+        ) for _ in range(2)
+    ]  # fmt: skip
+    printed = [batch.communicate(timeout=SECONDS)[0].splitlines() for batch in batches]
+    assert [batch.returncode for batch in batches] == [0, 0]
+    assert sorted(printed[0] + printed[1]) == [str(out / f"p{n}-s0.png") for n in range(4)]
+    assert states(out) == {f"p{n}-s0.png": "made" for n in range(4)}
+    assert len(os.listdir(out)) == 5
+
+
+def test_picture_that_another_process_makes_is_waited_for(
+    command: Command, folder: Path, paintings: list[Path], tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    pytest.importorskip("fcntl")
+    out = tmp_path / "out"
+    words = ("batch", folder, paintings[0], "-o", out, *TINY)
+    assert command(*words).code == 0
+    first, away = out / "p0-s0.png", tmp_path / "away.png"
+    first.rename(away)
+    (out / "p3-s0.png").unlink()
+    other = claim(first)
+    assert other is not None
+    naps = []
+
+    def nap(seconds: float) -> None:
+        naps.append(seconds)
+        assert (out / "p3-s0.png").exists()  # what is free comes first
+        if len(naps) == 2:
+            away.rename(first)
+            other.release()
+
+    monkeypatch.setattr("vangram.cli.batch_runner.time.sleep", nap)
+    outcome = command(*words)
+    assert outcome.code == 0, outcome.err
+    assert len(naps) == 2
+    assert outcome.err.count("'p0-s0.png' is being made by another process; waiting for it") == 1
+    assert outcome.out == f"{out / 'p3-s0.png'}\n"
+    assert set(states(out).values()) == {"made"}
+
+
+def test_file_that_appears_during_a_batch_is_kept(
+    command: Command, folder: Path, paintings: list[Path], tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    out = tmp_path / "out"
+    add, early, late = checkpoints.Checkpoints.add, out / "p0-s0.png", out / "p3-s0.png"
+
+    def appear(*arguments: Any) -> None:
+        for path in (early, late):
+            if not path.exists():
+                path.write_bytes(b"precious")
+        add(*arguments)
+
+    monkeypatch.setattr(checkpoints.Checkpoints, "add", appear)
+    outcome = command("batch", folder, paintings[0], "-o", out, *TINY, "--quiet")
+    assert outcome.code == 3
+    assert early.read_bytes() == late.read_bytes() == b"precious"
+    assert recorded(out / "p0-s0-2.png").finished
+    assert list(states(out).values()) == ["failed", "made", "made", "failed"]
+    assert not (out / "p3-s0-2.png").exists()
+
+
 def test_force_overwrites_what_no_batch_has_made(
     command: Command, folder: Path, paintings: list[Path], tmp_path: Path
 ) -> None:
@@ -343,7 +431,7 @@ def test_targets_of_a_painting_are_computed_once_and_change_nothing(
     assert outcome.code == 0, outcome.err
     assert len(calls) == 1
     run_targets.CACHE.clear()
-    alone = tmp_path / "alone.png"
+    alone = tmp_path / "out" / "alone.png"  # beside it, as paths in the record are relative
     assert command("stylize", folder / "p2.png", painting, "-o", alone, *words).code == 0
     assert len(calls) == 2
     ours = (tmp_path / "out" / "p2-painting.png").read_bytes()

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import os
 import re
 import subprocess
 import sys
@@ -26,6 +28,7 @@ from vangram.run import Run
 from vangram.settings.fields import settings_of
 from vangram.settings.recipe import LARGEST_SIZE, Recipe
 from vangram.settings.record import Record
+from vangram.storage.locks import claim
 
 Command = Callable[..., Outcome]
 QUICK = ("--size", 48, "--steps", 2)
@@ -153,7 +156,7 @@ def test_init_takes_a_pictures_path(
     assert text is not None
     record = Record.from_json(text)
     assert record.inputs.start is not None
-    assert record.inputs.start.path == str(start)
+    assert record.inputs.start.path == start.name  # relative to the result
 
 
 def test_quiet_says_nothing_but_the_path(
@@ -445,7 +448,7 @@ def test_size_in_a_message_is_width_by_height(
     command: Command, painting: Path, output: Path, saved: Callable[..., Path]
 ) -> None:
     line = saved("line.png", 1, 320)
-    assert_refused(command("stylize", line, painting, "-o", output), "has 320 x 1 pixels")
+    assert_refused(command("stylize", line, painting, "-o", output), "has 320 x 1 px")
 
 
 @pytest.mark.usefixtures("no_work")
@@ -583,11 +586,11 @@ def test_rerun_whose_bytes_differ_without_a_reason_fails(command: Command, made:
 
 
 def test_rerun_finds_inputs_beside_the_picture(
-    command: Command, made: Path, photo: Path, tmp_path: Path
+    command: Command, made: Path, photo: Path, painting: Path, tmp_path: Path
 ) -> None:
     moved = tmp_path / "moved"
     moved.mkdir()
-    for path in (made, photo):
+    for path in (made, photo, painting):
         path.rename(moved / path.name)
     outcome = command("rerun", moved / made.name)
     assert outcome.code == 0
@@ -779,3 +782,49 @@ def test_help_needs_no_torch_and_no_pillow() -> None:
     loaded = set(json.loads(done.stdout.splitlines()[-1]))
     assert "vangram.cli.app" in loaded
     assert not loaded & {"torch", "PIL", "safetensors", "numpy"}
+
+
+def test_folder_that_cannot_be_made_is_refused(
+    command: Command, photo: Path, painting: Path, tmp_path: Path
+) -> None:
+    folder = tmp_path / "memory"  # which is no lack of memory
+    folder.mkdir()
+    (folder / "file").write_bytes(b"no folder")
+    (folder / "loop").symlink_to(folder / "loop")
+    for name in ("file", "loop"):
+        words = ("sweep", photo, painting, "--vary", "strength=1,2", "--steps", 1)
+        outcome = command(*words, "-o", folder / name / "page.html")
+        assert_refused(outcome, "page.html.parts", "cannot be a folder of pictures")
+        outcome = command("stylize", photo, painting, "-o", folder / name / "out.png")
+        assert_refused(outcome, "out.png", "a folder that does not exist")
+    outcome = command("stylize", photo, folder / "loop", "-o", folder / "out.png")
+    assert_refused(outcome, "loop", "cannot be opened")
+
+
+def test_error_of_the_system_is_one_line_and_exit_code_2(
+    command: Command, photo: Path, painting: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*arguments: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), "/memory/x")
+
+    monkeypatch.setattr("vangram.run.run.read_inputs", full)
+    outcome = command("stylize", photo, painting, "-o", tmp_path / "out.png")
+    assert_refused(outcome, "'/memory/x' cannot be used", "free some space")
+
+
+def test_output_that_another_process_makes_is_refused(
+    command: Command, photo: Path, painting: Path, tmp_path: Path
+) -> None:
+    pytest.importorskip("fcntl")
+    output, page = tmp_path / "out.png", tmp_path / "page.html"
+    for path, words in (
+        (output, ("stylize", photo, painting, "-o", output, *QUICK)),
+        (output, ("texture", painting, "-o", output, *QUICK)),
+        (page, ("sweep", photo, painting, "-o", page, "--vary", "strength=1,2", "--steps", 1)),
+    ):
+        other = claim(path)
+        assert other is not None
+        assert_refused(command(*words), "another process is at work on", path.name)
+        assert_refused(command(*words, "--force"), "another process is at work on", path.name)
+        other.release()
+    assert sorted(os.listdir(tmp_path)) == ["painting.png", "photo.png"]

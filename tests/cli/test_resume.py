@@ -285,10 +285,19 @@ def test_resume_watches_and_overwrites_nothing_but_its_picture(
 
 
 @pytest.mark.usefixtures("no_work")
+def test_picture_of_another_run_is_not_overwritten(
+    command: Command, output: Path, photo: Path
+) -> None:
+    for content in (photo.read_bytes(), b"no picture"):
+        output.write_bytes(content)
+        assert_refused(command("resume", output), "not this run's picture", "--force")
+        assert output.read_bytes() == content
+
+
+@pytest.mark.usefixtures("no_work")
 def test_run_that_another_process_is_at_work_on_is_refused(command: Command, output: Path) -> None:
     pytest.importorskip("fcntl")
-    with closing(Checkpoints(output, warn)) as other:
-        other.read()
+    with closing(Checkpoints(output, warn)):
         assert_refused(command("resume", output), "another process")
 
 

@@ -222,13 +222,18 @@ def test_timelapse_takes_evenly_no_more_frames_than_it_should(
     assert len(side_images.frames) == min(FRAMES, sum(counts))
 
 
-def test_preview_that_cannot_be_written_costs_one_warning(
+def test_preview_and_timelapse_that_cannot_be_written_cost_a_warning_each(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("vangram.cli.runner.SECONDS_BETWEEN_PREVIEWS", -1.0)
-    plan = levels(3)
-    side_images = SideImages(Monitoring(preview=tmp_path / "gone" / "preview.png"), plan, as_it_is)
+    plan, gone = levels(3), tmp_path / "gone"
+    given = Monitoring(preview=gone / "preview.png", timelapse=gone / "timelapse.webp")
+    side_images = SideImages(given, plan, as_it_is)
     for step in steps(plan):
         side_images.add(step)
-    (line,) = capsys.readouterr().err.splitlines()
-    assert line.startswith("vangram: warning: ")
+    side_images.finish(step.image)
+    preview, timelapse = capsys.readouterr().err.splitlines()
+    assert preview.startswith("vangram: warning: ")
+    assert "preview.png" in preview
+    assert timelapse.startswith("vangram: warning: ")
+    assert "timelapse.webp" in timelapse

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+
 import pytest
 import torch
 from torch import Tensor
@@ -76,6 +78,24 @@ def test_content_grad_agrees_with_finite_differences() -> None:
     values = features(5, 2, 3, 2).requires_grad_()
     function = closed(lambda x: content_loss(x, target), lambda x: content_loss_grad(x, target))
     assert torch.autograd.gradcheck(function, (values,))
+
+
+def test_weighted_content_grad_agrees_with_finite_differences() -> None:
+    target, weights = features(6, 2, 3, 2), features(7, 3, 2).abs()
+    values = features(5, 2, 3, 2).requires_grad_()
+    loss = functools.partial(content_loss, target=target, weights=weights)
+    slope = functools.partial(content_loss_grad, target=target)
+    function = closed(loss, functools.partial(slope, weights=weights))
+    assert torch.autograd.gradcheck(function, (values,))
+    with pytest.raises(RuntimeError, match="Jacobian mismatch"):
+        torch.autograd.gradcheck(closed(loss, slope), (values,))
+
+
+def test_content_of_weights_is_the_sum_by_hand() -> None:
+    values = torch.tensor([[[1.0, 2.0], [3.0, -4.0]]])
+    weights = torch.tensor([[1.0, 0.0], [0.5, 0.25]])
+    by_hand = 0.5 * (1 + 0.5 * 9 + 0.25 * 16)
+    assert float(content_loss(values, torch.zeros_like(values), weights)) == by_hand
 
 
 def test_content_is_the_same_in_every_memory_layout() -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+
 import pytest
 import torch
 from torch import Tensor
@@ -38,6 +40,23 @@ def test_wrong_out_of_range_grad_is_detected() -> None:
     wrong = closed(out_of_range_loss, lambda x: 1.01 * out_of_range_loss_grad(x))
     with pytest.raises(RuntimeError, match="Jacobian mismatch"):
         torch.autograd.gradcheck(wrong, image)
+
+
+def test_weighted_out_of_range_grad_matches_autograd_in_float64() -> None:
+    image, weights = picture().requires_grad_(), picture(1, 1, 5, 7).abs()
+    loss = functools.partial(out_of_range_loss, weights=weights)
+    grad = functools.partial(out_of_range_loss_grad, weights=weights)
+    assert torch.autograd.gradcheck(closed(loss, grad), image)
+    with pytest.raises(RuntimeError, match="Jacobian mismatch"):
+        torch.autograd.gradcheck(closed(loss, out_of_range_loss_grad), image)
+
+
+def test_rows_of_weights_are_those_of_the_picture() -> None:
+    image, weights, rows = picture(), picture(1, 1, 5, 7).abs(), slice(2, 5)
+    part = out_of_range_loss(image[..., rows, :], weights=weights[..., rows, :])
+    assert torch.equal(out_of_range_loss(image, rows, weights), part)
+    slope = out_of_range_loss_grad(image, weights=weights)[..., rows, :]
+    assert torch.equal(out_of_range_loss_grad(image, rows, weights), slope)
 
 
 def test_rows_add_up_to_the_whole() -> None:

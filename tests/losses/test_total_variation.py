@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 
 import pytest
@@ -9,7 +10,7 @@ import torch
 from torch import Tensor
 
 from tests.support import closed
-from vangram.losses import total_variation_loss, total_variation_loss_grad
+from vangram.losses import total_variation, total_variation_loss, total_variation_loss_grad
 from vangram.losses.total_variation import EPSILON
 
 # Rounding alone: differences and roots of numbers near one in float64.
@@ -82,6 +83,30 @@ def test_total_variation_grad_of_another_scale_is_detected() -> None:
 def test_total_variation_grad_agrees_with_finite_differences() -> None:
     function = closed(total_variation_loss, total_variation_loss_grad)
     assert torch.autograd.gradcheck(function, (picture(2, 2, 3, 4).requires_grad_(),))
+
+
+def test_weighted_total_variation_grad_agrees_with_finite_differences() -> None:
+    image, weights = picture(2, 2, 3, 4).requires_grad_(), picture(3, 3, 4)
+    loss = functools.partial(total_variation_loss, weights=weights)
+    grad = functools.partial(total_variation_loss_grad, weights=weights)
+    assert torch.autograd.gradcheck(closed(loss, grad), (image,))
+    with pytest.raises(RuntimeError, match="Jacobian mismatch"):
+        torch.autograd.gradcheck(closed(loss, total_variation_loss_grad), (image,))
+
+
+def test_weighted_total_variation_in_bands_equals_the_whole(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    image, weights = picture(1), picture(3, 5, 7)
+    loss, grad = (
+        f(image, None, weights) for f in (total_variation_loss, total_variation_loss_grad)
+    )
+    monkeypatch.setattr(total_variation, "BAND", 1)  # bands of one row
+    rows = (slice(0, 2), slice(2, 5))
+    total = sum(float(total_variation_loss(image, part, weights)) for part in rows)
+    assert total == pytest.approx(float(loss), rel=ROUNDING)
+    parts = [total_variation_loss_grad(image, part, weights) for part in rows]
+    assert torch.equal(torch.cat(parts, dim=-2), grad)
 
 
 def test_total_variation_grad_sums_to_zero() -> None:

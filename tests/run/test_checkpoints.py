@@ -12,11 +12,11 @@ import torch
 
 from tests.conftest import Outcome
 from vangram.cli.records import warn
-from vangram.errors import CheckpointError, OutputError
+from vangram.errors import BusyError, OutputError
 from vangram.images import read_picture
 from vangram.optimize import Level, LevelState, RunState, Step
 from vangram.run import Checkpoint, checkpoints, read_checkpoint
-from vangram.run.checkpoints import Checkpoints, check_unfinished, checkpoint_path, claim
+from vangram.run.checkpoints import Checkpoints, check_unfinished, checkpoint_path
 from vangram.settings.inputs import Inputs
 from vangram.settings.recipe import Recipe
 from vangram.settings.record import Input, Record
@@ -167,7 +167,7 @@ def test_run_begun_anew_leaves_no_checkpoint_of_another(
     Path(f"{kept.path}.part").write_bytes(b"half of another's")
     monkeypatch.setattr(checkpoints, "write_checkpoint", full)
     kept.begin(RECORD)
-    assert os.listdir(kept.path.parent) == []
+    assert os.listdir(kept.path.parent) == [".vangram-out.png.lock"]
 
 
 def test_unfinished_run_is_refused_but_for_force(tmp_path: Path) -> None:
@@ -183,18 +183,15 @@ def test_run_at_work_keeps_others_off(tmp_path: Path) -> None:
     pytest.importorskip("fcntl")
     output = tmp_path / "out.png"
     with closing(Checkpoints(output, warn)) as kept:
-        kept.begin(RECORD)
-        kept.add(step(1, 1, of=1))
-        for force in (False, True):
-            with pytest.raises(CheckpointError, match="another process"):
-                check_unfinished(output, force=force)
-        with closing(Checkpoints(output, warn)) as other, pytest.raises(CheckpointError):
-            other.read()
+        for number in range(3):  # before the first checkpoint, and after the last one
+            for force in (False, True):
+                with pytest.raises(BusyError, match="another process"):
+                    Checkpoints(output, warn, force=force)
+            if number == 0:
+                kept.begin(RECORD)
+            kept.add(step(1, number + 1, of=number + 1))
     with closing(Checkpoints(output, warn)) as other:
         assert other.read() == RECORD
-        with pytest.raises(CheckpointError):
-            claim(kept.path)
-
-
-def test_claim_of_what_is_not_there_is_none(tmp_path: Path) -> None:
-    assert claim(tmp_path / "missing") is None
+        with pytest.raises(BusyError):
+            Checkpoints(output, warn)
+    assert os.listdir(tmp_path) == ["out.png.checkpoint"]

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import errno
 import os
+import sys
+import threading
+import time
 from pathlib import Path
 
 import pytest
 
-from vangram.errors import OutputError
+from vangram.errors import ExistsError, OutputError
+from vangram.storage import locks
 from vangram.storage.files import open_regular, replacing
+from vangram.storage.locks import claim, sweep
 
 
 def test_file_is_replaced_when_complete(tmp_path: Path) -> None:
@@ -92,3 +98,83 @@ def test_link_is_refused_on_request(tmp_path: Path) -> None:
         assert handle.read() == b"whole"
     with pytest.raises(OSError, match="link"), open_regular(tmp_path / "link", follow_links=False):
         raise AssertionError
+
+
+def test_file_that_appears_meanwhile_is_not_overwritten(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refused(*arguments: object) -> None:
+        raise OSError(errno.EPERM, "no hard links here")
+
+    for _ in range(2):
+        with replacing(tmp_path / "new", overwrite=False) as handle:
+            handle.write(b"new")
+        assert (tmp_path / "new").read_bytes() == b"new"
+        path = tmp_path / "file"
+        with (
+            pytest.raises(ExistsError, match="exists already"),
+            replacing(path, overwrite=False) as handle,
+        ):
+            path.write_bytes(b"precious")
+        assert path.read_bytes() == b"precious"
+        assert sorted(os.listdir(tmp_path)) == ["file", "new"]
+        (tmp_path / "new").unlink()
+        path.unlink()
+        monkeypatch.setattr(os, "link", refused)
+
+
+@pytest.fixture
+def unswept(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Forget which folders were swept, as a process does that begins."""
+    monkeypatch.setattr(locks, "_swept", set())
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="no such locks")
+@pytest.mark.usefixtures("unswept")
+def test_leftovers_of_killed_processes_are_swept_and_nothing_else(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    left = [".vangram-0123456789abcdef.part", ".vangram-cat.png.lock"]
+    others = [".vangram-notes.part", "cat.vangram-0123456789abcdef.part", ".vangram-x.lock.txt"]
+    for name in (*left, *others):
+        (tmp_path / name).write_bytes(b"half")
+    (tmp_path / ".vangram-folder.lock").mkdir()
+    (tmp_path / ".vangram-link.lock").symlink_to(tmp_path / others[0])
+    with replacing(tmp_path / "working") as working:
+        assert not set(left) & set(os.listdir(tmp_path))
+        (part,) = {*os.listdir(tmp_path)} - {*others, ".vangram-folder.lock", ".vangram-link.lock"}
+        held = claim(tmp_path / "busy")
+        monkeypatch.setattr(locks, "_swept", set())
+        sweep(str(tmp_path))  # as another process would
+        assert {part, ".vangram-busy.lock"} < set(os.listdir(tmp_path))
+        working.write(b"whole")
+    assert held is not None
+    held.release()
+    assert (tmp_path / "working").read_bytes() == b"whole"
+    kept = [*others, ".vangram-folder.lock", ".vangram-link.lock", "working"]
+    assert sorted(os.listdir(tmp_path)) == sorted(kept)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="no such locks")
+def test_lock_waits_for_the_file_that_is_there(tmp_path: Path) -> None:
+    """A lock won on a file that its last owner has removed is none."""
+    locked, entered = 0, []
+
+    def work() -> None:
+        nonlocal locked
+        for _ in range(50):
+            lock = claim(tmp_path / "file", wait=True)
+            assert lock is not None
+            locked += 1
+            entered.append(locked)
+            time.sleep(0)
+            locked -= 1
+            lock.release()
+
+    threads = [threading.Thread(target=work) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert entered == [1] * 200
+    assert os.listdir(tmp_path) == []

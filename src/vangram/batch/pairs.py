@@ -12,7 +12,7 @@ from pathlib import Path
 
 from vangram.errors import OutputError, PictureError, SettingError
 from vangram.images import READ_SUFFIXES, is_raw, read_frames, write_picture
-from vangram.storage.files import quoted, reason
+from vangram.storage.files import make_folder, quoted, reason
 
 NAMED = 5
 """Files that are left out of a folder whose names are given."""
@@ -110,7 +110,7 @@ def frames_of(path: str, folder: Path) -> list[str]:
     with read_frames(path) as (count, frames):
         if count < 2:
             raise PictureError(f"{quoted(path)} has one frame; give a folder of frames, or a film")
-        folder.mkdir(parents=True, exist_ok=True)
+        make_folder(folder)
         digits = len(str(count))
         names = [folder / f"{Path(path).stem}-{n:0{digits}}.png" for n in range(1, count + 1)]
         for name, frame in zip(names, frames, strict=True):

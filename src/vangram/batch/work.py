@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
 from vangram.batch.pairs import Pair
 from vangram.errors import (
+    ExistsError,
     InputError,
     OutputError,
     PictureError,
@@ -25,11 +27,15 @@ from vangram.run.network import device_for, network_for
 from vangram.settings.inputs import Inputs
 from vangram.settings.recipe import Recipe
 from vangram.settings.record import Record
-from vangram.storage.files import quoted, reason, replacing
+from vangram.storage.files import make_folder, open_regular, quoted, reason, replacing
+from vangram.storage.locks import claim
 
 MANIFEST = "batch.json"
 FORMAT = 1
 """Version of the manifest's form."""
+
+DAMAGE = OSError, ValueError, TypeError, KeyError, RecursionError
+"""Exceptions of reading a manifest."""
 
 State = Literal["made", "failed", "missing"]
 
@@ -59,6 +65,8 @@ class Batch:
     """Whether the photographs are frames, each starting from the last one's warped result."""
     flows: Path | None = None
     """Folder of .flo files, named like the frames, with the flow from each to the one before."""
+    force: bool = False
+    """Whether files that no batch has made are overwritten."""
     painting: Picture | None = None
     """The painting of the last run, decoded; the next run often has the same one."""
 
@@ -106,16 +114,20 @@ class Batch:
             digests,
             sequence=sequence,
             flows=flows,
+            force=force,
         )
         batch._check_flows()
-        ours = batch._names_in_manifest(force)
-        _make_folder(folder)
+        batch._check_manifest()
+        make_folder(folder)
         inputs = set(map(os.path.realpath, (*digests, *errors)))
         for pair in pairs:
             error = errors.get(pair.photo) or errors.get(pair.painting) or batch._name_error(pair)
-            batch.entries[pair] = Entry("failed", error) if error else batch._entry(pair)
+            made = not error and batch.is_made(pair)
+            batch.entries[pair] = Entry("failed" if error else "made" if made else "missing", error)
             if not error:
-                batch._check_place(pair, inputs, force or pair.name in ours)
+                batch._check_output(pair, inputs)
+                if not made:
+                    batch.check_place(pair)
         return batch
 
     def output(self, pair: Pair) -> Path:
@@ -169,23 +181,34 @@ class Batch:
             OutputError: the manifest cannot be written.
         """
         self.entries[pair] = Entry(state, error)
-        self.write_manifest()
+        self.write_manifest(pair)
 
-    def write_manifest(self) -> None:
-        """Write the manifest: recipe and state of each pair.
+    def write_manifest(self, *pairs: Pair) -> None:
+        """Write recipe and state of pairs into the manifest, beside those of other pictures.
+
+        Other batches may write to it at the same time.
 
         Raises:
             OutputError: it cannot be written.
         """
-        pictures = [
-            {"picture": pair.name, "photo": pair.photo, "painting": pair.painting}
-            | vars(self.entries[pair])
-            | {"recipe": self.recipe_of(pair).to_dict()}
-            for pair in self.pairs
-        ]
-        with replacing(self.folder / MANIFEST) as handle:
-            text = json.dumps({"format": FORMAT, "pictures": pictures}, indent=1)
-            handle.write(text.encode())
+        path = self.folder / MANIFEST
+        lock = claim(path, wait=True)
+        try:
+            listed = {
+                name: picture for name, picture in self._listed().items() if self._is_there(picture)
+            }
+            for pair in pairs:
+                listed[pair.name] = (
+                    {"picture": pair.name, "photo": pair.photo, "painting": pair.painting}
+                    | vars(self.entries[pair])
+                    | {"recipe": self.recipe_of(pair).to_dict()}
+                )
+            with replacing(path) as handle:
+                values = {"format": FORMAT, "pictures": list(listed.values())}
+                handle.write(json.dumps(values, indent=1).encode())
+        finally:
+            if lock is not None:
+                lock.release()
 
     def is_of(self, record: Record, pair: Pair) -> bool:
         """Whether a record has a pair's recipe, inputs and network."""
@@ -229,10 +252,25 @@ class Batch:
                     " name flows like their frames"
                 )
 
-    def _entry(self, pair: Pair) -> Entry:
+    def is_made(self, pair: Pair) -> bool:
+        """Whether a pair's picture is there, finished."""
         record = _record_in(self.output(pair))
-        made = record is not None and record.finished and self.is_of(record, pair)
-        return Entry("made" if made else "missing")
+        return record is not None and record.finished and self.is_of(record, pair)
+
+    def check_place(self, pair: Pair) -> None:
+        """Check that a pair's picture overwrites no file but one that a batch has made here.
+
+        Raises:
+            ExistsError: it would.
+        """
+        output = self.output(pair)
+        if self.force or not os.path.lexists(output):
+            return
+        if pair.name not in self._listed() or _record_in(output) is None:
+            raise ExistsError(
+                f"{quoted(output)} exists already, and no batch has made it here;"
+                " use another folder, or add --force to overwrite it"
+            )
 
     def _name_error(self, pair: Pair) -> str | None:
         """What is wrong with the picture's name: two long ones make one that is too long."""
@@ -244,40 +282,49 @@ class Batch:
             return f"{quoted(pair.name)} is no possible name ({reason(error)}); use --pairs"
         return None
 
-    def _check_place(self, pair: Pair, inputs: set[str], ours: bool) -> None:
+    def _check_output(self, pair: Pair, inputs: set[str]) -> None:
         output = self.output(pair)
         check_output(output)
         if os.path.realpath(output) in inputs:
             raise OutputError(f"{quoted(output)} is one of the pictures given; use another folder")
-        if self.entries[pair].state != "made" and output.exists() and not ours:
-            raise OutputError(
-                f"{quoted(output)} exists already, and no batch has made it here;"
-                " use another folder, or add --force to overwrite it"
-            )
 
-    def _names_in_manifest(self, force: bool) -> set[str]:
+    def _check_manifest(self) -> None:
         path = self.folder / MANIFEST
         try:
-            values: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-            return {str(picture["picture"]) for picture in values["pictures"]}
+            _pictures_in(path)
         except (FileNotFoundError, NotADirectoryError):
-            return set()
-        except (OSError, ValueError, TypeError, KeyError, RecursionError) as error:
-            if force:
-                return set()
-            raise OutputError(
-                f"{quoted(path)} is no list of a batch ({reason(error)});"
-                " use another folder, or add --force to overwrite it"
-            ) from None
+            pass
+        except DAMAGE as error:
+            if not self.force:
+                raise OutputError(
+                    f"{quoted(path)} is no list of a batch ({reason(error)});"
+                    " use another folder, or add --force to overwrite it"
+                ) from None
+
+    def _listed(self) -> dict[str, dict[str, Any]]:
+        """The manifest's pictures by name; of one that cannot be read, none."""
+        with suppress(*DAMAGE):
+            return _pictures_in(self.folder / MANIFEST)
+        return {}
+
+    def _is_there(self, picture: Mapping[str, Any]) -> bool:
+        """Whether a picture is where the manifest has it, if it was made."""
+        name = os.path.basename(picture["picture"])
+        return picture.get("state") != "made" or os.path.exists(self.folder / name)
 
 
-def _make_folder(folder: Path) -> None:
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except (OSError, ValueError) as error:
-        raise OutputError(
-            f"{quoted(folder)} cannot be a folder of pictures ({reason(error)}); choose another"
-        ) from None
+def _pictures_in(manifest: Path) -> dict[str, dict[str, Any]]:
+    """The pictures that a manifest lists, by name.
+
+    Raises:
+        one of `DAMAGE`: it is missing, or no manifest.
+    """
+    with open_regular(manifest) as handle:
+        listed = json.load(handle)["pictures"]
+    for picture in listed:
+        if not isinstance(picture["picture"], str):
+            raise TypeError("the name of a picture is no text")
+    return {picture["picture"]: dict(picture) for picture in listed}
 
 
 def _record_in(picture: Path) -> Record | None:

@@ -2,38 +2,41 @@
 
 0    done
 1    a failure while running, or a comparison that did not hold
-2    an argument or a file cannot be used; nothing was computed
+2    an argument or a file cannot be used
 3    some of several pictures failed; the others were made
-130  interrupted by Ctrl-C, 143 by a request to terminate; the picture so far is kept
+129  the terminal has gone, 130 Ctrl-C, 143 a request to terminate; the picture so far is kept
 """
 
 from __future__ import annotations
 
 import os
 import sys
-from io import TextIOWrapper
 
 
 def main() -> None:
     """Run the command line; any failure is one line on the standard error, and a code."""
-    from vangram.errors import InputError, VangramError, line_of
+    from vangram.cli.interrupts import INTERRUPTS
+    from vangram.cli.streams import finish_output, protect_streams, tell
+    from vangram.errors import InputError, VangramError, is_of_system, is_out_of_memory, line_of
     from vangram.storage.allocator import let_segments_grow
 
+    INTERRUPTS.install()
     let_segments_grow()
-    if isinstance(sys.stdout, TextIOWrapper):  # for names that are not UTF-8, byte by byte
-        sys.stdout.reconfigure(errors="surrogateescape")
+    protect_streams()
     try:
         from vangram.cli.app import app
 
         app(prog_name="vangram")
     except KeyboardInterrupt:
-        sys.exit(130)
+        sys.exit(INTERRUPTS.code)
+    except SystemExit as ended:  # typer knows one interrupt
+        sys.exit(INTERRUPTS.code if ended.code == 130 else ended.code)
     except Exception as error:  # a traceback helps only developers
         if os.environ.get("VANGRAM_TRACEBACK") and not isinstance(error, VangramError):
             raise
-        _fail(line_of(error), 2 if isinstance(error, InputError) else 1)
-
-
-def _fail(message: str, code: int) -> None:
-    print(f"vangram: error: {message}", file=sys.stderr)
-    sys.exit(code)
+        tell(f"error: {line_of(error)}")
+        of_files = is_of_system(error) and not is_out_of_memory(error)
+        sys.exit(2 if isinstance(error, InputError) or of_files else 1)
+    finally:
+        INTERRUPTS.ignore()
+        finish_output()

@@ -2,25 +2,36 @@
 
 from __future__ import annotations
 
-import sys
 import time
+from collections import deque
 from contextlib import closing
 from dataclasses import replace
 
 import typer
 
 from vangram.batch import MANIFEST, Batch, Pair
+from vangram.cli.interrupts import INTERRUPTS
 from vangram.cli.options import Monitoring
 from vangram.cli.progress import BatchPlace
 from vangram.cli.records import continued, report, warn
 from vangram.cli.runner import make_picture
-from vangram.errors import CheckpointError, DivergedError, InputError, OutputError
+from vangram.cli.streams import tell
+from vangram.errors import (
+    BusyError,
+    CheckpointError,
+    DivergedError,
+    ExistsError,
+    InputError,
+    OutputError,
+)
 from vangram.run import Run
-from vangram.run.checkpoints import Checkpoints, claim
+from vangram.run.checkpoints import Checkpoints
 from vangram.settings.record import Record
 
 SKIPPED = 3
 """Exit code where some pictures failed."""
+SECONDS_BETWEEN_TRIES = 0.5
+"""Where another process is at work on the pictures that are left."""
 
 
 def make_batch(batch: Batch, *, quiet: bool, keep_metadata: bool = False) -> None:
@@ -30,42 +41,58 @@ def make_batch(batch: Batch, *, quiet: bool, keep_metadata: bool = False) -> Non
         OutputError: a file cannot be written.
         typer.Exit: 3 where a picture failed; 130 or 143 when interrupted or terminated.
     """
-    batch.write_manifest()
+    batch.write_manifest(*batch.pairs)
     there, of, started = batch.count("made"), len(batch.pairs), time.monotonic()
     if not quiet:
-        print(f"vangram: {of} pictures, {there} of them there already", file=sys.stderr, flush=True)
+        tell(f"{of} pictures, {there} of them there already")
     told: set[str] = set()
-    number = there
+    left = deque(pair for pair in batch.pairs if batch.entries[pair].state != "made")
+    busy = 0  # how many in a row others are at work on
     try:
-        for pair in batch.pairs:
-            if batch.entries[pair].state == "made":
+        while left:
+            pair = left[0]
+            place = BatchPlace(of - len(left) + 1, of, pair.name, there, started)
+            try:
+                error = batch.entries[pair].error or _make(
+                    batch, pair, quiet, place, told, keep_metadata
+                )
+            except BusyError:
+                busy += 1
+                if batch.sequence or busy >= len(left):
+                    _wait(pair, told)
+                if not batch.sequence:  # whose frames have an order
+                    left.rotate(-1)
                 continue
-            number += 1
-            place = BatchPlace(number, of, pair.name, there, started)
-            error = batch.entries[pair].error or _make(
-                batch, pair, Monitoring(quiet=quiet), place, told, keep_metadata
-            )
-            batch.settle(pair, "failed" if error else "made", error)
+            left.popleft()
+            busy = 0
+            with INTERRUPTS.deferred():
+                batch.settle(pair, "failed" if error else "made", error)
             if error and error not in told:  # one bad file can be part of many pictures
-                print(f"vangram: skipped {pair.name!r}: {error}", file=sys.stderr, flush=True)
+                tell(f"skipped {pair.name!r}: {error}")
                 told.add(error)
+            INTERRUPTS.check()
     except (KeyboardInterrupt, typer.Exit):
-        made = batch.count("made")
-        print(
-            f"vangram: {made} of {of} pictures are made; the same command goes on", file=sys.stderr
-        )
+        tell(f"{batch.count('made')} of {of} pictures are made; the same command goes on")
         raise
     failed = batch.count("failed")
     if failed:
-        where = batch.folder / MANIFEST
-        print(f"vangram: {failed} of {of} pictures failed; {where} says why", file=sys.stderr)
+        tell(f"{failed} of {of} pictures failed; {batch.folder / MANIFEST} says why")
         raise typer.Exit(SKIPPED)
+
+
+def _wait(pair: Pair, told: set[str]) -> None:
+    """Wait a little for another process that is at work on a picture."""
+    line = f"{pair.name!r} is being made by another process; waiting for it"
+    if line not in told:
+        tell(line)
+        told.add(line)
+    time.sleep(SECONDS_BETWEEN_TRIES)
 
 
 def _make(
     batch: Batch,
     pair: Pair,
-    monitoring: Monitoring,
+    quiet: bool,
     place: BatchPlace,
     told: set[str],
     keep_metadata: bool,
@@ -73,9 +100,18 @@ def _make(
     """Make a picture, after notes that were not told yet; the error's text where that fails.
 
     An output that cannot be written, as on a full disk, ends the batch: the others would fail, too.
+
+    Raises:
+        BusyError: another process is at work on it.
+        OutputError: it cannot be written.
     """
     try:
-        with closing(Checkpoints(batch.output(pair), warn)) as checkpoints:
+        output = batch.output(pair)
+        with closing(Checkpoints(output, warn, force=batch.force)) as checkpoints:
+            if batch.is_made(pair):  # by another process
+                return None
+            batch.check_place(pair)
+            checkpoints.place.accept()
             run = _continued(batch, pair, checkpoints)
             if run is None:
                 checkpoints.discard()
@@ -83,7 +119,10 @@ def _make(
             run = replace(run, record=replace(run.record, keep_metadata=keep_metadata))
             report(note for note in run.inputs.notes if note not in told)
             told.update(run.inputs.notes)
-            make_picture(run, batch.output(pair), monitoring, checkpoints, place)
+            if make_picture(run, Monitoring(quiet=quiet), checkpoints, place) != output:
+                batch.check_place(pair)  # says why
+    except ExistsError as error:
+        return str(error)
     except OutputError:
         raise
     except (InputError, DivergedError) as error:
@@ -92,16 +131,9 @@ def _make(
 
 
 def _continued(batch: Batch, pair: Pair, checkpoints: Checkpoints) -> Run | None:
-    """The run that an earlier process began, if there is one of this picture.
-
-    Raises:
-        CheckpointError: another process is at work on it.
-    """
+    """The run that an earlier process began, if there is one of this picture."""
     if not checkpoints.path.exists():
         return None
-    lock = claim(checkpoints.path)  # unlike all errors below, a lock is no reason to start anew
-    if lock is not None:
-        lock.close()
     try:
         record = checkpoints.read()
         if not batch.is_of(record, pair):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 from vangram.errors import RecipeError
@@ -31,7 +32,7 @@ def _found(recorded: Input, picture: str, option: str) -> str:
     from vangram.images import file_sha256
 
     folder, path = Path(picture).parent, Path(recorded.path)
-    there = [place for place in (path, folder / path, folder / path.name) if place.is_file()]
+    there = [place for place in (path, folder / path, folder / path.name) if os.path.isfile(place)]
     for place in there:
         if len(there) == 1 or file_sha256(place) == recorded.sha256:
             return str(place)

@@ -1,12 +1,29 @@
-"""Checks of the files that a command is to write, before any work."""
+"""The files that a command is to write: checks before any work, and their places after it."""
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable
 from pathlib import Path
 
+from vangram.cli.streams import tell
 from vangram.errors import OutputError, SettingError
 from vangram.images import check_output
+from vangram.storage.places import Place, Write
+
+
+def write_at(place: Place, write: Write) -> Path:
+    """Write a file at its place, and say where another has appeared there; errors as `write`."""
+    wanted = place.path
+    path = place.write(write)
+    tell_moved(wanted, path)
+    return path
+
+
+def tell_moved(wanted: Path, path: Path) -> None:
+    """Say so where a file is under another name than was wanted."""
+    if path != wanted:
+        tell(f"warning: another file has appeared as {wanted}; this one is {path}")
 
 
 def check_timelapse(path: Path | None) -> None:
@@ -29,9 +46,9 @@ def check_recipe_file(
     """
     if path is None:
         return
-    if path.resolve() in {Path(other).resolve() for other in others if other is not None}:
+    if os.path.realpath(path) in {os.path.realpath(other) for other in others if other is not None}:
         raise OutputError(f"{str(path)!r} is a picture of this run; save the recipe elsewhere")
-    if path.exists() and not force:
+    if os.path.exists(path) and not force:
         raise OutputError(f"{str(path)!r} exists already; add --force to overwrite it")
 
 
@@ -41,14 +58,16 @@ def check_outputs(*outputs: Path | None, inputs: Iterable[str], force: bool) -> 
     Raises:
         OutputError: an output cannot be written, or would replace one.
     """
-    given = {Path(path).resolve() for path in inputs}
-    seen: set[Path] = set()
+    given = set(map(os.path.realpath, inputs))
+    seen: set[str] = set()
     for path in filter(None, outputs):
         check_output(path)
-        if path.resolve() in given:
+        # Not `Path.resolve`, which raises where links lead in a circle.
+        target = os.path.realpath(path)
+        if target in given:
             raise OutputError(f"{str(path)!r} is one of the pictures given; choose another output")
-        if path.resolve() in seen:
+        if target in seen:
             raise OutputError(f"{str(path)!r} is named for two outputs; give each its own name")
-        seen.add(path.resolve())
-        if path.exists() and not force:
+        seen.add(target)
+        if os.path.exists(path) and not force:
             raise OutputError(f"{str(path)!r} exists already; add --force to overwrite it")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import sys
 import time
@@ -12,10 +13,15 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
 from rich.progress import Progress as Bar
 
+from vangram.cli.interrupts import INTERRUPTS
+from vangram.cli.outputs import write_at
+from vangram.cli.streams import tell
 from vangram.errors import OutputError, SettingError
 from vangram.reports.gallery import Gallery, Progress
 from vangram.reports.page import report
-from vangram.storage.files import replacing
+from vangram.storage.files import printable, replacing
+from vangram.storage.locks import claim
+from vangram.storage.places import Place
 
 SECONDS_BETWEEN_LINES = 5.0
 """Interval of progress lines where the output is no terminal."""
@@ -36,12 +42,17 @@ def check_page(output: Path, *others: Path, force: bool) -> None:
     if output.suffix.lower() not in (".html", ".htm"):
         raise SettingError(f"{str(output)!r} is no page; end its name in .html")
     for path in (output, *others):
-        if path.exists() and not force:
+        if os.path.exists(path) and not force:
             raise OutputError(f"{str(path)!r} exists already; add --force to overwrite it")
 
 
 def make_page(
-    gallery: Gallery, output: Path, *, quiet: bool, also: Callable[[Path], None] | None = None
+    gallery: Gallery,
+    output: Path,
+    *,
+    quiet: bool,
+    force: bool,
+    also: tuple[Path, Callable[[Path, Path, bool], None]] | None = None,
 ) -> None:
     """Make the missing pictures, write the page, and print its path.
 
@@ -51,27 +62,37 @@ def make_page(
         gallery: the pictures.
         output: the page.
         quiet: no progress.
-        also: writes another file from the pictures, given their folder.
+        force: overwrite files that have appeared meanwhile.
+        also: another file, and a function that writes it from the pictures in a folder.
 
     Raises:
+        BusyError: another process makes this page.
         OutputError: a file cannot be written.
     """
-    folder = parts_of(output)
+    folder, lock = parts_of(output), claim(output)
     try:
         _watch(gallery.make(folder), quiet)
-        page = report(gallery, folder)
+        page = report(gallery, folder).encode(errors="backslashreplace")  # names that are not UTF-8
+        with INTERRUPTS.deferred():
+            if also is not None:
+                sheet, write = also
+                write_at(Place(sheet, force=force), lambda path, over: write(path, folder, over))
+            place = Place(output, force=force)
+            written = write_at(place, lambda path, over: _write(path, page, over))
+            shutil.rmtree(folder, ignore_errors=True)
+            print(written)
     except KeyboardInterrupt:
-        print(
-            f"vangram: stopped; what is made lies in {folder}, the same command goes on",
-            file=sys.stderr,
-        )
+        tell(f"stopped; what is made lies in {folder}, the same command goes on")
         raise
-    if also is not None:
-        also(folder)
-    with replacing(output) as handle:
-        handle.write(page.encode(errors="backslashreplace"))  # names that are not UTF-8
-    shutil.rmtree(folder, ignore_errors=True)
-    print(output)
+    finally:
+        if lock is not None:
+            lock.release()
+    INTERRUPTS.check()
+
+
+def _write(path: Path, page: bytes, overwrite: bool) -> None:
+    with replacing(path, overwrite=overwrite) as handle:
+        handle.write(page)
 
 
 def _watch(progress: Iterable[Progress], quiet: bool) -> None:
@@ -79,7 +100,7 @@ def _watch(progress: Iterable[Progress], quiet: bool) -> None:
     if quiet or not console.is_terminal:
         _tell(progress, quiet)
         return
-    columns = (BarColumn(), MofNCompleteColumn(), TextColumn("{task.description}"),
+    columns = (BarColumn(), MofNCompleteColumn(), TextColumn("{task.description}", markup=False),
                TimeRemainingColumn())  # fmt: skip
     with Bar(*columns, console=console, transient=True) as bar:
         task = bar.add_task("", total=None)
@@ -92,6 +113,6 @@ def _tell(progress: Iterable[Progress], quiet: bool) -> None:
     for at in progress:
         now = time.monotonic()
         if not quiet and (now - printed >= SECONDS_BETWEEN_LINES or at.made == at.of):
-            words = f"{at.made}/{at.of}  {at.caption}"
+            words = printable(f"{at.made}/{at.of}  {at.caption}")
             print(words, file=sys.stderr, flush=True)
             printed = now

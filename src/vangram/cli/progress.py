@@ -13,11 +13,14 @@ from rich.console import Console, Group
 from rich.live import Live
 from rich.progress_bar import ProgressBar
 from rich.table import Table
+from rich.text import Text
 
+from vangram.cli.streams import tell
 from vangram.errors import line_of
 from vangram.optimize import Level, Step
 from vangram.run import Run
 from vangram.run.progress import Pace, plan_of, progress_of
+from vangram.storage.files import printable
 
 SECONDS_BETWEEN_LINES = 5.0
 """Interval of progress lines where the output is no terminal."""
@@ -36,7 +39,7 @@ class BatchPlace:
     """Time at which it began, by `time.monotonic`."""
 
     def __str__(self) -> str:
-        return f"{self.number}/{self.of} {self.name}"
+        return printable(f"{self.number}/{self.of} {self.name}")
 
 
 class Progress:
@@ -80,7 +83,7 @@ class Progress:
     def show(self, step: Step) -> None:
         """Show a step; its note of a failure is always printed."""
         if step.note:
-            print(f"vangram: note: {step.note}", file=sys.stderr)
+            tell(f"note: {step.note}")
         if self.quiet:
             return
         elapsed = time.monotonic() - self.pace.started
@@ -96,7 +99,7 @@ class Progress:
         first = Table.grid(padding=(0, 1))
         first.add_row(
             ProgressBar(total=1.0, completed=self._done(step), width=20),
-            self._place() or where(step.level, step.number),
+            Text(self._place() or where(step.level, step.number)),
             self._left(step),
         )
         second = f"{where(step.level, step.number)}  " if self.place else ""
@@ -120,12 +123,10 @@ class Events:
 
     Args:
         run: the run.
-        output: path of the picture.
         done: share of the work that earlier processes have done.
     """
 
-    def __init__(self, run: Run, output: Path, done: float) -> None:
-        self.output = output
+    def __init__(self, run: Run, done: float) -> None:
         plan = plan_of(run) | {"seconds": round(run.expected_seconds(done), 1)}
         self._write("job", state="running", plan=plan)
         self.pace = Pace(done)
@@ -135,17 +136,17 @@ class Events:
         left = self.pace.seconds_left(step.done)
         self._write("progress", state="running", **progress_of(step, left))
 
-    def end(self, stopped: BaseException | None, *, made: bool) -> None:
+    def end(self, stopped: BaseException | None, picture: Path | None) -> None:
         """Write how the run has ended.
 
         Args:
             stopped: what ended it early.
-            made: whether there is a picture.
+            picture: its path; None where there is none.
         """
         interrupted = isinstance(stopped, KeyboardInterrupt)
         failed = None if stopped is None or interrupted else line_of(stopped)
         state = "finished" if stopped is None else "stopped" if interrupted else "failed"
-        result = str(self.output) if made else None
+        result = None if picture is None else str(picture)
         self._write("job", state=state, result=result, error=failed)
 
     def _write(self, event: str, **values: object) -> None:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterable
 
+from vangram.cli.streams import tell
 from vangram.errors import RecipeError
 from vangram.images import read_recipe
 from vangram.settings.record import Record
@@ -28,7 +28,7 @@ def recorded(picture: str) -> Record:
 def report(differences: Iterable[str]) -> None:
     """Print what differs from when the picture was begun, a line each."""
     for line in differences:
-        print(f"vangram: note: {line}", file=sys.stderr)
+        tell(f"note: {line}")
 
 
 def continued(was: Record, now: Record) -> Record:
@@ -42,4 +42,4 @@ def continued(was: Record, now: Record) -> Record:
 
 def warn(line: str) -> None:
     """Print what the run goes on without."""
-    print(f"vangram: warning: {line}", file=sys.stderr)
+    tell(f"warning: {line}")

@@ -2,28 +2,33 @@
 
 from __future__ import annotations
 
-import signal
-import sys
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import closing, contextmanager
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import closing
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from shlex import quote
-from types import FrameType
 
 import typer
 from torch import Tensor
 
 from vangram.cli.downloads import ensure_fetched
+from vangram.cli.interrupts import INTERRUPTS
 from vangram.cli.options import Monitoring, Output
-from vangram.cli.outputs import check_outputs, check_recipe_file, check_timelapse
+from vangram.cli.outputs import (
+    check_outputs,
+    check_recipe_file,
+    check_timelapse,
+    tell_moved,
+    write_at,
+)
 from vangram.cli.progress import BatchPlace, Events, Progress, duration
 from vangram.cli.records import report, warn
+from vangram.cli.streams import tell
 from vangram.images import check_output, fit, resize, write_animation, write_picture
 from vangram.optimize import Level, Step
 from vangram.run import Run
-from vangram.run.carry_out import keep_picture, take_steps
+from vangram.run.carry_out import Kept, keep_picture, take_steps
 from vangram.run.checkpoints import Checkpoints, check_unfinished
 from vangram.run.progress import done_before
 from vangram.run.side_writes import SideWrites
@@ -32,16 +37,13 @@ from vangram.settings.kinds import without_effect
 from vangram.settings.recipe import Recipe
 from vangram.settings.toml import write_recipe_file
 from vangram.storage.allocator import keep_freed_memory
+from vangram.storage.places import Place
 
 SECONDS_BETWEEN_PREVIEWS = 3.0
 FRAMES = 60
 """Frames of a timelapse, at most."""
 LARGEST_FRAME = 512
 """Longer side of a timelapse in pixels."""
-
-
-class Terminated(KeyboardInterrupt):
-    """The system asks the process to terminate (SIGTERM)."""
 
 
 def make(
@@ -63,80 +65,91 @@ def make(
         save_recipe: file that the recipe is written to.
     """
     check_timelapse(monitoring.timelapse)
-    check_unfinished(output.output, force=output.force)
-    written = output.output, monitoring.preview, monitoring.timelapse
-    check_outputs(*written, inputs=inputs, force=output.force)
-    check_recipe_file(save_recipe, (*written, *inputs), output.force)
+    with closing(Checkpoints(output.output, warn, force=output.force)) as checkpoints:
+        check_unfinished(output.output, force=output.force)
+        written = output.output, monitoring.preview, monitoring.timelapse
+        check_outputs(*written, inputs=inputs, force=output.force)
+        check_recipe_file(save_recipe, (*written, *inputs), output.force)
 
-    if inputs.parameters is None:
-        ensure_fetched(recipe.network)
-    run = Run.of(inputs, recipe)
-    run = replace(run, record=replace(run.record, keep_metadata=output.keep_metadata))
-    report([*without_effect(given, recipe, inputs), *run.inputs.notes])
-    if save_recipe is not None:
-        write_recipe_file(save_recipe, recipe)
-    make_picture(run, output.output, monitoring)
+        if inputs.parameters is None:
+            ensure_fetched(recipe.network)
+        run = Run.of(inputs, recipe)
+        run = replace(run, record=replace(run.record, keep_metadata=output.keep_metadata))
+        report([*without_effect(given, recipe, inputs), *run.inputs.notes])
+        if save_recipe is not None:
+            write_recipe_file(save_recipe, recipe)
+        make_picture(run, monitoring, checkpoints)
 
 
 def make_picture(
-    run: Run,
-    output: Path,
-    monitoring: Monitoring,
-    checkpoints: Checkpoints | None = None,
-    place: BatchPlace | None = None,
-) -> None:
+    run: Run, monitoring: Monitoring, checkpoints: Checkpoints, place: BatchPlace | None = None
+) -> Path:
     """Run to the end, write the picture, and print its path last.
 
-    A run that is stopped by whatever cause after its first step writes the image so far.
+    A run that is stopped by whatever cause after its first step writes the image so far, whatever
+    signals come meanwhile.
 
     Args:
         run: the run.
-        output: path of the picture.
         monitoring: preview, timelapse, and whether there is progress.
-        checkpoints: those of an earlier process that the run continues.
+        checkpoints: of the run, with its output.
         place: position of the picture in a batch.
 
+    Returns:
+        Path of the picture; it differs from the output where another file has appeared there.
+
     Raises:
-        OutputError: the picture cannot be written to `output`.
-        typer.Exit: 130 when interrupted, 143 when terminated.
+        OutputError: the picture cannot be written.
+        typer.Exit: 129, 130 or 143 when interrupted; in a batch, not after the last step.
     """
+    output = checkpoints.output
     check_output(output, size=run.levels[-1].size)
     keep_freed_memory()
-    side_images = SideImages(monitoring, run.levels, run.shown)
+    side_images = SideImages(monitoring, run.levels, run.shown, checkpoints.place.force)
 
     def watch(step: Step) -> None:
         (events or progress).show(step)
         side_images.add(step)
 
-    with closing(checkpoints or Checkpoints(output, warn)) as kept:
-        done = done_before(kept.position, run.levels)
-        told = not (monitoring.quiet or place)
-        events = Events(run, output, done) if told and monitoring.progress == "json" else None
-        if told and events is None:
-            _announce(run, done)
-        progress = Progress(monitoring.quiet or events is not None, done, place)
-        with _termination_as_interrupt(), progress:
-            position, stopped = take_steps(run, kept, watch)
-        painting, goes_on = keep_picture(run, position, stopped, output, kept)
-    if events is not None:
-        events.end(stopped, made=painting is not None)
-    if painting is not None:
-        side_images.finish(painting.pixels)
-        if stopped is not None:
-            how = f"; `vangram resume {quote(str(output))}` goes on" if goes_on else ""
-            print(f"vangram: stopped early, the picture so far is {output}{how}", file=sys.stderr)
-        print(output)
-    if isinstance(stopped, KeyboardInterrupt):
-        raise typer.Exit(143 if isinstance(stopped, Terminated) else 130)
+    done = done_before(checkpoints.position, run.levels)
+    told = not (monitoring.quiet or place)
+    events = Events(run, done) if told and monitoring.progress == "json" else None
+    if told and events is None:
+        _announce(run, done)
+    progress = Progress(monitoring.quiet or events is not None, done, place)
+    with INTERRUPTS.deferred():
+        with progress:
+            position, stopped = take_steps(run, checkpoints, watch, INTERRUPTS.allowed)
+        kept = keep_picture(run, position, stopped, checkpoints)
+        if events is not None:
+            events.end(stopped, kept.path if kept.painting is not None else None)
+        if kept.painting is not None:
+            side_images.finish(kept.painting.pixels)
+        _tell_end(kept, output, stopped)
+    if isinstance(stopped, KeyboardInterrupt) or (place is None and INTERRUPTS.number is not None):
+        raise typer.Exit(INTERRUPTS.code)
     if stopped is not None:
         raise stopped
+    return kept.path
+
+
+def _tell_end(kept: Kept, output: Path, stopped: BaseException | None) -> None:
+    """Say what is kept of a run that was stopped, and print the picture's path."""
+    tell_moved(output, kept.path)
+    how = f"; `vangram resume {quote(str(output))}` goes on" if kept.goes_on else ""
+    if isinstance(stopped, KeyboardInterrupt) and kept.painting is None:
+        tell(f"stopped before the first step, there is no picture{how}")
+    elif stopped is not None and kept.painting is not None:
+        tell(f"stopped early, the picture so far is {kept.path}{how}")
+    if kept.painting is not None:
+        print(kept.path)
 
 
 def _announce(run: Run, done: float) -> None:
     """Print the size, the plan, and the time expected."""
     level, seconds = run.levels[-1], run.expected_seconds(done)
     words = f"{level.size[1]} x {level.size[0]} px {run.plans[-1]}"
-    print(f"vangram: {words}, {duration(seconds)} at most", file=sys.stderr, flush=True)
+    tell(f"{words}, {duration(seconds)} at most")
 
 
 @dataclass
@@ -147,9 +160,16 @@ class SideImages:
     levels: Sequence[Level]
     shown: Callable[[Tensor, tuple[int, int]], Tensor]
     """As `Run.shown`."""
+    force: bool = False
+    """Overwrite files that have appeared since the run began."""
     frames: list[Tensor] = field(default_factory=list)
     written: float = field(default_factory=time.monotonic)
-    attempt: SideWrites = field(default_factory=lambda: SideWrites(warn))
+    preview: SideWrites = field(default_factory=lambda: SideWrites(warn))
+    timelapse: SideWrites = field(default_factory=lambda: SideWrites(warn))
+
+    def __post_init__(self) -> None:
+        given = self.monitoring.preview, self.monitoring.timelapse
+        self.places = {path: Place(path, force=self.force) for path in given if path is not None}
 
     def add(self, step: Step) -> None:
         """Keep a frame and write the preview where they are due; a failure is a warning."""
@@ -157,17 +177,19 @@ class SideImages:
             self.frames.append(self.shown(step.image, self._frame_size))
         now = time.monotonic()
         if self.monitoring.preview and now - self.written > SECONDS_BETWEEN_PREVIEWS:
-            self.attempt(lambda: self._write_preview(self.shown(step.image, self._size)))
+            self.preview(lambda: self._write_preview(self.shown(step.image, self._size)))
             self.written = now
 
     def finish(self, pixels: Tensor) -> None:
         """Write the last preview, and the timelapse."""
         if self.monitoring.preview:
-            self.attempt(lambda: self._write_preview(pixels))
+            self.preview(lambda: self._write_preview(pixels))
         if self.monitoring.timelapse:
             self.frames.append(resize(pixels, self._frame_size))
-            path, frames = self.monitoring.timelapse, self.frames
-            self.attempt(lambda: write_animation(path, frames))
+            place, frames = self.places[self.monitoring.timelapse], self.frames
+            self.timelapse(
+                lambda: write_at(place, lambda p, o: write_animation(p, frames, overwrite=o))
+            )
 
     @property
     def _size(self) -> tuple[int, int]:
@@ -186,16 +208,5 @@ class SideImages:
 
     def _write_preview(self, pixels: Tensor) -> None:
         assert self.monitoring.preview is not None
-        write_picture(self.monitoring.preview, pixels)
-
-
-@contextmanager
-def _termination_as_interrupt() -> Iterator[None]:
-    def handle(number: int, frame: FrameType | None) -> None:
-        raise Terminated
-
-    before = signal.signal(signal.SIGTERM, handle)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)
+        place = self.places[self.monitoring.preview]
+        write_at(place, lambda path, over: write_picture(path, pixels, overwrite=over))

@@ -14,6 +14,7 @@ from vangram.images.colour_match import (
 from vangram.images.contact_sheet import write_sheet
 from vangram.images.exif import public_exif
 from vangram.images.formats import READ_SUFFIXES, is_raw
+from vangram.images.hidden import Box, cropped, visible_box, without_hidden
 from vangram.images.histogram import Histogram, match_histogram
 from vangram.images.masks import Regions, keep_mask, regions
 from vangram.images.open import file_sha256
@@ -25,6 +26,7 @@ from vangram.images.write import check_output, write_animation, write_picture
 __all__ = [
     "MAX_PIXELS",
     "READ_SUFFIXES",
+    "Box",
     "ColourMap",
     "ColourStatistics",
     "Histogram",
@@ -32,6 +34,7 @@ __all__ = [
     "Regions",
     "Source",
     "check_output",
+    "cropped",
     "file_sha256",
     "fit",
     "is_raw",
@@ -47,7 +50,9 @@ __all__ = [
     "read_recipe",
     "regions",
     "resize",
+    "visible_box",
     "with_chroma",
+    "without_hidden",
     "write_animation",
     "write_picture",
     "write_sheet",

@@ -24,6 +24,8 @@ def write_sheet(
     path: str | os.PathLike[str],
     rows: Sequence[tuple[str, Sequence[Path]]],
     columns: Sequence[str],
+    *,
+    overwrite: bool = True,
 ) -> None:
     """Write a labelled grid of pictures as a PNG.
 
@@ -31,8 +33,10 @@ def write_sheet(
         path: the file to write.
         rows: label (may be empty) and paths of each row, one path per column.
         columns: labels of the columns.
+        overwrite: False refuses to replace a file.
 
     Raises:
+        ExistsError: there is a file, which may not be overwritten.
         OutputError: the file cannot be written.
     """
     font = ImageFont.load_default(TEXT)
@@ -55,7 +59,7 @@ def write_sheet(
         for number, picture in enumerate(row):
             sheet.paste(picture, (left + GAP + number * (width + GAP), top))
         top += height + GAP
-    with replacing(path) as handle:
+    with replacing(path, overwrite=overwrite) as handle:
         sheet.save(handle, "PNG", icc_profile=srgb_profile())
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import warnings
 from collections.abc import Iterator
@@ -43,6 +44,9 @@ RAW_SUFFIXES = {
 
 HEIF_BRANDS = {b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1"}
 """Major brands (ISO/IEC 23008-12, annex B)."""
+
+WEBP_ALPHA, WEBP_ANIMATION = 0x10, 0x02
+"""Flags at the 21st byte of a WebP with a VP8X chunk."""
 
 _one_at_a_time = RLock()
 
@@ -97,7 +101,22 @@ def opened_by_pillow(handle: BinaryIO, format: str, label: str) -> Image.Image:
             ) from None
         image: Image.Image = plugin.HeifImageFile(handle)
         return image
+    if format == "WEBP":
+        return Image.open(_on_nothing(handle), formats=[format])
     return Image.open(handle, formats=[format])
+
+
+def _on_nothing(handle: BinaryIO) -> BinaryIO:
+    """A WebP, marked as transparent if it is animated, as its canvas is where no frame is drawn.
+
+    Encoders set the mark for the frames alone, and Pillow drops alpha without it.
+    """
+    start = handle.read(21)
+    handle.seek(0)
+    flags = start[20] if start[12:16] == b"VP8X" else 0
+    if flags & (WEBP_ALPHA | WEBP_ANIMATION) != WEBP_ANIMATION:
+        return handle
+    return io.BytesIO(start[:20] + bytes([flags | WEBP_ALPHA]) + handle.read()[21:])
 
 
 def is_raw(path: str | os.PathLike[str]) -> bool:

@@ -80,6 +80,7 @@ def write_picture(
     exif: bytes | None = None,
     recipe: str | None = None,
     quality: int = 95,
+    overwrite: bool = True,
 ) -> None:
     """Write a picture in the format that the suffix names, with an sRGB profile.
 
@@ -93,8 +94,10 @@ def write_picture(
         exif: as `Picture.exif`.
         recipe: text that `read_recipe` gives back.
         quality: of JPEG and WebP, 1 to 100.
+        overwrite: False refuses to replace a file.
 
     Raises:
+        ExistsError: there is a file, which may not be overwritten.
         OutputError: the file cannot be written; an existing one is untouched.
         ShapeError: `pixels` or `alpha` has a wrong shape.
         PictureError: a value is NaN or infinite.
@@ -111,11 +114,15 @@ def write_picture(
         raise OutputError(
             f"{quoted(path)} cannot carry a recipe of {len(packet)} bytes; leave the recipe out"
         )
-    _write(path, image, format, _options(format, exif, packet, quality))
+    _write(path, image, format, _options(format, exif, packet, quality), overwrite)
 
 
 def write_animation(
-    path: str | os.PathLike[str], frames: Sequence[Tensor], *, milliseconds: int = 120
+    path: str | os.PathLike[str],
+    frames: Sequence[Tensor],
+    *,
+    milliseconds: int = 120,
+    overwrite: bool = True,
 ) -> None:
     """Write an animated WebP that loops; the last frame is shown longer.
 
@@ -123,8 +130,10 @@ def write_animation(
         path: ends in .webp.
         frames: (1, 3, H, W) sRGB in [0, 1] each, of one size.
         milliseconds: duration of a frame.
+        overwrite: False refuses to replace a file.
 
     Raises:
+        ExistsError: there is a file, which may not be overwritten.
         OutputError: the file cannot be written; an existing one is untouched.
         ShapeError: no frames, or their shapes differ.
         PictureError: a value is NaN or infinite.
@@ -144,7 +153,7 @@ def write_animation(
         "duration": [milliseconds] * len(others) + [milliseconds * LAST_FRAME_TIMES],
         "loop": 0,
     }
-    _write(path, first, format, options)
+    _write(path, first, format, options, overwrite)
 
 
 def _format_of(path: str | os.PathLike[str]) -> str:
@@ -226,10 +235,14 @@ def _options(format: str, exif: bytes | None, packet: bytes | None, quality: int
 
 
 def _write(
-    path: str | os.PathLike[str], image: Image.Image, format: str, options: dict[str, Any]
+    path: str | os.PathLike[str],
+    image: Image.Image,
+    format: str,
+    options: dict[str, Any],
+    overwrite: bool,
 ) -> None:
     """Encode into a temporary file that replaces `path` when complete."""
-    with replacing(path) as handle:
+    with replacing(path, overwrite=overwrite) as handle:
         try:
             image.save(handle, format, **options)
         except Exception as error:  # encoders raise nearly anything

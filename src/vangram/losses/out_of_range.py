@@ -6,8 +6,10 @@ import torch
 from torch import Tensor
 
 
-def out_of_range_loss(image: Tensor, rows: slice | None = None) -> Tensor:
-    """Squared distance from the displayable range: Σ (x − clip(x, 0, 1))² over all values.
+def out_of_range_loss(
+    image: Tensor, rows: slice | None = None, weights: Tensor | None = None
+) -> Tensor:
+    """Squared distance from the displayable range: Σ w (x − clip(x, 0, 1))² over all values.
 
     Without it, optimisation leaves the range, and clipping the result loses style. Not part of
     Gatys et al.
@@ -15,26 +17,37 @@ def out_of_range_loss(image: Tensor, rows: slice | None = None) -> Tensor:
     Args:
         image: (..., H, W).
         rows: rows whose pixels count, with start and stop; None: all.
+        weights: w, (..., H, W), of the pixels; None: all 1.
 
     Returns:
         A float64 scalar.
     """
-    return _excess(image, rows).square().sum(dtype=torch.float64)
+    excess = _excess(image, rows)
+    return (excess * _weighted(excess, rows, weights)).sum(dtype=torch.float64)
 
 
-def out_of_range_loss_grad(image: Tensor, rows: slice | None = None) -> Tensor:
-    """Gradient of `out_of_range_loss`: 2 (x − clip(x, 0, 1)).
+def out_of_range_loss_grad(
+    image: Tensor, rows: slice | None = None, weights: Tensor | None = None
+) -> Tensor:
+    """Gradient of `out_of_range_loss`: 2 w (x − clip(x, 0, 1)).
 
     Args:
         image: (..., H, W).
         rows: rows whose gradient is returned, with start and stop; None: all.
+        weights: as above.
 
     Returns:
         Shape, dtype and device of `image`, or of its rows.
     """
-    return 2 * _excess(image, rows)
+    return 2 * _weighted(_excess(image, rows), rows, weights)
 
 
 def _excess(image: Tensor, rows: slice | None) -> Tensor:
     part = image if rows is None else image[..., rows, :]
     return part - part.clamp(0, 1)
+
+
+def _weighted(excess: Tensor, rows: slice | None, weights: Tensor | None) -> Tensor:
+    if weights is None:
+        return excess
+    return excess * (weights if rows is None else weights[..., rows, :])

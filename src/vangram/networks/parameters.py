@@ -18,11 +18,10 @@ import torch
 from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
-from vangram.errors import LayerError, NetworkError
+from vangram.errors import LayerError, NetworkError, is_out_of_memory
 from vangram.networks.registry import VGG19_ORIGINAL_BIAS
 from vangram.networks.topology import Topology
 from vangram.storage.files import quoted, reason
-from vangram.storage.tensors import is_out_of_memory
 
 DAMAGE = (
     SafetensorError, RuntimeError, ValueError, EOFError, LookupError, TypeError, AttributeError,

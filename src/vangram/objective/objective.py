@@ -39,6 +39,7 @@ from vangram.objective.targets import (
     Region,
     StyleTarget,
     content_targets,
+    layer_weights,
     style_targets_of,
 )
 from vangram.settings.recipe import Recipe, Units
@@ -58,7 +59,7 @@ class Statistics:
     style: Mapping[TermKey, Moments]
     """G (C, C) each, and s (C,) where the style loss takes them."""
     content: Mapping[TermKey, Tensor]
-    """½ Σ (F − P)², float64 scalars."""
+    """½ Σ w (F − P)², float64 scalars."""
 
     def __add__(self, other: Statistics) -> Statistics:
         """The statistics of two parts of an image together."""
@@ -87,10 +88,12 @@ class ContentTerm:
 
     target: Tensor
     """P, (1, C, h, w)."""
+    guide: Tensor | None
+    """(h, w), how visible each position is; None: all are."""
     weight: float
     """α w_l."""
     normaliser: float
-    """The literal formula at features of zero, ½ Σ P²."""
+    """The literal formula at features of zero, ½ Σ w P²."""
 
 
 @dataclass(frozen=True)
@@ -105,7 +108,7 @@ class StyleTerm:
     positions: float
     """M of the image's features, or the sum of the guide."""
     weight: float
-    """β w_l, times the share of the positions that the region has."""
+    """β w_l, times the share of the visible positions that the region has."""
     normaliser: float
     """The literal formula at features of zero."""
 
@@ -115,7 +118,8 @@ class Objective:
     """L_total = α Σ w L_content + β Σ w_l E_l (Gatys et al. 2016, equation 7), and pixel terms.
 
     In `paper` units the terms are the literal formulas. In `relative` units each is divided by its
-    value for features of zero. Pixel terms are means over pixels and channels in both.
+    value for features of zero. Pixel terms are means over pixels and channels in both. All sums and
+    means are weighted by the photograph's alpha: what is hidden does not count.
     """
 
     recipe: Recipe
@@ -123,6 +127,8 @@ class Objective:
     style: Mapping[TermKey, StyleTerm]
     storage: Storage = IN_MEMORY
     """Where tensors of the image's size live."""
+    visible: Tensor | None = None
+    """(1, 1, H, W) in [0, 1], how much each pixel counts; None: all count alike."""
 
     @classmethod
     @torch.no_grad()
@@ -137,6 +143,8 @@ class Objective:
         regions: Sequence[Region] = (),
         tile: Core | None = None,
         storage: Storage = IN_MEMORY,
+        visible: Tensor | None = None,
+        alphas: Sequence[Tensor | None] = (),
     ) -> Objective:
         """The objective for an image that has the size of `content`.
 
@@ -150,6 +158,9 @@ class Objective:
             regions: parts of the image with a style of their own; empty: one style everywhere.
             tile: pixels of a tile's core; None: the targets are computed at once.
             storage: where tensors of the image's size live.
+            visible: alpha of `content`, (1, 1, H, W) in [0, 1]; None: opaque.
+            alphas: of the paintings, (1, 1, H', W') each, or None for an opaque one; empty: all
+                are opaque.
 
         Raises:
             ShapeError: a picture that a term needs, or the size, is missing.
@@ -166,8 +177,10 @@ class Objective:
                 raise ShapeError("content terms count, and no content picture is given")
             found = content_targets(network, content, recipe.content_layers, tile, storage)
         paintings = [styles] if isinstance(styles, Tensor) else styles
-        style = style_targets_of(recipe, network, paintings, regions, tile)
-        return cls.with_targets(recipe, network.topology, size, found, style, storage)
+        style = style_targets_of(
+            recipe, network, paintings, regions, tile, visible=visible, alphas=alphas
+        )
+        return cls.with_targets(recipe, network.topology, size, found, style, storage, visible)
 
     @classmethod
     def with_targets(
@@ -178,6 +191,7 @@ class Objective:
         content: Mapping[str, Tensor],
         style: Mapping[TermKey, StyleTarget],
         storage: Storage = IN_MEMORY,
+        visible: Tensor | None = None,
     ) -> Objective:
         """The objective for an image of `size`, with given targets.
 
@@ -188,12 +202,18 @@ class Objective:
             content: layer -> P, (1, C, h, w).
             style: by term.
             storage: where tensors of the image's size live.
+            visible: (1, 1, H, W) in [0, 1], how much each pixel counts; None: all count alike.
         """
+        seen: dict[str, Tensor] = {}
+        if visible is not None:
+            layers = {*content, *(key.layer for key in style)}
+            seen = layer_weights(visible, topology, layers)
         contents = {
             TermKey("content", layer): ContentTerm(
                 target,
+                seen.get(layer),
                 recipe.content_weight * recipe.content_layers[layer],
-                _content_at_zero(target) or 1.0,
+                _content_at_zero(target, seen.get(layer)) or 1.0,
             )
             for layer, target in content.items()
         }
@@ -202,12 +222,15 @@ class Objective:
             loss = STYLE_LOSSES[recipe.style_loss](target)
             positions: float = topology.positions(size, key.layer)
             weight = recipe.style_weight * recipe.style_layers[key.layer]
-            if guide is not None:  # every pixel has the same weight, whatever its region
-                positions = float(guide.sum())
-                weight *= positions / guide.numel()
+            if guide is not None:  # every visible pixel has the same weight, whatever its region
+                positions = float(guide.sum(dtype=torch.float64))
+                whole = seen.get(key.layer)
+                weight *= positions / float(
+                    guide.numel() if whole is None else whole.sum(dtype=torch.float64)
+                )
             normaliser = float(loss.value(target.zero, positions)) or 1.0
             styles[key] = StyleTerm(target, guide, loss, positions, weight, normaliser)
-        return cls(recipe, contents, styles, storage)
+        return cls(recipe, contents, styles, storage, visible)
 
     @property
     def layers(self) -> tuple[str, ...]:
@@ -224,11 +247,13 @@ class Objective:
         sums = STYLE_LOSSES[self.recipe.style_loss].needs_sums
         style, content = {}, {}
         for key, term in self.style.items():
-            guide = _part(term.guide, windows.get(key.layer))
-            style[key] = feature_moments(features[key.layer][0], sums=sums, weights=guide)
-        for key, each in self.content.items():
             found = features[key.layer]
-            content[key] = content_loss(found, _target(each, found, windows.get(key.layer)))
+            guide = _part(term.guide, found, windows.get(key.layer))
+            style[key] = feature_moments(found[0], sums=sums, weights=guide)
+        for key, each in self.content.items():
+            found, window = features[key.layer], windows.get(key.layer)
+            guide = _part(each.guide, found, window)
+            content[key] = content_loss(found, _target(each, found, window), guide)
         return Statistics(style, content)
 
     def loss_terms(self, statistics: Statistics, image: Tensor) -> LossTerms:
@@ -257,8 +282,8 @@ class Objective:
             if weight := self._pixel_weight(kind):
                 summed_up = 0.0
                 for rows in row_bands(image):
-                    summed_up += float(value(image, rows))
-                terms.append(Term(kind, "", summed_up / image.numel(), weight))
+                    summed_up += float(value(image, rows, self.visible))
+                terms.append(Term(kind, "", summed_up / self._values(image), weight))
         return LossTerms(tuple(terms), moment_grads)
 
     def feature_grad(
@@ -275,14 +300,15 @@ class Objective:
         gradient: Tensor | None = None
         window = windows.get(layer)
         for key in (key for key in loss_terms.moment_grads if key.layer == layer):
-            guide = _part(self.style[key].guide, window)
+            guide = _part(self.style[key].guide, features, window)
             style = feature_moments_grad(features[0], loss_terms.moment_grads[key], guide)
             # Not `style[None]`, whose strides oneDNN does not recognise.
             style = style.as_strided(features.shape, (style.numel(), *style.stride()))
             gradient = style if gradient is None else gradient.add_(style)
         term = self.content.get(TermKey("content", layer))
         if term is not None:
-            content = content_loss_grad(features, _target(term, features, window))
+            target, guide = _target(term, features, window), _part(term.guide, features, window)
+            content = content_loss_grad(features, target, guide)
             content *= term.weight / self.unit(term)
             gradient = content if gradient is None else gradient.add_(content)
         assert gradient is not None
@@ -293,8 +319,8 @@ class Objective:
         for kind, (_, grad) in PIXEL_TERMS.items():
             if weight := self._pixel_weight(kind):
                 for rows in row_bands(image):
-                    part = grad(image, rows)
-                    gradient[..., rows, :].add_(part, alpha=weight / image.numel())
+                    part = grad(image, rows, self.visible)
+                    gradient[..., rows, :].add_(part, alpha=weight / self._values(image))
 
     def unit(self, term: ContentTerm | StyleTerm) -> float:
         """Value of the literal formula at which a term has the value 1."""
@@ -331,7 +357,13 @@ class Objective:
     @property
     def has_regions(self) -> bool:
         """Whether any style term belongs to a region."""
-        return any(term.guide is not None for term in self.style.values())
+        return any(key.region for key in self.style)
+
+    def _values(self, image: Tensor) -> float:
+        """Number of values that the means of pixel terms are over."""
+        if self.visible is None:
+            return image.numel()
+        return max(image.shape[1] * float(self.visible.sum(dtype=torch.float64)), 1.0)
 
     def _pixel_weight(self, kind: str) -> float:
         weight: float = getattr(self.recipe, f"{kind}_weight")
@@ -342,8 +374,11 @@ class Objective:
         return Term(key.kind, key.layer, value, term.weight, key.region)
 
 
-def _part(guide: Tensor | None, window: Window | None) -> Tensor | None:
-    return guide if guide is None or window is None else guide[window]
+def _part(guide: Tensor | None, features: Tensor, window: Window | None) -> Tensor | None:
+    """The weights of a part of the image, on the device of the features."""
+    if guide is None:
+        return None
+    return (guide if window is None else guide[window]).to(features.device)
 
 
 def _target(term: ContentTerm, features: Tensor, window: Window | None) -> Tensor:
@@ -352,10 +387,10 @@ def _target(term: ContentTerm, features: Tensor, window: Window | None) -> Tenso
     return part.to(features.device)
 
 
-def _content_at_zero(target: Tensor) -> float:
-    """½ Σ P²."""
+def _content_at_zero(target: Tensor, guide: Tensor | None) -> float:
+    """½ Σ w P²."""
     total, zero = 0.0, target.new_zeros(())
     for rows in row_bands(target):
-        part = target[:, :, rows]
-        total += float(content_loss(part, zero.expand_as(part)))
+        part, weights = target[:, :, rows], None if guide is None else guide[rows]
+        total += float(content_loss(part, zero.expand_as(part), weights))
     return total

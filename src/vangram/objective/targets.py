@@ -9,7 +9,7 @@ from typing import NamedTuple
 import torch.nn.functional as F
 from torch import Tensor
 
-from vangram.errors import ShapeError
+from vangram.errors import SettingError, ShapeError
 from vangram.losses import STYLE_LOSSES, Moments, feature_moments
 from vangram.networks import FeatureNetwork, ForwardPass, Topology
 from vangram.networks.geometry import Core, Tile, grid
@@ -75,6 +75,9 @@ def style_targets_of(
     paintings: Sequence[Tensor] | None,
     regions: Sequence[Region],
     tile: Core | None,
+    *,
+    visible: Tensor | None = None,
+    alphas: Sequence[Tensor | None] = (),
 ) -> dict[TermKey, StyleTarget]:
     """The targets of a recipe's style terms, one for each layer and region.
 
@@ -84,26 +87,60 @@ def style_targets_of(
         paintings: (1, 3, H, W) each, of any size.
         regions: parts of the image with a style of their own; empty: one style everywhere.
         tile: pixels of a tile's core; None: each painting at once.
+        visible: (1, 1, H, W), how much each pixel of the image counts; None: all count alike.
+        alphas: the same of each painting's pixels; empty: all count alike.
 
     Raises:
         ShapeError: the recipe has style terms, and there are no paintings.
+        SettingError: too little is visible for any style term.
     """
     if not recipe.wants_style:
         return {}
     if paintings is None:
         raise ShapeError("style terms count, and no style picture is given")
     shares, sums = recipe.shares(len(paintings)), STYLE_LOSSES[recipe.style_loss].needs_sums
+    alphas = alphas or [None] * len(paintings)
     if not regions:
-        found = blended(network, paintings, shares, tile, sums=sums)
-        return {TermKey("style", layer): StyleTarget(each) for layer, each in found.items()}
-    targets = {}
+        parts = alphas if any(alpha is not None for alpha in alphas) else None
+        found = blended(network, paintings, shares, tile, sums=sums, parts=parts)
+        targets = _guided(found, "", visible, network.topology)
+    else:
+        targets = {}
     for region in regions:
-        found = blended(network, paintings, shares, tile, sums=sums, parts=region.parts)
-        guides = layer_weights(region.weights, network.topology, found)
-        for layer in (layer for layer in found if guides[layer].sum() >= LEAST_POSITIONS):
-            key = TermKey("style", layer, region.name)
-            targets[key] = StyleTarget(found[layer], guides[layer])
+        there = [index for index, part in enumerate(region.parts) if part is not None]
+        found = blended(
+            network,
+            [paintings[index] for index in there],
+            [shares[index] for index in there],
+            tile,
+            sums=sums,
+            parts=[_product(region.parts[index], alphas[index]) for index in there],
+        )
+        weights = _product(region.weights, visible)
+        targets |= _guided(found, region.name, weights, network.topology)
+    if not targets:
+        raise SettingError(
+            "too little of the photograph or of the paintings is visible, or in a region, for a"
+            " style: use a larger --size"
+        )
     return targets
+
+
+def _guided(
+    found: Mapping[str, Moments], region: str, weights: Tensor | None, topology: Topology
+) -> dict[TermKey, StyleTarget]:
+    """Targets of the layers at which the weights (1, 1, H, W) fill a position; None: all are 1."""
+    guides = {} if weights is None else layer_weights(weights, topology, found)
+    return {
+        TermKey("style", layer, region): StyleTarget(moments, guides.get(layer))
+        for layer, moments in found.items()
+        if weights is None or guides[layer].sum() >= LEAST_POSITIONS
+    }
+
+
+def _product(part: Tensor | None, alpha: Tensor | None) -> Tensor | None:
+    """Weights of pixels times their alpha; None: opaque."""
+    return part if part is None or alpha is None else part * alpha
 
 
 def layer_weights(weights: Tensor, topology: Topology, layers: Iterable[str]) -> dict[str, Tensor]:
@@ -176,15 +213,13 @@ def blended(
         shares: by painting, layer -> its share there; those of a layer add up to one.
         tile: as above.
         sums: as above.
-        parts: by painting, weights of its pixels, as `part` above; None: the painting has no share.
-            The shares of the other paintings are scaled to add up to one.
+        parts: by painting, weights of its pixels, as `part` above. The shares of a layer are scaled
+            to add up to one over the paintings that fill a position there.
     """
     mixed: dict[str, Moments] = {}
     whole: dict[str, float] = {}
     for index, (painting, share) in enumerate(zip(paintings, shares, strict=True)):
         part = None if parts is None else parts[index]
-        if parts is not None and part is None:
-            continue
         found = style_targets(network, painting, share, tile, sums=sums, part=part)
         for layer, target in found.items():
             counted = target if share[layer] == 1 else target * share[layer]

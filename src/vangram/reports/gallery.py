@@ -17,7 +17,7 @@ from vangram.run.network import device_for, network_for
 from vangram.run.result import versions_on
 from vangram.settings.command import command_of
 from vangram.settings.inputs import Inputs
-from vangram.storage.files import replacing
+from vangram.storage.files import make_folder, replacing
 
 
 @dataclass(frozen=True)
@@ -92,7 +92,7 @@ class Gallery:
             OutputError: one cannot be written.
             DivergedError: an optimisation failed.
         """
-        folder.mkdir(parents=True, exist_ok=True)
+        make_folder(folder)
         largest = max(f.recipe.size for section in self.sections for f in section.figures)
         for path, picture in self.originals.items():
             size = fit(picture.size, largest)

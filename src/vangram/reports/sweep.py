@@ -85,10 +85,18 @@ def sections(varied: Sequence[Varied], figure: Callable[[Cell, str], Figure]) ->
     return [Section(title, "", columns, tuple(figures)) for title, figures in grids.items()]
 
 
-def write_grid(path: Path, varied: Sequence[Varied], gallery: Gallery, folder: Path) -> None:
+def write_grid(
+    path: Path,
+    varied: Sequence[Varied],
+    gallery: Gallery,
+    folder: Path,
+    *,
+    overwrite: bool = True,
+) -> None:
     """Write all pictures of a finished sweep as one labelled picture.
 
     Raises:
+        ExistsError: there is a file, and `overwrite` is False.
         OutputError: it cannot be written.
     """
     across = [_said({varied[-1].option: value}) for value in varied[-1].values]
@@ -99,7 +107,7 @@ def write_grid(path: Path, varied: Sequence[Varied], gallery: Gallery, folder: P
             figures = section.figures[number * section.columns :][: section.columns]
             pictures = [folder / f"{gallery.key(figure)}.png" for figure in figures]
             rows.append(("\n".join(filter(None, (section.title, label))), pictures))
-    write_sheet(path, rows, across)
+    write_sheet(path, rows, across, overwrite=overwrite)
 
 
 def _said(cell: Cell) -> str:

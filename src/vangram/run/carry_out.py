@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import tempfile
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext, suppress
+from dataclasses import dataclass
 from pathlib import Path
 
 from vangram.errors import DivergedError, OutputError
@@ -11,10 +14,27 @@ from vangram.optimize import RunState, Step
 from vangram.run.checkpoints import Checkpoints
 from vangram.run.result import Painting
 from vangram.run.run import Run
+from vangram.storage.files import quoted, reason
+from vangram.storage.places import Place
+
+
+@dataclass(frozen=True)
+class Kept:
+    """What is kept of a run that has ended."""
+
+    painting: Painting | None
+    """None where there was no step."""
+    path: Path
+    """Of the picture; it differs from the output where another file has appeared there."""
+    goes_on: bool
+    """Whether the run can be resumed."""
 
 
 def take_steps(
-    run: Run, checkpoints: Checkpoints, watch: Callable[[Step], object]
+    run: Run,
+    checkpoints: Checkpoints,
+    watch: Callable[[Step], object],
+    computing: Callable[[], AbstractContextManager[object]] = nullcontext,
 ) -> tuple[RunState | None, BaseException | None]:
     """Take the steps that are left.
 
@@ -22,60 +42,72 @@ def take_steps(
         run: the run.
         checkpoints: of the run, where it goes on from; written as it goes.
         watch: told each step; what it raises ends the run.
+        computing: the context in which each step is computed.
 
     Returns:
         Where the run stands, None before the first step; what ended it early, None at its end.
     """
     position = checkpoints.begin(run.record)
     try:
-        for step in run.steps(position):
+        steps = run.steps(position)
+        while True:
+            with computing():
+                step = next(steps, None)
+            if step is None:
+                return position, None
             position = step.state
             watch(step)
             checkpoints.add(step)
     except (KeyboardInterrupt, Exception) as reason:
         return position, reason
-    return position, None
 
 
 def keep_picture(
-    run: Run,
-    position: RunState | None,
-    stopped: BaseException | None,
-    output: Path,
-    checkpoints: Checkpoints,
-) -> tuple[Painting | None, bool]:
+    run: Run, position: RunState | None, stopped: BaseException | None, checkpoints: Checkpoints
+) -> Kept:
     """Write the picture of a run that has ended, and keep or remove its checkpoint.
 
     Args:
         run: the run.
         position: where it stands; None before the first step, when there is no picture.
         stopped: what ended it early.
-        output: where the picture goes.
         checkpoints: of the run.
 
-    Returns:
-        The picture, and whether the run can go on from a checkpoint.
-
     Raises:
-        OutputError: the picture cannot be written where it was to go; it is kept elsewhere.
+        OutputError: the picture cannot be written where it was to go; it is kept elsewhere, or the
+            run can be resumed.
     """
-    painting = None
+    painting, path = None, checkpoints.output
     if position is not None:
         painting = run.painting(position.image, finished=stopped is None)
-        _save(painting, output)
+        try:
+            path = _save(painting, checkpoints.place)
+        except OutputError as error:
+            if not checkpoints.stop(position):
+                raise
+            again = f"`vangram resume {quoted(checkpoints.output)}` saves it again"
+            raise OutputError(f"{error}; {again}") from error
     # After the picture, so that one of the two is always there. A run that has diverged would
     # diverge again.
     if stopped is None or isinstance(stopped, DivergedError):
         checkpoints.remove()
-        return painting, False
-    return painting, checkpoints.stop(position)
+        return Kept(painting, path, goes_on=False)
+    return Kept(painting, path, goes_on=checkpoints.stop(position))
 
 
-def _save(painting: Painting, output: Path) -> None:
+def _save(painting: Painting, place: Place) -> Path:
     """Save, and where that fails, save among the temporary files rather than lose the picture."""
     try:
-        painting.save(output)
+        return place.write(lambda path, overwrite: painting.save(path, overwrite=overwrite))
     except OutputError as error:
-        refuge = Path(tempfile.mkdtemp(prefix="vangram-")) / output.name
-        painting.save(refuge)
-        raise OutputError(f"{error}; the picture is kept as {refuge}") from error
+        folder = None
+        try:
+            folder = tempfile.mkdtemp(prefix="vangram-")
+            refuge = painting.save(Path(folder, place.path.name))
+        except (OSError, OutputError) as other:
+            if folder is not None:
+                with suppress(OSError):
+                    os.rmdir(folder)
+            why = reason(other.__cause__ or other)
+            raise OutputError(f"{error}; nor can it be kept as a temporary file ({why})") from other
+        raise OutputError(f"{error}; the picture is kept as {quoted(refuge)}") from error

@@ -3,21 +3,18 @@
 from __future__ import annotations
 
 import os
-import sys
 import time
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
-from typing import BinaryIO
 
 from vangram.errors import CheckpointError, OutputError
 from vangram.optimize import RunState, Step
 from vangram.run.checkpoint import Checkpoint, read_checkpoint, write_checkpoint
 from vangram.run.side_writes import SideWrites
 from vangram.settings.record import Record
-
-if sys.platform != "win32":
-    import fcntl
+from vangram.storage.locks import claim
+from vangram.storage.places import Place
 
 SECONDS_BETWEEN_CHECKPOINTS = 30.0
 LARGEST_SHARE = 0.05
@@ -30,9 +27,16 @@ class Checkpoints:
     Args:
         output: path of the picture; the checkpoint is beside it.
         warn: called with the line of a checkpoint that cannot be written.
+        force: overwrite whatever is at the output's place when the run ends.
+
+    Raises:
+        BusyError: another process is at work on this output.
     """
 
-    def __init__(self, output: Path, warn: Callable[[str], object]) -> None:
+    def __init__(self, output: Path, warn: Callable[[str], object], *, force: bool = False) -> None:
+        self.lock = claim(output)
+        self.output = output
+        self.place = Place(output, force=force)
         self.path = checkpoint_path(output)
         self.record: Record | None = None
         self.position: RunState | None = None
@@ -41,15 +45,13 @@ class Checkpoints:
         self.level_ended = False
         self.due = 0.0
         self.attempt = SideWrites(warn)
-        self.lock: BinaryIO | None = None
 
     def read(self) -> Record:
         """Continue an earlier run; returns its record.
 
         Raises:
-            CheckpointError: the checkpoint cannot be used, or another process is at work on it.
+            CheckpointError: the checkpoint cannot be used.
         """
-        self.lock = claim(self.path)
         checkpoint = read_checkpoint(self.path)
         self.record, self.position, self.resumed = checkpoint.record, checkpoint.position, True
         return checkpoint.record
@@ -91,18 +93,16 @@ class Checkpoints:
                 path.unlink()
 
     def close(self) -> None:
-        """Release the lock."""
+        """Let other processes have the output."""
         if self.lock is not None:
-            self.lock.close()
+            self.lock.release()
+            self.lock = None
 
     def _write(self, position: RunState | None) -> None:
         assert self.record is not None
         checkpoint, started = Checkpoint(self.record, position), time.monotonic()
         if self.attempt(lambda: write_checkpoint(self.path, checkpoint)):
             self.written = _place(position)
-            self.close()
-            with suppress(CheckpointError):  # another process was faster by microseconds
-                self.lock = claim(self.path)
         ended = time.monotonic()
         pause = max(SECONDS_BETWEEN_CHECKPOINTS, (ended - started) / LARGEST_SHARE)
         self.due = ended + pause
@@ -136,46 +136,12 @@ def check_unfinished(output: Path, *, force: bool) -> None:
 
     Raises:
         OutputError: one can, and `force` is not given.
-        CheckpointError: another process is at work on it.
     """
-    path = checkpoint_path(output)
-    if not os.path.exists(path):
-        return
-    lock = claim(path)
-    if lock is not None:
-        lock.close()
-    if not force:
+    if not force and os.path.exists(checkpoint_path(output)):
         raise OutputError(
             f"{str(output)!r} was begun and not finished: `vangram resume {str(output)!r}` goes on"
             " with it, --force starts anew"
         )
-
-
-def claim(path: Path) -> BinaryIO | None:
-    """Lock a file until it is closed or the process ends, however it ends.
-
-    None where the file is missing, or where the system has no such locks.
-
-    Raises:
-        CheckpointError: another process has locked it.
-    """
-    if sys.platform == "win32":
-        return None
-    try:
-        handle = path.open("r+b")
-    except OSError:
-        return None
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        handle.close()
-        raise CheckpointError(
-            f"another process is at work on {str(path)!r}; wait for it, or stop it"
-        ) from None
-    except OSError:  # a file system without locks
-        handle.close()
-        return None
-    return handle
 
 
 def _place(position: RunState | None) -> tuple[int, int]:

@@ -19,6 +19,7 @@ from vangram.run.colours import ColourMaps, colour_maps
 from vangram.run.memory import PIXEL, WEIGHT, InputMemory
 from vangram.run.previous import WarpedResult, warp_result
 from vangram.run.regions import check_shape, read_regions
+from vangram.run.visible import visible_inputs
 from vangram.settings.inputs import Inputs
 from vangram.settings.recipe import LARGEST_SIZE, Recipe
 from vangram.storage.files import quoted
@@ -73,7 +74,7 @@ class RunInputs:
     @property
     def memory(self) -> InputMemory:
         """The part of them that the memory model counts."""
-        before = self.pictures.before
+        before, content = self.pictures.before, self.pictures.content
         held = [*self.pictures, *([] if before is None else [before])]  # it is held warped as well
         weights = [weight for region in self.regions for weight in (region.weights, *region.parts)]
         tensors = [each for each in (*weights, self.flow) if each is not None]
@@ -82,7 +83,7 @@ class RunInputs:
             + sum(tensor.numel() * tensor.element_size() for tensor in tensors),
             keep=self.pictures.keep is not None,
             sequence=before is not None,
-            regions=len(self.regions),
+            regions=len(self.regions) + (content is not None and content.alpha is not None),
         )
 
     def style_size(self, style: Picture, size: Size) -> Size:
@@ -182,7 +183,7 @@ def read_inputs(inputs: Inputs[RunSource], recipe: Recipe) -> RunInputs:
     """Decode the inputs, which `check_inputs` has accepted.
 
     Raises:
-        PictureError: one cannot be read.
+        PictureError: one cannot be read, or is transparent everywhere.
         SizeError: one has more pixels than the memory allows.
         SettingError: a mask cannot be used, or does not fit its picture.
     """
@@ -199,7 +200,8 @@ def read_inputs(inputs: Inputs[RunSource], recipe: Recipe) -> RunInputs:
                 notes.append(f"the mask {quoted(mask.name)} is resized to its picture")
     flow = None if inputs.flow is None else read_flow(path_of(inputs.flow, "flow"))
     regions, found = read_regions(pictures.mask, pictures.style_masks, pictures.styles)
-    notes += found
+    pictures, regions, hidden = visible_inputs(pictures, regions)
+    notes += [*found, *hidden]
     return RunInputs(pictures, recipe, flow, regions, tuple(dict.fromkeys(notes)))
 
 

@@ -67,6 +67,7 @@ class InputMemory:
     sequence: bool = False
     """Whether there is a frame before, whose result is held at the level's size."""
     regions: int = 0
+    """Weights of the picture's pixels: regions, and the photograph's alpha."""
 
 
 class MemoryModel:

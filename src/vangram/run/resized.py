@@ -31,6 +31,8 @@ class ResizedInputs:
     """The last frame's result, warped, (1, 3, H, W)."""
     trust: Tensor | None
     """(1, 1, H, W) in [0, 1], 1 where `last` can be trusted."""
+    visible: Tensor | None = None
+    """The photograph's alpha, (1, 1, H, W) in [0, 1]; None: opaque."""
 
 
 def resize_inputs(inputs: RunInputs, plan: LevelPlan) -> ResizedInputs:
@@ -39,10 +41,14 @@ def resize_inputs(inputs: RunInputs, plan: LevelPlan) -> ResizedInputs:
     content, keep, warped = resize_content(inputs, size, plan), None, inputs.warped
     if pictures.keep is not None:
         keep = plan.place(keep_weights(pictures.keep, size, storage))
+    visible = None
+    if pictures.content is not None and pictures.content.alpha is not None:
+        visible = plan.place(_weights(pictures.content.alpha, size, storage))
     if warped is None:
-        return ResizedInputs(content, keep, None, None)
+        return ResizedInputs(content, keep, None, None, visible)
     last = plan.place(resized(warped.pixels, size, storage))
-    return ResizedInputs(content, keep, last, plan.place(_weights(warped.trust, size, storage)))
+    trust = plan.place(_weights(warped.trust, size, storage))
+    return ResizedInputs(content, keep, last, trust, visible)
 
 
 def resize_content(inputs: RunInputs, size: Size, plan: LevelPlan) -> Tensor | None:
@@ -67,6 +73,17 @@ def resize_styles(inputs: RunInputs, plan: LevelPlan) -> list[Tensor]:
     return [
         resize_picture(style, inputs.style_size(style, plan.level.size), plan, colours)
         for style, colours in zip(inputs.pictures.styles, inputs.colours.styles, strict=True)
+    ]
+
+
+def resize_alphas(inputs: RunInputs, plan: LevelPlan) -> list[Tensor | None]:
+    """The alpha of each painting, (1, 1, H', W') in [0, 1], for a level's image; None: opaque."""
+    size = plan.level.size
+    return [
+        None
+        if style.alpha is None
+        else _weights(style.alpha, inputs.style_size(style, size)).to(plan.device)
+        for style in inputs.pictures.styles
     ]
 
 

@@ -31,15 +31,23 @@ class Painting:
     """The photograph's."""
     record: Record
 
-    def save(self, path: str | os.PathLike[str], *, keep_metadata: bool = False) -> Path:
-        """Write PNG, JPEG, WebP or TIFF by suffix, with the record inside; overwrites.
+    def save(
+        self,
+        path: str | os.PathLike[str],
+        *,
+        keep_metadata: bool = False,
+        overwrite: bool = True,
+    ) -> Path:
+        """Write PNG, JPEG, WebP or TIFF by suffix, with the record inside.
 
         Args:
             path: of the file.
             keep_metadata: whether the photograph's place, serial numbers, owner and comments, and
                 absolute paths of the inputs, go into the file as well.
+            overwrite: False refuses to replace a file.
 
         Raises:
+            ExistsError: there is a file, which may not be overwritten.
             OutputError: the file cannot be written.
         """
         record = replace(self.record, keep_metadata=keep_metadata or self.record.keep_metadata)
@@ -49,6 +57,7 @@ class Painting:
             alpha=self.alpha,
             exif=self.exif if record.keep_metadata else public_exif(self.exif),
             recipe=record.published(path).to_json(),
+            overwrite=overwrite,
         )
         return Path(path)
 

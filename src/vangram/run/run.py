@@ -115,9 +115,9 @@ class Run:
         if recipe.wants_content and inputs.content is not None:
             layers = recipe.content_layers
             content = content_targets(network, inputs.content, layers, tile, storage)
-        style = style_targets(self.inputs, recipe, network, plan)
+        style = style_targets(self.inputs, recipe, network, plan, inputs.visible)
         return Objective.with_targets(
-            recipe, network.topology, plan.level.size, content, style, storage
+            recipe, network.topology, plan.level.size, content, style, storage, inputs.visible
         )
 
     def evaluate(self, plan: LevelPlan, objective: Objective, inputs: ResizedInputs) -> Evaluate:

@@ -16,7 +16,7 @@ class SideWrites:
     """Called with the line of the first failure."""
     warned: bool = False
 
-    def __call__(self, write: Callable[[], None]) -> bool:
+    def __call__(self, write: Callable[[], object]) -> bool:
         """Write, and return whether that succeeded."""
         try:
             write()

@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Hashable, Mapping
 
+from torch import Tensor
+
 from vangram.networks import FeatureNetwork
 from vangram.objective import TermKey
 from vangram.objective.targets import StyleTarget, style_targets_of
 from vangram.run.inputs import RunInputs
 from vangram.run.plan import LevelPlan
-from vangram.run.resized import resize_regions, resize_styles
+from vangram.run.resized import resize_alphas, resize_regions, resize_styles
 from vangram.settings.recipe import Recipe
 
 StyleTargets = Mapping[TermKey, StyleTarget]
@@ -22,15 +24,28 @@ LARGEST_CACHE = 16
 
 
 def style_targets(
-    inputs: RunInputs, recipe: Recipe, network: FeatureNetwork, plan: LevelPlan
+    inputs: RunInputs,
+    recipe: Recipe,
+    network: FeatureNetwork,
+    plan: LevelPlan,
+    visible: Tensor | None = None,
 ) -> StyleTargets:
-    """The targets of a level's style terms."""
-    key = _key(inputs, recipe, network, plan)
+    """The targets of a level's style terms; `visible` is the photograph's alpha at its size."""
+    key = None if visible is not None else _key(inputs, recipe, network, plan)
     if key in CACHE:
         CACHE.move_to_end(key)
         return CACHE[key]
     styles, regions = resize_styles(inputs, plan), resize_regions(inputs, plan)
-    found = style_targets_of(recipe, network, styles, regions, plan.tile)
+    alphas = resize_alphas(inputs, plan)
+    found = style_targets_of(
+        recipe,
+        network,
+        styles,
+        regions,
+        plan.tile,
+        visible=None if visible is None else visible.to(plan.device),
+        alphas=alphas,
+    )
     if key is not None:
         CACHE[key] = found
         if len(CACHE) > LARGEST_CACHE:

@@ -109,6 +109,18 @@ class Record:
         inputs = self.inputs.named().map(unchanged)
         return replace(self, inputs=inputs, keep_metadata=other.keep_metadata)
 
+    def is_of_same_run(self, other: Record) -> bool:
+        """Whether recipe, network and inputs are the same, wherever the inputs are."""
+
+        def digests(record: Record) -> Inputs[str | None]:
+            return record.inputs.map(lambda each: each.sha256)
+
+        return (self.recipe, self.network_sha256, digests(self)) == (
+            other.recipe,
+            other.network_sha256,
+            digests(other),
+        )
+
     def published(self, picture: str | os.PathLike[str]) -> Record:
         """This record as a picture carries it: absolute paths are made relative to its folder.
 
@@ -129,6 +141,15 @@ class Record:
             return replace(given, path=os.path.relpath(given.path, folder))
 
         return replace(self, inputs=self.inputs.map(shown))
+
+    def located(self, picture: str | os.PathLike[str]) -> Record:
+        """The record that a picture carries, with absolute paths: the inverse of `published`."""
+        folder = os.path.dirname(os.path.abspath(picture))
+
+        def whole(given: Input) -> Input:
+            return replace(given, path=os.path.normpath(os.path.join(folder, given.path)))
+
+        return replace(self, inputs=self.inputs.map(whole))
 
     def continued(self, now: Record) -> Record:
         """This record, for a run that is resumed with the versions of `now`."""

@@ -7,11 +7,13 @@ import hashlib
 import os
 import secrets
 import stat
+import sys
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from typing import BinaryIO, Literal
 
-from vangram.errors import OutputError
+from vangram.errors import ExistsError, OutputError
+from vangram.storage.locks import Lock, sweep
 
 CHUNK = 1 << 20
 """Bytes read at a time for a checksum."""
@@ -22,10 +24,29 @@ def quoted(path: str | os.PathLike[str]) -> str:
     return repr(os.fspath(path))
 
 
+def printable(text: str) -> str:
+    """A text with control characters escaped, which could change what a terminal shows."""
+    return "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)
+
+
 def reason(error: BaseException) -> str:
     """The text of an error on one line, without the path."""
     text = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
     return " ".join(text.split()) or type(error).__name__
+
+
+def make_folder(folder: str | os.PathLike[str]) -> None:
+    """Make a folder for pictures, and those above it, where they are missing.
+
+    Raises:
+        OutputError: it cannot be made.
+    """
+    try:
+        os.makedirs(folder, exist_ok=True)
+    except (OSError, ValueError) as error:
+        raise OutputError(
+            f"{quoted(folder)} cannot be a folder of pictures ({reason(error)}); choose another"
+        ) from None
 
 
 @contextmanager
@@ -77,37 +98,62 @@ def replacing(
     part: str | os.PathLike[str] | None = None,
     *,
     follow_links: bool = True,
+    overwrite: bool = True,
 ) -> Iterator[BinaryIO]:
     """Open a temporary file that replaces `path` when it is complete, or is removed.
 
     Args:
         path: destination; of a symbolic link, the file that it points to.
+        part: name of the temporary file, beside `path`; None: a random one, and what killed
+            processes have left under such names is removed first. A fixed name allows one writer at
+            a time.
         follow_links: False replaces a symbolic link itself.
-        part: name of the temporary file, beside `path`; None: a random one. A fixed name limits
-            what killed processes leave behind to one file, but allows one writer at a time.
+        overwrite: False refuses to replace a file, even one that appears while this one is written.
 
     Raises:
+        ExistsError: there is a file, which may not be overwritten.
         OutputError: the file cannot be written; an existing file is unchanged.
     """
-    target = os.path.realpath(path) if follow_links else os.fspath(path)
+    target = os.path.realpath(path) if follow_links else os.path.abspath(path)
     folder = os.path.dirname(target)
     temporary = os.path.join(folder, part or f".vangram-{secrets.token_hex(8)}.part")
     try:
-        with suppress(FileNotFoundError):
-            os.unlink(temporary)
+        sweep(folder)
+        # Not `tempfile`: its files are readable by their owner only.
+        lock = Lock(temporary)  # keeps other processes from sweeping it
         try:
-            # Not `tempfile`: its files are readable by their owner only.
-            with open(temporary, "xb") as handle:
+            os.truncate(lock.descriptor, 0)
+            with open(lock.descriptor, "wb", closefd=sys.platform == "win32") as handle:
                 yield handle
                 handle.flush()
                 os.fsync(handle.fileno())
-            os.replace(temporary, target)
+            if overwrite:
+                os.replace(temporary, target)
+            elif not _moved(temporary, target):
+                raise ExistsError(f"{quoted(path)} exists already; choose another name")
+            lock.release(remove=False)
         except BaseException:
-            with suppress(OSError):
-                os.unlink(temporary)
+            lock.release()
             raise
     except OSError as error:
         raise OutputError(
             f"{quoted(path)} cannot be written ({reason(error)});"
             " free some space or choose another place"
         ) from error
+
+
+def _moved(path: str, target: str) -> bool:
+    """Rename a file to a name that no file has; False where one has it."""
+    try:
+        os.link(path, target)
+    except FileExistsError:
+        return False
+    except OSError:  # the file system has no hard links
+        try:
+            os.close(os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL))
+        except FileExistsError:
+            return False
+        os.replace(path, target)
+    else:
+        os.unlink(path)
+    return True

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ctypes
-import errno
 import mmap
 import os
 import sys
@@ -17,7 +16,7 @@ import psutil
 import torch
 from torch import Tensor
 
-from vangram.errors import OutputError
+from vangram.errors import OutputError, is_out_of_memory
 
 BAND = 2**20
 """Values of a band, for tensors that may be larger than memory."""
@@ -137,17 +136,6 @@ def memory_errors() -> Iterator[None]:
         if is_out_of_memory(error):
             raise MemoryError(" ".join(str(error).split())) from error
         raise
-
-
-def is_out_of_memory(error: BaseException) -> bool:
-    """Whether an error is a failed allocation, recognised by type, error number or allocator."""
-    if isinstance(error, MemoryError | torch.OutOfMemoryError):
-        return True
-    if isinstance(error, OSError):
-        return error.errno == errno.ENOMEM
-    text = str(error)  # torch has no type for a failure on the CPU
-    allocator = "DefaultCPUAllocator" in text or f"({errno.ENOMEM})" in text
-    return isinstance(error, RuntimeError) and allocator
 
 
 def _folder() -> str:

@@ -158,7 +158,7 @@ class History:
     def recipe(self, record: str, name: str) -> dict[str, Any]:
         """A record as the interface tells it."""
         output = str(self.folder.root / name)
-        return recipe_of(Record.from_json(record), self.pictures, output)
+        return recipe_of(Record.from_json(record), self.pictures.named, output)
 
     async def page(
         self, jobs: Mapping[str, str], limit: int, after: str | None, query: str, starred: bool

@@ -105,7 +105,7 @@ class Studio:
     def recipe(self, record: str) -> dict[str, Any] | None:
         """A record as the interface tells it; None for one that cannot be read."""
         with suppress(RecipeError):
-            return recipe_of(Record.from_json(record), self.pictures)
+            return recipe_of(Record.from_json(record), self.pictures.named)
         return None
 
     async def recipe_in(self, received: Received) -> dict[str, Any]:
@@ -124,7 +124,7 @@ class Studio:
             raise RecipeError(
                 f"{received.name!r} carries no recipe; was it made by vangram, or edited since?"
             )
-        return recipe_of(Record.from_json(noted["record"]), self.pictures)
+        return recipe_of(Record.from_json(noted["record"]), self.pictures.named)
 
     async def tile(self, path: Path, key: str, level: int, column: int, row: int) -> Path | None:
         """The file of a tile; None where there is none."""

@@ -25,7 +25,7 @@ from vangram.images import fit, read_recipe, write_picture
 from vangram.optimize import RunState, Step
 from vangram.run import Run
 from vangram.run.carry_out import keep_picture, take_steps
-from vangram.run.checkpoints import Checkpoints, claim, continued
+from vangram.run.checkpoints import Checkpoints, continued
 from vangram.run.progress import Pace, done_before, plan_of, progress_of
 from vangram.settings.recipe import Recipe
 from vangram.settings.record import Record
@@ -157,7 +157,7 @@ def run_picture(watch: Watch, job: Mapping[str, Any]) -> str:
     output = Path(job["output"])
     if _is_finished(output):  # the worker was killed before it could say so
         return "finished"
-    with closing(Checkpoints(output, warn=watch.note)) as kept:
+    with closing(Checkpoints(output, warn=watch.note, force=True)) as kept:
         run = _continued(watch, job, kept)
         if run is None:
             kept.discard()
@@ -176,7 +176,7 @@ def run_picture(watch: Watch, job: Mapping[str, Any]) -> str:
         if isinstance(stopped, AskedError) and str(stopped) == "cancel":
             kept.remove()
             return "cancel"
-        keep_picture(run, position, stopped, output, kept)
+        keep_picture(run, position, stopped, kept)
     if stopped is not None and not isinstance(stopped, AskedError):
         raise stopped
     return "finished" if stopped is None else "stop"
@@ -198,16 +198,9 @@ def run_sweep(watch: Watch, job: Mapping[str, Any]) -> str:
 
 
 def _continued(watch: Watch, job: Mapping[str, Any], kept: Checkpoints) -> Run | None:
-    """The run that an earlier worker began; None where there is none, or it cannot go on.
-
-    Raises:
-        CheckpointError: another process is at work on it.
-    """
+    """The run that an earlier worker began; None where there is none, or it cannot go on."""
     if not kept.path.exists():
         return None
-    lock = claim(kept.path)
-    if lock is not None:
-        lock.close()
     try:
         record = kept.read()
         run = prepared(job["inputs"], record.recipe)

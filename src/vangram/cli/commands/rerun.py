@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import sys
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
@@ -12,6 +12,7 @@ import typer
 from vangram.cli.downloads import ensure_fetched
 from vangram.cli.inputs import find_inputs
 from vangram.cli.options import Force, Made, Monitoring, MovedInputs, Quiet
+from vangram.cli.streams import tell
 
 Again = Annotated[
     Path | None,
@@ -25,24 +26,25 @@ def rerun(picture: Made, output: Again, moved: MovedInputs, force: Force, quiet:
     Reports inputs and versions that differ. Exit code 1 where none does and the bytes differ.
     """
     from vangram.cli.outputs import check_outputs
-    from vangram.cli.records import recorded, report
+    from vangram.cli.records import recorded, report, warn
     from vangram.cli.runner import make_picture
     from vangram.run import Run
-    from vangram.run.checkpoints import check_unfinished
+    from vangram.run.checkpoints import Checkpoints, check_unfinished
 
     record = recorded(picture)
     target = output or Path(picture).with_stem(f"{Path(picture).stem}-rerun")
     inputs = find_inputs(record, picture, moved)
-    check_unfinished(target, force=force)
-    check_outputs(target, inputs=(picture, *inputs), force=force)
-    if record.inputs.parameters is None:
-        ensure_fetched(record.recipe.network)
-    run = Run.of(inputs, record.recipe)
-    differences = record.differences(run.record)
-    report(differences)
-    run = replace(run, record=run.record.with_paths_of(record))
-    make_picture(run, target, Monitoring(quiet=quiet))
-    _compare(picture, target, differences)
+    with closing(Checkpoints(target, warn, force=force)) as checkpoints:
+        check_unfinished(target, force=force)
+        check_outputs(target, inputs=(picture, *inputs), force=force)
+        if record.inputs.parameters is None:
+            ensure_fetched(record.recipe.network)
+        run = Run.of(inputs, record.recipe)
+        differences = record.differences(run.record)
+        report(differences)
+        run = replace(run, record=run.record.with_paths_of(record))
+        again = make_picture(run, Monitoring(quiet=quiet), checkpoints)
+    _compare(picture, again, differences)
 
 
 def _compare(picture: str, again: Path, differences: list[str]) -> None:
@@ -50,9 +52,9 @@ def _compare(picture: str, again: Path, differences: list[str]) -> None:
     if Path(picture).suffix.lower() != again.suffix.lower():
         return
     if Path(picture).read_bytes() == again.read_bytes():
-        print(f"vangram: the same bytes as {picture}", file=sys.stderr)
+        tell(f"the same bytes as {picture}")
         return
     why = "as the notes above let expect" if differences else "although nothing seems to differ"
-    print(f"vangram: not the same bytes as {picture}, {why}", file=sys.stderr)
+    tell(f"not the same bytes as {picture}, {why}")
     if not differences:
         raise typer.Exit(1)

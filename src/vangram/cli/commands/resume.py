@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import sys
-from contextlib import closing
+import os
+from contextlib import closing, suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -13,7 +13,8 @@ import typer
 from vangram.cli.downloads import ensure_fetched
 from vangram.cli.inputs import find_inputs
 from vangram.cli.options import Monitoring, MovedInputs
-from vangram.errors import CheckpointError, InputError
+from vangram.cli.streams import tell
+from vangram.errors import CheckpointError, InputError, OutputError
 from vangram.settings.record import Record
 
 if TYPE_CHECKING:
@@ -25,7 +26,8 @@ Unfinished = Annotated[
     Path, typer.Argument(metavar="PICTURE", help="The output of the run that was stopped.")
 ]
 ForceBeside = Annotated[
-    bool, typer.Option("--force", help="Overwrite an existing preview or timelapse.")
+    bool,
+    typer.Option("--force", help="Overwrite any file at PICTURE's place, and those beside it."),
 ]
 
 
@@ -44,8 +46,10 @@ def resume(
     from vangram.run.checkpoints import Checkpoints
 
     check_timelapse(monitoring.timelapse)
-    with closing(Checkpoints(output, warn)) as checkpoints:
+    with closing(Checkpoints(output, warn, force=force)) as checkpoints:
         record = _unfinished(checkpoints, output)
+        _check_ours(output, record, force)
+        checkpoints.place.accept()
         inputs = find_inputs(record, str(output), moved)
         check_outputs(output, inputs=inputs, force=True)
         others = (str(output), *inputs)
@@ -56,7 +60,7 @@ def resume(
         run = replace(run, record=continued(record, run.record))
         if not monitoring.quiet:
             _tell(checkpoints.position, run.levels)
-        make_picture(run, output, monitoring, checkpoints)
+        make_picture(run, monitoring, checkpoints)
 
 
 def _unfinished(checkpoints: Checkpoints, output: Path) -> Record:
@@ -76,15 +80,34 @@ def _unfinished(checkpoints: Checkpoints, output: Path) -> Record:
     return record
 
 
+def _check_ours(output: Path, record: Record, force: bool) -> None:
+    """Check that the file that the run would overwrite is its picture so far.
+
+    Raises:
+        OutputError: it is another, and `force` is not given.
+    """
+    from vangram.images import read_recipe
+
+    if force or not os.path.lexists(output):
+        return
+    with suppress(InputError):
+        text = read_recipe(output)
+        if text is not None and Record.from_json(text).is_of_same_run(record):
+            return
+    raise OutputError(
+        f"{str(output)!r} is not this run's picture; move it away, or add --force to overwrite it"
+    )
+
+
 def _tell(position: RunState | None, levels: tuple[Level, ...]) -> None:
     """Say where the run goes on."""
     from vangram.cli.progress import where
 
     if position is None:
-        print("vangram: starting again: there was no step yet", file=sys.stderr)
+        tell("starting again: there was no step yet")
     else:
         place = where(levels[position.level - 1], position.level_state.number)
-        print(f"vangram: going on at {place}", file=sys.stderr)
+        tell(f"going on at {place}")
 
 
 def _nothing_to_resume(output: Path) -> str:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import sys
 import webbrowser
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from vangram.cli.streams import tell
 from vangram.errors import SettingError
 
 
@@ -47,7 +47,7 @@ def studio(
 
     def ready(addresses: list[str], ours: bool) -> None:
         if not ours:
-            print("vangram: the studio of this folder is open already", file=sys.stderr)
+            tell("the studio of this folder is open already")
         print(*addresses, sep="\n", flush=True)
         if open:
             webbrowser.open(addresses[0])

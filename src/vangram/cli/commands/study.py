@@ -45,4 +45,4 @@ def study(
     check_page(output, force=force)
     if parameters is None:
         ensure_fetched(recipe.network)
-    make_page(prepare(photo, paintings, recipe, parameters), output, quiet=quiet)
+    make_page(prepare(photo, paintings, recipe, parameters), output, quiet=quiet, force=force)

@@ -79,9 +79,11 @@ def sweep(
             ensure_fetched(name)
     title = f"A sweep of {Path(photo).name} with {Path(painting).name}"
     gallery = Gallery.prepare(title, "Made by VanGram.", grids, parameters)
-    make_page(
-        gallery, output, quiet=quiet, also=lambda folder: write_grid(sheet, varied, gallery, folder)
-    )
+
+    def write(path: Path, folder: Path, overwrite: bool) -> None:
+        write_grid(path, varied, gallery, folder, overwrite=overwrite)
+
+    make_page(gallery, output, quiet=quiet, force=force, also=(sheet, write))
 
 
 def _figure_of(

@@ -1,0 +1,90 @@
+"""The standard streams of a command, whose failures never fail a run, and lines printed to them."""
+
+from __future__ import annotations
+
+import codecs
+import errno
+import os
+import sys
+from contextlib import suppress
+from io import BufferedWriter, FileIO, RawIOBase, TextIOWrapper
+from typing import TYPE_CHECKING
+
+from vangram.storage.files import printable, reason
+
+if TYPE_CHECKING:
+    from typing_extensions import Buffer
+
+BYTES = "vangram.bytes"
+"""Error handler of the standard output: names as their bytes, other characters escaped."""
+
+
+class _Lenient(RawIOBase):
+    """A stream that drops what cannot be written: on a full disk, or with the terminal gone."""
+
+    def __init__(self, raw: FileIO) -> None:
+        self.raw = raw
+        self.error: OSError | None = None
+        """The first failure."""
+
+    def writable(self) -> bool:
+        return True
+
+    def fileno(self) -> int:
+        return self.raw.fileno()
+
+    def isatty(self) -> bool:
+        return self.raw.isatty()
+
+    def write(self, data: Buffer) -> int:
+        written = None  # as where the stream would block
+        try:
+            written = self.raw.write(data)
+        except OSError as error:
+            self.error = self.error or error
+        return memoryview(data).nbytes if written is None else written
+
+
+def protect_streams() -> None:
+    """Let no failure of the standard streams reach the code that prints."""
+    for number in range(3):
+        try:
+            os.fstat(number)
+        except OSError:  # closed: the next file opened, such as a picture, would have its number
+            os.open(os.devnull, os.O_RDWR)
+    codecs.register_error(BYTES, _as_bytes)
+    for name, errors in (("stdout", BYTES), ("stderr", "backslashreplace")):
+        stream = getattr(sys, name)
+        if stream is None:
+            setattr(sys, name, open(os.devnull, "w"))  # noqa: SIM115 - for as long as we run
+        elif isinstance(stream, TextIOWrapper):
+            raw = getattr(stream.buffer, "raw", stream.buffer)
+            if isinstance(raw, FileIO):
+                lines = stream.line_buffering or name == "stderr"
+                buffer = BufferedWriter(_Lenient(raw))
+                setattr(
+                    sys, name, TextIOWrapper(buffer, stream.encoding, errors, line_buffering=lines)
+                )
+            else:
+                stream.reconfigure(errors=errors)
+
+
+def finish_output() -> None:
+    """Warn where the standard output could not be written, unless its reader has gone."""
+    sys.stdout.flush()
+    error = getattr(getattr(sys.stdout.buffer, "raw", None), "error", None)
+    if error is not None and error.errno != errno.EPIPE:
+        tell(f"warning: the standard output cannot be written ({reason(error)})")
+
+
+def tell(line: str) -> None:
+    """Print a line to the standard error, with control characters escaped."""
+    print(f"vangram: {printable(line)}", file=sys.stderr, flush=True)
+
+
+def _as_bytes(error: UnicodeError) -> tuple[str | bytes, int]:
+    """What to write for characters that the encoding lacks."""
+    for handler in ("surrogateescape", "backslashreplace"):
+        with suppress(UnicodeError):
+            return codecs.lookup_error(handler)(error)
+    raise error

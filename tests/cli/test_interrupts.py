@@ -1,0 +1,202 @@
+"""Signals: the first one ends a run, none ends the writing of its picture."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from importlib import import_module
+from pathlib import Path
+
+import pytest
+
+from tests.cli.test_runner import PROGRAM, SECONDS, recorded
+from tests.conftest import Outcome
+from vangram.cli.interrupts import SIGNALS, Interrupts
+from vangram.images import read_picture
+from vangram.run.checkpoints import Checkpoints, checkpoint_path
+
+RESULT = import_module("vangram.run.result")
+CHECKPOINTS = import_module("vangram.run.checkpoints")
+
+pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="signals of POSIX")
+
+SMALL = ("--size", "16", "--content-layers", "relu2_1", "--style-layers", "relu1_1", "-q")
+
+# Saving takes a while; files say when a step was taken, and when saving begins.
+SLOW = """
+import time
+from pathlib import Path
+from vangram.run import checkpoints, result
+add = checkpoints.Checkpoints.add
+def stepped(self, step):
+    self.path.with_name("step").touch()
+    add(self, step)
+checkpoints.Checkpoints.add = stepped
+write = result.write_picture
+def slow(path, *arguments, **options):
+    Path(path).with_name("saving").touch()
+    time.sleep(0.3)
+    write(path, *arguments, **options)
+result.write_picture = slow
+"""
+
+
+@pytest.fixture
+def interrupts() -> Iterator[Interrupts]:
+    before = {number: signal.getsignal(number) for number in SIGNALS}
+    interrupts = Interrupts()
+    interrupts.install()
+    yield interrupts
+    for number, handler in before.items():
+        signal.signal(number, handler)
+
+
+def test_first_signal_alone_is_raised(interrupts: Interrupts) -> None:
+    with pytest.raises(KeyboardInterrupt):
+        signal.raise_signal(signal.SIGTERM)
+    for number in (*SIGNALS, *SIGNALS):
+        signal.raise_signal(number)
+    assert interrupts.code == 143
+
+
+def test_signal_is_deferred_until_it_is_allowed(interrupts: Interrupts) -> None:
+    with interrupts.deferred():
+        with interrupts.allowed():
+            pass
+        signal.raise_signal(signal.SIGINT)
+        signal.raise_signal(signal.SIGTERM)
+        with pytest.raises(KeyboardInterrupt), interrupts.allowed():
+            raise AssertionError
+    with pytest.raises(KeyboardInterrupt):
+        interrupts.check()
+    assert interrupts.code == 130
+
+
+def test_signal_ends_a_step_that_is_computed(interrupts: Interrupts) -> None:
+    with (
+        interrupts.deferred(),
+        pytest.raises(KeyboardInterrupt),
+        interrupts.allowed(),
+    ):
+        signal.raise_signal(signal.SIGHUP)
+    assert interrupts.code == 129
+
+
+def test_signal_that_the_parent_ignores_stays_ignored() -> None:
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        Interrupts().install()
+        signal.raise_signal(signal.SIGHUP)
+    finally:
+        for number in SIGNALS:
+            signal.signal(number, signal.SIG_DFL)
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+        signal.signal(signal.SIGHUP, before)
+
+
+@pytest.mark.parametrize("gap", [0.1, 0.003])
+def test_picture_is_saved_however_many_signals_come(
+    photo: Path, painting: Path, tmp_path: Path, gap: float
+) -> None:
+    output, saving = tmp_path / "out.png", tmp_path / "saving"
+    words: list[str | Path] = ["stylize", photo, painting, "-o", output, *SMALL]
+    process = subprocess.Popen(
+        [sys.executable, "-c", SLOW + PROGRAM, *words, "--steps", "1000000", "--tolerance", "0"],
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        env=os.environ | {"OMP_NUM_THREADS": "1"},
+    )  # fmt: skip
+    try:
+        until((tmp_path / "step").exists)
+        process.send_signal(signal.SIGINT)
+        if gap > 0.02:
+            until(saving.exists)
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGINT, signal.SIGTERM, signal.SIGINT):
+            time.sleep(gap)
+            process.send_signal(number)
+        out, err = process.communicate(timeout=SECONDS)
+    finally:
+        process.kill()
+        process.wait()
+    assert process.returncode == 130, err
+    assert out == f"{output}\n"
+    (line,) = err.splitlines()
+    assert f"the picture so far is {output}; `vangram resume {output}` goes on" in line
+    assert not recorded(output).finished
+    names = {path.name for path in (photo, painting, output, checkpoint_path(output), saving)}
+    assert set(os.listdir(tmp_path)) == {*names, "step"}
+
+
+def test_signal_while_a_finished_picture_is_saved_costs_nothing(
+    command: Callable[..., Outcome], photo: Path, painting: Path, tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    write = RESULT.write_picture
+
+    def interrupted(*arguments: object, **options: object) -> None:
+        signal.raise_signal(signal.SIGTERM)
+        write(*arguments, **options)
+
+    monkeypatch.setattr(RESULT, "write_picture", interrupted)
+    output = tmp_path / "out.png"
+    outcome = command("stylize", photo, painting, "-o", output, *SMALL, "--steps", 1)
+    assert outcome == Outcome(143, f"{output}\n", "")
+    assert recorded(output).finished
+    assert not checkpoint_path(output).exists()
+
+
+def test_signal_before_the_first_step_leaves_no_checkpoint(
+    command: Callable[..., Outcome], photo: Path, painting: Path, tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    write, output = CHECKPOINTS.write_checkpoint, tmp_path / "out.png"
+
+    def interrupted(*arguments: object) -> None:
+        signal.raise_signal(signal.SIGINT)
+        write(*arguments)
+        assert checkpoint_path(output).exists()
+
+    monkeypatch.setattr(CHECKPOINTS, "write_checkpoint", interrupted)
+    outcome = command("stylize", photo, painting, "-o", output, *SMALL, "--steps", 1)
+    assert outcome.code == 130
+    assert outcome.err == "vangram: stopped before the first step, there is no picture\n"
+    assert sorted(os.listdir(tmp_path)) == ["painting.png", "photo.png"]
+
+
+def test_file_that_appears_during_a_run_is_kept(
+    command: Callable[..., Outcome], photo: Path, painting: Path, tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    add, output, film = Checkpoints.add, tmp_path / "out.png", tmp_path / "film.webp"
+
+    def appear(*arguments: object) -> None:
+        output.write_bytes(b"precious")
+        film.write_bytes(b"precious")
+        add(*arguments)  # type: ignore[arg-type]
+
+    words = ("stylize", photo, painting, "-o", output, *SMALL, "--steps", 2, "--timelapse", film)
+    with monkeypatch.context() as patch:
+        patch.setattr(Checkpoints, "add", appear)
+        outcome = command(*words)
+    assert outcome.code == 0, outcome.err
+    assert outcome.out == f"{tmp_path / 'out-2.png'}\n"
+    assert f"another file has appeared as {output}; this one is" in outcome.err
+    assert f"another file has appeared as {film}; this one is" in outcome.err
+    assert output.read_bytes() == film.read_bytes() == b"precious"
+    assert read_picture(tmp_path / "out-2.png").size == (12, 16)
+    assert (tmp_path / "film-2.webp").exists()
+    with monkeypatch.context() as patch:
+        patch.setattr(Checkpoints, "add", appear)
+        outcome = command(*words, "--force")
+    assert outcome == Outcome(0, f"{output}\n", "")
+    assert recorded(output).finished
+
+
+def until(happens: Callable[[], bool]) -> None:
+    given_up = time.monotonic() + SECONDS
+    while not happens():
+        assert time.monotonic() < given_up
+        time.sleep(0.005)
