@@ -7,6 +7,7 @@ the other.
 from __future__ import annotations
 
 import os
+from importlib import import_module
 from typing import Any
 
 import numpy as np
@@ -21,6 +22,20 @@ MAGIC = b"PIEH"
 """Signature of a .flo file (Baker et al., Middlebury)."""
 
 
+def opencv() -> Any:
+    """The module that estimates flow.
+
+    Raises:
+        SettingError: it is not installed.
+    """
+    try:
+        return import_module("cv2")
+    except ImportError as error:
+        raise SettingError(
+            "motion between frames needs OpenCV: pip install 'vangram[flow]', or give --flow"
+        ) from error
+
+
 def flow_between(frame: Tensor, other: Tensor) -> Tensor:
     """Estimate the flow by dense inverse search (Kroeger et al. 2016), in OpenCV's implementation.
 
@@ -31,13 +46,7 @@ def flow_between(frame: Tensor, other: Tensor) -> Tensor:
     Raises:
         SettingError: OpenCV is not installed.
     """
-    try:
-        import cv2
-    except ImportError as error:
-        raise SettingError(
-            "motion between frames needs OpenCV: pip install 'vangram[flow]', or give --flow"
-        ) from error
-    library: Any = cv2
+    library = opencv()
     search = library.DISOpticalFlow_create(library.DISOPTICAL_FLOW_PRESET_MEDIUM)
     found = search.calc(_grey(frame), _grey(other), None)
     return torch.from_numpy(found).permute(2, 0, 1)[None].contiguous()

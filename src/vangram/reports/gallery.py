@@ -136,7 +136,7 @@ class Gallery:
             losses.append(step.loss)
             yield Progress(number, of, figure.caption, step.done)
         picture = folder / f"{self.key(figure)}.png"
-        run.painting(step.image).save(picture)
+        run.painting(step.image).save(picture, overwrite=True)
         values = {
             "losses": losses,
             "seconds": time.monotonic() - began,

@@ -53,7 +53,7 @@ SPILL_ABOVE = 1 / 8
 """Share of the run's memory above which the tensors of a checkpoint are read into files."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Checkpoint:
     """Everything that a run needs to continue."""
 
