@@ -149,4 +149,7 @@ def test_kinds_of_run_have_the_settings_that_their_inputs_allow() -> None:
 def test_help_explains_every_setting() -> None:
     text = inspect.getdoc(Recipe) or ""
     for name, setting in SETTINGS.items():
-        assert f"{name}: {setting.help}" in text
+        assert f"{name}: {setting.help} {setting.described}" in text
+    assert "size: Longer side of the result. A whole number from 2 to 32768 px." in text
+    assert "style, luminance, match, histogram." in text
+    assert "number from 1 to 16. Default: as many as make sense." in text
