@@ -5,7 +5,9 @@ from __future__ import annotations
 import inspect
 from typing import Any
 
+import numpy as np
 import pytest
+import torch
 from hypothesis import given
 
 from tests.settings.test_recipe import recipes
@@ -122,6 +124,14 @@ def test_refusal_repeats_a_value_shortly(value: object) -> None:
         Recipe(size=value)  # type: ignore[arg-type]
     assert len(str(refused.value)) < 60 + LONGEST_VALUE
     assert "\n" not in str(refused.value)
+
+
+@pytest.mark.parametrize("value", [b"\x89PNG", np.zeros((2, 2)), torch.zeros(2)])
+def test_refusal_repeats_no_picture(value: object) -> None:
+    for name in ("size", "memory", "style_layers", "blend", "colour"):
+        with pytest.raises(SettingError) as refused:
+            Recipe(**{name: value})  # type: ignore[arg-type]
+        assert str(refused.value).endswith(f"not a value of type {type(value).__name__}")
 
 
 def test_unknown_setting_is_refused_by_name() -> None:

@@ -217,7 +217,9 @@ def refusal(model: type[BaseModel], error: ValidationError) -> str:
 
 
 def shown(value: object) -> str:
-    """A value for a message: on one line, and not too long."""
+    """A value for a message: on one line, and not too long; of bytes and arrays the type alone."""
+    if isinstance(value, bytes | bytearray | memoryview) or getattr(value, "ndim", False):
+        return f"a value of type {type(value).__name__}"
     try:
         text = " ".join(repr(value).split())
     except ValueError:  # an integer of more digits than Python prints
