@@ -11,7 +11,7 @@ from vangram.settings.keywords import recipe_from
 from vangram.settings.kinds import STYLIZE
 from vangram.settings.recipe import Recipe
 from vangram.settings.toml import read_recipe_file
-from vangram.storage.files import quoted
+from vangram.storage.files import open_regular, quoted
 
 HEAD = 1024
 """Bytes of a file that tell text from a picture."""
@@ -61,7 +61,7 @@ def recipe_in(path: str) -> Recipe:
 def _is_text(path: str) -> bool:
     """Whether a file may be TOML; true as well where it cannot be read, which reading it tells."""
     try:
-        with open(path, "rb") as handle:
+        with open_regular(path) as handle:
             head = handle.read(HEAD)
         return "\0" not in codecs.getincrementaldecoder("utf-8")().decode(head)
     except UnicodeDecodeError:

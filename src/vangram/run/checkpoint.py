@@ -29,7 +29,7 @@ from torch import Tensor
 from vangram.errors import CheckpointError, RecipeError
 from vangram.optimize.state import RunState
 from vangram.settings.record import Record
-from vangram.storage.files import quoted, reason, replacing
+from vangram.storage.files import open_regular, quoted, reason, replacing
 from vangram.storage.tensors import IN_MEMORY, SpilledStorage, Storage, evict
 
 FORMAT = 1
@@ -94,7 +94,7 @@ def read_checkpoint(path: str | os.PathLike[str]) -> Checkpoint:
         CheckpointError: it is missing, damaged, or of an unknown format.
     """
     try:
-        with open(path, "rb") as handle:
+        with open_regular(path) as handle:
             return _read(handle)
     except FileNotFoundError:
         raise CheckpointError(f"there is no checkpoint {quoted(path)}; check the path") from None

@@ -8,7 +8,7 @@ from typing import Any
 
 from vangram.errors import RecipeError, SettingError
 from vangram.settings.recipe import Recipe
-from vangram.storage.files import quoted, reason, replacing
+from vangram.storage.files import open_regular, quoted, reason, replacing
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -57,7 +57,7 @@ def write_recipe_file(path: str | os.PathLike[str], recipe: Recipe) -> None:
 
 def _values(path: str | os.PathLike[str]) -> dict[str, Any]:
     try:
-        with open(path, "rb") as handle:
+        with open_regular(path) as handle:
             read: dict[str, Any] = tomllib.load(handle)
             return read
     except (OSError, ValueError, RecursionError) as error:

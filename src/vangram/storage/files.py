@@ -87,15 +87,18 @@ def open_regular(
 
 
 def sha256_of(handle: BinaryIO) -> str:
-    """SHA-256 of an open file's bytes, in hexadecimal.
+    """SHA-256 of an open file's bytes, in hexadecimal, no further than its size.
+
+    Files of the system, as in /proc, may have no size and no end.
 
     Raises:
         OSError: it cannot be read to its end.
     """
-    digest = hashlib.sha256()
+    digest, left = hashlib.sha256(), os.fstat(handle.fileno()).st_size
     handle.seek(0)
-    while chunk := handle.read(CHUNK):
+    while chunk := handle.read(min(CHUNK, left)):
         digest.update(chunk)
+        left -= len(chunk)
     return digest.hexdigest()
 
 

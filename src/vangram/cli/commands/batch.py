@@ -127,7 +127,7 @@ def batch(
     frame = Inputs(content="", styles=("",), before="" if sequence else None)
     report(without_effect(settings, recipe, frame))
     if parameters is None:
-        ensure_fetched(recipe.network)
+        ensure_fetched(recipe.network, asked="network" in settings)
     prepared = Batch.prepare(
         output, found, recipe, parameters, force=force, sequence=sequence, flows=flow
     )

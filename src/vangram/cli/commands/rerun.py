@@ -38,7 +38,7 @@ def rerun(picture: Made, output: Again, moved: MovedInputs, force: Force, quiet:
         check_unfinished(target, force=force)
         check_outputs(target, inputs=(picture, *inputs), force=force)
         if record.inputs.parameters is None:
-            ensure_fetched(record.recipe.network)
+            ensure_fetched(record.recipe.network, asked=False)
         run = Run.of(inputs, record.recipe)
         differences = record.differences(run.record)
         report(differences)
