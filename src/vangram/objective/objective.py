@@ -223,7 +223,7 @@ class Objective:
             positions: float = topology.positions(size, key.layer)
             weight = recipe.style_weight * recipe.style_layers[key.layer]
             if guide is not None:  # every visible pixel has the same weight, whatever its region
-                positions = float(guide.sum(dtype=torch.float64))
+                positions = float(guide.sum())
                 whole = seen.get(key.layer)
                 weight *= positions / float(
                     guide.numel() if whole is None else whole.sum(dtype=torch.float64)
