@@ -6,10 +6,11 @@ import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
-from fastapi.responses import FileResponse, JSONResponse
+from fastapi.responses import FileResponse, JSONResponse, Response
 from starlette.exceptions import HTTPException
 from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp
@@ -58,8 +59,17 @@ def application(studio: Studio) -> FastAPI:
     async def page() -> FileResponse:
         return FileResponse(STATIC / "index.html", headers=FRESH)
 
-    app.mount("/static", StaticFiles(directory=STATIC))
+    app.mount("/static", _Parts(directory=STATIC))
     return app
+
+
+class _Parts(StaticFiles):
+    """Parts of the page, asked for anew each time: a page of two versions' parts fails."""
+
+    def file_response(self, *args: Any, **options: Any) -> Response:
+        response = super().file_response(*args, **options)
+        response.headers.update(FRESH)
+        return response
 
 
 def guarded(studio: Studio) -> ASGIApp:

@@ -25,7 +25,7 @@ class Folder:
     """
 
     def __init__(self, root: Path) -> None:
-        self.root = root
+        self.root = root = root.absolute()
         self.hidden = root / HIDDEN
         self.bin = root / BIN
         self.pictures = self.hidden / "pictures"

@@ -1,0 +1,311 @@
+"""The page: what an artist does with it, from two files to a finished picture and after."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.studio.browser import STEP, Open, chromium, drop, open_page, run, until, wait_for_step
+from tests.studio.conftest import Studio, small
+from vangram.images import read_picture
+
+__all__ = ["chromium", "open_page"]
+
+QUICK = {"size": 48, "steps": 4}
+LONG = {"size": 48, "steps": 100_000, "tolerance": 0}
+"""Never ends by itself."""
+
+
+def finished(page: Any) -> None:
+    """Wait until the stage shows a picture of the history."""
+    page.wait_for_selector(".finished .picture img, .finished .picture canvas")
+
+
+def test_first_picture_from_two_dropped_files(
+    shared: Studio, open_page: Open, photo: Path, painting: Path
+) -> None:
+    before = {path.name for path in shared.folder.iterdir()}
+    page = open_page(shared.address)
+    assert page.is_disabled("#run")
+    drop(page, photo, painting)
+    page.wait_for_selector("img[alt='Photograph: photo.png']")
+    page.wait_for_selector("img[alt='Painting: painting.png']")
+    page.fill("#size", "64")
+    page.click("summary")
+    page.fill("#setting-steps", "5")
+    page.press("#setting-steps", "Tab")
+    until(page, "document.getElementById('estimate').textContent.startsWith('64 × 48 px')")
+    run(page)
+    finished(page)
+    made = {path.name for path in shared.folder.iterdir()} - before
+    (name,) = (each for each in made if each.endswith(".png"))
+    assert read_picture(shared.folder / name).size == (48, 64)
+    assert page.get_attribute(".finished .picture img", "alt") == f"Result: {name}"
+    width = "document.querySelector('.finished .picture img').naturalWidth"
+    until(page, f"{width} === 64")
+    page.wait_for_selector(f".gallery img[alt^='{name}']")
+
+
+def test_every_setting_has_one_control_made_from_the_description(
+    shared: Studio, open_page: Open, pair: dict[str, Any]
+) -> None:
+    page = open_page(shared.address)
+    told = shared.get("/settings")
+    page.click("summary")
+    given = set(told["kinds"]["stylize"]["given"]) - {"styles"}  # of one painting, as now
+    elsewhere = {"size", "blend"}
+    wanted = {
+        name
+        for name, each in told["schema"]["properties"].items()
+        if set(each.get("needs", ())) <= given
+    }
+    shown = {name.removeprefix("setting-"): name for name in page.eval_on_selector_all(
+        ".setting [name]", "found => found.map((each) => each.id)")}  # fmt: skip
+    assert set(shown) == wanted - elsewhere
+    for name, id in shown.items():
+        assert told["schema"]["properties"][name]["description"] in (
+            page.text_content(f"#{id}-help") or ""
+        )
+
+
+def test_value_that_is_refused_is_said_beside_its_control(
+    shared: Studio, open_page: Open, photo: Path, painting: Path
+) -> None:
+    page = open_page(shared.address)
+    drop(page, photo, painting)
+    page.click("summary")
+    page.fill("#setting-tv_weight", "-1")
+    page.press("#setting-tv_weight", "Tab")
+    page.wait_for_selector("#setting-tv_weight[aria-invalid]")
+    answer = shared.client.post(
+        "/plan", json=small({}, tv_weight=-1) | {"content": "a", "styles": ["a"]}
+    )
+    said = answer.json()["error"]["message"]
+    assert (page.text_content("#estimate") or "").lower() == said.lower()
+    page.click("[aria-label='Reset TV weight']")
+    until(page, "document.getElementById('estimate').textContent.includes('px')")
+    assert page.input_value("#setting-tv_weight") == "0.5"
+    assert page.get_attribute("#setting-tv_weight", "aria-invalid") is None
+
+
+def test_reload_second_page_and_restart_of_the_server_attach_to_the_run(
+    open_studio: Callable[..., Studio], open_page: Open, photo: Path, painting: Path
+) -> None:
+    studio = open_studio()
+    page = open_page(studio.address, settings=LONG)
+    drop(page, photo, painting)
+    run(page)
+    wait_for_step(page, 2)
+    (job,) = studio.get("/jobs")["jobs"]
+    page.reload()
+    wait_for_step(page, 3)
+    assert page.is_visible(".curve path.line")
+    other = open_page(studio.address)
+    wait_for_step(other, 3)
+    studio.close()
+    until(page, "document.getElementById('connection').textContent")
+    port = studio.address.rpartition(":")[2]
+    again = open_studio(studio.folder, "--port", port)
+    reached = again.wait(job["id"], lambda job: job["state"] == "running" and job["progress"])
+    for each in (page, other):
+        until(each, "!document.getElementById('connection').textContent")
+        wait_for_step(each, reached["progress"]["step"] + 1)
+    assert [each["id"] for each in again.get("/jobs")["jobs"]] == [job["id"]]
+    other.click("text=Give up")
+    other.click("dialog button:text-is('Give up')")
+    until(page, "document.querySelector('.growing .state').textContent === 'Given up'")
+
+
+def test_run_is_paused_goes_on_and_is_stopped_and_kept(
+    shared: Studio, open_page: Open, photo: Path, painting: Path
+) -> None:
+    page = open_page(shared.address, settings=LONG)
+    drop(page, photo, painting)
+    run(page)
+    wait_for_step(page, 2)
+    page.click("text=Pause")
+    page.wait_for_selector(".growing .actions :text('Go on')")
+    paused = page.evaluate(STEP)
+    page.click(".growing .actions :text('Go on')")
+    wait_for_step(page, paused + 1)
+    page.click("text=Stop and keep")
+    finished(page)
+    assert page.text_content(".finished .state") == "As it was stopped"
+    name = (page.get_attribute(".finished .picture img", "alt") or "").removeprefix("Result: ")
+    assert read_picture(shared.folder / name).size == (36, 48)
+    page.click(".finished .actions :text('Go on')")
+    wait_for_step(page, paused + 2)
+    page.click("text=Stop and keep")
+    finished(page)
+
+
+def test_dropped_result_gives_its_settings_only_as_one_answers(
+    shared: Studio, open_page: Open, pair: dict[str, Any]
+) -> None:
+    body = small(pair, seed=7, init="noise", noise_range=0.5)
+    made = shared.ended(shared.post("/jobs", body)["id"])
+    picture = shared.folder / made["result"]["name"]
+    page = open_page(shared.address)
+    page.click("summary")
+
+    def answered(answer: str) -> tuple[str, str, int]:
+        drop(page, picture)
+        page.click(f"dialog button:text-is('{answer}')")
+        page.wait_for_selector("dialog", state="detached")
+        page.wait_for_timeout(300)
+        photographs = page.locator("img[alt^='Photograph: photo']").count()
+        return page.input_value("#size"), page.input_value("#setting-seed"), photographs
+
+    assert answered("Nothing") == ("512", "0", 0)
+    assert answered("All but the seed") == ("48", "0", 1)
+    assert answered("All its settings") == ("48", "7", 1)
+    assert page.input_value("#setting-init") == "noise"
+    answered("The picture, as the photograph")
+    page.wait_for_selector(f"img[alt='Photograph: {picture.name}']")
+    assert page.input_value("#setting-seed") == "7"
+
+
+def test_paintings_have_shares_that_keys_and_mouse_move(
+    shared: Studio, open_page: Open, photo: Path, painting: Path, saved: Callable[..., Path]
+) -> None:
+    page = open_page(shared.address, settings=QUICK)
+    drop(page, photo, painting)
+    page.wait_for_selector("img[alt='Painting: painting.png']")
+    drop(page, saved("other.png", 40, 40, 9), on="[data-role=styles] .picture")
+    page.wait_for_selector("img[alt='Painting: other.png']")
+    assert page.locator(".strip").count() == 0  # it took the first one's place
+    with page.expect_file_chooser() as chooser:
+        page.click("#add-painting")
+    chooser.value.set_files(painting)
+    knob = page.wait_for_selector("[role=slider]")
+    assert knob.get_attribute("aria-valuenow") == "50"
+    knob.focus()
+    page.keyboard.press("ArrowRight")
+    page.keyboard.press("ArrowRight")
+    assert page.locator("[role=slider]").get_attribute("aria-valuenow") == "60"
+    box = page.locator(".shares").bounding_box()
+    handle = page.locator("[role=slider]").bounding_box()
+    page.mouse.move(handle["x"] + handle["width"] / 2, box["y"] + 40)
+    page.mouse.down()
+    page.mouse.move(box["x"] + 0.25 * box["width"], box["y"] + 40, steps=4)
+    page.mouse.up()
+    with page.expect_request("**/api/v1/jobs") as posted:
+        run(page)
+    assert posted.value.post_data_json["settings"]["blend"] == [0.25, 0.75]
+    finished(page)
+
+
+def test_presets_are_shown_on_the_users_own_pair(
+    open_studio: Callable[..., Studio], open_page: Open, photo: Path, painting: Path
+) -> None:
+    studio = open_studio()
+    page = open_page(studio.address, settings=QUICK)
+
+    def smaller(route: Any) -> None:  # the test sees the same at a size that takes a moment
+        body = route.request.post_data_json
+        assert body["settings"] == {"size": 128}
+        route.continue_(
+            post_data=re.sub(r'{"size":128}', '{"size":48,"steps":2}', route.request.post_data)
+        )
+
+    page.route("**/api/v1/jobs", smaller)
+    page.check("#previews")
+    drop(page, photo, painting)
+    until(page, "document.querySelectorAll('.presets img:not([hidden])').length === 4")
+    assert page.locator(".queue li").count() == 0
+    page.check("[name=preset][value=bold]", force=True)
+    page.unroute("**/api/v1/jobs")
+    with page.expect_request("**/api/v1/jobs") as posted:
+        run(page)
+    assert posted.value.post_data_json["preset"] == "bold"
+    finished(page)
+    page.reload()
+    until(page, "document.querySelectorAll('.presets img:not([hidden])').length === 4")
+    assert sum(job["kind"] == "sweep" for job in studio.get("/jobs")["jobs"]) == 1
+
+
+def test_two_pictures_are_compared(shared: Studio, open_page: Open, pair: dict[str, Any]) -> None:
+    for seed in (1, 2):
+        shared.ended(shared.post("/jobs", small(pair, seed=seed, init="noise"))["id"])
+    page = open_page(shared.address)
+    until(page, "document.querySelectorAll('.gallery button').length >= 2")
+    page.click(".gallery li:nth-child(1) button")
+    finished(page)
+    page.keyboard.press("c")
+    page.wait_for_selector(".compare[data-mode=slider]")
+    assert page.text_content(".compare figcaption >> nth=1") == "Photograph"
+    shown = "getComputedStyle(document.querySelector('.pair')).getPropertyValue('--at')"
+    assert page.evaluate(shown) == "50%"
+    page.keyboard.press("ArrowLeft")
+    assert page.evaluate(shown) == "49%"
+    box = page.locator(".pair").bounding_box()
+    page.mouse.move(box["x"] + 5, box["y"] + 50)
+    page.mouse.down()
+    page.mouse.move(box["x"] + 0.8 * box["width"], box["y"] + 50)
+    page.mouse.up()
+    assert page.evaluate(shown) == "80%"
+    page.check("[value=beside]", force=True)
+    first, second = (page.locator(".pair figure").nth(each).bounding_box() for each in (0, 1))
+    assert first["x"] >= second["x"] + second["width"]
+    page.check("[value=flip]", force=True)
+    visible = "getComputedStyle(document.querySelectorAll('.pair figure')[1]).visibility"
+    assert page.evaluate(visible) == "hidden"
+    page.hover(".flip")
+    page.mouse.down()
+    assert page.evaluate(visible) == "visible"
+    page.mouse.up()
+    assert page.evaluate(visible) == "hidden"
+    page.keyboard.press("Escape")
+    page.click(".gallery li:nth-child(2) button", modifiers=["Alt"])
+    page.wait_for_selector(".compare")
+    assert page.text_content(".compare figcaption >> nth=1") == "First"
+
+
+def test_history_has_what_others_make_and_a_deleted_picture_comes_back(
+    open_studio: Callable[..., Studio], open_page: Open, photo: Path, painting: Path
+) -> None:
+    studio = open_studio()
+    page = open_page(studio.address)
+    page.wait_for_selector("text=Pictures that you make appear here.")
+    pair = {"content": studio.upload(photo), "styles": [studio.upload(painting)]}
+    names = []
+    for seed in (5, 6):
+        made = studio.ended(studio.post("/jobs", small(pair, seed=seed, init="noise"))["id"])
+        names.append(made["result"]["name"])
+        until(page, f"document.querySelectorAll('.gallery li').length === {len(names)}")
+    assert names[1] in (page.get_attribute(".gallery li:first-child img", "alt") or "")
+    page.focus(".gallery li:first-child button")
+    page.keyboard.press("ArrowRight")
+    page.keyboard.press("Enter")
+    finished(page)
+    assert names[0] in (page.get_attribute(".finished img", "alt") or "")
+    page.keyboard.press("i")
+    command = page.text_content(".recipe pre") or ""
+    assert "--seed 5" in command
+    assert str(studio.folder / names[0]) in command
+    page.focus(".gallery li:nth-child(2) button")
+    page.keyboard.press("Delete")
+    until(page, "document.querySelectorAll('.gallery li').length === 1")
+    assert (studio.folder / "bin" / names[0]).exists()
+    page.click("text=Undo")
+    until(page, "document.querySelectorAll('.gallery li').length === 2")
+    assert (studio.folder / names[0]).exists()
+    page.fill("input[type=search]", "no such thing")
+    page.wait_for_selector("text=Nothing is like that.")
+
+
+@pytest.mark.parametrize("what", ["notes.txt", "picture"])
+def test_file_that_cannot_be_used_is_said_in_the_servers_words(
+    shared: Studio, open_page: Open, tmp_path: Path, what: str
+) -> None:
+    path = tmp_path / what
+    path.write_text("no picture")
+    page = open_page(shared.address)
+    drop(page, path)
+    said = page.text_content("[role=alert] .toast") or ""
+    answer = shared.client.post("/pictures", files={"file": (what, path.read_bytes())})
+    assert said.lower() == answer.json()["error"]["message"].lower()

@@ -1,0 +1,168 @@
+"""The page for everybody: the keyboard alone, a phone's width, what axe finds."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.studio.browser import NARROW, Open, chromium, drop, open_page, run, wait_for_step
+from tests.studio.conftest import Studio, small
+from tests.studio.test_page import LONG, QUICK, finished
+
+__all__ = ["chromium", "open_page"]
+
+MOST_TABS = 80
+
+
+def tab_to(page: Any, selector: str) -> None:
+    """Go on with the Tab key until an element that matches has the focus, which is seen."""
+    for _ in range(MOST_TABS):
+        page.keyboard.press("Tab")
+        if page.evaluate("selector => document.activeElement.matches(selector)", selector):
+            shown = "(document.activeElement.closest('label') ?? document.activeElement)"
+            assert page.evaluate(f"getComputedStyle({shown}).outlineStyle") != "none", (
+                f"the focus on {selector} is not seen"
+            )
+            return
+    raise AssertionError(f"the Tab key does not come to {selector}")
+
+
+def test_keyboard_alone_makes_a_picture(shared: Studio, open_page: Open) -> None:
+    page = open_page(shared.address)
+    page.wait_for_selector(".examples img >> nth=3")
+    tab_to(page, "[data-role=content] .examples button")
+    page.keyboard.press("Enter")
+    page.wait_for_selector("img[alt^='Photograph:']")
+    tab_to(page, "[data-role=styles] .examples button")
+    page.keyboard.press("Enter")
+    page.wait_for_selector("img[alt^='Painting:']")
+    tab_to(page, "#strength")
+    page.keyboard.press("ArrowRight")
+    assert page.input_value("#strength") == "51"
+    tab_to(page, "#size")
+    page.keyboard.press("Control+a")
+    page.keyboard.type("48")
+    tab_to(page, "summary")
+    page.keyboard.press("Enter")
+    tab_to(page, "#setting-steps")
+    page.keyboard.press("Control+a")
+    page.keyboard.type("3")
+    page.keyboard.press("Control+Enter")
+    finished(page)
+    page.keyboard.press("Escape")
+    page.evaluate("document.activeElement.blur()")
+    page.keyboard.press("?")
+    page.wait_for_selector("dialog:has-text('Keys')")
+    page.keyboard.press("Escape")
+    page.wait_for_selector("dialog", state="detached")
+    page.keyboard.press("i")
+    assert "--steps 3" in (page.text_content(".recipe pre") or "")
+    tab_to(page, ".gallery button")
+
+
+def test_single_keys_can_be_turned_off_and_do_nothing_in_text(
+    shared: Studio, open_page: Open
+) -> None:
+    page = open_page(shared.address)
+    page.focus("input[type=search]")
+    page.keyboard.press("?")
+    assert page.input_value("input[type=search]") == "?"
+    assert page.locator("dialog").count() == 0
+    page.evaluate("document.activeElement.blur()")
+    page.keyboard.press("?")
+    page.uncheck("dialog input[type=checkbox]")
+    page.keyboard.press("Escape")
+    page.wait_for_selector("dialog", state="detached")
+    page.keyboard.press("?")
+    assert page.locator("dialog").count() == 0
+
+
+def fits(page: Any) -> bool:
+    """Whether nothing reaches beyond the screen's width."""
+    return bool(page.evaluate(
+        "document.documentElement.scrollWidth <= innerWidth && ![...document.querySelectorAll("
+        "'button, input, select, p, img, label')].some((each) => each.offsetParent && "
+        "!each.closest('.unseen, .strip') && "
+        "each.getBoundingClientRect().right > innerWidth + 1)"))  # fmt: skip
+
+
+def test_narrow_screen_shows_everything_in_one_column(
+    shared: Studio, open_page: Open, photo: Path, painting: Path
+) -> None:
+    page = open_page(shared.address, NARROW, LONG, has_touch=True)
+    assert fits(page)
+    page.click("summary")
+    assert fits(page)
+    page.click("summary")
+    drop(page, photo, painting)
+    run(page)
+    wait_for_step(page, 2)
+    assert fits(page)
+    assert page.locator(".growing .picture img").bounding_box()["y"] < NARROW[1] / 2
+    page.click("text=Stop and keep")
+    finished(page)
+    page.click("[data-key=info]")
+    assert fits(page)
+    page.click("[data-key=compare]")
+    page.wait_for_selector(".compare")
+    assert fits(page)
+
+
+def violations(page: Any) -> list[str]:
+    """What axe finds in all that the page shows now, of every level."""
+    axe = pytest.importorskip("axe_playwright_python", reason="axe-core is not installed")
+    script = (Path(axe.__file__).parent / "axe.min.js").read_text(encoding="utf-8")
+    page.evaluate(script)
+    tags = ["wcag2a", "wcag2aa", "wcag2aaa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
+    found = page.evaluate("tags => axe.run(document, { runOnly: tags })", tags)
+    return [
+        f"{each['id']} ({each['impact']}): {node['html'][:160]} {node['failureSummary']}"
+        for each in found["violations"]
+        for node in each["nodes"]
+    ]
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_axe_finds_nothing_in_any_state(
+    shared: Studio,
+    open_page: Open,
+    pair: dict[str, Any],
+    photo: Path,
+    painting: Path,
+    scheme: str,
+) -> None:
+    made = shared.ended(shared.post("/jobs", small(pair))["id"])
+    page = open_page(shared.address, settings=LONG, color_scheme=scheme)
+    page.wait_for_selector(".gallery img")
+    assert violations(page) == []
+    page.click("summary")
+    drop(page, photo, painting)
+    run(page)
+    wait_for_step(page, 2)
+    assert violations(page) == []
+    page.keyboard.press("Shift+X")
+    page.wait_for_selector("dialog")
+    assert violations(page) == []
+    page.click("dialog button:text-is('Stop and keep')")
+    finished(page)
+    page.click("[data-key=info]")
+    assert violations(page) == []
+    page.keyboard.press("?")
+    assert violations(page) == []
+    page.keyboard.press("Escape")
+    page.wait_for_selector("dialog", state="detached")
+    page.click("[data-key=compare]")
+    page.wait_for_selector(".compare")
+    assert violations(page) == []
+    page.keyboard.press("Escape")
+    drop(page, shared.folder / made["result"]["name"])
+    page.wait_for_selector("dialog img")
+    assert violations(page) == []
+
+
+def test_axe_finds_a_button_without_a_name(shared: Studio, open_page: Open) -> None:
+    page = open_page(shared.address, settings=QUICK)
+    page.evaluate("document.querySelector('#run').replaceChildren()")
+    assert any(each.startswith("button-name") for each in violations(page))
