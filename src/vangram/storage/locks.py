@@ -20,10 +20,10 @@ _swept: set[str] = set()
 
 
 class Lock:
-    """A file that this process alone has, until it is released or the process ends.
+    """A file that only this process has locked, until it is released or the process ends.
 
-    Who holds it removes it first; who then locks the removed file sees that, and tries again.
-    (`filelock` keeps its files, which beside pictures nobody could explain.)
+    The file is removed before it is unlocked; a process that then locks the removed file notices
+    and tries again. (`filelock` leaves its files behind, unexplained among a user's pictures.)
 
     Args:
         path: of the file; it is created if missing.
@@ -104,8 +104,8 @@ def _locked(descriptor: int, wait: bool) -> bool:
         return False
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
-    except BlockingIOError:
-        raise
+    except (BlockingIOError, PermissionError) as error:  # the latter on some file systems
+        raise BlockingIOError(*error.args) from None
     except OSError:
         return False
     return True
