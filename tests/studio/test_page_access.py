@@ -108,6 +108,12 @@ def test_narrow_screen_shows_everything_in_one_column(
     page.click("[data-key=compare]")
     page.wait_for_selector(".compare")
     assert fits(page)
+    page.keyboard.press("Escape")
+    for opens, shows in (("#paint-masks", ".painting"), ("#sweep", "#values-0")):
+        page.click(opens)
+        page.wait_for_selector(shows)
+        assert fits(page)
+        page.keyboard.press("Escape")
 
 
 def violations(page: Any) -> list[str]:
@@ -157,6 +163,17 @@ def test_axe_finds_nothing_in_any_state(
     page.wait_for_selector(".compare")
     assert violations(page) == []
     page.keyboard.press("Escape")
+    page.wait_for_selector("dialog", state="detached")
+    for opens, shows in (
+        (".finished .picture", ".zoom"),
+        ("#paint-masks", ".painting"),
+        ("#sweep", "#values-0"),
+    ):
+        page.click(opens)
+        page.wait_for_selector(shows)
+        assert violations(page) == []
+        page.keyboard.press("Escape")
+        page.wait_for_selector("dialog", state="detached")
     drop(page, shared.folder / made["result"]["name"])
     page.wait_for_selector("dialog img")
     assert violations(page) == []
