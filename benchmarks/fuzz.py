@@ -1,12 +1,14 @@
-"""Mutated picture files, read in bounded memory and time: what goes wrong is counted.
+"""Mutated files, read in bounded memory and time: what goes wrong is counted.
 
-    python -m benchmarks.fuzz --count 10000 --seed 0 [--keep FOLDER]
+    python -m benchmarks.fuzz --pictures 10000 --files 1000 --seed 0 [--keep FOLDER]
 
-Each file is one of `originals`, mutated. A worker reads it as a picture, its frames, its recipe and
-as a mask. Counted as failures: an exception that is none of ours (traceback), more than `SECONDS`
-(hang), the end of the process (crash), more memory than `MEMORY`, and of PNGs whose checksums were
-not mended, pixels that differ without a note (damaged in silence). The same seed gives the same
-files; `--keep` saves those that fail.
+Each picture is one of `originals`, mutated. A worker reads it as a picture, its frames, its recipe
+and as a mask. The other files are checkpoints, recipes, records, manifests, tables of pairs, masks
+and parameters (`benchmarks.fuzz_files`). Counted as failures: an exception that is none of ours, or
+whose text is more than a printable line (traceback), more than `SECONDS` (hang), the end of the
+process (crash), more memory than `MEMORY`, and of files whose checksums were not mended, contents
+that differ without a note (damaged in silence). The same seed gives the same files; `--keep` saves
+those that fail.
 """
 
 from __future__ import annotations
@@ -27,11 +29,13 @@ from dataclasses import dataclass, field
 from importlib import import_module
 from multiprocessing.connection import Connection
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 from PIL import Image, ImageCms, PngImagePlugin
 
+from benchmarks.fuzz_files import FileKind, change_a_value, change_a_word, file_kinds
 from vangram.errors import VangramError
 from vangram.images import (
     Picture,
@@ -59,7 +63,9 @@ class Original:
     name: str
     data: bytes
     checked: bool = False
-    """Whether checksums guard all that its pixels depend on."""
+    """Whether checksums guard all that its contents depend on."""
+    kind: FileKind | None = None
+    """How it is read; None: as a picture."""
 
 
 def originals() -> list[Original]:
@@ -188,16 +194,21 @@ def _number(data: bytearray, chance: random.Random) -> None:
 
 
 MUTATIONS: tuple[Mutation, ...] = (_flip_bits, _overwrite, _zero, _cut, _remove, _insert, _number)
+TEXT_MUTATIONS = (*MUTATIONS, *[change_a_word] * 3, *[change_a_value] * 30)
+"""Mostly values, since hardly any other change leaves a text that can be parsed."""
 
 
 def mutated(original: Original, chance: random.Random) -> tuple[bytes, bool]:
-    """A mutated file; and whether its pixels must be as they were, if it is read without a note."""
-    data = bytearray(original.data)
+    """A mutated file; and whether it must be as it was, if it is read without a note."""
+    data, kind = bytearray(original.data), original.kind
+    mutations = MUTATIONS if kind is None or not kind.text else TEXT_MUTATIONS
     for _ in range(chance.choice((1, 1, 2, 4))):
         if data:
-            chance.choice(MUTATIONS)(data, chance)
-    mended = original.checked and chance.random() < 0.5
-    return (_mended(bytes(data)) if mended else bytes(data)), original.checked and not mended
+            chance.choice(mutations)(data, chance)
+    mend = _mended if original.name.endswith(".png") else None if kind is None else kind.mend
+    if mend is None or chance.random() < 0.5:
+        return bytes(data), original.checked
+    return mend(bytes(data)), False
 
 
 def _mended(data: bytes) -> bytes:
@@ -238,27 +249,43 @@ def read_all(path: Path) -> tuple[Picture, list[Picture]]:
     return picture, frames
 
 
-def judge(path: Path, wanted: list[Picture] | None) -> Outcome:
-    """Read a file; with what it must be, if it is read without a note: the picture, its frames."""
+def value_of(original: Original, path: Path) -> Any:
+    """What a file is read as: the picture and its frames, or what its kind says."""
+    if original.kind is not None:
+        return original.kind.read(path)
+    picture, frames = read_all(path)
+    return [picture, *frames]
+
+
+def judge(original: Original, path: Path, wanted: Any) -> Outcome:
+    """Read a file; with the value that it must have, if it is read without a note, or None."""
     before = _peak()
     try:
-        picture, frames = read_all(path)
+        value = value_of(original, path)
     except VangramError as error:
         words = str(error)
-        if "\n" in words or "takes more memory" in words:
+        if not words.isprintable() or "takes more memory" in words:
             return Outcome("traceback", words)
         outcome = Outcome("refused", words)
     except Exception:
         return Outcome("traceback", traceback.format_exc())
     else:
-        outcome = Outcome("note" if picture.notes else "read", " ".join(picture.notes))
-        if wanted is not None and not picture.notes and not _same(picture, wanted[0]):
-            return Outcome("silent", "the picture differs")
-        if wanted is not None and len(frames) == len(wanted) - 1:
-            pairs = zip(frames, wanted[1:], strict=True)
-            if not all(_same(one, other) for one, other in pairs):
-                return Outcome("silent", "a frame differs")
+        notes = () if original.kind is not None else value[0].notes
+        outcome = Outcome("note" if notes else "read", " ".join(notes))
+        if wanted is not None and (differs := _difference(original, value, wanted)):
+            return Outcome("silent", differs)
     return Outcome("memory", f"{_peak() - before}") if _peak() - before > MEMORY else outcome
+
+
+def _difference(original: Original, value: Any, wanted: Any) -> str:
+    """What of a value is not as it must be; empty: nothing."""
+    if original.kind is not None:
+        return "" if value == wanted else "its contents differ"
+    (picture, *frames), (other, *others) = value, wanted
+    if not picture.notes and not _same(picture, other):
+        return "the picture differs"
+    pairs = zip(frames, others, strict=False) if len(frames) == len(others) else ()
+    return "" if all(_same(*pair) for pair in pairs) else "a frame differs"
 
 
 def _same(one: Picture, other: Picture) -> bool:
@@ -276,19 +303,23 @@ def _peak() -> int:
     return 0
 
 
-def work(seed: int, path: Path, pipe: Connection) -> None:
+def work(make: Callable[[], list[Original]], seed: int, path: Path, pipe: Connection) -> None:
     """Mutate and read the files whose numbers come through a pipe, and send back the outcomes."""
     torch.set_num_threads(1)
-    found = originals()
-    wanted: dict[str, list[Picture]] = {}
+    found = make()
+    wanted: dict[str, Any] = {}
     for original in found:
         path.write_bytes(original.data)
-        picture, frames = read_all(path)
-        wanted[original.name] = [picture, *frames]
+        wanted[original.name] = value_of(original, path)
     while (number := pipe.recv()) is not None:
         original, data, strict = file_of(number, seed, found)
         path.write_bytes(data)
-        pipe.send(judge(path, wanted[original.name] if strict else None))
+        pipe.send(judge(original, path, wanted[original.name] if strict else None))
+
+
+def other_files() -> list[Original]:
+    """Files that are no pictures to look at, one of each kind."""
+    return [Original(name, kind.data, kind.pinned, kind) for name, kind in file_kinds().items()]
 
 
 def file_of(number: int, seed: int, found: list[Original]) -> tuple[Original, bytes, bool]:
@@ -312,15 +343,21 @@ class Tally:
             self.failures.append((number, name, outcome))
 
 
-def run(count: int, seed: int, keep: Path | None = None) -> Tally:
+def run(
+    count: int,
+    seed: int,
+    keep: Path | None = None,
+    make: Callable[[], list[Original]] = originals,
+) -> Tally:
     """Read so many mutated files in a process of its own, which a hang or a crash ends."""
-    context, tally, found = multiprocessing.get_context("spawn"), Tally(), originals()
+    context, tally, found = multiprocessing.get_context("spawn"), Tally(), make()
     with tempfile.TemporaryDirectory() as folder:
         path, process = Path(folder) / "file", None
         for number in range(count):
             if process is None:
                 ours, theirs = context.Pipe()
-                process = context.Process(target=work, args=(seed, path, theirs), daemon=True)
+                given = (make, seed, path, theirs)
+                process = context.Process(target=work, args=given, daemon=True)
                 process.start()
                 theirs.close()
                 allowed = STARTING
@@ -348,12 +385,15 @@ def run(count: int, seed: int, keep: Path | None = None) -> Tally:
 def main() -> None:
     """The command line; exits with 1 after failures."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.fuzz", description=__doc__)
-    parser.add_argument("--count", type=int, default=10_000)
+    parser.add_argument("--pictures", type=int, default=10_000)
+    parser.add_argument("--files", type=int, default=1_000, help="of other kinds")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--keep", type=Path, help="folder for the files that fail")
     options = parser.parse_args()
     started = time.monotonic()
-    tally = run(options.count, options.seed, options.keep)
+    tally = run(options.pictures, options.seed, options.keep)
+    others = run(options.files, options.seed, options.keep, other_files)
+    tally = Tally(tally.counts | others.counts, tally.failures + others.failures)
     print("| file | read | with a note | refused | failed |\n|---|---|---|---|---|")
     for name, counts in sorted(tally.counts.items()):
         failed = sum(counts[kind] for kind in FAILURES)
@@ -363,7 +403,7 @@ def main() -> None:
     seconds = time.monotonic() - started
     totals = sum(tally.counts.values(), Counter())
     print(
-        f"{options.count} files in {seconds:.0f} s:",
+        f"{options.pictures + options.files} files in {seconds:.0f} s:",
         ", ".join(f"{totals[k]} {k}" for k in FAILURES),
     )
     raise SystemExit(bool(tally.failures))

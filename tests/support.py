@@ -67,7 +67,12 @@ def relative_error(got: Tensor, wanted: Tensor) -> float:
     return float((got - wanted).norm() / wanted.norm())
 
 
-def rounding(terms: int, layers: int = 1, dtype: torch.dtype = torch.float64) -> float:
+def rounding(
+    terms: int,
+    layers: int = 1,
+    dtype: torch.dtype = torch.float64,
+    condition: float = 1.0,
+) -> float:
     """Largest relative difference by rounding alone between two computations of the same sums.
 
     Higham and Mary 2019, "A new approach to probabilistic rounding error analysis": the error of a
@@ -79,8 +84,9 @@ def rounding(terms: int, layers: int = 1, dtype: torch.dtype = torch.float64) ->
         terms: n of the longest sums.
         layers: computed one after the other.
         dtype: of the sums.
+        condition: relative change of the result over that of its inputs, as where sums cancel.
     """
-    return 4 * layers * math.sqrt(terms) * torch.finfo(dtype).eps
+    return 4 * condition * layers * math.sqrt(terms) * torch.finfo(dtype).eps
 
 
 def closed(

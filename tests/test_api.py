@@ -16,7 +16,7 @@ from vangram.errors import SettingError, SizeError, VangramError
 from vangram.images import read_recipe
 from vangram.networks import load_network, parameters_path
 from vangram.run import Run
-from vangram.settings.recipe import RECONSTRUCTION, TEXTURE
+from vangram.settings.recipe import RECONSTRUCTION, TEXTURE, Pooling
 from vangram.settings.record import Record
 
 Command = Callable[..., Outcome]
@@ -153,7 +153,9 @@ def test_commands_give_what_the_library_gives(
     assert one.read_bytes() == two.read_bytes()
     words = ("--size", "48x40", "--steps", 2, "-q", "--up-to", "relu2_1", "--force")
     assert command("texture", painting, "-o", one, *words).code == 0
-    vangram.texture(painting, proportions=(40, 48), style_layers=LAYERS, **small).save(two)
+    vangram.texture(painting, proportions=(40, 48), style_layers=LAYERS, **small).save(
+        two, overwrite=True
+    )
     assert recipe_of(one) == recipe_of(two)
     assert one.read_bytes() == two.read_bytes()
 
@@ -182,7 +184,7 @@ def test_texture_refuses_bad_settings_in_one_line(
 @pytest.mark.parametrize("pooling", ["max", "average"])
 @pytest.mark.parametrize("normalise", [False, True])
 def test_networks_are_pooled_and_normalised_as_asked(
-    photo: Path, painting: Path, pooling: str, normalise: bool
+    photo: Path, painting: Path, pooling: Pooling, normalise: bool
 ) -> None:
     run = Run.prepare(photo, painting, size=64, pooling=pooling, normalise=normalise)
     plain = load_network("vgg19-lite")

@@ -30,10 +30,10 @@ FLOORS = (
     ("objective",),
     ("engines", "optimize"),
     ("run",),
-    ("api", "batch", "reports"),
+    ("batch", "reports"),
     ("studio",),
     ("cli",),
-    ("__main__",),
+    ("api", "__main__"),
 )
 """Rooms, lowest first. A room imports rooms on lower floors, and none on its own. `vangram` itself,
 which names what is public and imports it when it is first used, stands beside them."""

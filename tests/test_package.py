@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from importlib import import_module
+from importlib import import_module, metadata
 
 import pytest
 
@@ -114,3 +114,21 @@ def test_every_error_is_drawn_in_the_tree_and_is_ours() -> None:
         depth = len(error.__mro__) - len(errors.VangramError.__mro__)
         line = next(line for line in tree.splitlines() if f"{error.__name__} " in line)
         assert ("──" in line) == (depth > 0)
+
+
+def test_version_is_the_distributions() -> None:
+    assert vangram.__version__ == metadata.version("vangram")
+    assert "torch" not in in_a_fresh_process(
+        "import sys, vangram; vangram.__version__; print(*sys.modules)"
+    )
+
+
+def test_package_run_as_a_module_is_the_command_line() -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "vangram", "--version"],
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=120,
+    )
+    assert done.stdout == f"vangram {vangram.__version__}\n"

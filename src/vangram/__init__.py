@@ -13,6 +13,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    __version__: str
     from vangram.api import reconstruct as reconstruct
     from vangram.api import stylize as stylize
     from vangram.api import texture as texture
@@ -55,6 +56,8 @@ __all__ = [*_HOMES]
 
 
 def __getattr__(name: str) -> Any:
+    if name == "__version__":
+        return import_module("importlib.metadata").version("vangram")
     if name not in _HOMES:
         raise AttributeError(f"module 'vangram' has no attribute {name!r}")
     value = getattr(import_module(_HOMES[name]), name)

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 from PIL import Image
 from torch.nn import functional
 from typer.main import get_command
@@ -570,7 +571,7 @@ def test_rerun_notices_a_changed_input(
     outcome = command("rerun", made)
     assert outcome.code == 0
     assert f"vangram: note: the {role} is not the same file" in outcome.err
-    assert "not the same bytes" in outcome.err
+    assert "not the same pixels" in outcome.err
     assert "as the notes above let expect" in outcome.err
 
 
@@ -583,6 +584,27 @@ def test_rerun_whose_bytes_differ_without_a_reason_fails(command: Command, made:
     outcome = command("rerun", made)
     assert outcome.code == 1
     assert "although nothing seems to differ" in outcome.err
+
+
+def test_rerun_whose_metadata_alone_differ_says_that_the_pixels_are_the_same(
+    command: Command, made: Path
+) -> None:
+    text = read_recipe(made)
+    assert text is not None
+    reordered = json.dumps(dict(reversed(json.loads(text).items())))  # as another version would
+    write_picture(made, read_picture(made).pixels, recipe=reordered)
+    outcome = command("rerun", made)
+    assert outcome.code == 0, outcome.err
+    assert made.with_stem("out-rerun").read_bytes() != made.read_bytes()
+    assert f"the same pixels as {made}; its metadata differ" in outcome.err
+
+
+def test_rerun_tells_pixels_from_alpha(command: Command, made: Path) -> None:
+    text, pixels = read_recipe(made), read_picture(made).pixels
+    write_picture(made, pixels, alpha=torch.full_like(pixels[:, :1], 0.5), recipe=text)
+    outcome = command("rerun", made)
+    assert outcome.code == 1
+    assert "not the same pixels" in outcome.err
 
 
 def test_rerun_finds_inputs_beside_the_picture(

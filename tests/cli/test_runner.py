@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable, Iterator
 from importlib import import_module
 from pathlib import Path
@@ -16,7 +17,7 @@ from torch import Tensor
 from tests.conftest import Outcome
 from vangram.cli.options import Monitoring
 from vangram.cli.runner import FRAMES, SideImages
-from vangram.errors import DivergedError
+from vangram.errors import DivergedError, OutputError
 from vangram.images import read_picture, read_recipe
 from vangram.optimize import Level, LevelState, RunState, Step, descend
 from vangram.run.checkpoints import checkpoint_path
@@ -237,3 +238,62 @@ def test_preview_and_timelapse_that_cannot_be_written_cost_a_warning_each(
     assert "preview.png" in preview
     assert timelapse.startswith("vangram: warning: ")
     assert "timelapse.webp" in timelapse
+
+
+def test_picture_that_cannot_be_kept_anywhere_is_saved_later(
+    command: Callable[..., Outcome],
+    photo: Path,
+    painting: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A full disk, and temporary files on the same one."""
+
+    def full(path: Path, *arguments: object, **options: object) -> None:
+        raise OutputError(f"{str(path)!r} cannot be written (No space left on device)")
+
+    output, temporary = tmp_path / "out.png", tmp_path / "temporary"
+    temporary.mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(temporary))
+    result = import_module("vangram.run.result")
+    with monkeypatch.context() as patch:
+        patch.setattr(result, "write_picture", full)
+        words = ("stylize", photo, painting, "-o", output, "--size", 48, "--steps", 2, "--quiet")
+        outcome = command(*words)
+    assert outcome.code == 2
+    (line,) = outcome.err.splitlines()
+    assert f"'{output}' cannot be written (No space left on device)" in line
+    assert "nor can it be kept as a temporary file" in line
+    assert f"`vangram resume '{output}'` saves it again" in line
+    assert os.listdir(temporary) == []
+    monkeypatch.setattr(import_module("vangram.run.run"), "descend", stopped_by(AssertionError()))
+    assert command("resume", output).code == 0
+    assert recorded(output).finished
+
+
+def test_picture_is_kept_as_a_temporary_file_where_its_own_cannot_be_written(
+    command: Callable[..., Outcome],
+    photo: Path,
+    painting: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    output, temporary = tmp_path / "out.png", tmp_path / "temporary"
+    temporary.mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(temporary))
+    result = import_module("vangram.run.result")
+    write = result.write_picture
+
+    def full(path: Path, *arguments: object, **options: object) -> None:
+        if path == output:
+            raise OutputError(f"{str(path)!r} cannot be written (No space left on device)")
+        write(path, *arguments, **options)
+
+    monkeypatch.setattr(result, "write_picture", full)
+    words = ("stylize", photo, painting, "-o", output, "--size", 48, "--steps", 2, "--quiet")
+    outcome = command(*words)
+    assert outcome.code == 2
+    (refuge,) = temporary.glob("*/out.png")
+    assert f"'{output}' cannot be written" in outcome.err
+    assert f"the picture is kept as '{refuge}'" in outcome.err
+    assert recorded(refuge).finished

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.test_runner import SECONDS
+from tests.cli.test_runner import SECONDS, recorded
 from vangram.cli.streams import tell
 from vangram.images import read_picture
 
@@ -52,3 +52,29 @@ def test_told_lines_cannot_forge_others(capsys: pytest.CaptureFixture[str]) -> N
         "vangram: note: the style is 'x\\x1b[2K\\rvangram: error: forged\\n\\u202e\\x9b1m' now,"
         " in Kōbe\n"
     )
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="terminals of POSIX")
+@pytest.mark.parametrize("ignored", [False, True])
+def test_run_whose_terminal_goes_keeps_its_picture(
+    photo: Path, painting: Path, tmp_path: Path, ignored: bool
+) -> None:
+    output = tmp_path / "out.png"
+    words = ["stylize", str(photo), str(painting), "-o", str(output), *SMALL.split()]
+    words += ["--steps", "300", "--tolerance", "0"]
+    script = "import fcntl, signal, termios; fcntl.ioctl(0, termios.TIOCSCTTY, 0)\n"
+    if ignored:  # as after nohup
+        script += "signal.signal(signal.SIGHUP, signal.SIG_IGN)\n"
+    script += "from vangram.cli import main; main()"
+    terminal, end = os.openpty()
+    process = subprocess.Popen(
+        [sys.executable, "-c", script, *words],
+        stdin=end, stdout=end, stderr=end, start_new_session=True,
+    )  # fmt: skip
+    os.close(end)
+    shown = b""
+    while b"step" not in shown:
+        shown += os.read(terminal, 1000)
+    os.close(terminal)
+    assert process.wait(timeout=SECONDS) == (0 if ignored else 129)
+    assert recorded(output).finished == ignored

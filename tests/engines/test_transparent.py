@@ -16,8 +16,8 @@ from vangram.settings.recipe import Recipe, StyleLossName, Units
 SIZE, STYLE_SIZE = (37, 51), (43, 34)
 LAYERS = {"relu1_1": 0.7, "relu2_1": 0.3, "relu3_1": 1.5}
 RECIPE = Recipe(content_layers={"relu2_1": 2.0, "relu3_1": 0.5}, style_layers=LAYERS, tv_weight=0.7)
-# Sums of 9 x 64 products through ten layers, forward and back; a residual G − A of a tenth of G.
-EXACT = 10 * rounding(terms=9 * 64, layers=20)
+# Five convolutions of up to 32 channels, forward and backward; a residual G − A of a tenth of G.
+EXACT = rounding(9 * 32, layers=2 * 5, condition=10)
 # Inverse roots of eigenvalues of a thousandth of the largest: `BLUR`.
 ROOTED = 1e3 * EXACT
 

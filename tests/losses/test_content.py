@@ -8,12 +8,12 @@ import pytest
 import torch
 from torch import Tensor
 
-from tests.support import closed
+from tests.support import closed, rounding
 from vangram.errors import ShapeError
 from vangram.losses import content_loss, content_loss_grad
 
-# Rounding alone: sums of a few hundred products in float64.
-ROUNDING = 1e-12
+ROUNDING = rounding(5 * 4 * 6)
+"""Sums over all features."""
 
 
 def features(seed: int, *shape: int) -> Tensor:

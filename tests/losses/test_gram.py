@@ -6,12 +6,12 @@ import pytest
 import torch
 from torch import Tensor
 
-from tests.support import closed, relative_error
+from tests.support import closed, relative_error, rounding
 from vangram.errors import ShapeError
 from vangram.losses import gram_loss, gram_loss_grad, gram_matrix
 
-# Rounding alone: sums of a few hundred products in float64.
-ROUNDING = 1e-12
+ROUNDING = rounding(4 * 6, layers=3, condition=10)
+"""Gram matrix, residual and product; a residual G − A of a tenth of G."""
 
 
 def features(seed: int, *shape: int) -> Tensor:
@@ -49,8 +49,9 @@ def test_gram_equals_the_products_by_hand() -> None:
 
 def test_gram_is_symmetric() -> None:
     matrix = gram_matrix(features(0, 17, 9, 11).float())
-    # Exact: both halves are the same products, summed in the same order.
-    torch.testing.assert_close(matrix, matrix.mT, rtol=1e-6, atol=1e-6)
+    # Both halves are the same products, which a library may sum in another order.
+    allowed = rounding(9 * 11, dtype=torch.float32) * float(matrix.diagonal().max())
+    torch.testing.assert_close(matrix, matrix.mT, rtol=0, atol=allowed)
     assert float(matrix.diagonal().min()) > 0
 
 
@@ -70,7 +71,7 @@ def test_gram_of_overlapping_tiles_is_detected() -> None:
 def test_gram_loss_equals_the_sum_by_hand() -> None:
     residual = torch.tensor([[2.0, -1.0], [-1.0, 4.0]])
     by_hand = (2**2 + 1 + 1 + 4**2) / (4 * 2**2 * 3**2)
-    assert float(gram_loss(residual, 3)) == pytest.approx(by_hand, rel=1e-15)
+    assert float(gram_loss(residual, 3)) == pytest.approx(by_hand, rel=1e-15)  # one quotient
     assert gram_loss(residual, 3).dtype == torch.float64
 
 
@@ -151,10 +152,10 @@ def test_fast_products_agree_with_float64(channels_last: bool) -> None:
     if channels_last:
         values = values.movedim(0, 2).contiguous().movedim(2, 0)
     residual = gram_matrix(features(0, 48, 40, 56))
-    # Sums of 2,240 and of 48 products in float32, whose relative rounding is 6e-8 each.
-    assert relative_error(gram_matrix(values).double(), gram_matrix(values.double())) < 1e-5
+    single = rounding(40 * 56, dtype=torch.float32)
+    assert relative_error(gram_matrix(values).double(), gram_matrix(values.double())) < single
     fast = gram_loss_grad(values, residual.float(), 2240).double()
-    assert relative_error(fast, gram_loss_grad(values.double(), residual, 2240)) < 1e-5
+    assert relative_error(fast, gram_loss_grad(values.double(), residual, 2240)) < single
 
 
 def test_gram_shape_error_quotes_the_shape() -> None:

@@ -9,12 +9,12 @@ import pytest
 import torch
 from torch import Tensor
 
-from tests.support import closed
+from tests.support import closed, rounding
 from vangram.losses import total_variation, total_variation_loss, total_variation_loss_grad
 from vangram.losses.total_variation import EPSILON
 
-# Rounding alone: differences and roots of numbers near one in float64.
-ROUNDING = 1e-12
+ROUNDING = rounding(3 * 5 * 7, layers=2, condition=10)
+"""Differences of numbers near one, of a tenth, and their roots."""
 
 
 def picture(seed: int, *shape: int) -> Tensor:

@@ -6,13 +6,13 @@ import pytest
 import torch
 from torch import Tensor
 
-from tests.support import closed
+from tests.support import closed, rounding
 from vangram.losses import Moments, feature_moments, feature_moments_grad
 from vangram.losses.gaussian import BLUR
 from vangram.losses.wasserstein import WassersteinStyle
 
-# Rounding, through roots of eigenvalues that are far from zero here.
-ROUNDING = 1e-10
+ROUNDING = rounding(6 * 7, layers=4, condition=1e3)
+"""Inverse roots of eigenvalues of a thousandth of the largest (`BLUR`)."""
 
 
 def features(seed: int, *shape: int) -> Tensor:

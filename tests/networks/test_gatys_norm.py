@@ -11,7 +11,7 @@ from PIL import Image
 from torch import Tensor
 from torch.nn import functional
 
-from tests.support import NARROW_VGG19, batched, he_initialised, relative_error
+from tests.support import NARROW_VGG19, batched, he_initialised, relative_error, rounding
 from vangram.errors import ShapeError
 from vangram.networks import (
     FeatureNetwork,
@@ -24,8 +24,8 @@ from vangram.networks import (
 )
 from vangram.networks.registry import VGG19_LITE
 
-EXACT = 1e-11
-"""Float64, a dozen layers deep, and in channels that are hardly ever on."""
+EXACT = rounding(9 * 16, layers=2 * 17)
+"""Sixteen convolutions and a head, with sums over at most 16 channels, computed twice."""
 PICTURES = [batched(48, 64, seed=1), batched(37, 51, seed=2)]
 TOPOLOGIES = {
     "max": NARROW_VGG19,
@@ -42,6 +42,14 @@ def normalised(topology: Topology, dead_from: float = 1.0) -> FeatureNetwork:
     return network
 
 
+def rarity(means: Tensor) -> Tensor:
+    """Condition of channels that are hardly ever on: the layer's mean activation over theirs.
+
+    Their mean is as inexact as the sums of which the ReLU leaves so little.
+    """
+    return (means.mean() / means).clamp_min(1)
+
+
 @every_topology
 def test_every_live_channel_of_a_normalised_network_has_mean_one(topology: Topology) -> None:
     before = channel_means(he_initialised(topology), PICTURES)
@@ -50,7 +58,7 @@ def test_every_live_channel_of_a_normalised_network_has_mean_one(topology: Topol
     lived = 0
     for name, means in after.items():
         alive = before[name] > 0
-        assert (means[alive] - 1).abs().max() < EXACT, name
+        assert ((means[alive] - 1).abs() < EXACT * rarity(before[name])[alive]).all(), name
         lived += int(alive.sum())
     assert lived > 100
 
@@ -64,7 +72,8 @@ def test_normalised_features_are_features_over_their_means(topology: Topology) -
     for layer, got in network(picture, topology.layers).items():
         factors = means[layer.replace("relu", "head" if topology.heads else "conv")]
         factors = torch.where(factors > 0, factors, 1.0)
-        assert relative_error(got, wanted[layer] / factors.view(1, -1, 1, 1)) < EXACT, layer
+        allowed = EXACT * float(rarity(factors).max())
+        assert relative_error(got, wanted[layer] / factors.view(1, -1, 1, 1)) < allowed, layer
 
 
 def test_dead_channels_are_unchanged_and_finite() -> None:

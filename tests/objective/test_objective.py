@@ -8,15 +8,15 @@ import pytest
 import torch
 from torch import Tensor
 
-from tests.support import batched
+from tests.support import batched, rounding
 from vangram.errors import LayerError, ShapeError, SizeError
 from vangram.losses import STYLE_LOSSES, Moments
 from vangram.networks import FeatureNetwork
 from vangram.objective import Objective, Statistics, Term, TermKey
 from vangram.settings.recipe import Recipe, StyleLossName, Units
 
-# Rounding of sums in float64.
-ROUNDING = 1e-12
+ROUNDING = rounding(32 * 48, layers=4, condition=10)
+"""Moments over at most 32 x 48 positions, residuals of a tenth of them, losses, their sum."""
 
 BOTH = Recipe(
     content_layers={"relu3_1": 0.4, "relu4_1": 1.0}, style_weight=3.0, tv_weight=0, range_weight=0
@@ -90,7 +90,7 @@ def test_recipe_in_other_units_has_the_same_loss_and_residuals(
             for o, loss_terms in ((first, ours), (other, theirs))
         ]
         # Sums over channels of either sign, so that an entry may be small beside its summands.
-        near = 0 if style_loss == "gram" else ROUNDING * float(slopes[0].abs().max())
+        near = ROUNDING * float(slopes[0].abs().max())
         torch.testing.assert_close(slopes[0], slopes[1], rtol=ROUNDING, atol=near)
 
 
@@ -113,8 +113,8 @@ def test_terms_are_zero_at_their_targets(lite64: FeatureNetwork) -> None:
     picture = batched(32, 48, seed=1)
     objective = Objective.of(BOTH, lite64, picture, picture)
     for term in judged(objective, lite64(picture, objective.layers)).values():
-        # The square of a rounding error, relative to the target.
-        assert abs(term.value) < 1e-24
+        # The square of an error of the features, of eleven convolutions, twice in a product.
+        assert abs(term.value) < (2 * rounding(9 * 384, layers=11)) ** 2
 
 
 def test_loss_is_the_weighted_sum_of_the_terms(
@@ -169,7 +169,9 @@ def test_style_target_does_not_depend_on_how_often_the_painting_repeats(
     other = Objective.of(recipe, lite64, content, large.double())
     for key, term in one.style.items():
         theirs = other.style[key].target.products
-        torch.testing.assert_close(theirs, term.target.products, rtol=1e-9, atol=1e-12)
+        # Eleven convolutions and the products; small ones are as inexact as the largest.
+        allowed = rounding(9 * 384, layers=11 + 2) * float(theirs.abs().max())
+        torch.testing.assert_close(theirs, term.target.products, rtol=0, atol=allowed)
 
 
 @pytest.mark.parametrize("size", [(32, 48), (37, 51), (63, 47)])
@@ -203,8 +205,9 @@ def test_total_variation_is_a_mean_over_pixels_and_channels(lite64: FeatureNetwo
     (tv,) = [term for term in terms if term.kind == "tv"]
     slope = 1 / 47
     by_hand = ((slope**2 + 0.01**2) ** 0.5 - 0.01) * 47 / 48
-    assert tv.value == pytest.approx(by_hand, rel=1e-9)
-    assert tv.weighted == pytest.approx(2 * by_hand, rel=1e-9)
+    allowed = rounding(3 * 32 * 48, condition=47)  # differences of 1 / 47 of numbers up to one
+    assert tv.value == pytest.approx(by_hand, rel=allowed)
+    assert tv.weighted == pytest.approx(2 * by_hand, rel=allowed)
 
 
 def test_no_total_variation_is_taken_without_weight(objective: Objective) -> None:

@@ -118,29 +118,47 @@ def test_picture_of_another_size_is_refused(run: Run) -> None:
         explain(run, drawn(40, 64, seed=3)[None])
 
 
-@pytest.mark.parametrize("style_loss", ["gram", "gram+moments", "wasserstein"])
-def test_explain_prints_options_that_give_the_same_loss(
-    command: Command, photo: Path, painting: Path, tmp_path: Path, style_loss: str
-) -> None:
-    first, again = tmp_path / "first.png", tmp_path / "again.png"
-    # No smoothness, whose weight is not among the options.
-    plain = ("--size", 48, "--steps", 2, "--init", "noise", "--tv-weight", 0)
-    chosen = ("--style-loss", style_loss)
-    assert command("stylize", photo, painting, "-o", first, *plain, *chosen).code == 0
-    outcome = command("explain", first)
-    assert outcome.code == 0, outcome.err
-    relative, paper = (line for line in outcome.out.splitlines() if "--units" in line)
-    assert "--units relative" in relative
-    assert (f"--style-loss {style_loss}" in relative) == (style_loss != "gram")
-    outcome = command("stylize", photo, painting, "-o", again, *plain, *shlex.split(paper))
-    assert outcome.code == 0, outcome.err
-    losses = []
-    for picture in (first, again):
-        found = re.search(r"loss ([\d.e+-]+)", command("explain", picture).out)
+EACH = ("--style-layers", "relu1_1=0.5,relu2_1", "--style-layers", "relu2_1=2,relu3_1")
+
+
+@pytest.mark.parametrize(
+    ("kind", "paintings", "chosen"),
+    [
+        ("stylize", 1, ()),
+        ("stylize", 1, ("--style-loss", "gram+moments")),
+        ("stylize", 1, ("--style-loss", "wasserstein", "--style-size", 1.5, "--colour", "match")),
+        ("stylize", 2, EACH),
+        ("stylize", 2, (*EACH, "--blend", "0.3,0.7", "--units", "paper", "--style-weight", 1e-3)),
+        ("texture", 2, ("--layers", "relu1_1=2,relu2_1")),
+    ],
+)
+def test_explain_prints_commands_with_the_same_loss(
+    command: Command, photo: Path, painting: Path, saved: Callable[..., Path],
+    tmp_path: Path, kind: str, paintings: int, chosen: tuple[object, ...],
+) -> None:  # fmt: skip
+    def loss(picture: str | Path) -> float:
+        outcome = command("explain", picture)
+        assert outcome.code == 0, outcome.err
+        said = outcome.out
+        made.update(line.strip() for line in said.splitlines() if "vangram " in line)
+        found = re.search(r"loss ([\d.e+-]+)", said)
         assert found is not None
-        losses.append(float(found[1]))
-    # Two steps of the same path, written in 8 bits.
-    assert losses[0] == pytest.approx(losses[1], rel=1e-2)
+        return float(found[1])
+
+    made: set[str] = set()
+    first, pictures = tmp_path / "first.png", [painting, saved("second.png", 50, 40, seed=4)]
+    given = [*([photo] if kind == "stylize" else []), *pictures[:paintings]]
+    plain: list[object] = ["--size", 48, "--steps", 2]
+    plain += ["--init", "noise", "--tv-weight", 2, "--levels", 1] if kind == "stylize" else []
+    assert command(kind, *given, "-o", first, *plain, *chosen).code == 0
+    wanted = loss(first)
+    assert len(made) == 2
+    for line in list(made):
+        _, *words = shlex.split(line)
+        outcome = command(*words)
+        assert outcome.code == 0, outcome.err
+        # Two steps of the same path, written in 8 bits.
+        assert loss(words[words.index("--output") + 1]) == pytest.approx(wanted, rel=1e-2)
 
 
 def test_explain_refuses_a_changed_input(

@@ -11,7 +11,7 @@ import torch
 
 import vangram
 from tests.conftest import Outcome
-from tests.support import batched, drawn, prepared_level
+from tests.support import batched, drawn, prepared_level, rounding
 from vangram.errors import SettingError
 from vangram.images import read_recipe
 from vangram.networks import FeatureNetwork
@@ -23,8 +23,8 @@ from vangram.settings.record import Record
 Command = Callable[..., Outcome]
 LAYERS = {"relu1_1": 0.5, "relu3_1": 0.5}
 SMALL: dict[str, Any] = {"size": 64, "steps": 3, "style_layers": LAYERS}
-# Rounding of sums in float64.
-ROUNDING = 1e-12
+ROUNDING = rounding(9 * 384, layers=13 + 2)
+"""Thirteen convolutions with sums over at most 384 channels, and products of features."""
 
 
 @pytest.fixture

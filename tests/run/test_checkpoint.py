@@ -345,8 +345,8 @@ def full_after(writes: int) -> Callable[..., Any]:
     """An `open` onto a disk that takes no more than so many writes."""
     real, left = open, writes
 
-    def opening(*arguments: Any) -> Any:
-        handle = real(*arguments)
+    def opening(*arguments: Any, **options: Any) -> Any:
+        handle = real(*arguments, **options)
         write = handle.write
 
         class Full:

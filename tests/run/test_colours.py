@@ -14,7 +14,7 @@ from torch import Tensor
 
 import vangram
 from tests.conftest import Outcome
-from tests.support import drawn, prepared_level, relative_error
+from tests.support import drawn, prepared_level, relative_error, rounding
 from vangram.errors import SettingError
 from vangram.images import ColourStatistics, luminance_map, read_picture, resize, with_chroma
 from vangram.objective import Evaluation
@@ -27,6 +27,8 @@ from vangram.storage.tensors import IN_MEMORY
 
 Command = Callable[..., Outcome]
 MODES = get_args(Colour)
+SINGLE = rounding(3, layers=3, dtype=torch.float32)
+"""Maps of three channels, one after the other, in float32."""
 SMALL: dict[str, Any] = {
     "size": 64,
     "steps": 4,
@@ -42,7 +44,7 @@ def last(run: Run) -> tuple[float, Tensor]:
 
 @pytest.mark.parametrize("colour", MODES)
 def test_rerun_gives_the_same_bytes_in_any_colours(
-    command: Command, photo: Path, painting: Path, tmp_path: Path, colour: str
+    command: Command, photo: Path, painting: Path, tmp_path: Path, colour: Colour
 ) -> None:
     output = tmp_path / "out.png"
     words = ("--size", 48, "--steps", 2, "-q", "--colour", colour)
@@ -71,7 +73,7 @@ def test_luminance_is_the_images_and_chroma_the_photographs(photo: Path, paintin
     # Of a small image of any step as well.
     small = run.shown(resize(image, (24, 32)), (48, 64))
     chroma = small - luminance_map()(small) - (photograph - luminance_map()(photograph))
-    assert float(chroma.abs().median()) < 1e-6  # float32; some of the noise is out of gamut
+    assert float(chroma.abs().median()) < SINGLE  # some of the noise is out of gamut
 
 
 def test_network_sees_luminance_alone(photo: Path, painting: Path) -> None:
@@ -80,7 +82,7 @@ def test_network_sees_luminance_alone(photo: Path, painting: Path) -> None:
     (painted,) = resize_styles(run.inputs, level.plan)
     assert level.inputs.content is not None
     for seen in (level.inputs.content, painted):
-        assert float((seen - seen.mean(dim=1, keepdim=True)).abs().max()) < 1e-6  # float32
+        assert float((seen - seen.mean(dim=1, keepdim=True)).abs().max()) < SINGLE
     engine = level.evaluate
     image = drawn(48, 64, seed=5)[None]
     one, other = engine(image), engine(luminance_map()(image))
@@ -104,7 +106,9 @@ def test_luminance_gradient_is_autograds() -> None:
     (wanted,) = torch.autograd.grad(loss(luminance_map()(image)), image)
     before = image.detach().clone()
     found = LuminanceOnly(evaluate, IN_MEMORY)(image)
-    assert relative_error(found.gradient, wanted) < 1e-14  # float64
+    assert relative_error(found.gradient, wanted) < rounding(
+        3, layers=8
+    )  # three factors, and maps of three channels
     assert torch.equal(image.detach(), before)
 
 
@@ -126,8 +130,8 @@ def test_painting_that_is_seen_has_the_photographs_mean_and_covariance(
     assert colours is not None
     seen = colours(style.pixels)
     ours, wanted = ColourStatistics.of(seen), ColourStatistics.of(read_picture(photo).pixels)
-    assert (ours.mean - wanted.mean).abs().max() < 1e-6  # pixels in float32
-    assert (ours.covariance - wanted.covariance).abs().max() < 1e-6
+    assert (ours.mean - wanted.mean).abs().max() < SINGLE
+    assert (ours.covariance - wanted.covariance).abs().max() < SINGLE
     assert torch.equal(style.pixels, read_picture(painting).pixels)
 
 
@@ -145,8 +149,8 @@ def test_histogram_changes_nothing_but_the_end(photo: Path, painting: Path) -> N
 
 
 @pytest.mark.parametrize("colour", ["luminance", "match", "histogram"])
-@pytest.mark.parametrize("dull", ["luminance_map", "even"])
-def test_grey_and_even_pictures_give_finite_ones(colour: str, dull: str) -> None:
+@pytest.mark.parametrize("dull", ["grey", "even"])
+def test_grey_and_even_pictures_give_finite_ones(colour: Colour, dull: str) -> None:
     coloured = drawn(48, 64, seed=1)
     flat = coloured.mean(dim=0, keepdim=True).repeat(3, 1, 1)
     flat = flat if dull == "grey" else torch.full_like(flat, 0.4)
@@ -161,7 +165,7 @@ def test_grey_and_even_pictures_give_finite_ones(colour: str, dull: str) -> None
 
 
 @pytest.mark.parametrize("colour", MODES)
-def test_targets_in_tiles_are_the_whole_ones(photo: Path, painting: Path, colour: str) -> None:
+def test_targets_in_tiles_are_the_whole_ones(photo: Path, painting: Path, colour: Colour) -> None:
     image = drawn(48, 64, seed=5)[None]
     whole, tiled = (
         Run.prepare(photo, painting, colour=colour, tile=tile, **SMALL) for tile in (None, 32)
@@ -178,7 +182,7 @@ def test_targets_in_tiles_are_the_whole_ones(photo: Path, painting: Path, colour
 
 
 @pytest.mark.parametrize("colour", ["match", "histogram"])
-def test_transparent_pixels_have_no_colour(painting: Path, colour: str) -> None:
+def test_transparent_pixels_have_no_colour(painting: Path, colour: Colour) -> None:
     levels = drawn(48, 64, seed=1).mul(255).byte().permute(1, 2, 0).numpy()
     alpha = np.full((48, 64, 1), 255, np.uint8)
     alpha[:, 32:] = 0
@@ -198,7 +202,7 @@ def test_transparent_pixels_have_no_colour(painting: Path, colour: str) -> None:
 
 @pytest.mark.parametrize("colour", ["luminance", "match", "histogram"])
 def test_colours_of_a_photograph_need_both_pictures(
-    photo: Path, painting: Path, colour: str
+    photo: Path, painting: Path, colour: Colour
 ) -> None:
     for make, source in ((vangram.texture, painting), (vangram.reconstruct, photo)):
         with pytest.raises(SettingError, match="needs a photograph and a painting") as caught:
@@ -221,4 +225,4 @@ def test_preview_has_the_colours_of_the_picture(
     assert len(seen) == 3
     for pixels in seen:
         chroma = pixels - luminance_map()(pixels) - (photograph - luminance_map()(photograph))
-        assert float(chroma.abs().median()) < 1e-6  # float32, where it is in gamut
+        assert float(chroma.abs().median()) < SINGLE  # where it is in gamut

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import struct
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,7 @@ from torch import Tensor
 
 import vangram
 from tests.conftest import Outcome
-from tests.support import drawn, prepared_level, relative_error
+from tests.support import drawn, prepared_level, relative_error, rounding
 from vangram.batch.pairs import in_order
 from vangram.errors import PictureError, SettingError
 from vangram.images import read_picture, read_recipe
@@ -137,8 +138,8 @@ def test_gradient_against_flicker_is_autograds() -> None:
     loss = 7.0 * (weights * (x - last)).square().mean()
     (wanted,) = torch.autograd.grad(loss, x)
     found = TemporalConsistency(nothing, last, weights, 7.0)(image)
-    assert found.loss == pytest.approx(float(loss.detach()), rel=1e-14)
-    assert relative_error(found.gradient, wanted) < 1e-14  # float64
+    assert found.loss == pytest.approx(float(loss.detach()), rel=rounding(3 * 6 * 7))
+    assert relative_error(found.gradient, wanted) < rounding(1, layers=4)  # four factors
     assert found.terms[-1].kind == "flicker"
 
 
@@ -235,6 +236,26 @@ def test_batch_of_an_animated_file_paints_its_frames(
     assert len(list((tmp_path / "out").glob("film-*-painting.png"))) == 2
     first = read_picture(tmp_path / "out" / "frames" / "film-1.png").pixels
     assert torch.equal(first, read_picture(images[0]).pixels)
+
+
+def test_sequence_without_opencv_is_refused_before_work(
+    command: Command,
+    frames: list[Path],
+    painting: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setitem(sys.modules, "cv2", None)
+    out, words = tmp_path / "out", ("--size", 48, "--steps", 1, "-q")
+    batch = command("batch", frames[0].parent, painting, "-o", out, *words, "--sequence")
+    before = ("--before", frames[0], "--before-frame", frames[0])
+    one = command("stylize", frames[1], painting, "-o", tmp_path / "one.png", *words, *before)
+    for outcome in (batch, one):
+        assert outcome.code == 2
+        (line,) = outcome.err.splitlines()
+        assert "needs OpenCV" in line
+    assert not out.exists()
+    assert not list(tmp_path.glob("one.png*"))
 
 
 def test_sequence_without_its_flows_is_refused_before_work(

@@ -20,7 +20,7 @@ from vangram.images import read_recipe, resize
 from vangram.optimize import Step
 from vangram.optimize.adam import Adam
 from vangram.run import Checkpoint, Run, read_checkpoint, write_checkpoint
-from vangram.settings.recipe import Recipe
+from vangram.settings.recipe import Init, OptimizerName, Recipe, Units
 from vangram.settings.record import Record
 from vangram.storage.tensors import SpilledStorage
 
@@ -38,7 +38,7 @@ def run(transfer: Run) -> tuple[list[Step], vangram.Painting]:
 
 @pytest.mark.parametrize("optimizer", ["lbfgs", "adam"])
 @pytest.mark.parametrize("units", ["relative", "paper"])
-def test_run_from_noise_lowers_every_term(optimizer: str, units: str) -> None:
+def test_run_from_noise_lowers_every_term(optimizer: OptimizerName, units: Units) -> None:
     transfer = Run.prepare(
         drawn(48, 64, seed=1),
         drawn(56, 48, seed=2),
@@ -147,7 +147,7 @@ def test_levels_double_and_each_goes_on_from_the_last(photo: Path, painting: Pat
 
 @pytest.mark.parametrize("init", ["content", "noise"])
 def test_next_level_begins_with_the_last_image_and_the_photographs_own_detail(
-    photo: Path, painting: Path, init: str
+    photo: Path, painting: Path, init: Init
 ) -> None:
     transfer = Run.prepare(
         photo, painting, size=64, steps=4, levels=2, init=init, optimizer="adam", **SHALLOW
@@ -207,7 +207,7 @@ def test_run_goes_on_bit_for_bit_from_every_step(
     photo: Path,
     painting: Path,
     tmp_path: Path,
-    optimizer: str,
+    optimizer: OptimizerName,
     tile: int | None,
     spilled: bool,
 ) -> None:
@@ -357,7 +357,7 @@ def test_prepare_changes_a_recipe_by_the_settings_beside_it(photo: Path, paintin
 
 
 @pytest.mark.parametrize("optimizer", ["lbfgs", "adam"])
-def test_run_that_starts_at_its_goal_stays_there(optimizer: str) -> None:
+def test_run_that_starts_at_its_goal_stays_there(optimizer: OptimizerName) -> None:
     picture = drawn(48, 64, seed=1)
     result = vangram.stylize(
         picture, picture, optimizer=optimizer, size=64, steps=6, levels=1, **SHALLOW

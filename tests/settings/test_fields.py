@@ -98,9 +98,10 @@ def test_schema_says_all_that_the_declarations_say() -> None:
         ({"proportions": [3]}, "proportions needs a height and a width, not (3,)"),
         ({"proportions": [3, 0]}, "proportions needs a whole number from 1 to 32768, not 0"),
         (
-            {"memory": "4GB"},
-            "memory needs a whole number from 1 to 1125899906842624 bytes, not '4GB'",
+            {"memory": 0.5},
+            "memory needs a whole number from 1 to 1125899906842624 bytes, not 0.5",
         ),
+        ({"memory": "much"}, "memory: 'much' is no amount of memory; write it as 4GB or 800MB"),
     ],
 )
 def test_refusal_names_the_setting_its_values_and_what_was_given(

@@ -59,7 +59,7 @@ def bad_values() -> list[tuple[str, object]]:
     for name in ("content_weight", "style_weight", "tv_weight"):
         bad += [(name, v) for v in (-1, -1e-9, math.nan, math.inf, "1", None, True, [1], 10**400)]
     for name in ("content_layers", "style_layers"):
-        bad += [(name, value) for value in (None, "relu1_1", ["relu1_1"], 1)]
+        bad += [(name, value) for value in (None, "relu1_1=x", ["relu1_1"], 1)]
         bad += [(name, {"relu1_1": value}) for value in (-1, math.nan, math.inf, "1", None, True)]
     return bad
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import fields, replace
 from typing import Any
 
@@ -133,6 +135,9 @@ def test_record_of_a_newer_format_is_refused() -> None:
         values(content={"path": "photo.jpg"}),
         values(content={"path": "photo.jpg", "sha256": "aa", "colour": 1}),
         values(network_sha256=None),
+        values(network_sha256=0.5),
+        values(finished="yes"),
+        values(keep_metadata=1),
         values(colour=1),
         values(versions=[]),
         values(versions="2.13"),
@@ -249,3 +254,39 @@ def test_record_that_goes_on_with_other_versions_names_both_once() -> None:
     assert RECORD.continued(now).versions == mixed
     assert RECORD.continued(now).continued(now).versions == mixed
     assert RECORD.continued(now).differences(now)
+
+
+def places(value: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
+    """The paths to all values inside one of JSON."""
+    parts = value.items() if isinstance(value, dict) else enumerate(value)
+    for key, inner in parts:
+        yield (*path, key)
+        if isinstance(inner, dict | list):
+            yield from places(inner, (*path, key))
+
+
+TEXTS = ("", "\0", "\ud800", "\x1b[2J\n", "a" * 5000, "/dev/zero")
+NAMED = tuple({"path": text, "sha256": "aa"} for text in TEXTS)
+HOSTILE = (None, True, -1, 1e308, 10**30, [], [1], {}, {"a": 1}, {"path": "x"}, *TEXTS, *NAMED)
+
+
+@pytest.mark.parametrize("hostile", HOSTILE)
+def test_hostile_record_is_refused_or_usable(hostile: object) -> None:
+    text = replace(RECORD, inputs=replace(EVERYTHING, parameters=None)).to_json()
+    for *above, key in list(places(json.loads(text))):
+        for replaced in (key, "else", "style-02", "self"):
+            changed = json.loads(text)
+            inside = changed
+            for each in above:
+                inside = inside[each]
+            if isinstance(inside, dict):
+                del inside[key]
+                inside[replaced] = hostile
+            else:
+                inside[key] = hostile
+            with suppress(RecipeError):
+                record = Record.from_json(json.dumps(changed))
+                record.published("/home/me/out.png").to_json()
+                record.continued(RECORD)
+                for line in record.differences(RECORD) + RECORD.differences(record):
+                    assert isinstance(line, str)

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from vangram.errors import OutputError, PictureError, SettingError
 from vangram.images import READ_SUFFIXES, is_raw, read_frames, write_picture
-from vangram.storage.files import make_folder, quoted, reason
+from vangram.storage.files import make_folder, open_regular, quoted, reason
 
 NAMED = 5
 """Files that are left out of a folder whose names are given."""
@@ -171,7 +171,8 @@ def read_pairs(table: str, format: str) -> tuple[Pair, ...]:
 def _rows(table: str) -> list[tuple[int, Mapping[str, str]]]:
     """Last line number and cells by column, for each row that is not empty."""
     try:
-        text = Path(table).read_text(encoding="utf-8-sig")
+        with open_regular(table) as handle:
+            text = handle.read().decode("utf-8-sig")
         lines = text.splitlines(keepends=True)
         head = lines[0] if lines else ""
         delimiter = ";" if ";" in head and "," not in head else ","  # as some spreadsheets save it

@@ -18,10 +18,11 @@ def main() -> None:
     from vangram.cli.interrupts import INTERRUPTS
     from vangram.cli.streams import finish_output, protect_streams, tell
     from vangram.errors import InputError, VangramError, is_of_system, is_out_of_memory, line_of
-    from vangram.storage.allocator import let_segments_grow
+    from vangram.storage.allocator import let_segments_grow, let_threads_sleep
 
     INTERRUPTS.install()
     let_segments_grow()
+    let_threads_sleep()
     protect_streams()
     try:
         from vangram.cli.app import app

@@ -48,9 +48,9 @@ app.add_typer(networks, name="networks")
 
 def _show_version(wanted: bool) -> None:
     if wanted:
-        from importlib.metadata import version
+        from vangram import __version__
 
-        typer.echo(f"vangram {version('vangram')}")
+        typer.echo(f"vangram {__version__}")
         raise typer.Exit
 
 

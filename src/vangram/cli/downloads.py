@@ -7,21 +7,39 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
+import typer
+
 SECONDS_BETWEEN_LINES = 5.0
 """Interval of progress lines where the output is no terminal."""
 
 
-def ensure_fetched(name: str) -> None:
+def ensure_fetched(name: str, *, asked: bool = True) -> None:
     """Download a network's parameters where they are missing, with progress.
+
+    Args:
+        name: of the network.
+        asked: whether the user named it; one that a file names is downloaded on a terminal alone,
+            after a question. Without a download, loading the network says how to fetch it.
 
     Raises:
         NetworkError: the download failed, or there is no network of this name.
     """
-    from vangram.networks import fetch_network, parameters_path
+    from vangram.networks import NETWORKS, fetch_network, parameters_path
 
-    if not parameters_path(name).exists():
+    if parameters_path(name).exists():
+        return
+    size = f"{NETWORKS[name].size / 1e6:.0f} MB"
+    if asked or _confirmed(f"The recipe needs {name}; download {size}?"):
         with download_progress(name) as advance:
             fetch_network(name, advance)
+
+
+def _confirmed(question: str) -> bool:
+    """Ask on a terminal; False elsewhere."""
+    streams = sys.stdin, sys.stderr
+    return all(each is not None and each.isatty() for each in streams) and typer.confirm(
+        question, err=True
+    )
 
 
 @contextmanager

@@ -6,6 +6,7 @@ import json
 import sys
 import time
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from types import TracebackType
 
@@ -24,6 +25,10 @@ from vangram.storage.files import printable
 
 SECONDS_BETWEEN_LINES = 5.0
 """Interval of progress lines where the output is no terminal."""
+
+
+WIDGETS = find_spec("ipywidgets") is not None
+"""Whether a notebook can show a bar; without, it gets lines, as a file does."""
 
 
 @dataclass(frozen=True)
@@ -62,7 +67,7 @@ class Progress:
         console = Console(stderr=True)
         self.live = (
             Live(console=console, refresh_per_second=8, transient=True)
-            if console.is_terminal and not quiet
+            if not quiet and (console.is_terminal or (console.is_jupyter and WIDGETS))
             else None
         )
 

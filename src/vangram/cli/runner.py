@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -51,7 +51,7 @@ def make(
     inputs: Inputs[str],
     output: Output,
     monitoring: Monitoring,
-    given: Iterable[str],
+    given: Collection[str],
     save_recipe: Path | None = None,
 ) -> None:
     """Check the outputs, which needs no input, then run.
@@ -72,7 +72,7 @@ def make(
         check_recipe_file(save_recipe, (*written, *inputs), output.force)
 
         if inputs.parameters is None:
-            ensure_fetched(recipe.network)
+            ensure_fetched(recipe.network, asked="network" in given)
         run = Run.of(inputs, recipe)
         run = replace(run, record=replace(run.record, keep_metadata=output.keep_metadata))
         report([*without_effect(given, recipe, inputs), *run.inputs.notes])

@@ -6,11 +6,12 @@ import codecs
 from typing import Any
 
 from vangram.cli.options import BaseRecipe, Settings
-from vangram.errors import PictureError, RecipeError, SettingError
-from vangram.settings.presets import preset, strengthened
+from vangram.errors import PictureError, RecipeError
+from vangram.settings.keywords import recipe_from
+from vangram.settings.kinds import STYLIZE
 from vangram.settings.recipe import Recipe
 from vangram.settings.toml import read_recipe_file
-from vangram.storage.files import quoted
+from vangram.storage.files import open_regular, quoted
 
 HEAD = 1024
 """Bytes of a file that tell text from a picture."""
@@ -31,29 +32,12 @@ def recipe_of(given: Settings, base: BaseRecipe) -> tuple[Recipe, str | None]:
     start = None
     if changes.get("init", "content") not in ("content", "noise", "before"):
         start, changes["init"] = changes["init"], "picture"
-    recipe = _base(base).replace(**changes)
+    beside: dict[str, Any] = {"preset": base.preset, "strength": base.strength}
+    beside["recipe"] = None if base.recipe is None else recipe_in(base.recipe)
+    recipe = recipe_from(STYLIZE, changes | beside)
     if recipe.init == "picture" and start is None:
         raise RecipeError("the recipe starts from a picture; say which with --init PATH")
-    if base.strength is None:
-        return recipe, start
-    if "style_weight" in given:
-        raise SettingError("--strength sets the style weight; give it or --style-weight, not both")
-    return strengthened(recipe, _number(base.strength)), start
-
-
-def _base(base: BaseRecipe) -> Recipe:
-    if base.recipe is None:
-        return Recipe() if base.preset is None else preset(base.preset)
-    if base.preset is not None:
-        raise SettingError("--preset and --recipe both name a recipe; give one of them")
-    return recipe_in(base.recipe)
-
-
-def _number(strength: str) -> float:
-    try:
-        return float(strength)
-    except ValueError:
-        raise SettingError(f"strength needs a number, such as 1.5, not {strength!r}") from None
+    return recipe, start
 
 
 def recipe_in(path: str) -> Recipe:
@@ -77,7 +61,7 @@ def recipe_in(path: str) -> Recipe:
 def _is_text(path: str) -> bool:
     """Whether a file may be TOML; true as well where it cannot be read, which reading it tells."""
     try:
-        with open(path, "rb") as handle:
+        with open_regular(path) as handle:
             head = handle.read(HEAD)
         return "\0" not in codecs.getincrementaldecoder("utf-8")().decode(head)
     except UnicodeDecodeError:

@@ -21,7 +21,7 @@ from vangram.images.open import file_sha256
 from vangram.images.picture import MAX_PIXELS, Picture, largest_within
 from vangram.images.read import Source, read_frames, read_picture, read_recipe
 from vangram.images.resizing import fit, resize
-from vangram.images.write import check_output, write_animation, write_picture
+from vangram.images.write import PillowImage, check_output, to_image, write_animation, write_picture
 
 __all__ = [
     "MAX_PIXELS",
@@ -31,6 +31,7 @@ __all__ = [
     "ColourStatistics",
     "Histogram",
     "Picture",
+    "PillowImage",
     "Regions",
     "Source",
     "check_output",
@@ -50,6 +51,7 @@ __all__ = [
     "read_recipe",
     "regions",
     "resize",
+    "to_image",
     "visible_box",
     "with_chroma",
     "without_hidden",

@@ -7,6 +7,7 @@ the other.
 from __future__ import annotations
 
 import os
+from importlib import import_module
 from typing import Any
 
 import numpy as np
@@ -15,10 +16,24 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from vangram.errors import PictureError, SettingError
-from vangram.storage.files import quoted, reason
+from vangram.storage.files import open_regular, quoted, reason
 
 MAGIC = b"PIEH"
 """Signature of a .flo file (Baker et al., Middlebury)."""
+
+
+def opencv() -> Any:
+    """The module that estimates flow.
+
+    Raises:
+        SettingError: it is not installed.
+    """
+    try:
+        return import_module("cv2")
+    except ImportError as error:
+        raise SettingError(
+            "motion between frames needs OpenCV: pip install 'vangram[flow]', or give --flow"
+        ) from error
 
 
 def flow_between(frame: Tensor, other: Tensor) -> Tensor:
@@ -31,13 +46,7 @@ def flow_between(frame: Tensor, other: Tensor) -> Tensor:
     Raises:
         SettingError: OpenCV is not installed.
     """
-    try:
-        import cv2
-    except ImportError as error:
-        raise SettingError(
-            "motion between frames needs OpenCV: pip install 'vangram[flow]', or give --flow"
-        ) from error
-    library: Any = cv2
+    library = opencv()
     search = library.DISOpticalFlow_create(library.DISOPTICAL_FLOW_PRESET_MEDIUM)
     found = search.calc(_grey(frame), _grey(other), None)
     return torch.from_numpy(found).permute(2, 0, 1)[None].contiguous()
@@ -50,17 +59,21 @@ def read_flow(path: str | os.PathLike[str]) -> Tensor:
         PictureError: the file is missing, damaged or of another format.
     """
     try:
-        with open(path, "rb") as handle:
-            content = handle.read()
+        with open_regular(path) as handle:
+            head, length = handle.read(12), os.fstat(handle.fileno()).st_size
+            width, height = np.frombuffer(head[4:].ljust(8, b"\0"), "<i4").tolist()
+            if head[:4] != MAGIC or not (0 < width < 1 << 16 and 0 < height < 1 << 16):
+                raise PictureError(f"{quoted(path)} is no flow; write Middlebury's format, .flo")
+            wanted = 12 + 8 * width * height
+            if length != wanted:
+                raise PictureError(
+                    f"{quoted(path)} has {length} bytes, not {wanted}; it is damaged"
+                )
+            values = np.frombuffer(handle.read(), "<f4").reshape(height, width, 2)
     except (OSError, ValueError) as error:
         raise PictureError(f"{quoted(path)} cannot be read ({reason(error)}); check it") from error
-    width, height = np.frombuffer(content[4:12].ljust(8, b"\0"), "<i4").tolist()
-    wanted = 12 + 8 * width * height
-    if content[:4] != MAGIC or not (0 < width < 1 << 16 and 0 < height < 1 << 16):
-        raise PictureError(f"{quoted(path)} is no flow; write Middlebury's format, .flo")
-    if len(content) != wanted:
-        raise PictureError(f"{quoted(path)} has {len(content)} bytes, not {wanted}; it is damaged")
-    values = np.frombuffer(content, "<f4", offset=12).reshape(height, width, 2)
+    if not np.isfinite(values).all():
+        raise PictureError(f"{quoted(path)} has values that are not finite; it is damaged")
     return torch.from_numpy(values.copy()).permute(2, 0, 1)[None].contiguous()
 
 

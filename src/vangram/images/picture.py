@@ -35,10 +35,10 @@ class Picture:
     """EXIF for a result: orientation 1, no thumbnail, nothing that describes the old file."""
 
     sha256: str | None
-    """SHA-256 of the file, in hexadecimal; None for a Pillow image or a tensor."""
+    """SHA-256 of the file, in hexadecimal; None for a Pillow image, an array or a tensor."""
 
     name: str
-    """The path as given, "<image>" or "<tensor>"."""
+    """The path as given, "<file>", "<image>", "<array>" or "<tensor>"."""
 
     notes: tuple[str, ...] = ()
     """What was lost or repaired in reading, a line each."""

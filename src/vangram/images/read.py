@@ -1,4 +1,4 @@
-"""Reading a file, a Pillow image or a tensor as a `Picture`, without loss or not at all."""
+"""Reading a file, a Pillow image, an array or a tensor as a `Picture`, faithfully or not at all."""
 
 from __future__ import annotations
 
@@ -6,7 +6,11 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from io import BytesIO, TextIOBase
+from typing import IO, Any, BinaryIO, Protocol
 
+import numpy as np
+import numpy.typing as npt
 import torch
 from PIL import Image
 from PIL.PngImagePlugin import PngImageFile
@@ -24,10 +28,20 @@ from vangram.images.open import opened
 from vangram.images.picture import Picture, check_size, largest_within
 from vangram.images.still import data_of, of_image, still
 from vangram.images.xmp import unpacked
-from vangram.storage.files import quoted, sha256_of
+from vangram.storage.files import quoted, reason, sha256_of
 
-Source = str | os.PathLike[str] | Image.Image | Tensor
-"""A picture given: a path, a Pillow image, or a tensor (3, H, W) in [0, 1]."""
+
+class ArrayLike(Protocol):
+    """What NumPy takes for an array, such as a result."""
+
+    def __array__(self) -> npt.NDArray[Any]:
+        """The array."""
+        ...
+
+
+Source = str | os.PathLike[str] | IO[bytes] | Image.Image | ArrayLike | Tensor
+"""A picture given: a path, an open file, a Pillow image, an array (H, W, 3), uint8 or in [0, 1], or
+a tensor (3, H, W) in [0, 1]."""
 
 XMP = 700
 """TIFF tag of an XMP packet."""
@@ -41,8 +55,10 @@ def read_picture(
     The first frame of an animation and the first whole page of a TIFF are read.
 
     Args:
-        source: the path of a JPEG, PNG, WebP, TIFF, AVIF, HEIC, GIF or BMP; a Pillow image; or a
-            tensor of shape (3, H, W) or (1, 3, H, W), floating-point in [0, 1] or uint8.
+        source: the path of a JPEG, PNG, WebP, TIFF, AVIF, HEIC, GIF or BMP, or such a file, open; a
+            Pillow image; an array of shape (H, W, 3), or (H, W, 4) with alpha, or (H, W), grey; or
+            a tensor of shape (3, H, W) or (1, 3, H, W). Arrays and tensors are floating-point in
+            [0, 1] or uint8, masks also bool.
         largest: limit of height * width, checked before decoding; None: what the memory allows.
         wanted: longer side in pixels that suffices, where it is known. A JPEG with more than
             `largest` pixels is then decoded to a smaller size, no shorter than that.
@@ -53,7 +69,7 @@ def read_picture(
     Raises:
         PictureError: the source is no picture, damaged, or cannot be read without loss.
         SizeError: a side is shorter than 2 pixels, or there are more than `largest` pixels.
-        ShapeError: a tensor has another shape.
+        ShapeError: an array or a tensor has another shape.
     """
     largest = largest_within() if largest is None else largest
     if isinstance(source, Tensor):
@@ -61,19 +77,22 @@ def read_picture(
     if isinstance(source, Image.Image):
         with decoding("the image"):
             return _picture(_of_image(source, largest), "<image>", "the image")
-    name, label = os.fspath(source), quoted(source)
-    if is_raw(source):
-        raise tiff.raw_file(label)
-    with opened(source) as handle:
-        with decoding(label):
-            format = format_of(handle, label)
-            if format == "GIF":
-                count, frames = frames_in(handle, format, label, largest)
-                notes = (f"{label}: it has {count} frames, the first is read",) * (count > 1)
-                picture = replace(_of_frame(next(frames), name), notes=notes)
-            else:
-                picture = _picture(still(handle, format, label, largest, wanted), name, label)
-        return replace(picture, sha256=sha256_of(handle))
+    if isinstance(source, str | os.PathLike) and isinstance(name := os.fspath(source), str):
+        if is_raw(source):
+            raise tiff.raw_file(quoted(name))
+        with opened(source) as handle:
+            return _of_file(handle, name, quoted(name), largest, wanted)
+    if hasattr(source, "read"):
+        given = getattr(source, "name", None)
+        name, label = (given, quoted(given)) if isinstance(given, str) else ("<file>", "the file")
+        return _of_file(_in_memory(source, label), name, label, largest, wanted)
+    if hasattr(source, "__array__"):
+        return _from_array(np.asarray(source), largest)
+    hint = ": give io.BytesIO of them" * isinstance(source, bytes | bytearray | memoryview)
+    raise PictureError(
+        "a picture is a path, an open file, a Pillow image, an array (H, W, 3) or a tensor"
+        f" (3, H, W), not {type(source).__name__}{hint}"
+    )
 
 
 @contextmanager
@@ -129,6 +148,68 @@ def read_recipe(path: str | os.PathLike[str]) -> str | None:
         return unpacked(packet) if isinstance(packet, bytes | str) else None
 
 
+def _in_memory(file: Any, label: str) -> BytesIO:
+    """The content of an open file, from its beginning where it can be rewound."""
+    if isinstance(file, TextIOBase):
+        raise PictureError(f"{label} is open as text; open it in mode 'rb'")
+    try:
+        if file.seekable():
+            file.seek(0)
+        content = file.read()
+    except Exception as error:  # of any kind of file
+        raise PictureError(f"{label} cannot be read ({reason(error)}); open it again") from None
+    if not isinstance(content, bytes) or not content:
+        raise PictureError(f"{label} gives no bytes; open it in mode 'rb'")
+    return BytesIO(content)
+
+
+def _of_file(handle: BinaryIO, name: str, label: str, largest: int, wanted: int | None) -> Picture:
+    """Read an open file."""
+    with decoding(label):
+        format = format_of(handle, label)
+        if format == "GIF":
+            count, frames = frames_in(handle, format, label, largest)
+            notes = (f"{label}: it has {count} frames, the first is read",) * (count > 1)
+            picture = replace(_of_frame(next(frames), name), notes=notes)
+        else:
+            picture = _picture(still(handle, format, label, largest, wanted), name, label)
+    return replace(picture, sha256=sha256_of(handle))
+
+
+def _from_array(array: npt.NDArray[Any], largest: int) -> Picture:
+    """Check and copy an array."""
+    shape = array.shape
+    channels = shape[2] if len(shape) == 3 else 1
+    if len(shape) not in (2, 3) or channels not in (1, 3, 4):
+        hint = "; move the channels to the end" if shape[:1] in ((3,), (4,)) else ""
+        raise ShapeError(f"an array is (H, W), (H, W, 3) or (H, W, 4), not {shape}{hint}")
+    check_size((shape[0], shape[1]), largest, "the array")
+    if array.dtype != np.uint8 and array.dtype.kind not in "fb":
+        raise PictureError(
+            f"the array holds {array.dtype}; give floating-point values in [0, 1] or uint8"
+        )
+    planes = np.moveaxis(array.reshape(*shape[:2], channels), -1, 0).astype(np.float32, order="C")
+    planes /= 255 if array.dtype == np.uint8 else 1
+    values = torch.from_numpy(planes)[None]
+    _check_values(values, "the array")
+    colours, alpha = values[:, :3], values[:, 3:]
+    pixels = colours.expand(-1, 3, -1, -1).contiguous()
+    opaque = channels < 4 or bool((alpha == 1).all())
+    shown = None if opaque else alpha.contiguous()
+    return Picture(pixels, alpha=shown, exif=None, sha256=None, name="<array>")
+
+
+def _check_values(values: Tensor, label: str) -> None:
+    """Refuse values that are no colours."""
+    if not bool(torch.isfinite(values).all()):
+        raise PictureError(f"{label} holds values that are not finite; give values in [0, 1]")
+    lowest, highest = float(values.min()), float(values.max())
+    if lowest < 0 or highest > 1:
+        raise PictureError(
+            f"{label} holds values from {lowest:g} to {highest:g}; give values in [0, 1]"
+        )
+
+
 def _from_tensor(tensor: Tensor, largest: int) -> Picture:
     """Check and copy a tensor."""
     shape = tuple(tensor.shape)
@@ -144,13 +225,7 @@ def _from_tensor(tensor: Tensor, largest: int) -> Picture:
         raise PictureError(
             f"the tensor holds {given.dtype}; give floating-point values in [0, 1] or uint8"
         )
-    if not bool(torch.isfinite(pixels).all()):
-        raise PictureError("the tensor holds values that are not finite; give values in [0, 1]")
-    lowest, highest = float(pixels.min()), float(pixels.max())
-    if lowest < 0 or highest > 1:
-        raise PictureError(
-            f"the tensor holds values from {lowest:g} to {highest:g}; give values in [0, 1]"
-        )
+    _check_values(pixels, "the tensor")
     pixels = pixels.reshape(1, *shape[-3:]).contiguous()
     return Picture(pixels, alpha=None, exif=None, sha256=None, name="<tensor>")
 

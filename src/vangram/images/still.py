@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import mmap
+from io import BytesIO
 from typing import BinaryIO
 
 from PIL import Image
@@ -22,6 +23,8 @@ PROFILE = 34675
 
 def data_of(handle: BinaryIO) -> Data:
     """A file's bytes, read as they are touched."""
+    if isinstance(handle, BytesIO):
+        return handle.getvalue()
     return mmap.mmap(handle.fileno(), 0, access=mmap.ACCESS_READ)
 
 

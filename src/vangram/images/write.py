@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import torch
 from PIL import Image, PngImagePlugin
@@ -17,6 +17,7 @@ from vangram.images.xmp import packed
 from vangram.storage.files import quoted, reason, replacing
 from vangram.storage.tensors import row_bands
 
+PillowImage: TypeAlias = Image.Image
 FORMATS = {
     ".png": "PNG",
     ".jpg": "JPEG",
@@ -103,7 +104,7 @@ def write_picture(
         PictureError: a value is NaN or infinite.
     """
     format = _format_of(path)
-    image = _image(pixels, alpha)
+    image = to_image(pixels, alpha)
     _check_side((image.height, image.width), format, path)
     if format == "JPEG" and image.mode == "RGBA":
         white = Image.new("RGB", image.size, "white")
@@ -144,7 +145,7 @@ def write_animation(
     shapes = {tuple(frame.shape) for frame in frames}
     if len(shapes) != 1:
         raise ShapeError(f"an animation takes frames of one shape, not {sorted(shapes) or 'none'}")
-    first, *others = (_image(frame, None) for frame in frames)
+    first, *others = (to_image(frame, None) for frame in frames)
     _check_side((first.height, first.width), format, path)
     options = {
         **_options(format, None, None, quality=90),
@@ -154,6 +155,34 @@ def write_animation(
         "loop": 0,
     }
     _write(path, first, format, options, overwrite)
+
+
+def to_image(pixels: Tensor, alpha: Tensor | None) -> Image.Image:
+    """8-bit Pillow image, RGB or RGBA, of pixels and alpha.
+
+    Args:
+        pixels: (1, 3, H, W) sRGB in [0, 1], floating-point; clamped, and rounded half up.
+        alpha: (1, 1, H, W) in [0, 1].
+
+    Raises:
+        ShapeError: one has another shape.
+        PictureError: a value is NaN or infinite.
+    """
+    if pixels.ndim != 4 or pixels.shape[:2] != (1, 3) or pixels.numel() == 0:
+        raise ShapeError(f"pixels to write are (1, 3, H, W), not {tuple(pixels.shape)}")
+    height, width = pixels.shape[-2:]
+    layers = [pixels]
+    if alpha is not None:
+        if tuple(alpha.shape) != (1, 1, height, width):
+            raise ShapeError(
+                f"alpha to write is {tuple(alpha.shape)}, its pixels want {(1, 1, height, width)}"
+            )
+        layers.append(alpha)
+    image = Image.new("RGB" if alpha is None else "RGBA", (width, height))
+    for rows in row_bands(pixels):  # so that no other tensor of their size is needed
+        levels = [_levels(layer[..., rows, :]) for layer in layers]
+        image.paste(Image.fromarray(torch.cat(levels, dim=-1).numpy()), (0, rows.start))
+    return image
 
 
 def _format_of(path: str | os.PathLike[str]) -> str:
@@ -174,25 +203,6 @@ def _check_side(size: tuple[int, int], format: str, path: str | os.PathLike[str]
             f"{quoted(path)} cannot hold {size[1]} x {size[0]} pixels, {format} ends at {longest};"
             " choose .png or .tif"
         )
-
-
-def _image(pixels: Tensor, alpha: Tensor | None) -> Image.Image:
-    """8-bit Pillow image of pixels and alpha, converted in bands of rows."""
-    if pixels.ndim != 4 or pixels.shape[:2] != (1, 3) or pixels.numel() == 0:
-        raise ShapeError(f"pixels to write are (1, 3, H, W), not {tuple(pixels.shape)}")
-    height, width = pixels.shape[-2:]
-    layers = [pixels]
-    if alpha is not None:
-        if tuple(alpha.shape) != (1, 1, height, width):
-            raise ShapeError(
-                f"alpha to write is {tuple(alpha.shape)}, its pixels want {(1, 1, height, width)}"
-            )
-        layers.append(alpha)
-    image = Image.new("RGB" if alpha is None else "RGBA", (width, height))
-    for rows in row_bands(pixels):
-        levels = [_levels(layer[..., rows, :]) for layer in layers]
-        image.paste(Image.fromarray(torch.cat(levels, dim=-1).numpy()), (0, rows.start))
-    return image
 
 
 def _levels(values: Tensor) -> Tensor:

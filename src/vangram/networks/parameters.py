@@ -21,7 +21,7 @@ from torch import Tensor
 from vangram.errors import LayerError, NetworkError, is_out_of_memory
 from vangram.networks.registry import VGG19_ORIGINAL_BIAS
 from vangram.networks.topology import Topology
-from vangram.storage.files import quoted, reason
+from vangram.storage.files import open_regular, quoted, reason
 
 DAMAGE = (
     SafetensorError, RuntimeError, ValueError, EOFError, LookupError, TypeError, AttributeError,
@@ -113,7 +113,7 @@ def _one_line_errors(path: Path, remedy: str) -> Iterator[None]:
 
 @contextmanager
 def _open(path: Path) -> Iterator[_File]:
-    with open(path, "rb") as handle:
+    with open_regular(path) as handle:
         start = handle.read(9)
     if len(start) == 9 and start[8:] == b"{":  # safetensors: the header's length, then JSON
         with safe_open(path, framework="pt") as tensors:

@@ -223,7 +223,7 @@ class Objective:
             positions: float = topology.positions(size, key.layer)
             weight = recipe.style_weight * recipe.style_layers[key.layer]
             if guide is not None:  # every visible pixel has the same weight, whatever its region
-                positions = float(guide.sum(dtype=torch.float64))
+                positions = float(guide.sum())
                 whole = seen.get(key.layer)
                 weight *= positions / float(
                     guide.numel() if whole is None else whole.sum(dtype=torch.float64)
@@ -329,8 +329,7 @@ class Objective:
     def recipe_in(self, units: Units) -> Recipe:
         """A recipe in other units with the same loss, for this size and these inputs.
 
-        A weight in `paper` units is one in `relative` units over the term's normaliser. α and β are
-        taken into the layers' weights.
+        A layer's weight in `paper` units is the one in `relative` units over the term's normaliser.
 
         Raises:
             SettingError: there are regions, each of which would need weights of its own.
@@ -338,20 +337,23 @@ class Objective:
         if self.has_regions:
             raise SettingError("weights of regions differ, and no recipe in other units has them")
 
-        def converted(terms: Mapping[TermKey, ContentTerm | StyleTerm]) -> dict[str, float]:
-            return {
-                key.layer: term.weight
-                / self.unit(term)
-                * (term.normaliser if units == "relative" else 1.0)
+        def converted(
+            layers: Mapping[str, float], terms: Mapping[TermKey, ContentTerm | StyleTerm]
+        ) -> dict[str, float]:
+            ratios = {
+                key.layer: (term.normaliser if units == "relative" else 1.0) / self.unit(term)
                 for key, term in terms.items()
             }
+            return {layer: weight * ratios.get(layer, 1.0) for layer, weight in layers.items()}
 
-        return self.recipe.replace(
+        recipe = self.recipe
+        return recipe.replace(
             units=units,
-            content_weight=float(bool(self.content)),
-            style_weight=float(bool(self.style)),
-            content_layers=converted(self.content),
-            style_layers=converted(self.style),
+            content_layers=converted(recipe.content_layers, self.content),
+            style_layers=converted(recipe.style_layers, self.style),
+            each_style_layers=tuple(
+                converted(layers, self.style) for layers in recipe.each_style_layers
+            ),
         )
 
     @property

@@ -23,7 +23,7 @@ WINDOW = 20
 """A level goes on while its lowest loss falls by the tolerance within this many steps."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Step:
     """One step of a run, for display and checkpoints."""
 

@@ -18,7 +18,7 @@ TENSOR = "tensor"
 """A tensor is represented by the mapping {"tensor": index}."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class LevelState:
     """Progress of the optimisation at one level."""
 
@@ -42,7 +42,7 @@ class LevelState:
         return cls(image, image)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class RunState:
     """State of a run after a step, by reference; its tensors are never changed in place.
 

@@ -17,7 +17,7 @@ from vangram.run.network import device_for, network_for
 from vangram.run.result import versions_on
 from vangram.settings.command import command_of
 from vangram.settings.inputs import Inputs
-from vangram.storage.files import make_folder, replacing
+from vangram.storage.files import make_folder, open_regular, replacing
 
 
 @dataclass(frozen=True)
@@ -107,11 +107,13 @@ class Gallery:
         """A figure's picture in a folder; None if it is missing or incomplete."""
         picture = folder / f"{self.key(figure)}.png"
         try:
-            values = json.loads(picture.with_suffix(".json").read_text(encoding="utf-8"))
-            made = Made(picture, tuple(values["losses"]), values["seconds"], values["command"])
-        except (OSError, ValueError, KeyError, TypeError):
+            with open_regular(picture.with_suffix(".json")) as handle:
+                values = json.load(handle)
+            losses, seconds = tuple(map(float, values["losses"])), float(values["seconds"])
+            made = Made(picture, losses, seconds, list(map(str, values["command"])))
+        except (OSError, ValueError, KeyError, TypeError, RecursionError):
             return None
-        return made if picture.exists() else None
+        return made if losses and picture.is_file() else None
 
     def key(self, figure: Figure) -> str:
         """Name of a figure's picture; it changes with recipe, inputs and versions."""
@@ -134,7 +136,7 @@ class Gallery:
             losses.append(step.loss)
             yield Progress(number, of, figure.caption, step.done)
         picture = folder / f"{self.key(figure)}.png"
-        run.painting(step.image).save(picture)
+        run.painting(step.image).save(picture, overwrite=True)
         values = {
             "losses": losses,
             "seconds": time.monotonic() - began,

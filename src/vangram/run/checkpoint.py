@@ -29,7 +29,7 @@ from torch import Tensor
 from vangram.errors import CheckpointError, RecipeError
 from vangram.optimize.state import RunState
 from vangram.settings.record import Record
-from vangram.storage.files import quoted, reason, replacing
+from vangram.storage.files import open_regular, quoted, reason, replacing
 from vangram.storage.tensors import IN_MEMORY, SpilledStorage, Storage, evict
 
 FORMAT = 1
@@ -53,7 +53,7 @@ SPILL_ABOVE = 1 / 8
 """Share of the run's memory above which the tensors of a checkpoint are read into files."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Checkpoint:
     """Everything that a run needs to continue."""
 
@@ -94,7 +94,7 @@ def read_checkpoint(path: str | os.PathLike[str]) -> Checkpoint:
         CheckpointError: it is missing, damaged, or of an unknown format.
     """
     try:
-        with open(path, "rb") as handle:
+        with open_regular(path) as handle:
             return _read(handle)
     except FileNotFoundError:
         raise CheckpointError(f"there is no checkpoint {quoted(path)}; check the path") from None

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import math
 import os
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
+from typing import TypedDict, TypeVar
 
 import torch
 from torch import Tensor
 
 from vangram.errors import SettingError, SizeError
 from vangram.images import Picture, Source, fit, keep_mask, largest_within, read_picture
-from vangram.images.flow import read_flow
+from vangram.images.flow import opencv, read_flow
 from vangram.networks import Topology
 from vangram.objective import Region
 from vangram.run.colours import ColourMaps, colour_maps
@@ -24,10 +26,32 @@ from vangram.settings.inputs import Inputs
 from vangram.settings.recipe import LARGEST_SIZE, Recipe
 from vangram.storage.files import quoted
 
+T = TypeVar("T")
 Size = tuple[int, int]
 """(height, width) in pixels."""
 RunSource = Source | Picture
 """Types of an input: as a user gives it, or decoded."""
+
+
+class Guides(TypedDict, total=False):
+    """Inputs beside the photograph and the paintings, as keyword arguments."""
+
+    start: Source | None
+    """A picture to start from; implies `init="picture"`."""
+    parameters: str | os.PathLike[str] | None
+    """A file with the network's parameters, instead of the published one."""
+    mask: Source | None
+    """Its colours mark regions of the photograph, each with the style of a painting."""
+    style_masks: Source | Sequence[Source]
+    """One for each painting; a region takes its style from what has the same colour there."""
+    keep: Source | None
+    """Where it is white, the photograph stays."""
+    before: Source | None
+    """In a sequence, the result of the frame before; implies `init="before"`."""
+    before_frame: Source | None
+    """In a sequence, the frame before."""
+    flow: str | os.PathLike[str] | None
+    """A .flo file with the optical flow from this frame to the one before."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -132,7 +156,8 @@ def check_inputs(inputs: Inputs[RunSource], recipe: Recipe) -> None:
     """Check that the inputs and the recipe go together.
 
     Raises:
-        SettingError: an input is missing, or contradicts the recipe or another input.
+        SettingError: an input is missing, contradicts the recipe or another input, or needs a
+            package that is not installed.
     """
     if inputs.content is None and (recipe.wants_content or recipe.init == "content"):
         raise SettingError("content terms, and a start from the content, need a photograph")
@@ -154,6 +179,8 @@ def check_inputs(inputs: Inputs[RunSource], recipe: Recipe) -> None:
         raise SettingError("a flow leads to the frame before; give that as well")
     if before and inputs.content is None:
         raise SettingError("a frame before goes with a photograph")
+    if before and inputs.flow is None:
+        opencv()
     if (recipe.init == "picture") != (inputs.start is not None):
         raise SettingError('init "picture" and a picture to start from go together')
     recipe.shares(len(inputs.styles))  # refuses another number of shares than of paintings
@@ -203,6 +230,13 @@ def read_inputs(inputs: Inputs[RunSource], recipe: Recipe) -> RunInputs:
     pictures, regions, hidden = visible_inputs(pictures, regions)
     notes += [*found, *hidden]
     return RunInputs(pictures, recipe, flow, regions, tuple(dict.fromkeys(notes)))
+
+
+def flattened(given: Iterable[T | Sequence[T]]) -> tuple[T, ...]:
+    """Each input, of lists as well."""
+    return tuple(
+        each for part in given for each in (part if isinstance(part, list | tuple) else (part,))
+    )
 
 
 def path_of(source: RunSource, name: str) -> str:

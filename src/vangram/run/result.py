@@ -5,23 +5,39 @@ from __future__ import annotations
 import os
 import platform
 from dataclasses import dataclass, replace
-from importlib import metadata
+from io import BytesIO
 from pathlib import Path
+from typing import Any
 
+import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from vangram.images import Picture, file_sha256, public_exif, write_picture
+from vangram import __version__
+from vangram.errors import ExistsError
+from vangram.images import (
+    Picture,
+    PillowImage,
+    file_sha256,
+    public_exif,
+    to_image,
+    write_picture,
+)
 from vangram.networks import FeatureNetwork, network_named
 from vangram.run.inputs import RunSource, path_of
 from vangram.settings.inputs import Inputs
 from vangram.settings.recipe import Recipe
 from vangram.settings.record import NETWORK, Input, Record
+from vangram.storage.files import quoted
+
+LARGEST_SHOWN = 1024
+"""Longer side in pixels of a result in a notebook, which keeps what it shows."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class Painting:
-    """The result of a run."""
+    """The result of a run; `numpy.array` makes it (H, W, 3), or (H, W, 4) with alpha, uint8."""
 
     pixels: Tensor
     """(1, 3, H, W), sRGB in [0, 1]."""
@@ -31,12 +47,46 @@ class Painting:
     """The photograph's."""
     record: Record
 
+    def __repr__(self) -> str:
+        height, width = self.pixels.shape[2:]
+        return f"<Painting of {width} x {height} px>"
+
+    def __eq__(self, other: object) -> bool:
+        """Whether all fields are equal."""
+        if not isinstance(other, Painting):
+            return NotImplemented
+        if (self.record, self.exif) != (other.record, other.exif):
+            return False
+        ours, theirs = ([p.pixels, p.alpha] for p in (self, other))
+        return all(
+            one is two or (one is not None and two is not None and torch.equal(one, two))
+            for one, two in zip(ours, theirs, strict=True)
+        )
+
+    def to_pil(self) -> PillowImage:
+        """The picture as a Pillow image of 8 bits, RGB or RGBA."""
+        return to_image(self.pixels, self.alpha)
+
+    def __array__(
+        self, dtype: npt.DTypeLike | None = None, copy: bool | None = None
+    ) -> npt.NDArray[Any]:
+        if copy is False:
+            raise ValueError("a result is no array; it can only be copied into one")
+        return np.array(self.to_pil(), dtype)
+
+    def _repr_png_(self) -> bytes:
+        """The picture in a notebook."""
+        image, file = self.to_pil(), BytesIO()
+        image.thumbnail((LARGEST_SHOWN, LARGEST_SHOWN))
+        image.save(file, "PNG")
+        return file.getvalue()
+
     def save(
         self,
         path: str | os.PathLike[str],
         *,
         keep_metadata: bool = False,
-        overwrite: bool = True,
+        overwrite: bool = False,
     ) -> Path:
         """Write PNG, JPEG, WebP or TIFF by suffix, with the record inside.
 
@@ -44,12 +94,14 @@ class Painting:
             path: of the file.
             keep_metadata: whether the photograph's place, serial numbers, owner and comments, and
                 absolute paths of the inputs, go into the file as well.
-            overwrite: False refuses to replace a file.
+            overwrite: replace a file that is there.
 
         Raises:
             ExistsError: there is a file, which may not be overwritten.
             OutputError: the file cannot be written.
         """
+        if not overwrite and os.path.lexists(path):
+            raise ExistsError(f"{quoted(path)} exists already; overwrite=True replaces it")
         record = replace(self.record, keep_metadata=keep_metadata or self.record.keep_metadata)
         write_picture(
             path,
@@ -92,7 +144,7 @@ def record_of(
 def versions_on(device: torch.device) -> dict[str, str]:
     """Everything that the arithmetic depends on beside the network."""
     return {
-        "vangram": metadata.version("vangram"),
+        "vangram": __version__,
         "torch": torch.__version__,
         "python": platform.python_version(),
         "threads": str(torch.get_num_threads()),

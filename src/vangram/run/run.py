@@ -8,10 +8,9 @@ layer; with the painting alone, it is a texture.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from torch import Tensor
 
@@ -22,7 +21,16 @@ from vangram.objective import Evaluate, Objective
 from vangram.objective.targets import content_targets
 from vangram.optimize import Level, LevelState, Optimizer, RunState, Step, coarse_to_fine, descend
 from vangram.run.estimate import seconds_per_pixel
-from vangram.run.inputs import RunInputs, RunSource, Size, check_inputs, path_of, read_inputs
+from vangram.run.inputs import (
+    Guides,
+    RunInputs,
+    RunSource,
+    Size,
+    check_inputs,
+    flattened,
+    path_of,
+    read_inputs,
+)
 from vangram.run.memory import free_memory
 from vangram.run.network import device_for, network_for
 from vangram.run.plan import LevelPlan, plan_run
@@ -38,12 +46,26 @@ from vangram.run.resized import (
 from vangram.run.result import Painting, record_of
 from vangram.run.targets import style_targets
 from vangram.settings.inputs import Inputs
+from vangram.settings.keywords import (
+    ReconstructSettings,
+    StylizeSettings,
+    TextureSettings,
+    recipe_from,
+)
+from vangram.settings.kinds import STYLIZE, Kind
 from vangram.settings.recipe import Recipe
 from vangram.settings.record import Record
 from vangram.storage.tensors import return_freed_memory
 
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
 
-@dataclass(frozen=True)
+
+class Given(Guides, StylizeSettings, ReconstructSettings, TextureSettings, total=False):
+    """Keyword arguments of a run of any kind."""
+
+
+@dataclass(frozen=True, eq=False)
 class Run:
     """A run, prepared and checked; iterating over it computes it step by step."""
 
@@ -129,51 +151,33 @@ class Run:
     def prepare(
         cls,
         content: Source | None = None,
-        *styles: Source,
-        start: Source | None = None,
-        parameters: str | os.PathLike[str] | None = None,
-        mask: Source | None = None,
-        style_masks: Sequence[Source] = (),
-        keep: Source | None = None,
-        before: Source | None = None,
-        before_frame: Source | None = None,
-        flow: str | os.PathLike[str] | None = None,
-        **settings: Any,
+        *styles: Source | Sequence[Source],
+        kind: Kind = STYLIZE,
+        **given: Unpack[Given],
     ) -> Run:
         """Read and check everything that a run needs; nothing is computed yet.
 
         Args:
             content: the photograph; not needed for a texture.
-            styles: the paintings; not needed for a content reconstruction.
-            start: a picture to start from; implies `init="picture"`.
-            parameters: a file with the network's parameters, instead of the published one.
-            mask: its colours mark regions of the photograph, each with the style of a painting.
-            style_masks: one for each painting; a region takes its style from what has the same
-                colour there.
-            keep: where it is white, the photograph stays.
-            before: in a sequence, the result of the frame before; implies `init="before"`.
-            before_frame: the frame before.
-            flow: a .flo file with the optical flow from this frame to the one before.
-            settings: those of `Recipe`, or a whole `recipe`, which the others change.
+            styles: the paintings, or lists of them; not needed for a content reconstruction.
+            kind: its defaults hold, unless a recipe or a preset is given.
+            given: `start`, `parameters`, `mask`, `style_masks`, `keep`, `before`, `before_frame`,
+                `flow`, as in `Inputs`; the settings of `Recipe`, of which layers, shares and memory
+                may be text as at the command line; a `recipe` or the name of a `preset` that they
+                change; and `strength`.
 
         Raises:
             InputError: an input or a setting cannot be used.
         """
-        recipe = (settings.pop("recipe", None) or Recipe()).replace(**settings)
-        if "init" not in settings and (start is not None or before is not None):
-            recipe = recipe.replace(init="picture" if before is None else "before")
+        settings: dict[str, Any] = {**given}
+        guides = {name: settings.pop(name) for name in Guides.__annotations__ if name in settings}
+        recipe = recipe_from(kind, settings)
+        masks = flattened([guides.pop("style_masks", ())])
         inputs = Inputs[RunSource](
-            content=content,
-            styles=styles,
-            start=start,
-            parameters=parameters,
-            mask=mask,
-            style_masks=tuple(style_masks),
-            keep=keep,
-            before=before,
-            before_frame=before_frame,
-            flow=flow,
+            content=content, styles=flattened(styles), style_masks=masks, **guides
         )
+        if "init" not in settings and (inputs.start is not None or inputs.before is not None):
+            recipe = recipe.replace(init="picture" if inputs.before is None else "before")
         return cls.of(inputs, recipe)
 
     @classmethod

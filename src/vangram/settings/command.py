@@ -33,12 +33,6 @@ def command_of(record: Record, output: str) -> list[str]:
     return words
 
 
-def options_of(recipe: Recipe, *names: str) -> list[str]:
-    """Some settings as the command line wants them: "--units", "paper", ..."""
-    settings = settings_of(Recipe)
-    return [word for name in names for word in settings[name].words(getattr(recipe, name))]
-
-
 def _changed(record: Record, kind: Kind) -> list[str]:
     """Options for all that is not the default in runs of this kind."""
     recipe, settings = record.recipe, settings_of(Recipe)

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any
 
 from vangram.errors import SettingError
+from vangram.settings.fields import shown
 from vangram.settings.recipe import Recipe
 
 PRESETS: Mapping[str, Mapping[str, Any]] = {
@@ -38,20 +40,24 @@ def preset(name: str) -> Recipe:
     Raises:
         SettingError: there is no preset of this name.
     """
-    if name not in PRESETS:
-        raise SettingError(f"there is no preset {name!r}; choose one of {', '.join(PRESETS)}")
+    if not isinstance(name, str) or name not in PRESETS:
+        raise SettingError(f"there is no preset {shown(name)}; choose one of {', '.join(PRESETS)}")
     return Recipe(**PRESETS[name])
 
 
-def strengthened(recipe: Recipe, strength: float) -> Recipe:
+def strengthened(recipe: Recipe, strength: float | str) -> Recipe:
     """The recipe with its style weight multiplied by a power of the strength.
 
     Strength is no setting of its own. 1 changes nothing; equal factors look like equal steps.
 
     Raises:
-        SettingError: the strength is out of range.
+        SettingError: the strength is no number, or out of range.
     """
     least, most = STRENGTHS
-    if not least <= strength <= most:
-        raise SettingError(f"strength needs a number from {least:g} to {most:g}, not {strength!r}")
-    return recipe.replace(style_weight=recipe.style_weight * math.pow(strength, EXPONENT))
+    with suppress(TypeError, ValueError, OverflowError):
+        factor = float(strength)
+        if least <= factor <= most:
+            return recipe.replace(style_weight=recipe.style_weight * math.pow(factor, EXPONENT))
+    raise SettingError(
+        f"strength needs a number from {least:g} to {most:g}, such as 1.5, not {shown(strength)}"
+    )

@@ -20,7 +20,7 @@ from pydantic import (
 
 from vangram.errors import RecipeError, SettingError
 from vangram.settings.fields import documented, refusal, setting, settings_of
-from vangram.settings.text import LAYERS, MEMORY, SHARES
+from vangram.settings.text import LAYERS, MEMORY, SHARES, parse_each_layers
 
 if TYPE_CHECKING:
     from pydantic import ModelWrapValidatorHandler
@@ -53,6 +53,12 @@ def _with_weight(layers: Mapping[str, float]) -> dict[str, float]:
 def _as_tuple(values: object) -> object:
     """A list, which JSON and TOML have instead of tuples, as a tuple."""
     return tuple(values) if isinstance(values, list) else values
+
+
+def _each_parsed(values: object) -> object:
+    """Layers of each painting, of which texts share weights."""
+    texts = isinstance(values, list | tuple) and all(isinstance(each, str) for each in values)
+    return parse_each_layers(values) if texts and values else _as_tuple(values)  # type: ignore
 
 
 Layers = Annotated[Mapping[str, Weight], AfterValidator(_with_weight)]
@@ -98,7 +104,7 @@ class Recipe(BaseModel):
     blend: Annotated[tuple[Weight, ...], BeforeValidator(_as_tuple), SHARES] = setting((),
         "Share of each painting, as 0.7,0.3.", group="Weights", unset="equal shares",
         allowed="a share for each painting", needs=("styles",))
-    each_style_layers: Annotated[tuple[Layers, ...], BeforeValidator(_as_tuple)] = setting((),
+    each_style_layers: Annotated[tuple[Layers, ...], BeforeValidator(_each_parsed)] = setting((),
         "Style layers of each painting, instead of the same for all.", group="Weights",
         unset="the same layers", allowed="a mapping of layer to weight for each painting",
         option=False, needs=("styles",))
@@ -155,6 +161,8 @@ class Recipe(BaseModel):
     @model_validator(mode="wrap")
     @classmethod
     def _refused_in_one_line(cls, values: Any, check: ModelWrapValidatorHandler[Self]) -> Self:
+        if isinstance(values, dict):  # whose numbers may be NumPy's
+            values = {k: v.item() if getattr(v, "ndim", 1) == 0 else v for k, v in values.items()}
         try:
             recipe = check(values)
         except ValidationError as error:

@@ -53,7 +53,9 @@ class Record:
 
     def __post_init__(self) -> None:
         """Check values that may come from a damaged file."""
-        recipe = self.recipe
+        recipe, flags = self.recipe, (self.finished, self.keep_metadata)
+        if not isinstance(self.network_sha256, str) or {*map(type, flags)} != {bool}:
+            raise TypeError(f"no SHA-256 and flags: {self.network_sha256!r}, {flags!r}")
         if recipe.wants_content and self.inputs.content is None:
             raise TypeError("content terms, and no photograph")
         if recipe.wants_style and not self.inputs.styles:

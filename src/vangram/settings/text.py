@@ -5,9 +5,14 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+from pydantic_core import core_schema
 
 from vangram.errors import SettingError
+
+if TYPE_CHECKING:
+    from pydantic import GetCoreSchemaHandler
 
 UNITS_OF_MEMORY = {"": 1, "K": 1e3, "M": 1e6, "G": 1e9, "T": 1e12}
 """Bytes of each unit."""
@@ -131,6 +136,20 @@ class TextForm:
     """Stands for the text in `--help`."""
     parse_each: Callable[[Sequence[str]], tuple[Any, ...]] | None = None
     """The values of a text for each painting, where they depend on each other."""
+
+    def __get_pydantic_core_schema__(
+        self, source: Any, handler: GetCoreSchemaHandler
+    ) -> core_schema.CoreSchema:
+        """A field that this annotates takes texts as well as values."""
+
+        def value_of(given: Any, field: core_schema.ValidationInfo) -> Any:
+            try:
+                return self.parse(given) if isinstance(given, str) else given
+            except SettingError as error:
+                name, said = str(field.field_name), str(error)
+                raise SettingError(said if said.startswith(name) else f"{name}: {said}") from None
+
+        return core_schema.with_info_before_validator_function(value_of, handler(source))
 
 
 LAYERS = TextForm(parse_layers, format_layers, "LAYERS", parse_each_layers)

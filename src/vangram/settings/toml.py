@@ -7,9 +7,8 @@ import sys
 from typing import Any
 
 from vangram.errors import RecipeError, SettingError
-from vangram.settings.fields import settings_of
 from vangram.settings.recipe import Recipe
-from vangram.storage.files import quoted, reason, replacing
+from vangram.storage.files import open_regular, quoted, reason, replacing
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -23,7 +22,7 @@ def read_recipe_file(path: str | os.PathLike[str]) -> Recipe:
     """The recipe in a TOML file: one line for each setting, named as in `Recipe` or as its option.
 
     Settings that the file leaves out have their defaults. Layers are a table of layer to weight, or
-    text as on the command line; so are the shares of the paintings and the memory.
+    text as on the command line.
 
     Raises:
         RecipeError: the file cannot be read, is no TOML, or has a setting that is unknown or out
@@ -35,9 +34,7 @@ def read_recipe_file(path: str | os.PathLike[str]) -> Recipe:
             name = key.replace("-", "_")
             if name in values:
                 raise SettingError(f"{name} is given twice")
-            setting = settings_of(Recipe).get(name)
-            text = setting.text if setting is not None and isinstance(value, str) else None
-            values[name] = value if text is None else text.parse(value)
+            values[name] = value
         return Recipe.from_dict(values)
     except (RecipeError, SettingError) as error:
         raise RecipeError(f"{quoted(path)}: {reason(error)}") from None
@@ -60,7 +57,7 @@ def write_recipe_file(path: str | os.PathLike[str], recipe: Recipe) -> None:
 
 def _values(path: str | os.PathLike[str]) -> dict[str, Any]:
     try:
-        with open(path, "rb") as handle:
+        with open_regular(path) as handle:
             read: dict[str, Any] = tomllib.load(handle)
             return read
     except (OSError, ValueError, RecursionError) as error:

@@ -17,11 +17,18 @@ from vangram.storage.locks import Lock, sweep
 
 CHUNK = 1 << 20
 """Bytes read at a time for a checksum."""
+LONGEST_PATH = 1024
+"""Characters of a path that a message repeats; what is longer is rather a file's content."""
+LONGEST_WITH_NUL = 40
+"""The same for a text with a NUL, which no path has."""
 
 
 def quoted(path: str | os.PathLike[str]) -> str:
-    """A path in quotes on one line, with special characters escaped."""
-    return repr(os.fspath(path))
+    """A path in quotes on one line, with special characters escaped; no content of a file."""
+    text = os.fspath(path)
+    if len(text) > LONGEST_PATH or ("\0" in text and len(text) > LONGEST_WITH_NUL):
+        return f"a text of {len(text)} characters"
+    return repr(text)
 
 
 def printable(text: str) -> str:
@@ -80,15 +87,18 @@ def open_regular(
 
 
 def sha256_of(handle: BinaryIO) -> str:
-    """SHA-256 of an open file's bytes, in hexadecimal.
+    """SHA-256 of an open file's bytes, in hexadecimal, no further than its size.
+
+    Files of the system, as in /proc, may have no size and no end.
 
     Raises:
         OSError: it cannot be read to its end.
     """
-    digest = hashlib.sha256()
+    digest, left = hashlib.sha256(), os.fstat(handle.fileno()).st_size
     handle.seek(0)
-    while chunk := handle.read(CHUNK):
+    while chunk := handle.read(min(CHUNK, left)):
         digest.update(chunk)
+        left -= len(chunk)
     return digest.hexdigest()
 
 

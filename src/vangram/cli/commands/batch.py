@@ -103,8 +103,11 @@ def batch(
     from vangram.batch import Batch, crossed, frames_of, in_order, photographs, read_pairs
     from vangram.cli.batch_runner import make_batch
     from vangram.cli.records import report
+    from vangram.images.flow import opencv
 
     recipe, _ = recipe_of(settings, base)
+    if sequence and flow is None:
+        opencv()  # not at the second frame
     if format not in FORMATS:
         raise SettingError(f"format needs one of {', '.join(FORMATS)}, not {format!r}")
     given = [*([photos] if photos else []), *(photo or [])]
@@ -124,7 +127,7 @@ def batch(
     frame = Inputs(content="", styles=("",), before="" if sequence else None)
     report(without_effect(settings, recipe, frame))
     if parameters is None:
-        ensure_fetched(recipe.network)
+        ensure_fetched(recipe.network, asked="network" in settings)
     prepared = Batch.prepare(
         output, found, recipe, parameters, force=force, sequence=sequence, flows=flow
     )

@@ -1,8 +1,11 @@
-"""`vangram explain`: a line for each term of a loss, and the options for the same loss."""
+"""`vangram explain`: a line for each term of a loss, and commands with the same loss."""
 
 from __future__ import annotations
 
 import shlex
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import typer
@@ -10,7 +13,7 @@ import typer
 from vangram.cli.inputs import find_inputs
 from vangram.cli.options import Made, MovedInputs
 from vangram.errors import RecipeError
-from vangram.settings.command import options_of
+from vangram.settings.command import command_of
 from vangram.settings.recipe import Recipe
 
 if TYPE_CHECKING:
@@ -21,7 +24,7 @@ if TYPE_CHECKING:
 def explain(picture: Made, moved: MovedInputs) -> None:
     """Show each term of the loss of PICTURE, by the paper's formulas and in relative units.
 
-    Prints the options that give the same loss in either units.
+    Prints the commands that have the same loss, in either units.
     """
     from vangram.cli.records import recorded
     from vangram.images import read_picture
@@ -37,7 +40,7 @@ def explain(picture: Made, moved: MovedInputs) -> None:
 
 
 def _report(picture: str, run: Run, explanation: Explanation) -> None:
-    """Print the terms, and options that give the same loss."""
+    """Print the terms, and commands with the same loss."""
     recipe, size = run.recipe, run.levels[-1].size
     typer.echo(
         f"{picture}: {size[1]} x {size[0]} px, {recipe.network}, {recipe.units} units,"
@@ -61,18 +64,19 @@ def _report(picture: str, run: Run, explanation: Explanation) -> None:
     typer.echo()
     typer.echo("The same loss at this size, with these pictures, on one level:")
     for same in explanation.same:
-        typer.echo(f"  {_options(same)}")
+        output = Path(picture).with_stem(f"{Path(picture).stem}-{same.units}")
+        record = replace(run.record, recipe=_rounded(same).replace(levels=1))
+        typer.echo(f"  {shlex.join(command_of(record, str(output)))}")
 
 
-def _options(recipe: Recipe) -> str:
-    digits = {
-        name: {layer: float(f"{weight:.9g}") for layer, weight in getattr(recipe, name).items()}
-        for name in ("content_layers", "style_layers")
-    }
-    recipe, names = recipe.replace(**digits), ["units"]
-    names += ["content_weight", "content_layers"] if recipe.wants_content else []
-    names += ["style_weight", "style_layers"] if recipe.wants_style else []
-    names += (
-        ["style_loss"] if recipe.wants_style and recipe.style_loss != Recipe().style_loss else []
+def _rounded(recipe: Recipe) -> Recipe:
+    """The recipe with as many digits of its layers' weights as matter in float32."""
+
+    def rounded(layers: Mapping[str, float]) -> dict[str, float]:
+        return {layer: float(f"{weight:.9g}") for layer, weight in layers.items()}
+
+    return recipe.replace(
+        content_layers=rounded(recipe.content_layers),
+        style_layers=rounded(recipe.style_layers),
+        each_style_layers=tuple(map(rounded, recipe.each_style_layers)),
     )
-    return shlex.join([*options_of(recipe, *names), "--levels", "1"])

@@ -23,7 +23,7 @@ Again = Annotated[
 def rerun(picture: Made, output: Again, moved: MovedInputs, force: Force, quiet: Quiet) -> None:
     """Make PICTURE again from the recipe that it carries.
 
-    Reports inputs and versions that differ. Exit code 1 where none does and the bytes differ.
+    Reports inputs and versions that differ. Exit code 1 where none does and the pixels differ.
     """
     from vangram.cli.outputs import check_outputs
     from vangram.cli.records import recorded, report, warn
@@ -38,7 +38,7 @@ def rerun(picture: Made, output: Again, moved: MovedInputs, force: Force, quiet:
         check_unfinished(target, force=force)
         check_outputs(target, inputs=(picture, *inputs), force=force)
         if record.inputs.parameters is None:
-            ensure_fetched(record.recipe.network)
+            ensure_fetched(record.recipe.network, asked=False)
         run = Run.of(inputs, record.recipe)
         differences = record.differences(run.record)
         report(differences)
@@ -48,13 +48,31 @@ def rerun(picture: Made, output: Again, moved: MovedInputs, force: Force, quiet:
 
 
 def _compare(picture: str, again: Path, differences: list[str]) -> None:
-    """Print whether the bytes are the same; exit code 1 where they differ without a reason."""
+    """Print whether bytes or pixels are the same; exit code 1 if they differ without a reason."""
     if Path(picture).suffix.lower() != again.suffix.lower():
         return
     if Path(picture).read_bytes() == again.read_bytes():
         tell(f"the same bytes as {picture}")
         return
+    if _same_pixels(picture, again):
+        tell(f"the same pixels as {picture}; its metadata differ")
+        return
     why = "as the notes above let expect" if differences else "although nothing seems to differ"
-    tell(f"not the same bytes as {picture}, {why}")
+    tell(f"not the same pixels as {picture}, {why}")
     if not differences:
         raise typer.Exit(1)
+
+
+def _same_pixels(*paths: str | Path) -> bool:
+    """Whether two pictures have the same pixels and alpha; False where one cannot be read."""
+    import torch
+
+    from vangram.errors import InputError
+    from vangram.images import read_picture
+
+    try:
+        pictures = [read_picture(path) for path in paths]
+    except InputError:
+        return False
+    parts = [[each.pixels, *([] if each.alpha is None else [each.alpha])] for each in pictures]
+    return len(parts[0]) == len(parts[1]) and all(map(torch.equal, *parts))

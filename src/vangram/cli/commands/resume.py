@@ -55,7 +55,7 @@ def resume(
         others = (str(output), *inputs)
         check_outputs(monitoring.preview, monitoring.timelapse, inputs=others, force=force)
         if record.inputs.parameters is None:
-            ensure_fetched(record.recipe.network)
+            ensure_fetched(record.recipe.network, asked=False)
         run = Run.of(inputs, record.recipe)
         run = replace(run, record=continued(record, run.record))
         if not monitoring.quiet:

@@ -76,7 +76,7 @@ def sweep(
     report(line for line in notes[0] if all(line in others for others in notes))
     if parameters is None:
         for name in {each.recipe.network for each in figures}:
-            ensure_fetched(name)
+            ensure_fetched(name, asked="network" in given)
     title = f"A sweep of {Path(photo).name} with {Path(painting).name}"
     gallery = Gallery.prepare(title, "Made by VanGram.", grids, parameters)
 

@@ -7,10 +7,9 @@ from typing import Annotated, Any
 import typer
 
 from vangram.cli.options import Monitoring, Output, Paintings, Parameters, Settings, SettingsOf
-from vangram.errors import SettingError
 from vangram.settings.inputs import Inputs
+from vangram.settings.keywords import recipe_from
 from vangram.settings.kinds import SYNTHESIZE
-from vangram.settings.recipe import layers_up_to
 from vangram.settings.text import parse_size
 
 Size = Annotated[
@@ -41,13 +40,9 @@ def texture(
 ) -> None:
     """Make a texture of any size: from noise, a picture with a PAINTING's Gram matrices."""
     changes: dict[str, Any] = dict(settings)
-    if up_to is not None:
-        if changes.keys() & {"style_layers", "each_style_layers"}:
-            raise SettingError("--layers and --up-to say the same twice; give one of them")
-        changes["style_layers"] = layers_up_to(up_to)
     if size is not None:
         changes["size"], changes["proportions"] = parse_size(size)
-    recipe = SYNTHESIZE.base().replace(**changes)
+    recipe = recipe_from(SYNTHESIZE, changes | {"up_to": up_to})
 
     from vangram.cli.runner import make
 

@@ -6,6 +6,7 @@ import random
 import struct
 import time
 import zlib
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -25,6 +26,31 @@ def test_mutated_pictures_are_read_or_refused() -> None:
     assert min(totals["read"], totals["note"], totals["refused"]) > 5
 
 
+def test_mutated_files_of_other_kinds_are_read_or_refused() -> None:
+    tally = fuzz.run(count=60, seed=1, make=fuzz.other_files)
+    assert not tally.failures
+    totals = sum(tally.counts.values(), start=Counter())
+    assert totals.total() == 60
+    assert min(totals["read"], totals["refused"]) > 5
+    assert set(tally.counts) == {original.name for original in fuzz.other_files()}
+
+
+def test_contents_that_are_not_what_is_pinned_are_found(tmp_path: Path) -> None:
+    files = {original.name: original for original in fuzz.other_files()}
+    for name in ("checkpoint", "shipped.safetensors"):
+        original, path = files[name], tmp_path / "file"
+        path.write_bytes(original.data)
+        value = fuzz.value_of(original, path)
+        assert fuzz.judge(original, path, value).kind == "read"
+        assert fuzz.judge(original, path, "another").kind == "silent"
+        path.write_bytes(original.data[:-1] + bytes([original.data[-1] ^ 1]))
+        assert fuzz.judge(original, path, value).kind == "refused"
+    mended = files["checkpoint"].kind
+    assert mended is not None
+    assert mended.mend is not None
+    assert mended.mend(files["checkpoint"].data) == files["checkpoint"].data
+
+
 def test_the_same_seed_gives_the_same_files() -> None:
     found = fuzz.originals()
     files = [fuzz.file_of(number, 0, found) for number in range(60)]
@@ -37,18 +63,18 @@ def test_whole_files_are_read_as_they_are(tmp_path: Path) -> None:
     for original in fuzz.originals():
         path = tmp_path / original.name
         path.write_bytes(original.data)
-        picture, frames = fuzz.read_all(path)
-        assert fuzz.judge(path, [picture, *frames]).kind in ("read", "note")
+        value = fuzz.value_of(original, path)
+        assert fuzz.judge(original, path, value).kind in ("read", "note")
 
 
 def judged(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, read: Callable[..., Any]) -> str:
     original = next(each for each in fuzz.originals() if each.name == "rgb.png")
     path = tmp_path / "p.png"
     path.write_bytes(original.data)
-    picture, frames = fuzz.read_all(path)
+    value = fuzz.value_of(original, path)
     with monkeypatch.context() as patched:
         patched.setattr(fuzz, "read_picture", read)
-        return fuzz.judge(path, [picture, *frames]).kind
+        return fuzz.judge(original, path, value).kind
 
 
 def test_failures_are_told_apart(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -66,6 +92,7 @@ def test_failures_are_told_apart(monkeypatch: pytest.MonkeyPatch, tmp_path: Path
     assert judged(monkeypatch, tmp_path, read_picture) == "read"
     assert judged(monkeypatch, tmp_path, raising(PictureError("damaged"))) == "refused"
     assert judged(monkeypatch, tmp_path, raising(PictureError("two\nlines"))) == "traceback"
+    assert judged(monkeypatch, tmp_path, raising(PictureError("\x1b[2J"))) == "traceback"
     assert judged(monkeypatch, tmp_path, raising(KeyError("key"))) == "traceback"
     assert judged(monkeypatch, tmp_path, darker) == "silent"
 
