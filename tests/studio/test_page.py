@@ -382,8 +382,9 @@ def test_large_picture_is_looked_at_in_tiles_down_to_single_pixels(
     large = shared.folder / "large.png"
     with Image.open(small_one) as picture:
         info = PngInfo()
-        for key, text in picture.text.items():
-            info.add_text(key, text)
+        for key, text in picture.info.items():
+            if isinstance(key, str) and isinstance(text, str):
+                info.add_text(key, text)
         wide = Image.linear_gradient("L").resize((4200, 3000)).convert("RGB")
         wide.putpixel((4199, 2999), (1, 2, 3))
         wide.save(large, pnginfo=info, compress_level=1)

@@ -3,9 +3,10 @@
 
 const MOST_UNDONE = 60;
 
-// Colours of regions, brightest first, as a mask takes them; the last one is no painting's. They are
-// corners of the colour cube, so that a soft edge between two of them is unlike any third.
-export const COLOURS = [[255, 255, 255], [255, 255, 0], [0, 255, 255], [0, 255, 0], [255, 0, 255], [255, 0, 0], [0, 0, 255]];
+// Colours of regions, as a mask takes them: the brightest, by the mean of its channels, is the first
+// painting's. They are near corners of the colour cube, so that a soft edge between two of them is unlike
+// any third.
+export const COLOURS = [[255, 255, 255], [255, 255, 60], [20, 255, 255], [255, 0, 255], [0, 255, 60], [255, 30, 0], [0, 0, 255]];
 export const NONE = [0, 0, 0];
 export const colourOf = (region, count) => (region < count ? COLOURS[region] : NONE);
 
