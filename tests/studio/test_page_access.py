@@ -116,6 +116,20 @@ def test_narrow_screen_shows_everything_in_one_column(
         page.keyboard.press("Escape")
 
 
+def test_picture_is_seen_at_every_width(
+    shared: Studio, open_page: Open, pair: dict[str, Any]
+) -> None:
+    shared.ended(shared.post("/jobs", small(pair))["id"])
+    page = open_page(shared.address)
+    page.click(".gallery button")
+    finished(page)
+    for width in (1440, 1121, 1120, 1000, 721, 720, 375):
+        page.set_viewport_size({"width": width, "height": 800})
+        box = page.locator(".finished .picture img").bounding_box()
+        assert box["height"] > 200, width
+        assert box["y"] + box["height"] < 800, width
+
+
 def violations(page: Any) -> list[str]:
     """What axe finds in all that the page shows now, of every level."""
     axe = pytest.importorskip("axe_playwright_python", reason="axe-core is not installed")

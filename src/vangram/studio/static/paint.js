@@ -44,9 +44,8 @@ export function paint(photograph, painted, names, use) {
   const tools = segments("tool", "Tool", TOOLS, state.tool, (to) => { state.tool = to; area.focus(); });
 
   const dialog = open("Masks", "full", el("div", { class: "tools" }, choice, tools, size.node, feather.node, opacity.node,
-    button("Invert", invert, { kind: "small" }), undo, redo,
-    button("Save", save, { sign: "save", kind: "small" })), area);
-  dialog.querySelector("header h2").after(button("Use these masks", done, { kind: "primary" }));
+    button("Invert", invert, { kind: "small" }), undo, redo), area);
+  dialog.querySelector("header h2").after(button("Save", save, { sign: "save" }), button("Use these masks", done, { kind: "primary" }));
   const panned = panzoom(area, world, { width: layers.width, height: layers.height }, { drags: () => state.space, changed: ({ scale }) => area.classList.toggle("sharp", scale >= 3) });
 
   const layer = () => (state.target > count ? "kept" : "regions");
