@@ -32,7 +32,7 @@ from vangram.run.regions import read_regions
 from vangram.settings.inputs import Inputs
 from vangram.settings.recipe import Recipe
 from vangram.settings.record import Input, Record
-from vangram.settings.toml import read_recipe_file, write_recipe_file
+from vangram.settings.toml import read_toml, write_recipe_file
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -83,7 +83,7 @@ def file_kinds() -> dict[str, FileKind]:
         checkpoint = path.read_bytes()
     return {
         "checkpoint": FileKind(checkpoint, _of_checkpoint, pinned=True, mend=_mended),
-        "recipe.toml": FileKind(recipe, read_recipe_file, text=True),
+        "recipe.toml": FileKind(recipe, read_toml, text=True),
         "record.json": FileKind(record.to_json().encode(), _of_record, text=True),
         "batch.json": FileKind(json.dumps(manifest).encode(), _of_manifest, text=True),
         "pairs.csv": FileKind(b"photo,painting\nfile,file\n", _of_table, text=True),

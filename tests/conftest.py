@@ -9,6 +9,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+
+from vangram.storage.allocator import let_threads_sleep
+
+let_threads_sleep()  # as commands do, before torch is imported
+
 from hypothesis import HealthCheck, settings
 from PIL import Image
 

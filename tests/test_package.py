@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from importlib import import_module, metadata
+from pathlib import Path
 
 import pytest
 
 import vangram
 from vangram import errors
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
 
 
 def in_a_fresh_process(script: str) -> str:
@@ -132,3 +139,19 @@ def test_package_run_as_a_module_is_the_command_line() -> None:
         timeout=120,
     )
     assert done.stdout == f"vangram {vangram.__version__}\n"
+
+
+def test_every_extra_that_messages_name_is_installed_by_the_readmes_command() -> None:
+    root = Path(__file__).parent.parent
+    extras = tomllib.loads((root / "pyproject.toml").read_text())["project"][
+        "optional-dependencies"
+    ]
+    (everything,) = extras["all"]
+    found = re.fullmatch(r"vangram\[(.*)\]", everything)
+    assert found is not None
+    assert {*found[1].split(","), "all", "dev", "docs"} == set(extras)
+    sources = "".join(path.read_text() for path in (root / "src").rglob("*.py"))
+    named = re.findall(r"pip install 'vangram\[(\w+)\]'", sources)
+    assert len(named) > 2
+    assert set(named) <= set(found[1].split(","))
+    assert '\n    pip install ".[all]"\n' in (root / "README.md").read_text(encoding="utf-8")

@@ -388,7 +388,7 @@ class Contest:
             return "is there"
         began = time.monotonic()
         *_, last = run
-        run.painting(last.image).save(path)
+        run.painting(last.image).save(path, overwrite=True)
         return f"made in {time.monotonic() - began:.0f} s"
 
     def say(self, line: str) -> None:

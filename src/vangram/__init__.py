@@ -26,10 +26,10 @@ if TYPE_CHECKING:
     from vangram.run import Run as Run
     from vangram.run import read_checkpoint as read_checkpoint
     from vangram.run import write_checkpoint as write_checkpoint
+    from vangram.run.recipe_file import read_recipe_file as read_recipe_file
     from vangram.settings.presets import preset as preset
     from vangram.settings.recipe import Recipe as Recipe
     from vangram.settings.record import Record as Record
-    from vangram.settings.toml import read_recipe_file as read_recipe_file
     from vangram.settings.toml import write_recipe_file as write_recipe_file
 
 _HOMES = {
@@ -44,7 +44,7 @@ _HOMES = {
     "VangramError": "vangram.errors",
     "preset": "vangram.settings.presets",
     "read_checkpoint": "vangram.run",
-    "read_recipe_file": "vangram.settings.toml",
+    "read_recipe_file": "vangram.run.recipe_file",
     "reconstruct": "vangram.api",
     "stylize": "vangram.api",
     "texture": "vangram.api",

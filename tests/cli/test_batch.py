@@ -144,6 +144,8 @@ def test_strange_files_fail_alone_or_are_read_with_a_note(
     picture.save(folder / "p1.tif", tiffinfo=tags)
     (folder / "p1.png").unlink()
     (folder / "p2.png").rename(folder / f"{'x' * 250}.png")
+    # The name of the picture is possible, and that of its checkpoint is not.
+    shutil.copyfile(folder / "p0.png", folder / f"{'y' * 240}.png")
     (folder / "p3.png").write_bytes((folder / "p3.png").read_bytes()[:400])
     (folder / "p4.nef").write_bytes(b"raw")
     (folder / "notes.txt").write_text("text")
@@ -160,6 +162,7 @@ def test_strange_files_fail_alone_or_are_read_with_a_note(
         "p1-s0.png": "made",
         "p3-s0.png": "failed",
         f"{'x' * 250}-s0.png": "failed",
+        f"{'y' * 240}-s0.png": "failed",
     }
 
 

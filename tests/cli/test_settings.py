@@ -11,10 +11,11 @@ from tests.cli.test_commands import QUICK, assert_refused
 from tests.conftest import Outcome
 from vangram.cli import runner
 from vangram.images import read_recipe
+from vangram.run.recipe_file import read_recipe_file
 from vangram.settings.presets import PRESETS, preset, strengthened
 from vangram.settings.recipe import Recipe
 from vangram.settings.record import Record
-from vangram.settings.toml import read_recipe_file, write_recipe_file
+from vangram.settings.toml import write_recipe_file
 
 Command = Callable[..., Outcome]
 

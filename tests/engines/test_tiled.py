@@ -100,10 +100,7 @@ def test_features_of_tiles_by_winograd_equal_the_whole(
     whole = ForwardPass(full_width, image, layers, keep=False).features
     for tile in grid(size, core, topology, layers):
         windows = tile.windows(layers, topology)
-        part = ForwardPass(
-            full_width, tile.crop(image), layers, tile.local_windows(layers, topology),
-            whole=size, corner=tile.corner, keep=False,
-        )  # fmt: skip
+        part = ForwardPass.of_tile(full_width, image, layers, tile, keep=False)
         for layer, features in part.features.items():
             rows, columns = windows[layer]
             assert relative_error(features, whole[layer][:, :, rows, columns]) < SINGLE

@@ -168,9 +168,9 @@ def test_forward_pass_of_a_tile_computes_its_windows() -> None:
     layers, size = ["relu1_1", "relu5_1"], (320, 320)
     tile = next(t for t in grid(size, 64, network.topology, layers) if t.padded[0].start > 0)
     windows = tile.local_windows(layers, network.topology)
-    part = tile.crop(torch.rand(1, 3, *size, dtype=torch.float64))
+    image = torch.rand(1, 3, *size, dtype=torch.float64)
     with Convolutions() as computed:
-        ForwardPass(network, part, layers, windows, whole=size, corner=tile.corner)
+        ForwardPass.of_tile(network, image, layers, tile)
     wanted = computed_windows(
         network.topology, window_size(tile.padded), layers, windows, tile.corner
     )

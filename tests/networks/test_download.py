@@ -287,13 +287,15 @@ def test_unknown_host_error_suggests_being_offline(
     refused("is this machine offline?")
 
 
-def test_full_disk_is_in_the_error(server: FileServer, monkeypatch: pytest.MonkeyPatch) -> None:
-    def full(handle: object, block: bytes) -> None:
-        raise OSError(errno.ENOSPC, "No space left on device")
-
+def test_file_that_cannot_grow_is_in_the_error(server: FileServer) -> None:
+    resource = pytest.importorskip("resource")
     urls(f"{server.address}/a", f"{server.address}/b")
-    monkeypatch.setattr(download, "_write", full)
-    refused("cannot be written (No space left on device)", "free some space")
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (LENGTH // 2, before[1]))
+    try:
+        refused("cannot be written (File too large)", "free some space")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
     assert len(server.asked) == 1  # no mirror makes room
 
 

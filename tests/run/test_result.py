@@ -101,6 +101,11 @@ def test_result_replaces_no_file_unless_told(tmp_path: Path) -> None:
     assert torch.equal(read_picture(path).pixels, result().pixels)
 
 
+def test_result_is_saved_to_a_path_alone() -> None:
+    with pytest.raises(OutputError, match="saved to a path, not BytesIO"):
+        result().save(io.BytesIO())  # type: ignore[arg-type]
+
+
 def public_dataclasses() -> set[type]:
     """Dataclasses among the public names, and those that their fields hold."""
     found: set[type] = set()

@@ -40,7 +40,7 @@ from vangram.settings.command import command_of
 from vangram.settings.inputs import Inputs
 from vangram.settings.recipe import Recipe
 from vangram.settings.record import Input, Record
-from vangram.settings.toml import read_recipe_file, write_recipe_file
+from vangram.settings.toml import read_toml, write_recipe_file
 
 recipe = Recipe(grain=0.5, paper="gloss", borders=False)
 inputs = Inputs(content=Input("photo.jpg", "aa"), styles=(Input("painting.jpg", "bb"),))
@@ -57,7 +57,7 @@ try:
 except SettingError as error:
     refused = str(error)
 found = {
-    "toml": read_recipe_file(sys.argv[1]) == recipe,
+    "toml": read_toml(sys.argv[1]) == recipe,
     "record": Record.from_json(record.to_json()).recipe == recipe,
     "older": Record.from_json(record.to_json().replace('"grain":0.5,', "")).recipe.grain,
     "command": command_of(record, "out.png"),

@@ -5,7 +5,9 @@ from __future__ import annotations
 import inspect
 from typing import Any
 
+import numpy as np
 import pytest
+import torch
 from hypothesis import given
 
 from tests.settings.test_recipe import recipes
@@ -124,6 +126,14 @@ def test_refusal_repeats_a_value_shortly(value: object) -> None:
     assert "\n" not in str(refused.value)
 
 
+@pytest.mark.parametrize("value", [b"\x89PNG", np.zeros((2, 2)), torch.zeros(2)])
+def test_refusal_repeats_no_picture(value: object) -> None:
+    for name in ("size", "memory", "style_layers", "blend", "colour"):
+        with pytest.raises(SettingError) as refused:
+            Recipe(**{name: value})  # type: ignore[arg-type]
+        assert str(refused.value).endswith(f"not a value of type {type(value).__name__}")
+
+
 def test_unknown_setting_is_refused_by_name() -> None:
     with pytest.raises(SettingError, match="no setting 'sytle_weight'; there are blend, colour"):
         Recipe(sytle_weight=3.0)  # type: ignore[call-arg]
@@ -149,4 +159,7 @@ def test_kinds_of_run_have_the_settings_that_their_inputs_allow() -> None:
 def test_help_explains_every_setting() -> None:
     text = inspect.getdoc(Recipe) or ""
     for name, setting in SETTINGS.items():
-        assert f"{name}: {setting.help}" in text
+        assert f"{name}: {setting.help} {setting.described}" in text
+    assert "size: Longer side of the result. A whole number from 2 to 32768 px." in text
+    assert "style, luminance, match, histogram." in text
+    assert "number from 1 to 16. Default: as many as make sense." in text

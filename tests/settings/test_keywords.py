@@ -13,7 +13,7 @@ import pytest
 import vangram
 from tests.conftest import Outcome
 from vangram.cli import runner
-from vangram.errors import SettingError
+from vangram.errors import RecipeError, SettingError
 from vangram.settings.fields import settings_of
 from vangram.settings.keywords import BESIDE, PresetName, Settings, recipe_from
 from vangram.settings.kinds import RECONSTRUCT, STYLIZE, SYNTHESIZE, Kind
@@ -36,7 +36,7 @@ def alternatives(kind: Any) -> frozenset[Any]:
 
 def test_keyword_arguments_are_the_recipes_settings_and_have_their_types() -> None:
     arguments, fields = get_type_hints(Settings), get_type_hints(Recipe)
-    assert arguments.pop("recipe") is Recipe
+    assert Recipe in get_args(arguments.pop("recipe"))
     assert list(arguments) == [name for name in Recipe.model_fields if name in arguments]
     assert arguments.keys() == settings_of(Recipe).keys()
     for name, setting in settings_of(Recipe).items():
@@ -92,6 +92,21 @@ def test_functions_take_what_the_command_line_takes(photo: Path, painting: Path)
     assert made.init == "noise"
     again = vangram.texture(painting, recipe=made, seed=3).record.recipe
     assert again == made.replace(seed=3)
+
+
+def test_recipe_is_taken_from_a_file_or_a_result(
+    photo: Path, painting: Path, tmp_path: Path
+) -> None:
+    small: dict[str, Any] = {"size": 48, "steps": 1, "style_weight": 7.0}
+    result = vangram.stylize(photo, painting, **small)
+    made, file = result.save(tmp_path / "made.png"), tmp_path / "recipe.toml"
+    vangram.write_recipe_file(file, result.record.recipe)
+    for path in (made, file, str(made)):
+        assert vangram.read_recipe_file(path) == result.record.recipe
+        run = vangram.Run.prepare(photo, painting, recipe=path, seed=3)
+        assert run.recipe == result.record.recipe.replace(seed=3)
+    with pytest.raises(RecipeError, match="carries no recipe"):
+        vangram.stylize(photo, painting, recipe=photo)
 
 
 @pytest.mark.parametrize(

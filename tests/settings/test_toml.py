@@ -10,7 +10,7 @@ from hypothesis import given
 from tests.settings.test_recipe import recipes
 from vangram.errors import OutputError, RecipeError
 from vangram.settings.recipe import Recipe
-from vangram.settings.toml import read_recipe_file, write_recipe_file
+from vangram.settings.toml import read_toml, write_recipe_file
 
 
 @given(recipe=recipes)
@@ -19,32 +19,32 @@ def test_recipe_file_gives_back_the_recipe_written(
 ) -> None:
     path = tmp_path_factory.mktemp("recipe") / "recipe.toml"
     write_recipe_file(path, recipe)
-    assert read_recipe_file(path) == recipe
+    assert read_toml(path) == recipe
 
 
 def test_recipe_file_keeps_what_is_rarely_set(tmp_path: Path) -> None:
     recipe = Recipe(proportions=(2, 3), memory=2**40, tile=64, normalise=True, precision="tf32")
     write_recipe_file(tmp_path / "recipe.toml", recipe)
-    assert read_recipe_file(tmp_path / "recipe.toml") == recipe
+    assert read_toml(tmp_path / "recipe.toml") == recipe
 
 
 def test_recipe_file_may_say_layers_and_memory_as_the_command_line_does(tmp_path: Path) -> None:
     path = tmp_path / "recipe.toml"
     path.write_text('style_layers = "relu1_1=0.5,relu2_1"\nmemory = "1.5GB"\n')
     wanted = Recipe(style_layers={"relu1_1": 0.5, "relu2_1": 1.0}, memory=1_500_000_000)
-    assert read_recipe_file(path) == wanted
+    assert read_toml(path) == wanted
 
 
 def test_recipe_file_may_name_settings_as_their_options(tmp_path: Path) -> None:
     path = tmp_path / "recipe.toml"
     path.write_text('style-weight = 7.0\nstyle-layers = "relu1_1"\nblend = "0.7,0.3"\n')
     wanted = Recipe(style_weight=7.0, style_layers={"relu1_1": 1.0}, blend=(0.7, 0.3))
-    assert read_recipe_file(path) == wanted
+    assert read_toml(path) == wanted
 
 
 def test_recipe_file_that_is_empty_is_the_defaults(tmp_path: Path) -> None:
     (tmp_path / "recipe.toml").write_text("# nothing yet\n")
-    assert read_recipe_file(tmp_path / "recipe.toml") == Recipe()
+    assert read_toml(tmp_path / "recipe.toml") == Recipe()
 
 
 @pytest.mark.parametrize(
@@ -76,7 +76,7 @@ def test_recipe_file_that_cannot_be_used_is_refused_on_one_line(
     path = tmp_path / "recipe.toml"
     path.write_bytes(text)
     with pytest.raises(RecipeError) as refused:
-        read_recipe_file(path)
+        read_toml(path)
     message = str(refused.value)
     assert said in message
     assert message.count("recipe.toml") == 1
@@ -86,7 +86,7 @@ def test_recipe_file_that_cannot_be_used_is_refused_on_one_line(
 @pytest.mark.parametrize("name", ["missing.toml", ".", "nul\0byte"])
 def test_recipe_file_that_is_not_there_is_refused(tmp_path: Path, name: str) -> None:
     with pytest.raises(RecipeError):
-        read_recipe_file(tmp_path / name)
+        read_toml(tmp_path / name)
 
 
 def test_recipe_file_that_cannot_be_written_is_told(tmp_path: Path) -> None:

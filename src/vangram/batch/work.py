@@ -22,6 +22,7 @@ from vangram.errors import (
 )
 from vangram.images import Picture, check_output, file_sha256, read_recipe
 from vangram.run import Run
+from vangram.run.checkpoints import checkpoint_path
 from vangram.run.inputs import RunSource, read_source
 from vangram.run.network import device_for, network_for
 from vangram.settings.inputs import Inputs
@@ -273,9 +274,12 @@ class Batch:
             )
 
     def _name_error(self, pair: Pair) -> str | None:
-        """What is wrong with the picture's name: two long ones make one that is too long."""
+        """What is wrong with the picture's name: two long ones make one that is too long.
+
+        The longest name is that of the unfinished checkpoint.
+        """
         try:
-            os.lstat(self.output(pair))
+            os.lstat(f"{checkpoint_path(self.output(pair))}.part")
         except FileNotFoundError:
             return None
         except (OSError, ValueError) as error:

@@ -1,28 +1,11 @@
-"""The record in a picture, and its comparison with the record of a run now."""
+"""A record compared with that of a run now; warnings."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 
 from vangram.cli.streams import tell
-from vangram.errors import RecipeError
-from vangram.images import read_recipe
 from vangram.settings.record import Record
-
-
-def recorded(picture: str) -> Record:
-    """The record that a picture carries.
-
-    Raises:
-        RecipeError: there is none, or it is damaged.
-        PictureError: it cannot be read.
-    """
-    text = read_recipe(picture)
-    if text is None:
-        raise RecipeError(
-            f"{picture!r} carries no recipe; was it made by vangram, or edited since?"
-        )
-    return Record.from_json(text)
 
 
 def report(differences: Iterable[str]) -> None:

@@ -2,19 +2,13 @@
 
 from __future__ import annotations
 
-import codecs
 from typing import Any
 
 from vangram.cli.options import BaseRecipe, Settings
-from vangram.errors import PictureError, RecipeError
+from vangram.errors import RecipeError
 from vangram.settings.keywords import recipe_from
 from vangram.settings.kinds import STYLIZE
 from vangram.settings.recipe import Recipe
-from vangram.settings.toml import read_recipe_file
-from vangram.storage.files import open_regular, quoted
-
-HEAD = 1024
-"""Bytes of a file that tell text from a picture."""
 
 
 def recipe_of(given: Settings, base: BaseRecipe) -> tuple[Recipe, str | None]:
@@ -32,39 +26,12 @@ def recipe_of(given: Settings, base: BaseRecipe) -> tuple[Recipe, str | None]:
     start = None
     if changes.get("init", "content") not in ("content", "noise", "before"):
         start, changes["init"] = changes["init"], "picture"
-    beside: dict[str, Any] = {"preset": base.preset, "strength": base.strength}
-    beside["recipe"] = None if base.recipe is None else recipe_in(base.recipe)
-    recipe = recipe_from(STYLIZE, changes | beside)
+    changes |= {"preset": base.preset, "strength": base.strength}
+    if base.recipe is not None:
+        from vangram.run.recipe_file import read_recipe_file
+
+        changes["recipe"] = read_recipe_file(base.recipe)
+    recipe = recipe_from(STYLIZE, changes)
     if recipe.init == "picture" and start is None:
         raise RecipeError("the recipe starts from a picture; say which with --init PATH")
     return recipe, start
-
-
-def recipe_in(path: str) -> Recipe:
-    """The recipe in a TOML file, or the one that a finished picture carries.
-
-    Raises:
-        RecipeError: the file is neither, or its recipe cannot be used.
-    """
-    if _is_text(path):
-        return read_recipe_file(path)
-    from vangram.cli.records import recorded
-
-    try:
-        return recorded(path).recipe
-    except PictureError as error:
-        raise RecipeError(
-            f"{quoted(path)} is neither a TOML file of settings nor a picture made by vangram"
-        ) from error
-
-
-def _is_text(path: str) -> bool:
-    """Whether a file may be TOML; true as well where it cannot be read, which reading it tells."""
-    try:
-        with open_regular(path) as handle:
-            head = handle.read(HEAD)
-        return "\0" not in codecs.getincrementaldecoder("utf-8")().decode(head)
-    except UnicodeDecodeError:
-        return False
-    except (OSError, ValueError):
-        return True

@@ -40,12 +40,7 @@ class TiledEngine:
         size = (image.shape[2], image.shape[3])
         tiles = list(grid(size, self.core, topology, layers))
 
-        def forward(tile: Tile, keep: bool) -> ForwardPass:
-            windows = tile.local_windows(layers, topology)
-            return ForwardPass(
-                self.network, tile.crop(image), layers, windows,
-                whole=size, corner=tile.corner, keep=keep,
-            )  # fmt: skip
+        forward = partial(ForwardPass.of_tile, self.network, image, layers)
 
         def measured(tile: Tile) -> Statistics:
             windows = tile.windows(layers, topology)

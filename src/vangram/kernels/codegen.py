@@ -168,7 +168,7 @@ class Pointer:
 
 
 Body = Callable[..., None]
-"""What a kernel does to one item: (kernel, item, pointers and integers ...)."""
+"""Emits the code of one item: (kernel, item, pointers and integers ...)."""
 
 
 class KernelBuilder:

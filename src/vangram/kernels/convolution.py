@@ -102,9 +102,9 @@ class FixedConvolution:
         if winograd and winograd_is_faster(self.filters.transpose(0, 1)):
             x = self._backward(grad, self.workspace, window=wanted, mask=y)
         elif wanted == _whole(y):
-            x = F.conv2d(relu_grad(grad, y, grad), self._adjoint, padding=1)
+            x = F.conv2d(relu_grad(grad, y), self._adjoint, padding=1)
         else:
-            x = F.conv2d(relu_grad(grad, y, grad), self._adjoint, padding=2)
+            x = F.conv2d(relu_grad(grad, y), self._adjoint, padding=2)
             above, left = (-1 - part.start for part in wanted)
             below, right = (
                 part.stop - length - 1 for part, length in zip(wanted, y.shape[2:], strict=True)
@@ -151,15 +151,14 @@ def _whole(x: Tensor) -> Window:
     return slice(0, x.shape[2]), slice(0, x.shape[3])
 
 
-def relu_grad(grad: Tensor, y: Tensor, into: Tensor) -> Tensor:
-    """Gradient with respect to x of y = ReLU(x): `grad` where y > 0, zero elsewhere.
+def relu_grad(grad: Tensor, y: Tensor) -> Tensor:
+    """Gradient with respect to x of y = ReLU(x): `grad` where y > 0, zero elsewhere, in place.
 
     Args:
-        grad: with respect to y.
+        grad: with respect to y; overwritten.
         y: of the same shape.
-        into: receives the result; may be `grad`.
     """
-    masked: Tensor = torch.ops.aten.threshold_backward.grad_input(grad, y, 0, grad_input=into)
+    masked: Tensor = torch.ops.aten.threshold_backward.grad_input(grad, y, 0, grad_input=grad)
     return masked
 
 

@@ -11,6 +11,7 @@ from torch import Tensor
 from vangram.kernels import Window, conv_precision, pool, unpool, winograd_has_room
 from vangram.networks.geometry import (
     WHOLE,
+    Tile,
     Windows,
     computed_windows,
     pooled_window,
@@ -82,6 +83,23 @@ class ForwardPass:
         self._saved: list[_SavedConvolution] = []
         with conv_precision(tf32=network.tf32):
             self._forward(image, layers, whole or (image.shape[2], image.shape[3]), corner, keep)
+
+    @classmethod
+    def of_tile(
+        cls,
+        network: FeatureNetwork,
+        image: Tensor,
+        layers: Collection[str],
+        tile: Tile,
+        *,
+        keep: bool = True,
+    ) -> ForwardPass:
+        """The pass over a tile of an image (1, 3, H, W); the features are those of its core."""
+        windows = tile.local_windows(layers, network.topology)
+        size = image.shape[2], image.shape[3]
+        return cls(
+            network, tile.crop(image), layers, windows, whole=size, corner=tile.corner, keep=keep
+        )
 
     @torch.no_grad()
     def backward(self, feature_grad: FeatureGrad) -> Tensor:

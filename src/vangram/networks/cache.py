@@ -35,6 +35,12 @@ def parameters_path(name: str) -> Path:
     return Path(torch.hub.get_dir()) / "checkpoints" / network.file
 
 
+def remedy_for(name: str) -> str:
+    """Advice where a network's own file is missing or damaged."""
+    fetch = f"`vangram networks fetch {name}` brings it anew"
+    return fetch if network_named(name).urls else "reinstall vangram"
+
+
 def sha256_of(path: Path, *, follow_links: bool = True) -> str:
     """SHA-256 of a file by its path, in hexadecimal.
 
@@ -52,17 +58,14 @@ def verified_sha256(name: str) -> str:
         NetworkError: the file is missing, unreadable or has changed, or there is no such network.
     """
     network, path = network_named(name), parameters_path(name)
-    remedy = "reinstall vangram"
-    if network.urls:
-        remedy = f"`vangram networks fetch {name}` brings it anew"
-        if path.is_symlink():
-            raise NetworkError(
-                f"{quoted(path)} is a symbolic link, which is not followed; put the file itself"
-                f" there, or give it with --parameters"
-            )
+    if network.urls and path.is_symlink():
+        raise NetworkError(
+            f"{quoted(path)} is a symbolic link, which is not followed; put the file itself"
+            f" there, or give it with --parameters"
+        )
     if not path.exists():
         if not network.urls:
-            raise NetworkError(f"{quoted(path)} is not there; {remedy}")
+            raise NetworkError(f"{quoted(path)} is not there; {remedy_for(name)}")
         raise NetworkError(
             f"the parameters of {name} are not here: `vangram networks fetch {name}` brings"
             f" {network.size / 1e6:.0f} MB from {network.urls[0]} to {quoted(path)};"
@@ -75,16 +78,17 @@ def verified_sha256(name: str) -> str:
             f"{quoted(path)} cannot be read ({reason(error)}); make it readable"
         ) from error
     if not hash_matches(network, path, found):
-        raise NetworkError(f"{quoted(path)} is damaged: its SHA-256 is not what it was; {remedy}")
+        raise NetworkError(
+            f"{quoted(path)} is damaged: its SHA-256 is not what it was; {remedy_for(name)}"
+        )
     write_pin(network, path, found)
     return found
 
 
 def hash_matches(network: Network, path: Path, found: str) -> bool:
     """Whether a SHA-256 is the registry's, or agrees with the file's name and what was seen."""
-    if network.sha256 is not None:
-        return found == network.sha256
-    return matches_registry(network, found) and read_pin(path) in (None, found)
+    pinned = None if network.sha256 else read_pin(path)
+    return matches_registry(network, found) and pinned in (None, found)
 
 
 def matches_registry(network: Network, found: str) -> bool:

@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import TYPE_CHECKING, Any
 
 from vangram.errors import NetworkError
 from vangram.networks.cache import (
@@ -248,7 +248,7 @@ class _Download:
             for block in response.iter_content(BLOCK):
                 if done + len(block) > self.limit:
                     raise self._too_large()
-                _write(handle, block)
+                handle.write(block)
                 done += len(block)
                 self.progress(done, total)
             handle.flush()
@@ -263,10 +263,6 @@ class _Download:
     def _discard(self) -> None:
         self.part.unlink(missing_ok=True)
         self.origin.unlink(missing_ok=True)
-
-
-def _write(handle: BinaryIO, block: bytes) -> None:
-    handle.write(block)
 
 
 def _size(path: Path) -> int:

@@ -14,7 +14,7 @@ from importlib import resources
 
 import torch
 from safetensors.torch import load
-from torch import Tensor, nn
+from torch import Tensor
 
 from vangram.errors import NetworkError, ShapeError
 from vangram.networks.registry import network_named
@@ -90,8 +90,7 @@ def shipped_channel_means(name: str) -> dict[str, Tensor] | None:
 
 def _factors(network: FeatureNetwork, name: str, means: Mapping[str, Tensor]) -> Tensor:
     """Divisors of a module's channels: their means, or one for dead channels."""
-    conv = network.get_submodule(name)
-    assert isinstance(conv, nn.Conv2d)
+    conv = network.module(name)
     found = means.get(name)
     if found is None or found.shape != (conv.out_channels,):
         shape = "none" if found is None else tuple(found.shape)
@@ -102,8 +101,7 @@ def _factors(network: FeatureNetwork, name: str, means: Mapping[str, Tensor]) ->
 
 def _rescale(network: FeatureNetwork, name: str, out: Tensor, into: Tensor | None) -> None:
     """Divide a module's output channels by `out`, whose input channels were divided by `into`."""
-    conv = network.get_submodule(name)
-    assert isinstance(conv, nn.Conv2d)
+    conv = network.module(name)
     assert conv.bias is not None
     weight = conv.weight.double() / out.view(-1, 1, 1, 1)
     if into is not None:

@@ -11,7 +11,7 @@ from typing import get_args
 import torch
 
 from vangram.errors import NetworkError, SettingError
-from vangram.networks.cache import parameters_path, sha256_of, verified_sha256
+from vangram.networks.cache import parameters_path, remedy_for, sha256_of, verified_sha256
 from vangram.networks.parameters import is_original_vgg19, read_parameters
 from vangram.networks.registry import CAFFE_MEAN, CAFFE_STD, network_named
 from vangram.networks.vgg import FeatureNetwork
@@ -59,9 +59,7 @@ def load_network(
         path, remedy = Path(parameters), f"give a file of {name}'s parameters"
         sha256 = _sha256_of_given(path, remedy)
     else:
-        path = parameters_path(name)
-        remedy = f"`vangram networks fetch {name}` brings it anew"
-        remedy = remedy if entry.urls else "reinstall vangram"
+        path, remedy = parameters_path(name), remedy_for(name)
         sha256 = verified_sha256(name)
     network = FeatureNetwork(topology)
     shapes = {key: values.shape for key, values in network.state_dict().items()}

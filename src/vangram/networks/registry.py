@@ -49,7 +49,7 @@ VGG19_LITE = Topology(
     mean=IMAGENET_MEAN,
     std=IMAGENET_STD,
 )
-"""What `training/` distils. Reflection, because zeros draw a dark frame around a picture.
+"""The network that `training/` distils. Reflection: zeros draw a dark frame around a picture.
 
 The averages' scales were measured as VGG-19's, in this network.
 """

@@ -114,10 +114,7 @@ class Topology:
         Raises:
             LayerError: a layer is unknown, or none is given.
         """
-        if not layers:
-            raise LayerError(f"no layer given; there are {', '.join(self.layers)}")
-        for layer in layers:
-            self.check(layer)
+        self.check(*layers)
         kept = self.layers[: 1 + max(self.layers.index(layer) for layer in layers)]
         block, depth = _place(kept[-1])
         return replace(
@@ -128,10 +125,12 @@ class Topology:
             average_scale=self.average_scale[: block - 1],
         )
 
-    def check(self, layer: str) -> None:
-        """Raise LayerError for a layer that the network does not have."""
-        if layer not in self.layers:
-            raise LayerError(f"no layer {layer!r} here; there are {', '.join(self.layers)}")
+    def check(self, *layers: str) -> None:
+        """Raise LayerError for a layer that the network does not have, or where none is given."""
+        unknown = [layer for layer in layers if layer not in self.layers]
+        if unknown or not layers:
+            fault = f"no layer {unknown[0]!r} here" if unknown else "no layer given"
+            raise LayerError(f"{fault}; there are {', '.join(self.layers)}")
 
     def _up_to(self, layer: str) -> tuple[str, ...]:
         deepest = self.convolutions.index(layer.removeprefix("relu"))

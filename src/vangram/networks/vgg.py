@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from vangram.errors import LayerError, SizeError
+from vangram.errors import SizeError
 from vangram.kernels import FixedConvolution, conv_precision, fixed_convolutions, pool, relu_grad
 from vangram.networks.topology import Topology, block_of, follows_pooling
 
@@ -77,7 +77,7 @@ class FeatureNetwork(nn.Module):
     def convolution(self, name: str) -> FixedConvolution:
         """The convolution "1_1", ... with its ReLU, prepared for `ForwardPass`."""
         if not self._convolutions:
-            convs = {each: self._conv(each) for each in self.topology.convolutions}
+            convs = {each: self.module(f"conv{each}") for each in self.topology.convolutions}
             assert not any(conv.weight.requires_grad for conv in convs.values())
             reflect = self.topology.padding == "reflect"
             self._convolutions = fixed_convolutions(convs, reflect=reflect)
@@ -138,21 +138,22 @@ class FeatureNetwork(nn.Module):
         return F.relu(self._convolve(name, x))
 
     def _convolve(self, name: str, x: Tensor) -> Tensor:
-        conv = self._conv(name)
+        conv = self.module(f"conv{name}")
         if self.topology.padding == "zeros":
             return F.conv2d(x, conv.weight, conv.bias, padding=1)
         return F.conv2d(F.pad(x, (1, 1, 1, 1), mode="reflect"), conv.weight, conv.bias)
 
-    def _conv(self, name: str) -> nn.Conv2d:
-        conv = self.get_submodule(f"conv{name}")
-        assert isinstance(conv, nn.Conv2d)
-        return conv
+    def module(self, name: str) -> nn.Conv2d:
+        """The convolution "conv1_1", ... or the head "head1_1", ..., with its parameters."""
+        module = self.get_submodule(name)
+        assert isinstance(module, nn.Conv2d)
+        return module
 
     def head(self, layer: str, x: Tensor) -> Tensor:
         """A layer's features (B, C, h, w) from the trunk's activation."""
         if layer not in self.topology.heads:
             return x
-        return F.relu_(self.get_submodule(head_name(layer))(x))
+        return F.relu_(self.module(head_name(layer))(x))
 
     def head_grad(self, layer: str, grad: Tensor, features: Tensor) -> Tensor:
         """Gradient with respect to the trunk's activation, from that to the features.
@@ -164,16 +165,12 @@ class FeatureNetwork(nn.Module):
         """
         if layer not in self.topology.heads:
             return grad
-        head = self.get_submodule(head_name(layer))
-        assert isinstance(head, nn.Conv2d)
-        return F.conv2d(relu_grad(grad, features, grad), head.weight.transpose(0, 1))
+        head = self.module(head_name(layer))
+        return F.conv2d(relu_grad(grad, features), head.weight.transpose(0, 1))
 
     def check(self, image: Tensor, layers: Collection[str]) -> None:
         """Raise LayerError or SizeError where `forward` would."""
-        if not layers:
-            raise LayerError(f"no layer given; there are {', '.join(self.topology.layers)}")
-        for layer in layers:
-            self.topology.check(layer)
+        self.topology.check(*layers)
         smallest, size = self.topology.smallest_size(layers), tuple(image.shape[-2:])
         if min(size) < smallest:
             raise SizeError(

@@ -241,9 +241,5 @@ def _parts(
         return
     size = (picture.shape[2], picture.shape[3])
     for part in grid(size, tile or size, network.topology, layers):
-        inside = part.local_windows(layers, network.topology)
-        trace = ForwardPass(
-            network, part.crop(picture), layers, inside, whole=size, corner=part.corner, keep=False
-        )
-        yield part, trace.features
+        yield part, ForwardPass.of_tile(network, picture, layers, part, keep=False).features
         evict()

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from vangram.objective.evaluation import Evaluate, Evaluation, Term
-from vangram.storage.tensors import IN_MEMORY, Storage, row_bands
+from vangram.storage.tensors import row_bands
 
 
 class TemporalConsistency:
@@ -22,20 +22,11 @@ class TemporalConsistency:
         last: ω, (1, 3, H, W).
         weights: c, (1, 1, H, W).
         weight: γ.
-        storage: where tensors of the image's size live.
     """
 
-    def __init__(
-        self,
-        evaluate: Evaluate,
-        last: Tensor,
-        weights: Tensor,
-        weight: float,
-        storage: Storage = IN_MEMORY,
-    ) -> None:
+    def __init__(self, evaluate: Evaluate, last: Tensor, weights: Tensor, weight: float) -> None:
         self.evaluate = evaluate
         self.last, self.weights, self.weight = last, weights, weight
-        self.storage = storage
 
     def __call__(self, image: Tensor) -> Evaluation:
         """Evaluate at (1, 3, H, W), which is read and not changed."""

@@ -41,10 +41,7 @@ def is_finite(a: Tensor) -> bool:
 
 def largest(a: Tensor) -> float:
     """The largest absolute value of an image."""
-    found = []
-    for band in row_bands(a):
-        found.append(a[..., band, :].abs().amax())
-    return float(torch.stack(found).amax())
+    return float(torch.stack([a[..., band, :].abs().amax() for band in row_bands(a)]).amax())
 
 
 def plus(a: Tensor, factor: float, b: Tensor, storage: Storage) -> Tensor:

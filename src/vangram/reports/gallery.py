@@ -79,7 +79,7 @@ class Gallery:
         paths = dict.fromkeys(path for f in figures for path in f.inputs)
         originals = {path: read_picture(path) for path in paths}
         digests = {path: picture.sha256 for path, picture in originals.items()}
-        fixed = json.dumps([digests, *_means(figures, parameters)], sort_keys=True)
+        fixed = json.dumps([digests, *_hashes_and_versions(figures, parameters)], sort_keys=True)
         gallery = cls(title, text, tuple(sections), originals, parameters, fixed)
         for figure in _unlike(figures):
             gallery._run(figure)  # raises what would be wrong with it
@@ -105,7 +105,7 @@ class Gallery:
 
     def made(self, figure: Figure, folder: Path) -> Made | None:
         """A figure's picture in a folder; None if it is missing or incomplete."""
-        picture = folder / f"{self.key(figure)}.png"
+        picture = self.picture(figure, folder)
         try:
             with open_regular(picture.with_suffix(".json")) as handle:
                 values = json.load(handle)
@@ -121,6 +121,10 @@ class Gallery:
         recipe = json.dumps([figure.recipe.to_dict(), inputs], sort_keys=True)
         return hashlib.sha256((recipe + self.fixed).encode()).hexdigest()[:20]
 
+    def picture(self, figure: Figure, folder: Path) -> Path:
+        """Path of a figure's picture."""
+        return folder / f"{self.key(figure)}.png"
+
     def original(self, path: str, folder: Path) -> Path:
         """Path of an input at the largest figure's size."""
         return folder / f"original-{list(self.originals).index(path)}.png"
@@ -135,7 +139,7 @@ class Gallery:
         for step in run:
             losses.append(step.loss)
             yield Progress(number, of, figure.caption, step.done)
-        picture = folder / f"{self.key(figure)}.png"
+        picture = self.picture(figure, folder)
         run.painting(step.image).save(picture, overwrite=True)
         values = {
             "losses": losses,
@@ -147,7 +151,7 @@ class Gallery:
             handle.write(json.dumps(values).encode())
 
 
-def _means(
+def _hashes_and_versions(
     figures: Sequence[Figure], parameters: str | None
 ) -> tuple[dict[str, str], dict[str, dict[str, str]]]:
     """SHA-256 of the parameters of each network, and the versions on each device."""

@@ -78,8 +78,8 @@ def sections(varied: Sequence[Varied], figure: Callable[[Cell, str], Figure]) ->
     in_grid = [each.option for each in varied[-2:]]
     grids: dict[str, list[Figure]] = {}
     for cell in cells(varied):
-        title = _said({name: cell[name] for name in cell if name not in in_grid})
-        caption = _said({name: cell[name] for name in in_grid})
+        title = _text({name: cell[name] for name in cell if name not in in_grid})
+        caption = _text({name: cell[name] for name in in_grid})
         grids.setdefault(title, []).append(figure(cell, caption))
     columns = len(varied[-1].values)
     return [Section(title, "", columns, tuple(figures)) for title, figures in grids.items()]
@@ -99,16 +99,16 @@ def write_grid(
         ExistsError: there is a file, and `overwrite` is False.
         OutputError: it cannot be written.
     """
-    across = [_said({varied[-1].option: value}) for value in varied[-1].values]
-    down = [_said({varied[-2].option: v}) for v in varied[-2].values] if len(varied) > 1 else [""]
+    across = [_text({varied[-1].option: value}) for value in varied[-1].values]
+    down = [_text({varied[-2].option: v}) for v in varied[-2].values] if len(varied) > 1 else [""]
     rows = []
     for section in gallery.sections:
         for number, label in enumerate(down):
             figures = section.figures[number * section.columns :][: section.columns]
-            pictures = [folder / f"{gallery.key(figure)}.png" for figure in figures]
+            pictures = [gallery.picture(figure, folder) for figure in figures]
             rows.append(("\n".join(filter(None, (section.title, label))), pictures))
     write_sheet(path, rows, across, overwrite=overwrite)
 
 
-def _said(cell: Cell) -> str:
+def _text(cell: Cell) -> str:
     return ", ".join(f"{name.replace('-', ' ')} {value}" for name, value in cell.items())

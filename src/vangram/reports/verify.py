@@ -107,8 +107,7 @@ def _by_autograd(objective: Objective, network: FeatureNetwork, image: Tensor) -
 
 def _tiled(objective: Objective, network: FeatureNetwork, image: Tensor, tile: int) -> float:
     """Tiled against whole with plain convolutions; Winograd's rounding differs at the seams."""
-    plain = copy.copy(network)
-    plain.winograd = False
+    plain = network.view(winograd=False)
     whole = WholeEngine(plain, objective)(image).gradient
     return _error(TiledEngine(plain, objective, tile)(image).gradient, whole)
 

@@ -115,7 +115,7 @@ def wrap_evaluate(
     if recipe.colour == "luminance":
         evaluate = LuminanceOnly(evaluate, storage)
     if last is not None and trust is not None:
-        evaluate = TemporalConsistency(evaluate, last, trust, recipe.flicker_weight, storage)
+        evaluate = TemporalConsistency(evaluate, last, trust, recipe.flicker_weight)
     return evaluate
 
 

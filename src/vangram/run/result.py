@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from vangram import __version__
-from vangram.errors import ExistsError
+from vangram.errors import ExistsError, OutputError
 from vangram.images import (
     Picture,
     PillowImage,
@@ -100,6 +100,10 @@ class Painting:
             ExistsError: there is a file, which may not be overwritten.
             OutputError: the file cannot be written.
         """
+        if not isinstance(path, str | os.PathLike):
+            raise OutputError(
+                f"a result is saved to a path, not {type(path).__name__}; see to_pil for an image"
+            )
         if not overwrite and os.path.lexists(path):
             raise ExistsError(f"{quoted(path)} exists already; overwrite=True replaces it")
         record = replace(self.record, keep_metadata=keep_metadata or self.record.keep_metadata)

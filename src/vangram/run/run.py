@@ -8,6 +8,7 @@ layer; with the painting alone, it is a texture.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
@@ -34,6 +35,7 @@ from vangram.run.inputs import (
 from vangram.run.memory import free_memory
 from vangram.run.network import device_for, network_for
 from vangram.run.plan import LevelPlan, plan_run
+from vangram.run.recipe_file import read_recipe_file
 from vangram.run.resized import (
     ResizedInputs,
     first_image,
@@ -163,14 +165,16 @@ class Run:
             kind: its defaults hold, unless a recipe or a preset is given.
             given: `start`, `parameters`, `mask`, `style_masks`, `keep`, `before`, `before_frame`,
                 `flow`, as in `Inputs`; the settings of `Recipe`, of which layers, shares and memory
-                may be text as at the command line; a `recipe` or the name of a `preset` that they
-                change; and `strength`.
+                may be text as at the command line; a `recipe`, its file, or the name of a `preset`
+                that they change; and `strength`.
 
         Raises:
             InputError: an input or a setting cannot be used.
         """
         settings: dict[str, Any] = {**given}
         guides = {name: settings.pop(name) for name in Guides.__annotations__ if name in settings}
+        if isinstance(path := settings.get("recipe"), str | os.PathLike):
+            settings["recipe"] = read_recipe_file(path)
         recipe = recipe_from(kind, settings)
         masks = flattened([guides.pop("style_masks", ())])
         inputs = Inputs[RunSource](

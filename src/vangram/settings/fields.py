@@ -53,7 +53,8 @@ def setting(
 
 def documented(model: type[M]) -> type[M]:
     """A decorator that describes each setting in the model's docstring, for `help`."""
-    lines = (f"    {name}: {field.description}" for name, field in model.model_fields.items())
+    settings = settings_of(model).items()
+    lines = (f"    {name}: {each.help} {each.described}" for name, each in settings)
     model.__doc__ = "\n".join([inspect.cleandoc(model.__doc__ or ""), "", "Attributes:", *lines])
     model.__signature__ = inspect.Signature(
         [
@@ -119,6 +120,12 @@ class Setting:
     def values(self) -> str:
         """Words for what a value may be."""
         return f"{self.allowed or _allowed(self.schema)} {self.unit}".strip()
+
+    @property
+    def described(self) -> str:
+        """What a value may be, and what the default is where it says nothing itself; sentences."""
+        unset = f" Default: {self.unset}." if self.unset else ""
+        return f"{self.values[0].upper()}{self.values[1:]}.{unset}"
 
     def parse(self, text: str) -> Any:
         """The value that a text stands for; the text itself where it stands for none.
@@ -210,7 +217,9 @@ def refusal(model: type[BaseModel], error: ValidationError) -> str:
 
 
 def shown(value: object) -> str:
-    """A value for a message: on one line, and not too long."""
+    """A value for a message: on one line, and not too long; of bytes and arrays the type alone."""
+    if isinstance(value, bytes | bytearray | memoryview) or getattr(value, "ndim", False):
+        return f"a value of type {type(value).__name__}"
     try:
         text = " ".join(repr(value).split())
     except ValueError:  # an integer of more digits than Python prints

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal, TypedDict
 
@@ -36,7 +37,7 @@ PresetName = Literal["sketch", "balanced", "bold", "abstract"]
 
 
 class Settings(TypedDict, total=False):
-    """The settings of `Recipe`, with the types of what is taken for each; and a whole recipe."""
+    """The settings of `Recipe`, with the types of what is taken for each; or a recipe's file."""
 
     size: int
     proportions: tuple[int, int] | None
@@ -67,7 +68,7 @@ class Settings(TypedDict, total=False):
     device: str
     precision: Precision
     flicker_weight: float
-    recipe: Recipe
+    recipe: Recipe | str | os.PathLike[str]
 
 
 class StylizeSettings(Settings, total=False):

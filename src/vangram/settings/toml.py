@@ -18,7 +18,7 @@ else:
 HEADING = "# A recipe for VanGram: vangram stylize PHOTO PAINTING --recipe THIS -o PICTURE\n"
 
 
-def read_recipe_file(path: str | os.PathLike[str]) -> Recipe:
+def read_toml(path: str | os.PathLike[str]) -> Recipe:
     """The recipe in a TOML file: one line for each setting, named as in `Recipe` or as its option.
 
     Settings that the file leaves out have their defaults. Layers are a table of layer to weight, or
@@ -41,7 +41,7 @@ def read_recipe_file(path: str | os.PathLike[str]) -> Recipe:
 
 
 def write_recipe_file(path: str | os.PathLike[str], recipe: Recipe) -> None:
-    """Write all settings of a recipe; `read_recipe_file` gives an equal recipe.
+    """Write all settings of a recipe; `read_toml` gives an equal recipe.
 
     Settings that are None, so chosen by the program, are left out: TOML has no null.
 

@@ -20,10 +20,10 @@ _swept: set[str] = set()
 
 
 class Lock:
-    """A file that this process alone has, until it is released or the process ends.
+    """A file that only this process has locked, until it is released or the process ends.
 
-    Who holds it removes it first; who then locks the removed file sees that, and tries again.
-    (`filelock` keeps its files, which beside pictures nobody could explain.)
+    The file is removed before it is unlocked; a process that then locks the removed file notices
+    and tries again. (`filelock` leaves its files behind, unexplained among a user's pictures.)
 
     Args:
         path: of the file; it is created if missing.

@@ -1,4 +1,4 @@
-"""The place of a file that is written at the end of long work, where another may appear before."""
+"""Paths of outputs that are written after long work, when another file may have appeared there."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ Raises an `ExistsError` where that is not allowed, and there is a file.
 
 
 class Place:
-    """Where a file goes: to its path, unless another program has put a file there.
+    """The path of an output, or a free name beside it once another program has put a file there.
 
     Args:
         path: of the file.
@@ -29,7 +29,7 @@ class Place:
         self.path = path
         self.force = force
         self.ours: tuple[int, ...] | None = None
-        """What identifies the file that may be overwritten."""
+        """Identity of the file that may be overwritten; None: there is none."""
 
     def accept(self) -> None:
         """Allow the file that is there now to be overwritten."""
@@ -56,7 +56,7 @@ class Place:
 
 
 def _identity(path: Path) -> tuple[int, ...] | None:
-    """What changes when another file is put there; None where there is none."""
+    """Numbers that change when another file is put there; None without a file."""
     try:
         status = os.stat(path)
     except OSError:

@@ -26,10 +26,10 @@ def explain(picture: Made, moved: MovedInputs) -> None:
 
     Prints the commands that have the same loss, in either units.
     """
-    from vangram.cli.records import recorded
     from vangram.images import read_picture
     from vangram.reports.explain import explain as taken_apart
     from vangram.run import Run
+    from vangram.run.recipe_file import recorded
 
     record = recorded(picture)
     inputs = find_inputs(record, picture, moved)

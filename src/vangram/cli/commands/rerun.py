@@ -26,10 +26,11 @@ def rerun(picture: Made, output: Again, moved: MovedInputs, force: Force, quiet:
     Reports inputs and versions that differ. Exit code 1 where none does and the pixels differ.
     """
     from vangram.cli.outputs import check_outputs
-    from vangram.cli.records import recorded, report, warn
+    from vangram.cli.records import report, warn
     from vangram.cli.runner import make_picture
     from vangram.run import Run
     from vangram.run.checkpoints import Checkpoints, check_unfinished
+    from vangram.run.recipe_file import recorded
 
     record = recorded(picture)
     target = output or Path(picture).with_stem(f"{Path(picture).stem}-rerun")

@@ -111,7 +111,7 @@ def _tell(position: RunState | None, levels: tuple[Level, ...]) -> None:
 
 
 def _nothing_to_resume(output: Path) -> str:
-    from vangram.cli.records import recorded
+    from vangram.run.recipe_file import recorded
 
     if not output.exists():
         return f"there is no run to make {str(output)!r}; `vangram stylize` begins one"

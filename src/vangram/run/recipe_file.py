@@ -1,0 +1,59 @@
+"""Recipes in files: TOML, and the pictures that carry them."""
+
+from __future__ import annotations
+
+import codecs
+import os
+
+from vangram.errors import PictureError, RecipeError
+from vangram.images import read_recipe
+from vangram.settings.recipe import Recipe
+from vangram.settings.record import Record
+from vangram.settings.toml import read_toml
+from vangram.storage.files import open_regular, quoted
+
+HEAD = 1024
+"""Bytes of a file that tell text from a picture."""
+
+
+def recorded(picture: str | os.PathLike[str]) -> Record:
+    """The record that a picture carries.
+
+    Raises:
+        RecipeError: there is none, or it is damaged.
+        PictureError: it cannot be read.
+    """
+    text = read_recipe(picture)
+    if text is None:
+        raise RecipeError(
+            f"{quoted(picture)} carries no recipe; was it made by vangram, or edited since?"
+        )
+    return Record.from_json(text)
+
+
+def read_recipe_file(path: str | os.PathLike[str]) -> Recipe:
+    """The recipe in a TOML file, or the one that a finished picture carries.
+
+    Raises:
+        RecipeError: the file is neither, or its recipe cannot be used.
+    """
+    if _is_text(path):
+        return read_toml(path)
+    try:
+        return recorded(path).recipe
+    except PictureError as error:
+        raise RecipeError(
+            f"{quoted(path)} is neither a TOML file of settings nor a picture made by vangram"
+        ) from error
+
+
+def _is_text(path: str | os.PathLike[str]) -> bool:
+    """Whether a file may be TOML; true as well where it cannot be read, which reading it tells."""
+    try:
+        with open_regular(path) as handle:
+            head = handle.read(HEAD)
+        return "\0" not in codecs.getincrementaldecoder("utf-8")().decode(head)
+    except UnicodeDecodeError:
+        return False
+    except (OSError, ValueError):
+        return True
