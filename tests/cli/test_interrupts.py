@@ -13,9 +13,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.test_runner import PROGRAM, SECONDS, recorded
+from tests.cli.test_runner import PROGRAM, SECONDS, recorded, stopped_by
 from tests.conftest import Outcome
 from vangram.cli.interrupts import SIGNALS, Interrupts
+from vangram.errors import DivergedError
 from vangram.images import read_picture
 from vangram.run.checkpoints import Checkpoints, checkpoint_path
 
@@ -146,6 +147,26 @@ def test_signal_while_a_finished_picture_is_saved_costs_nothing(
     assert outcome == Outcome(143, f"{output}\n", "")
     assert recorded(output).finished
     assert not checkpoint_path(output).exists()
+
+
+def test_signal_while_a_failed_run_is_saved_hides_no_error(
+    command: Callable[..., Outcome], photo: Path, painting: Path, tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    write = RESULT.write_picture
+
+    def interrupted(*arguments: object, **options: object) -> None:
+        signal.raise_signal(signal.SIGINT)
+        write(*arguments, **options)
+
+    monkeypatch.setattr(RESULT, "write_picture", interrupted)
+    diverging = stopped_by(DivergedError("the loss became nan"))
+    monkeypatch.setattr(import_module("vangram.run.run"), "descend", diverging)
+    output = tmp_path / "out.png"
+    outcome = command("stylize", photo, painting, "-o", output, *SMALL, "--steps", 3)
+    assert outcome.code == 1
+    assert outcome.err.splitlines()[-1] == "vangram: error: the loss became nan"
+    assert output.exists()
 
 
 def test_signal_before_the_first_step_leaves_no_checkpoint(

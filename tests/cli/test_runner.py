@@ -264,7 +264,7 @@ def test_picture_that_cannot_be_kept_anywhere_is_saved_later(
     (line,) = outcome.err.splitlines()
     assert f"'{output}' cannot be written (No space left on device)" in line
     assert "nor can it be kept as a temporary file" in line
-    assert f"`vangram resume '{output}'` saves it again" in line
+    assert f"`vangram resume '{output}'` goes on from the last checkpoint" in line
     assert os.listdir(temporary) == []
     monkeypatch.setattr(import_module("vangram.run.run"), "descend", stopped_by(AssertionError()))
     assert command("resume", output).code == 0

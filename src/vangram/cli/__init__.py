@@ -16,11 +16,23 @@ import sys
 def main() -> None:
     """Run the command line; any failure is one line on the standard error, and a code."""
     from vangram.cli.interrupts import INTERRUPTS
+
+    INTERRUPTS.install()
+    try:
+        _run()
+    except KeyboardInterrupt:
+        sys.exit(INTERRUPTS.code)
+    except SystemExit as ended:  # typer knows one interrupt
+        sys.exit(INTERRUPTS.code if ended.code == 130 else ended.code)
+    finally:
+        INTERRUPTS.ignore()
+
+
+def _run() -> None:
     from vangram.cli.streams import finish_output, protect_streams, tell
     from vangram.errors import InputError, VangramError, is_of_system, is_out_of_memory, line_of
     from vangram.storage.allocator import let_segments_grow, let_threads_sleep
 
-    INTERRUPTS.install()
     let_segments_grow()
     let_threads_sleep()
     protect_streams()
@@ -28,10 +40,6 @@ def main() -> None:
         from vangram.cli.app import app
 
         app(prog_name="vangram")
-    except KeyboardInterrupt:
-        sys.exit(INTERRUPTS.code)
-    except SystemExit as ended:  # typer knows one interrupt
-        sys.exit(INTERRUPTS.code if ended.code == 130 else ended.code)
     except Exception as error:  # a traceback helps only developers
         if os.environ.get("VANGRAM_TRACEBACK") and not isinstance(error, VangramError):
             raise
@@ -39,5 +47,4 @@ def main() -> None:
         of_files = is_of_system(error) and not is_out_of_memory(error)
         sys.exit(2 if isinstance(error, InputError) or of_files else 1)
     finally:
-        INTERRUPTS.ignore()
         finish_output()

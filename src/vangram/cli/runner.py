@@ -126,10 +126,10 @@ def make_picture(
         if kept.painting is not None:
             side_images.finish(kept.painting.pixels)
         _tell_end(kept, output, stopped)
-    if isinstance(stopped, KeyboardInterrupt) or (place is None and INTERRUPTS.number is not None):
-        raise typer.Exit(INTERRUPTS.code)
-    if stopped is not None:
+    if stopped is not None and not isinstance(stopped, KeyboardInterrupt):
         raise stopped
+    if stopped is not None or (place is None and INTERRUPTS.number is not None):
+        raise typer.Exit(INTERRUPTS.code)
     return kept.path
 
 

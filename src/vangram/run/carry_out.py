@@ -85,7 +85,9 @@ def keep_picture(
         except OutputError as error:
             if not checkpoints.stop(position):
                 raise
-            again = f"`vangram resume {quoted(checkpoints.output)}` saves it again"
+            again = (
+                f"`vangram resume {quoted(checkpoints.output)}` goes on from the last checkpoint"
+            )
             raise OutputError(f"{error}; {again}") from error
     # After the picture, so that one of the two is always there. A run that has diverged would
     # diverge again.

@@ -104,8 +104,8 @@ def _locked(descriptor: int, wait: bool) -> bool:
         return False
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
-    except BlockingIOError:
-        raise
+    except (BlockingIOError, PermissionError) as error:  # the latter on some file systems
+        raise BlockingIOError(*error.args) from None
     except OSError:
         return False
     return True
