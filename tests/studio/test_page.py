@@ -8,7 +8,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from PIL import Image
+from PIL.PngImagePlugin import PngInfo
 
+from tests.conftest import Outcome
 from tests.studio.browser import STEP, Open, chromium, drop, open_page, run, until, wait_for_step
 from tests.studio.conftest import Studio, small
 from vangram.images import read_picture
@@ -309,3 +312,137 @@ def test_file_that_cannot_be_used_is_said_in_the_servers_words(
     said = page.text_content("[role=alert] .toast") or ""
     answer = shared.client.post("/pictures", files={"file": (what, path.read_bytes())})
     assert said.lower() == answer.json()["error"]["message"].lower()
+
+
+def test_painted_mask_makes_the_pixels_that_the_command_line_makes_with_the_saved_mask(
+    shared: Studio,
+    open_page: Open,
+    photo: Path,
+    painting: Path,
+    tmp_path: Path,
+    command: Callable[..., Outcome],
+) -> None:
+    page = open_page(shared.address, settings=QUICK)
+    drop(page, photo, painting)
+    page.wait_for_selector("img[alt^='Painting:']")
+    page.click("#paint-masks")
+    area = page.wait_for_selector(".painting").bounding_box()
+    middle = area["x"] + area["width"] / 2, area["y"] + area["height"] / 2
+
+    def stroke(x: float, y: float) -> None:
+        page.mouse.move(middle[0] - x, middle[1] - y)
+        page.mouse.down()
+        page.mouse.move(middle[0] + x, middle[1] + y, steps=3)
+        page.mouse.up()
+
+    page.keyboard.press("Shift+]")
+    stroke(100, 60)
+    stroke(60, -60)
+    page.keyboard.press("Control+z")
+    page.keyboard.press("Control+Shift+z")
+    page.check("[name=target][value='2']", force=True)
+    page.keyboard.press("r")
+    stroke(150, 20)
+    saved: list[Any] = []
+    page.on("download", lambda download: saved.append(download))
+    page.click("dialog :text-is('Save')")
+    while len(saved) < 2:
+        page.wait_for_timeout(50)
+    paths = {each.suggested_filename: tmp_path / each.suggested_filename for each in saved}
+    for each in saved:
+        each.save_as(paths[each.suggested_filename])
+    assert set(paths) == {"mask.png", "keep.png"}
+    levels = Image.open(paths["mask.png"]).convert("L")
+    assert levels.size == (64, 48)
+    assert {level for _, level in levels.getcolors() or ()} == {0, 255}
+    page.click("text=Use these masks")
+    page.wait_for_selector("text=Edit masks")
+    run(page)
+    finished(page)
+    name = (page.get_attribute(".finished .picture img", "alt") or "").removeprefix("Result: ")
+    again = shared.folder / "painted.png"
+    plain = ("stylize", photo, painting, "--size", 48, "--steps", 4, "--quiet")
+    masks = ("--mask", paths["mask.png"], "--keep", paths["keep.png"])
+    outcome = command(*plain, *masks, "-o", again)
+    assert outcome.code == 0, outcome.err
+    pixels = [read_picture(shared.folder / each).pixels for each in (name, "painted.png")]
+    assert bool((pixels[0] == pixels[1]).all())
+    again.unlink()
+    unmasked = shared.folder / "unmasked.png"
+    assert command(*plain, "-o", unmasked).code == 0
+    assert not bool((pixels[0] == read_picture(unmasked).pixels).all())
+    unmasked.unlink()
+
+
+def test_large_picture_is_looked_at_in_tiles_down_to_single_pixels(
+    shared: Studio, open_page: Open, pair: dict[str, Any], tmp_path: Path
+) -> None:
+    made = shared.ended(shared.post("/jobs", small(pair))["id"])
+    small_one = shared.folder / made["result"]["name"]
+    large = shared.folder / "large.png"
+    with Image.open(small_one) as picture:
+        info = PngInfo()
+        for key, text in picture.info.items():
+            if isinstance(key, str) and isinstance(text, str):
+                info.add_text(key, text)
+        wide = Image.linear_gradient("L").resize((4200, 3000)).convert("RGB")
+        wide.putpixel((4199, 2999), (1, 2, 3))
+        wide.save(large, pnginfo=info, compress_level=1)
+    page = open_page(shared.address)
+    page.click(".gallery button:has(img[alt^='large.png'])")
+    page.wait_for_selector(".finished .picture canvas")
+    page.click(".finished .picture")
+    area = page.wait_for_selector(".zoom").bounding_box()
+    until(page, "document.querySelectorAll('.world img').length > 1")
+    page.mouse.move(area["x"] + area["width"] / 2 + 300, area["y"] + area["height"] / 2 + 100)
+    page.dblclick(".zoom", position={"x": area["width"] / 2, "y": area["height"] / 2})
+    assert page.text_content(".tools output") == "100 %"
+    until(page, "document.querySelector(\".world img[src*='/tiles/0/']\")")
+    for _ in range(30):
+        page.keyboard.press("ArrowRight")
+        page.keyboard.press("ArrowDown")
+    last = "document.querySelector(\".world img[src*='/tiles/0/8/5']\")"
+    until(page, f"({last})?.complete")
+    corner = page.evaluate(
+        f"""() => {{
+          const image = {last};
+          const canvas = document.createElement("canvas");
+          [canvas.width, canvas.height] = [image.naturalWidth, image.naturalHeight];
+          const context = canvas.getContext("2d");
+          context.drawImage(image, 0, 0);
+          return [canvas.width, canvas.height,
+            ...context.getImageData(canvas.width - 1, canvas.height - 1, 1, 1).data.slice(0, 3)];
+        }}"""
+    )
+    assert corner == [4200 - 8 * 512, 3000 - 5 * 512, 1, 2, 3]
+    held = page.evaluate("document.querySelectorAll('.world img').length")
+    assert held < 40  # of the 54 tiles of the picture itself and those above it
+    page.keyboard.press("Escape")
+    large.unlink()
+
+
+def test_sweep_shows_its_pictures_and_one_of_them_is_taken(
+    shared: Studio, open_page: Open, photo: Path, painting: Path
+) -> None:
+    page = open_page(shared.address, settings=QUICK)
+    drop(page, photo, painting)
+    page.click("#sweep:enabled")
+    page.fill("#values-0", "0.5, 2")
+    page.select_option("#vary-1", "steps")
+    page.fill("#values-1", "2, 3, many")
+    page.fill("#sweep-size", "48")
+    page.click("text=Run the sweep")
+    page.wait_for_selector("dialog .bad:has-text('many')")
+    page.fill("#values-1", "2, 3, 5")
+    page.click("text=Run the sweep")
+    until(page, "document.querySelectorAll('.cells img').length === 6")
+    page.click("[aria-label='Take this one: strength 2, steps 5']")
+    page.wait_for_selector("text=Taken.")
+    page.click("summary")
+    assert page.input_value("#setting-steps") == "5"
+    assert page.input_value("#setting-style_weight") == "160"
+    assert page.input_value("#size") == "48"
+    with page.expect_request("**/api/v1/jobs") as posted:
+        run(page)
+    assert posted.value.post_data_json["settings"]["style_weight"] == 160
+    finished(page)

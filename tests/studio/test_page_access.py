@@ -108,6 +108,26 @@ def test_narrow_screen_shows_everything_in_one_column(
     page.click("[data-key=compare]")
     page.wait_for_selector(".compare")
     assert fits(page)
+    page.keyboard.press("Escape")
+    for opens, shows in (("#paint-masks", ".painting"), ("#sweep", "#values-0")):
+        page.click(opens)
+        page.wait_for_selector(shows)
+        assert fits(page)
+        page.keyboard.press("Escape")
+
+
+def test_picture_is_seen_at_every_width(
+    shared: Studio, open_page: Open, pair: dict[str, Any]
+) -> None:
+    shared.ended(shared.post("/jobs", small(pair))["id"])
+    page = open_page(shared.address)
+    page.click(".gallery button")
+    finished(page)
+    for width in (1440, 1121, 1120, 1000, 721, 720, 375):
+        page.set_viewport_size({"width": width, "height": 800})
+        box = page.locator(".finished .picture img").bounding_box()
+        assert box["height"] > 200, width
+        assert box["y"] + box["height"] < 800, width
 
 
 def violations(page: Any) -> list[str]:
@@ -157,6 +177,17 @@ def test_axe_finds_nothing_in_any_state(
     page.wait_for_selector(".compare")
     assert violations(page) == []
     page.keyboard.press("Escape")
+    page.wait_for_selector("dialog", state="detached")
+    for opens, shows in (
+        (".finished .picture", ".zoom"),
+        ("#paint-masks", ".painting"),
+        ("#sweep", "#values-0"),
+    ):
+        page.click(opens)
+        page.wait_for_selector(shows)
+        assert violations(page) == []
+        page.keyboard.press("Escape")
+        page.wait_for_selector("dialog", state="detached")
     drop(page, shared.folder / made["result"]["name"])
     page.wait_for_selector("dialog img")
     assert violations(page) == []

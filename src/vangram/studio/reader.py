@@ -13,8 +13,8 @@ from vangram.studio.refusals import Refused
 
 SECONDS = 300.0
 """An answer that takes longer will not come."""
-NOW, LATER = 0, 1
-"""Somebody waits for it, or nobody."""
+NOW, SOON, LATER = 0, 1, 2
+"""A picture that somebody waits for, an estimate, nothing that anybody waits for."""
 
 
 @dataclass(order=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -12,7 +13,7 @@ from fastapi.responses import FileResponse, JSONResponse, Response, StreamingRes
 from vangram.studio.controls import controls
 from vangram.studio.pictures import TYPES
 from vangram.studio.queue import MOST_QUEUED
-from vangram.studio.refusals import missing
+from vangram.studio.refusals import Refused, missing
 from vangram.studio.requests import JobBody, MoveBody, QueueBody
 from vangram.studio.sizes import TILE
 from vangram.studio.studio import Studio, examples
@@ -38,6 +39,9 @@ FORM = {
     }
 }
 """Of a route that reads the body itself, as it comes."""
+
+SECONDS_BETWEEN_LOOKS = 0.3
+"""At whether who asked still waits."""
 
 Place = Annotated[int, PathParameter(ge=0, le=100_000)]
 """Level, column or row of a tile."""
@@ -195,8 +199,14 @@ def job_routes(studio: Studio) -> APIRouter:
     queue = studio.queue
 
     @router.post("/plan")
-    async def plan(body: JobBody) -> dict[str, Any]:
-        return await studio.plan(body)
+    async def plan(body: JobBody, request: Request) -> dict[str, Any]:
+        planning = asyncio.ensure_future(studio.plan(body))
+        while not planning.done():
+            await asyncio.wait([planning], timeout=SECONDS_BETWEEN_LOOKS)
+            if not planning.done() and await request.is_disconnected():
+                planning.cancel()  # a page asks anew at each change
+                raise Refused(409, "this was asked for and then given up")
+        return await planning
 
     @router.post("/jobs", status_code=201)
     async def add(body: JobBody, key: Key = None) -> JSONResponse:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import secrets
 import signal
@@ -72,6 +73,8 @@ def serve(
             ws="none",
             timeout_graceful_shutdown=SECONDS_TO_ANSWER,
         )
+        # uvicorn tells of each answer that was not ready in time when the server ends
+        logging.getLogger("uvicorn.error").setLevel(logging.CRITICAL)
         server = _Server(config, studio, lambda: ready(addresses, True))
         # uvicorn ends in good order at either signal, and then raises it again.
         before = signal.signal(signal.SIGTERM, signal.default_int_handler)

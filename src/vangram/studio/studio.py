@@ -17,7 +17,7 @@ from vangram.studio.folder import Folder
 from vangram.studio.history import History
 from vangram.studio.pictures import Pictures, Received
 from vangram.studio.queue import Job, Queue
-from vangram.studio.reader import Reader
+from vangram.studio.reader import NOW, SOON, Reader
 from vangram.studio.records import recipe_of
 from vangram.studio.requests import JobBody, cells_of
 from vangram.studio.store import Store
@@ -70,8 +70,12 @@ class Studio:
         await self.reader.close()
         self.store.close()
 
-    async def plan(self, body: JobBody) -> dict[str, Any]:
+    async def plan(self, body: JobBody, urgency: int = SOON) -> dict[str, Any]:
         """What a job takes; it is checked as the run itself would check it.
+
+        Args:
+            body: of the job.
+            urgency: of the reader's answer.
 
         Raises:
             VangramError: something given cannot be used.
@@ -80,7 +84,7 @@ class Studio:
         recipes = [cell.recipe.to_dict() for cell in cells_of(body)]
         inputs = self.pictures.paths(body.inputs)
         return await self.reader.ask(
-            "plan", inputs=inputs, recipes=recipes, given=list(body.settings)
+            "plan", urgency=urgency, inputs=inputs, recipes=recipes, given=list(body.settings)
         )
 
     async def add(self, body: JobBody, key: str | None) -> tuple[Job, bool]:
@@ -89,7 +93,7 @@ class Studio:
             {"values": dict(cell.values), "settings": cell.recipe.to_dict()}
             for cell in cells_of(body)
         ]
-        return await self.queue.add(body, key, lambda: self.plan(body), cells)
+        return await self.queue.add(body, key, lambda: self.plan(body, NOW), cells)
 
     def told(self, picture: dict[str, Any]) -> dict[str, Any]:
         """A picture that was uploaded, as the interface tells it."""

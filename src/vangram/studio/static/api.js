@@ -23,8 +23,8 @@ async function request(method, path, options = {}) {
 
 export const get = (path) => request("GET", path);
 export const remove = (path) => request("DELETE", path);
-export const post = (path, body = {}, headers = {}) =>
-  request("POST", path, { body: JSON.stringify(body), headers: { "Content-Type": "application/json", ...headers } });
+export const post = (path, body = {}, headers = {}, signal = undefined) =>
+  request("POST", path, { signal, body: JSON.stringify(body), headers: { "Content-Type": "application/json", ...headers } });
 
 // Post what must not be done twice: once more where the connection was cut.
 export async function postOnce(path, body) {

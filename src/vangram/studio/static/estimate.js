@@ -18,9 +18,12 @@ export function estimate() {
   const node = el("div", { class: "begin" }, line, notes, el("div", { class: "row" }, start, more));
   let asked = 0;
   let timer = 0;
+  let waiting = new AbortController();
 
   async function plan() {
     const mine = (asked += 1);
+    waiting.abort();
+    waiting = new AbortController();
     const lacking = form.missing();
     line.classList.remove("bad");
     notes.replaceChildren();
@@ -31,7 +34,7 @@ export function estimate() {
     }
     line.textContent = "Estimating …";
     try {
-      const plan = await post("/plan", form.body());
+      const plan = await post("/plan", form.body(), {}, waiting.signal);
       if (mine !== asked) return;
       const levels = plan.tile ? `in tiles of ${plan.tile} px` : null;
       line.textContent = [dimensions(plan.size), `at most ${duration(plan.seconds)}`, bytes(plan.memory), levels].filter(Boolean).join(" · ");

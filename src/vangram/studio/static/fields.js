@@ -57,9 +57,25 @@ function formOf(schema, plain) {
   return plain.type === "string" ? FORMS.text : FORMS.number;
 }
 
+const plainOf = (schema) => (schema.anyOf ?? []).find((each) => each.type !== "null") ?? schema;
+
+// A value of a setting from text, and its text; text that is none stays text, for the server to refuse.
+export function parse(schema, text) {
+  const plain = plainOf(schema);
+  if (plain.enum) return text;
+  if (plain.type === "boolean") return { yes: true, no: false }[text.toLowerCase()] ?? text;
+  try {
+    return formOf(schema, plain).read(text, schema);
+  } catch {
+    return text;
+  }
+}
+
+export const write = (schema, value) => formOf(schema, plainOf(schema)).write(value);
+
 // A control. `onvalue` hears of a value, `onerror` of text that is none (null: it is one again).
 export function field(name, schema, { id, describedby, choices = null, onvalue, onerror }) {
-  const plain = (schema.anyOf ?? []).find((each) => each.type !== "null") ?? schema;
+  const plain = plainOf(schema);
   const shared = { id, name, "aria-describedby": describedby };
   if (plain.enum) {
     const select = el("select", { ...shared, onchange: () => onvalue(select.value) }, plain.enum.map((each) => el("option", { value: each }, each)));
@@ -69,7 +85,7 @@ export function field(name, schema, { id, describedby, choices = null, onvalue, 
     const box = el("input", { ...shared, type: "checkbox", onchange: () => onvalue(box.checked) });
     return { node: box, show: (value) => { box.checked = value; } };
   }
-  const { write, read } = formOf(schema, plain);
+  const { write: written, read } = formOf(schema, plain);
   const numeric = ["integer", "number"].includes(plain.type) && schema.unit !== "bytes";
   const input = el("input", {
     ...shared, type: "text", inputmode: numeric ? "decimal" : null, autocomplete: "off", spellcheck: "false",
@@ -97,7 +113,7 @@ export function field(name, schema, { id, describedby, choices = null, onvalue, 
       hear();
     });
   }
-  const show = (value) => { if (document.activeElement !== input || !input.value) input.value = write(value); };
+  const show = (value) => { if (document.activeElement !== input || !input.value) input.value = written(value); };
   const node = choices ? el("div", {}, input, el("datalist", { id: `${id}-choices` }, choices.map((value) => el("option", { value })))) : input;
   return { node, input, show };
 }

@@ -11,7 +11,7 @@ import { look } from "./viewer.js";
 const ASKED = { pause: "Pausing after this step …", stop: "Stopping after this step …", cancel: "Giving up …", leave: "Waiting …" };
 
 export function growing(id) {
-  const picture = el("button", { type: "button", class: "picture", title: "Look at it closely", onclick: () => look(preview(jobs.get(id), true)) });
+  const picture = el("button", { type: "button", class: "picture", title: "Look at it closely", onclick: () => lookAt(id) });
   const frame = el("div", { class: "frame" }, picture);
   const bar = el("div", { class: "progress", role: "progressbar", "aria-label": "Progress", "aria-valuemin": 0, "aria-valuemax": 100 }, el("div", {}));
   const head = el("p", { class: "state" });
@@ -66,6 +66,17 @@ export function growing(id) {
   follow(id).then(update).catch(complain);
   update();
   return { node, update };
+}
+
+function lookAt(id) {
+  const first = preview(jobs.get(id), true);
+  let shown = first.url;
+  look(first, (job) => {
+    const now = preview(job, true);
+    if (job.id !== id || now.url === shown) return null;
+    shown = now.url;
+    return now;
+  });
 }
 
 function preview(job, full = false) {

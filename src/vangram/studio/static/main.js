@@ -2,10 +2,10 @@
 
 import { on } from "./bus.js";
 import { kinds, size, strength } from "./dials.js";
-import { el } from "./dom.js";
+import { el, iconButton } from "./dom.js";
 import { acceptDrops } from "./drop.js";
 import { estimate } from "./estimate.js";
-import { load } from "./form.js";
+import { form, load, missing } from "./form.js";
 import { history } from "./history.js";
 import { inputs, start } from "./inputs.js";
 import { connect, isDraft, jobs } from "./jobs.js";
@@ -15,10 +15,16 @@ import { queueList } from "./queue.js";
 import { announce, complain } from "./say.js";
 import { more } from "./settings.js";
 import { begin } from "./stage.js";
+import { planSweep } from "./sweep.js";
 
 async function page() {
   await load();
-  const { node } = estimate();
+  const { node, more: beside } = estimate();
+  const sweep = iconButton("grid", "Sweep: compare settings", planSweep, { id: "sweep" });
+  const ready = () => { sweep.hidden = form.kind !== "stylize"; sweep.disabled = Boolean(missing()); };
+  beside.append(sweep);
+  ready();
+  on("form", ready);
   document.getElementById("make").append(
     el("div", { class: "controls" }, kinds(), inputs(), start(), strength(), presets(), size(), more()), node);
   document.getElementById("side").append(queueList(), history());

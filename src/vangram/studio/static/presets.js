@@ -37,9 +37,9 @@ export function presets() {
       const cell = job?.cells?.find((each) => each.values.preset === name);
       if (cell?.url && image.getAttribute("src") !== cell.url) image.src = cell.url;
       image.hidden = !cell?.url;
-      image.closest("label").classList.toggle("working", Boolean(job && !ended(job) && !cell?.url));
+      image.closest("label").classList.toggle("working", ["running", "queued"].includes(job?.state) && !cell?.url);
     }
-    node.classList.toggle("bare", !job);
+    node.classList.toggle("bare", !job || (!form.form.previews && !job.cells.some((cell) => cell.url)));
   }
 
   let timer = 0;

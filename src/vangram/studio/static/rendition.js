@@ -8,13 +8,16 @@ const MOST = 12e6; // pixels that are shown as the file itself
 const READ = /\.(png|jpe?g|webp)$/i;
 export const TILE = 512;
 
-export const fromItem = (item) => ({ url: item.picture, tiles: item.tiles, ...item.size, name: item.name, version: item.thumbnail.split("=")[1] });
-export const fromPicture = (picture) => ({ url: picture.file, tiles: picture.tiles, ...picture.size, name: picture.name });
+export const fromItem = (item) => ({ url: item.picture, tiles: item.tiles, ...item.size, name: item.name, thumbnail: item.thumbnail, version: item.thumbnail.split("=")[1] });
+export const fromPicture = (picture) => ({ url: picture.file, tiles: picture.tiles, ...picture.size, name: picture.name, thumbnail: picture.thumbnail });
 
 export const levelSize = ({ width, height }, level) => [Math.ceil(width / 2 ** level), Math.ceil(height / 2 ** level)];
 
+// Whether a browser can show the file itself, and hold all of it.
+export const isWhole = (source) => !source.tiles || (READ.test(source.name) && source.width * source.height <= MOST);
+
 export function rendition(source, alt) {
-  if (!source.tiles || (READ.test(source.name) && source.width * source.height <= MOST)) return el("img", { src: versioned(source), alt });
+  if (isWhole(source)) return el("img", { src: versioned(source), alt });
   let level = 0;
   while (Math.max(...levelSize(source, level)) > LARGEST) level += 1;
   const [width, height] = levelSize(source, level);
@@ -33,4 +36,4 @@ export function rendition(source, alt) {
 export const tileOf = (source, level, column, row) => `${source.tiles}/${level}/${column}/${row}${source.version ? `?v=${source.version}` : ""}`;
 
 // A file's address changes with its bytes, so that an older version in the browser is not shown.
-const versioned = (source) => (source.version ? `${source.url}?v=${source.version}` : source.url);
+export const versioned = (source) => (source.version ? `${source.url}?v=${source.version}` : source.url);

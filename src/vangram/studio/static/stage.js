@@ -3,7 +3,7 @@
 import { get } from "./api.js";
 import { on, tell } from "./bus.js";
 import { growing } from "./growing.js";
-import { jobs } from "./jobs.js";
+import { ended, jobs } from "./jobs.js";
 import { finished } from "./picture.js";
 import { complain } from "./say.js";
 import { grid } from "./sweep.js";
@@ -67,7 +67,9 @@ function draw() {
   } else if (job?.cells) put(`sweep ${job.id}`, () => grid(job.id));
   else if (job) put(`job ${job.id}`, () => growing(job.id));
   else if (selected.picture) {
-    if (item?.id === selected.picture) put(pictureKey(), () => finished(item));
+    const its = item?.id === selected.picture ? jobs.get(item.job) : null;
+    if (its && !ended(its)) select({ job: its.id }); // a picture that was stopped goes on
+    else if (item?.id === selected.picture) put(pictureKey(), () => finished(item));
     else show(selected.picture);
   } else if (!selected.job) put("welcome", welcome);
 }
