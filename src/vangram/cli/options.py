@@ -190,8 +190,6 @@ def _under(panel: str) -> Callable[..., Any]:
 
 _look = _under("Looks")
 _method = _under("Method")
-_region = _under("Regions")
-_sequence = _under("Sequences")
 _watching = _under("Monitoring")
 
 Photo = Annotated[str, typer.Argument(metavar="PHOTO", help="Picture that gives the content.")]
