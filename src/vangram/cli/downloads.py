@@ -9,8 +9,7 @@ from contextlib import contextmanager
 
 import typer
 
-SECONDS_BETWEEN_LINES = 5.0
-"""Interval of progress lines where the output is no terminal."""
+from vangram.cli.streams import SECONDS_BETWEEN_LINES
 
 
 def ensure_fetched(name: str, *, asked: bool = True) -> None:

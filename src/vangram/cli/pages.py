@@ -15,16 +15,13 @@ from rich.progress import Progress as Bar
 
 from vangram.cli.interrupts import INTERRUPTS
 from vangram.cli.outputs import write_at
-from vangram.cli.streams import tell
+from vangram.cli.streams import SECONDS_BETWEEN_LINES, tell
 from vangram.errors import OutputError, SettingError
 from vangram.reports.gallery import Gallery, Progress
 from vangram.reports.page import report
 from vangram.storage.files import printable, replacing
 from vangram.storage.locks import claim
 from vangram.storage.places import Place
-
-SECONDS_BETWEEN_LINES = 5.0
-"""Interval of progress lines where the output is no terminal."""
 
 
 def parts_of(output: Path) -> Path:

@@ -16,16 +16,12 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from vangram.cli.streams import tell
+from vangram.cli.streams import SECONDS_BETWEEN_LINES, tell
 from vangram.errors import line_of
 from vangram.optimize import Level, Step
 from vangram.run import Run
 from vangram.run.progress import Pace, plan_of, progress_of
 from vangram.storage.files import printable
-
-SECONDS_BETWEEN_LINES = 5.0
-"""Interval of progress lines where the output is no terminal."""
-
 
 WIDGETS = find_spec("ipywidgets") is not None
 """Whether a notebook can show a bar; without, it gets lines, as a file does."""

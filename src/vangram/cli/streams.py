@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 BYTES = "vangram.bytes"
 """Error handler of the standard output: names as their bytes, other characters escaped."""
+SECONDS_BETWEEN_LINES = 5.0
+"""Interval of progress lines where the output is no terminal."""
 
 
 class _Lenient(RawIOBase):
