@@ -171,7 +171,7 @@ def _zero(data: bytearray, chance: random.Random) -> None:
 
 
 def _cut(data: bytearray, chance: random.Random) -> None:
-    del data[chance.randrange(1, len(data)) :]
+    del data[chance.randrange(len(data)) :]
 
 
 def _remove(data: bytearray, chance: random.Random) -> None:

@@ -724,7 +724,12 @@ def test_failure_nobody_expected_is_one_line_and_exit_code_1(
 
 
 @pytest.mark.parametrize(
-    "error", [MemoryError(), RuntimeError("CUDA out of memory. Tried"), RuntimeError("x memory")]
+    "error",
+    [
+        MemoryError(),
+        torch.OutOfMemoryError("CUDA out of memory. Tried"),
+        RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory"),
+    ],
 )
 def test_lack_of_memory_is_told_as_such(
     command: Command,

@@ -48,7 +48,8 @@ result.write_picture = slow
 
 @pytest.fixture
 def interrupts() -> Iterator[Interrupts]:
-    before = {number: signal.getsignal(number) for number in SIGNALS}
+    # Those that the tests' own process ignores, as under nohup, would stay ignored.
+    before = {number: signal.signal(number, signal.SIG_DFL) for number in SIGNALS}
     interrupts = Interrupts()
     interrupts.install()
     yield interrupts

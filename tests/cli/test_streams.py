@@ -63,8 +63,8 @@ def test_run_whose_terminal_goes_keeps_its_picture(
     words = ["stylize", str(photo), str(painting), "-o", str(output), *SMALL.split()]
     words += ["--steps", "300", "--tolerance", "0"]
     script = "import fcntl, signal, termios; fcntl.ioctl(0, termios.TIOCSCTTY, 0)\n"
-    if ignored:  # as after nohup
-        script += "signal.signal(signal.SIGHUP, signal.SIG_IGN)\n"
+    handler = "SIG_IGN" if ignored else "SIG_DFL"  # ignored as after nohup
+    script += f"signal.signal(signal.SIGHUP, signal.{handler})\n"
     script += "from vangram.cli import main; main()"
     terminal, end = os.openpty()
     process = subprocess.Popen(

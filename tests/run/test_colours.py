@@ -216,7 +216,7 @@ def test_preview_has_the_colours_of_the_picture(
     monkeypatch.setattr("vangram.cli.runner.SECONDS_BETWEEN_PREVIEWS", -1.0)
     seen: list[Tensor] = []
     written = "vangram.cli.runner.write_picture"
-    monkeypatch.setattr(written, lambda path, pixels: seen.append(pixels))
+    monkeypatch.setattr(written, lambda path, pixels, **how: seen.append(pixels))
     words = ("--size", 48, "--steps", 2, "--colour", "luminance", "-q")
     preview = ("--preview", tmp_path / "preview.png")
     outcome = command("stylize", photo, painting, "-o", tmp_path / "out.png", *words, *preview)
