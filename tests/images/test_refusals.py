@@ -12,6 +12,7 @@ from torch import Tensor
 
 from vangram.errors import PictureError, ShapeError, SizeError, VangramError
 from vangram.images import read_picture, read_recipe
+from vangram.storage.files import quoted
 
 
 def refused(source: object, error: type[VangramError], *words: str, largest: int = 10**6) -> None:
@@ -23,7 +24,7 @@ def refused(source: object, error: type[VangramError], *words: str, largest: int
     assert "\n" not in text
     assert text.strip() == text
     if isinstance(source, str | Path):
-        assert repr(str(source)) in text
+        assert quoted(source) in text
     for word in words:
         assert word in text
 

@@ -16,6 +16,7 @@ from torch import Tensor
 from vangram.errors import OutputError, PictureError, ShapeError
 from vangram.images import check_output, read_picture, write_animation, write_picture
 from vangram.images.write import FORMATS, _levels
+from vangram.storage.files import quoted
 
 MAKE = Callable[..., Tensor]
 LOSSLESS = [".png", ".tif", ".tiff"]
@@ -24,7 +25,7 @@ LOSSLESS = [".png", ".tif", ".tiff"]
 def one_line(error: BaseException, path: Path) -> None:
     """An error says it on one line and quotes the path."""
     assert "\n" not in str(error)
-    assert repr(str(path)) in str(error)
+    assert quoted(path) in str(error)
 
 
 @pytest.mark.parametrize("suffix", LOSSLESS)

@@ -58,8 +58,10 @@ def test_run_in_tiles_takes_the_same_steps() -> None:
     content, style = (batched(64, 100, seed)[0].float() for seed in (1, 2))
     steps = {}
     for tile in (None, 48):
-        transfer = Run.prepare(content, style, size=100, steps=4, tile=tile)
+        transfer = Run.prepare(content, style, size=100, steps=3, tile=tile)
         steps[tile] = list(transfer)
     for whole, tiled in zip(steps[None], steps[48], strict=True):
-        assert tiled.loss == pytest.approx(whole.loss, rel=1e-3)  # float32, over four steps
+        assert tiled.loss == pytest.approx(
+            whole.loss, rel=1e-3
+        )  # float32, and ten times more a step
         assert torch.allclose(tiled.image, whole.image, atol=0.01)

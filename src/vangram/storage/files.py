@@ -94,7 +94,7 @@ def sha256_of(handle: BinaryIO) -> str:
     Raises:
         OSError: it cannot be read to its end.
     """
-    digest, left = hashlib.sha256(), os.fstat(handle.fileno()).st_size
+    digest, left = hashlib.sha256(), handle.seek(0, os.SEEK_END)
     handle.seek(0)
     while chunk := handle.read(min(CHUNK, left)):
         digest.update(chunk)
