@@ -50,8 +50,10 @@ def test_page_and_server_say_what_they_are(shared: Studio) -> None:
 # Pictures
 
 
-def test_picture_is_kept_once_whatever_it_is_called(shared: Studio, photo: Path) -> None:
-    data = photo.read_bytes()
+def test_picture_is_kept_once_whatever_it_is_called(
+    shared: Studio, saved: Callable[..., Path]
+) -> None:
+    data = saved("own.png", seed=53).read_bytes()  # no other test sends it
     first = shared.client.post("/pictures", files={"file": ("../../a.png", data, "text/html")})
     assert first.status_code == 201
     picture = first.json()
