@@ -118,14 +118,6 @@ def relative_gram_error(got: Tensor, target: Tensor) -> Tensor:
     return relative.mean()
 
 
-def _least_squares(inputs: Tensor, outputs: Tensor) -> Tensor:
-    """(C, K) that takes (N, C) to (N, K), with a little for what inputs hardly tell."""
-    products = inputs.mT @ inputs
-    products.diagonal().add_(RIDGE * products.diagonal().mean())
-    solution: Tensor = torch.linalg.solve(products, inputs.mT @ outputs)
-    return solution
-
-
 def rate(step: int, steps: int, decay: float) -> float:
     """Share of the peak learning rate at a step: warm-up, constant, then linearly to nothing."""
     left = (steps - step) / max(1.0, decay * steps)
@@ -176,8 +168,6 @@ class Trainer:
         self.step = 0
         self.leader = self.network()
         """The student that repaints, brought up to date before it does."""
-        self.begun: set[str] = set()
-        """Heads that a network which was there before came with."""
 
     def train_step(self) -> dict[str, float]:
         """One batch; its losses by name."""
@@ -234,7 +224,7 @@ class Trainer:
         """Give channels of the heads the least-squares answer where it is better; how many.
 
         A channel whose ReLU never opens has no gradient and would stay silent for ever. At the
-        start nearly all channels are better off.
+        start nearly all channels of the hints' heads, which begin at random, are better off.
         """
         pictures = self.options.batch if self.step else FIRST_PICTURES
         image, found = self.crops.batch(pictures), 0
@@ -249,13 +239,13 @@ class Trainer:
             head = head_name(layer)
             chosen = (got.amax(0) == 0) & (wanted.amax(0) > 0)
             seen = activation.permute(0, 2, 3, 1).flatten(0, 2)
-            seen = torch.cat([seen, seen.new_ones(len(seen), 1)], 1)
             if self.step and not chosen.any():
                 continue
-            answer = _least_squares(seen, wanted)
+            answer = least_squares.rectified(seen, wanted, RIDGE, rounds=1)
             if not self.step:
-                errors = ((f - wanted).square().sum(0) for f in (got, (seen @ answer).relu()))
-                chosen |= torch.greater(*errors) & (head not in self.begun)
+                better = (seen @ answer[:-1] + answer[-1]).relu()
+                errors = ((f - wanted).square().sum(0) for f in (got, better))
+                chosen |= torch.greater(*errors) & (layer in HINTS)
             self.matrices[f"{head}.weight"][chosen] = answer.mT[chosen, :-1]
             self.matrices[f"{head}.bias"][chosen] = answer.mT[chosen, -1]
             found += int(chosen.sum())
@@ -330,7 +320,6 @@ class Trainer:
             least_squares.begin(student, self.teacher.network, crops, kept)
         for n, p in own.items():
             self.matrices[n].view(p.shape).copy_(p)
-        self.begun = {n.split(".")[0] for n in own}
 
 
 def train(trainer: Trainer, folder: Path) -> None:

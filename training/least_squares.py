@@ -51,28 +51,20 @@ def begin(
             taught = [pool(x, teacher.topology.pooling_scale(block)) for x in taught]
             learnt = [pool(x, student.topology.pooling_scale(block)) for x in learnt]
         places = _places(taught, generator)
-        taught = [_convolve(x, convolution(teacher, name)) for x in taught]
+        taught = [_convolve(x, teacher.module(f"conv{name}")) for x in taught]
         wanted = _gather(taught, places) / SCALE
         heard = torch.ones(wanted.shape[1])
         if following:
-            heard = convolution(teacher, following).weight.square().sum((0, 2, 3)).sqrt()
-        conv = convolution(student, name)
+            heard = teacher.module(f"conv{following}").weight.square().sum((0, 2, 3)).sqrt()
+        conv = student.module(f"conv{name}")
         chosen = informative(wanted.relu() * heard, conv.out_channels)
         _set(conv, rectified(_patches(learnt, places), wanted[:, chosen], TRUNK_RIDGE))
         learnt = [_convolve(x, conv).relu_() for x in learnt]
         taught = [x.relu_() for x in taught]
         if f"relu{name}" in student.topology.heads:
-            head = student.get_submodule(head_name(f"relu{name}"))
-            assert isinstance(head, nn.Conv2d)
+            head = student.module(head_name(f"relu{name}"))
             _set(head, rectified(_gather(learnt, places), wanted, HEAD_RIDGE))
         print(f"least squares: {name}", flush=True)
-
-
-def convolution(network: FeatureNetwork, name: str) -> nn.Conv2d:
-    """The convolution "1_1", ..."""
-    conv = network.get_submodule(f"conv{name}")
-    assert isinstance(conv, nn.Conv2d)
-    return conv
 
 
 def informative(features: Tensor, count: int) -> Tensor:
@@ -99,7 +91,7 @@ def informative(features: Tensor, count: int) -> Tensor:
     return torch.tensor(chosen)
 
 
-def rectified(inputs: Tensor, outputs: Tensor, ridge: float) -> Tensor:
+def rectified(inputs: Tensor, outputs: Tensor, ridge: float, rounds: int = ROUNDS) -> Tensor:
     """Least squares through ReLU: max(0, inputs · W + b) near max(0, outputs).
 
     Where an output is negative, any negative prediction is right: it is the next round's target.
@@ -108,6 +100,7 @@ def rectified(inputs: Tensor, outputs: Tensor, ridge: float) -> Tensor:
         inputs: (N, C).
         outputs: (N, K), before ReLU.
         ridge: see `TRUNK_RIDGE`.
+        rounds: see `ROUNDS`; 1: plain least squares, ReLU left aside.
 
     Returns:
         (C + 1, K): W, and b in the last row.
@@ -117,7 +110,7 @@ def rectified(inputs: Tensor, outputs: Tensor, ridge: float) -> Tensor:
     products.diagonal().add_(ridge * products.diagonal().mean())
     factor, targets = torch.linalg.cholesky(products), outputs
     answer = torch.zeros(inputs.shape[1], outputs.shape[1]).to(inputs)
-    for number in range(ROUNDS):
+    for number in range(rounds):
         last, answer = (
             answer,
             torch.cholesky_solve((inputs.mT @ targets).double(), factor).to(inputs),

@@ -145,7 +145,7 @@ class Record:
         return replace(self, inputs=self.inputs.map(shown))
 
     def located(self, picture: str | os.PathLike[str]) -> Record:
-        """The record that a picture carries, with absolute paths: the inverse of `published`."""
+        """The record that a picture carries, with absolute paths; those left out lie beside it."""
         folder = os.path.dirname(os.path.abspath(picture))
 
         def whole(given: Input) -> Input:
