@@ -39,7 +39,8 @@ HINTS = ("relu2_2", "relu3_4", "relu4_4")
 TAUGHT = tuple(sorted({*LEVELS, *HINTS}))
 WEIGHTS = {
     "relu1_1": 4.0, "relu2_1": 3.0, "relu2_2": 0.2, "relu3_1": 3.0, "relu3_4": 0.4, "relu4_1": 2.0,
-    "relu4_2": 1.0, "relu4_4": 1.0, "relu5_1": 3.0, "gram relu5_1": 2.0,
+    "relu4_2": 1.0, "relu4_4": 1.0, "relu5_1": 3.0, "gram relu3_1": 1.5,
+    "gram relu5_1": 2.0,
 }  # fmt: skip
 """Of 1 - R², and of one Gram error. Shallow levels are soon learnt to within a few per cent; the
 rest would go unheard."""

@@ -14,15 +14,17 @@ from torch import Tensor
 
 from training.pictures import Crops
 from vangram.networks import FeatureNetwork
+from vangram.objective import Evaluate, Evaluation
+from vangram.optimize.lbfgs import LBFGS
 from vangram.settings.recipe import Recipe
 
 CROPS = 24
 VISITS = 20
 """Times that a crop is learnt from before another takes its place."""
-STEPS = 3
-"""Steps of Adam before each visit."""
-RATES = (0.01, 0.03)
-"""Of Adam, in units of the image, which reaches from 0 to 1."""
+STEPS = 4
+"""Steps of the program's own optimiser before each visit."""
+STRENGTHS = (0.5, 1.0, 2.0, 4.0)
+"""Of the style, one of them for each crop."""
 RECIPE = Recipe()
 
 
@@ -31,16 +33,13 @@ class Driven:
 
     Args:
         crops: source of contents and styles.
-        seed: of the first stages and the rates.
+        seed: of the first stages and the strengths.
     """
 
     def __init__(self, crops: Crops, seed: int) -> None:
         self.crops = crops
         self.random = random.Random(seed)
-        self.paths = [
-            _Path(crops, self.random.randrange(VISITS), self.random.uniform(*RATES))
-            for _ in range(CROPS)
-        ]
+        self.paths = [self._path(self.random.randrange(VISITS)) for _ in range(CROPS)]
         self.visited = 0
 
     def batch(self, network: FeatureNetwork, count: int) -> Tensor:
@@ -54,45 +53,56 @@ class Driven:
         for _ in range(count):
             turn = self.visited % CROPS
             if self.paths[turn].visits == VISITS:
-                self.paths[turn] = _Path(self.crops, 0, self.random.uniform(*RATES))
+                self.paths[turn] = self._path(0)
             pictures.append(self.paths[turn].advanced(network))
             self.visited += 1
         return torch.cat(pictures)
+
+    def _path(self, visits: int) -> _Path:
+        return _Path(self.crops, visits, self.random.choice(STRENGTHS))
 
 
 class _Path:
     """One crop's optimisation, from the content, with the default recipe's weights."""
 
-    def __init__(self, crops: Crops, visits: int, rate: float) -> None:
+    def __init__(self, crops: Crops, visits: int, strength: float) -> None:
         self.content, self.style = crops.batch(2).split(1)
-        self.image: Tensor = self.content.clone().requires_grad_()
-        self.optimizer = torch.optim.Adam([self.image], rate)
+        self.image: Tensor = self.content.contiguous()
+        self.style_weight = RECIPE.style_weight * strength
+        self.optimizer = LBFGS()
         self.visits = visits
 
     def advanced(self, network: FeatureNetwork) -> Tensor:
         """The image (1, 3, side, side) after `STEPS` steps."""
+        evaluate = self._objective(network)
+        self.optimizer.here = None  # it was the student's of the last visit
+        for _ in range(STEPS):
+            self.image = self.optimizer.move(self.image, evaluate).image
+        self.visits += 1
+        return self.image
+
+    def _objective(self, network: FeatureNetwork) -> Evaluate:
         with torch.no_grad():
             contents = network(self.content, RECIPE.content_layers)
             grams = {
                 layer: _gram(f) for layer, f in network(self.style, RECIPE.style_layers).items()
             }
-        for _ in range(STEPS):
-            features = network(self.image, RECIPE.layers)
-            loss = torch.zeros(())
+
+        def evaluate(image: Tensor) -> Evaluation:
+            image = image.detach().requires_grad_()
+            features = network(image, RECIPE.layers)
+            loss = RECIPE.range_weight * (image - image.clamp(0, 1)).square().mean()
             for layer, weight in RECIPE.content_layers.items():
                 target = contents[layer]
                 error = (features[layer] - target).square().sum() / _energy(target)
                 loss = loss + RECIPE.content_weight * weight * error
             for layer, weight in RECIPE.style_layers.items():
                 error = (_gram(features[layer]) - grams[layer]).square().sum()
-                loss = loss + RECIPE.style_weight * weight * error / _energy(grams[layer])
-            self.optimizer.zero_grad()
-            loss.backward()
-            self.optimizer.step()
-            with torch.no_grad():
-                self.image.clamp_(-0.05, 1.05)
-        self.visits += 1
-        return self.image.detach().clone()
+                loss = loss + self.style_weight * weight * error / _energy(grams[layer])
+            (gradient,) = torch.autograd.grad(loss, image)
+            return Evaluation(loss.item(), (), gradient)
+
+        return evaluate
 
 
 def _gram(features: Tensor) -> Tensor:
