@@ -21,10 +21,17 @@ from vangram.batch.manifest import (
 )
 from vangram.batch.pairs import Pair
 from vangram.batch.shards import Shard
-from vangram.errors import ExistsError, OutputError, PictureError, SettingError, SizeError
+from vangram.errors import (
+    CheckpointError,
+    ExistsError,
+    OutputError,
+    PictureError,
+    SettingError,
+    SizeError,
+)
 from vangram.images import Picture, check_output, file_sha256
 from vangram.run import Run
-from vangram.run.checkpoints import checkpoint_path
+from vangram.run.checkpoints import Checkpoints, checkpoint_path, continued
 from vangram.run.inputs import RunSource, read_source
 from vangram.run.network import device_for, network_for
 from vangram.settings.inputs import Inputs
@@ -65,6 +72,10 @@ class Batch:
     """Whether files that no batch has made are overwritten."""
     shard: Shard | None = None
     """The part of a split that the pairs are; None: they are all."""
+    keep_metadata: bool = False
+    """Whether pictures carry the photograph's place, owner and serial numbers, and full paths."""
+    recorded: Mapping[str, str] = field(default_factory=dict)
+    """Path that a record has instead of an input's own, by that."""
     painting: Picture | None = None
     """The painting of the last run, decoded; the next run often has the same one."""
 
@@ -80,6 +91,7 @@ class Batch:
         sequence: bool = False,
         flows: Path | None = None,
         shard: Shard | None = None,
+        keep_metadata: bool = False,
     ) -> Batch:
         """Check all that can be checked without decoding, and find the finished pictures.
 
@@ -92,6 +104,7 @@ class Batch:
             sequence: as above.
             flows: as above.
             shard: the part of the pairs that this batch makes.
+            keep_metadata: as above.
 
         Raises:
             OutputError: a picture cannot be written, or would overwrite another program's file.
@@ -119,6 +132,7 @@ class Batch:
             flows=flows,
             force=force,
             shard=shard,
+            keep_metadata=keep_metadata,
         )
         batch._check_flows()
         batch._check_manifest()
@@ -167,17 +181,48 @@ class Batch:
         result = str(self.output(before))
         return replace(given, before=result, before_frame=before.photo, flow=flow)
 
-    def run(self, pair: Pair, recipe: Recipe) -> Run:
-        """Prepare a pair's run.
+    def begin(self, pair: Pair, checkpoints: Checkpoints) -> tuple[Run, list[str]] | None:
+        """Prepare a pair's run, from its checkpoint where an earlier process began it.
+
+        Returns:
+            The run, and its notes; None where another process has made the picture.
 
         Raises:
+            ExistsError: the picture would overwrite a file that no batch has made.
             InputError: an input cannot be used.
         """
+        if self.is_made(pair):
+            return None
+        self.check_place(pair)
+        checkpoints.place.accept()
+        run, notes = self._continued(pair, checkpoints) or (None, [])
+        if run is None:
+            checkpoints.discard()
+            run = self._run(pair, self.recipe_of(pair))
+        record = replace(run.record, keep_metadata=self.keep_metadata)
+        return replace(run, record=record), [*notes, *run.inputs.notes]
+
+    def _continued(self, pair: Pair, checkpoints: Checkpoints) -> tuple[Run, list[str]] | None:
+        """The run that an earlier process began, if there is one of this picture."""
+        if not checkpoints.path.exists():
+            return None
+        try:
+            was = checkpoints.read()
+            if not self.is_of(was, pair):
+                return None
+            run = self._run(pair, was.recipe)
+            notes = was.differences(run.record)
+            return replace(run, record=continued(was, run.record)), notes
+        except CheckpointError:
+            return None
+
+    def _run(self, pair: Pair, recipe: Recipe) -> Run:
         if self.painting is None or self.painting.name != pair.painting:
             self.painting = None  # before the next one is decoded
             self.painting = read_source(pair.painting, self.recipe)
         inputs: Inputs[RunSource] = self.inputs_of(pair)
-        return Run.of(replace(inputs, styles=(self.painting,)), recipe)
+        run = Run.of(replace(inputs, styles=(self.painting,)), recipe)
+        return replace(run, record=run.record.with_paths(self.recorded))
 
     def count(self, state: State) -> int:
         """Number of pictures in a state."""

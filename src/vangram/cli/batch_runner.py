@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from contextlib import closing
-from dataclasses import replace
+from collections.abc import Iterable, Iterator
+from contextlib import closing, contextmanager
+from dataclasses import dataclass, field
 
 import typer
 
@@ -13,20 +14,18 @@ from vangram.batch import Batch, Pair, Status
 from vangram.cli.interrupts import INTERRUPTS
 from vangram.cli.options import Monitoring
 from vangram.cli.progress import BatchPlace
-from vangram.cli.records import continued, report, warn
+from vangram.cli.records import report, warn
 from vangram.cli.runner import make_picture
 from vangram.cli.streams import tell
 from vangram.errors import (
     BusyError,
-    CheckpointError,
     DivergedError,
     ExistsError,
     InputError,
     OutputError,
+    line_of,
 )
-from vangram.run import Run
 from vangram.run.checkpoints import Checkpoints
-from vangram.settings.record import Record
 from vangram.storage.files import printable
 
 UNFINISHED = 1
@@ -37,29 +36,69 @@ SECONDS_BETWEEN_TRIES = 0.5
 """Where another process is at work on the pictures that are left."""
 
 
-def make_batch(batch: Batch, *, quiet: bool, keep_metadata: bool = False) -> None:
+@dataclass
+class Told:
+    """The lines that a batch prints, each once, and the states that it settles."""
+
+    batch: Batch
+    lines: set[str] = field(default_factory=set)
+
+    def notes(self, notes: Iterable[str]) -> None:
+        """Print notes that were not printed yet."""
+        new = [note for note in dict.fromkeys(notes) if note not in self.lines]
+        report(new)
+        self.lines.update(new)
+
+    def settle(self, pair: Pair, error: str | None) -> None:
+        """Enter a picture that is made, or the error that it failed with, into the manifest."""
+        with INTERRUPTS.deferred():
+            self.batch.settle(pair, "failed" if error else "made", error)
+        if error and error not in self.lines:  # one bad file can be part of many pictures
+            tell(f"skipped {pair.name!r}: {error}")
+            self.lines.add(error)
+        INTERRUPTS.check()
+
+
+@contextmanager
+def making(batch: Batch, *, quiet: bool) -> Iterator[Told]:
+    """Write the manifest, and print how many pictures there are before and after.
+
+    Raises:
+        OutputError: a file cannot be written.
+        typer.Exit: 3 where a picture failed.
+    """
+    batch.write_manifest(*batch.pairs)
+    of = len(batch.pairs)
+    if not quiet:
+        part = "" if batch.shard is None else f"shard {batch.shard}: "
+        tell(f"{part}{of} pictures, {batch.count('made')} of them there already")
+    try:
+        yield Told(batch)
+    except (KeyboardInterrupt, typer.Exit):
+        tell(f"{batch.count('made')} of {of} pictures are made; the same command goes on")
+        raise
+    failed = batch.count("failed")
+    if failed:
+        tell(f"{failed} of {of} pictures failed; {batch.manifest} says why")
+        raise typer.Exit(SKIPPED)
+
+
+def make_batch(batch: Batch, *, quiet: bool) -> None:
     """Make the missing pictures and print each one's path.
 
     Raises:
         OutputError: a file cannot be written.
         typer.Exit: 3 where a picture failed; 130 or 143 when interrupted or terminated.
     """
-    batch.write_manifest(*batch.pairs)
     there, of, started = batch.count("made"), len(batch.pairs), time.monotonic()
-    if not quiet:
-        part = "" if batch.shard is None else f"shard {batch.shard}: "
-        tell(f"{part}{of} pictures, {there} of them there already")
-    told: set[str] = set()
     left = deque(pair for pair in batch.pairs if batch.entries[pair].state != "made")
     busy = 0  # how many in a row others are at work on
-    try:
+    with making(batch, quiet=quiet) as told:
         while left:
             pair = left[0]
             place = BatchPlace(of - len(left) + 1, of, pair.name, there, started)
             try:
-                error = batch.entries[pair].error or _make(
-                    batch, pair, quiet, place, told, keep_metadata
-                )
+                error = batch.entries[pair].error or _make(batch, pair, quiet, place, told)
             except BusyError:
                 busy += 1
                 if batch.sequence or busy >= len(left):
@@ -69,19 +108,7 @@ def make_batch(batch: Batch, *, quiet: bool, keep_metadata: bool = False) -> Non
                 continue
             left.popleft()
             busy = 0
-            with INTERRUPTS.deferred():
-                batch.settle(pair, "failed" if error else "made", error)
-            if error and error not in told:  # one bad file can be part of many pictures
-                tell(f"skipped {pair.name!r}: {error}")
-                told.add(error)
-            INTERRUPTS.check()
-    except (KeyboardInterrupt, typer.Exit):
-        tell(f"{batch.count('made')} of {of} pictures are made; the same command goes on")
-        raise
-    failed = batch.count("failed")
-    if failed:
-        tell(f"{failed} of {of} pictures failed; {batch.manifest} says why")
-        raise typer.Exit(SKIPPED)
+            told.settle(pair, error)
 
 
 def show_status(status: Status) -> None:
@@ -104,23 +131,16 @@ def show_status(status: Status) -> None:
         raise typer.Exit(SKIPPED)
 
 
-def _wait(pair: Pair, told: set[str]) -> None:
+def _wait(pair: Pair, told: Told) -> None:
     """Wait a little for another process that is at work on a picture."""
     line = f"{pair.name!r} is being made by another process; waiting for it"
-    if line not in told:
+    if line not in told.lines:
         tell(line)
-        told.add(line)
+        told.lines.add(line)
     time.sleep(SECONDS_BETWEEN_TRIES)
 
 
-def _make(
-    batch: Batch,
-    pair: Pair,
-    quiet: bool,
-    place: BatchPlace,
-    told: set[str],
-    keep_metadata: bool,
-) -> str | None:
+def _make(batch: Batch, pair: Pair, quiet: bool, place: BatchPlace, told: Told) -> str | None:
     """Make a picture, after notes that were not told yet; the error's text where that fails.
 
     An output that cannot be written, as on a full disk, ends the batch: the others would fail, too.
@@ -132,17 +152,11 @@ def _make(
     try:
         output = batch.output(pair)
         with closing(Checkpoints(output, warn, force=batch.force)) as checkpoints:
-            if batch.is_made(pair):  # by another process
+            begun = batch.begin(pair, checkpoints)
+            if begun is None:
                 return None
-            batch.check_place(pair)
-            checkpoints.place.accept()
-            run = _continued(batch, pair, checkpoints)
-            if run is None:
-                checkpoints.discard()
-                run = _run(batch, pair, None)
-            run = replace(run, record=replace(run.record, keep_metadata=keep_metadata))
-            report(note for note in run.inputs.notes if note not in told)
-            told.update(run.inputs.notes)
+            run, notes = begun
+            told.notes(notes)
             if make_picture(run, Monitoring(quiet=quiet), checkpoints, place) != output:
                 batch.check_place(pair)  # says why
     except ExistsError as error:
@@ -150,23 +164,5 @@ def _make(
     except OutputError:
         raise
     except (InputError, DivergedError) as error:
-        return " ".join(str(error).split())
+        return line_of(error)
     return None
-
-
-def _continued(batch: Batch, pair: Pair, checkpoints: Checkpoints) -> Run | None:
-    """The run that an earlier process began, if there is one of this picture."""
-    if not checkpoints.path.exists():
-        return None
-    try:
-        record = checkpoints.read()
-        if not batch.is_of(record, pair):
-            return None
-        run = _run(batch, pair, record)
-        return replace(run, record=continued(record, run.record))
-    except CheckpointError:
-        return None
-
-
-def _run(batch: Batch, pair: Pair, record: Record | None) -> Run:
-    return batch.run(pair, batch.recipe_of(pair) if record is None else record.recipe)

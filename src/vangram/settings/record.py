@@ -123,26 +123,23 @@ class Record:
             digests(other),
         )
 
+    def with_paths(self, paths: Mapping[str, str]) -> Record:
+        """This record with other paths of some inputs, by those that it has."""
+        inputs = self.inputs.map(lambda each: replace(each, path=paths.get(each.path, each.path)))
+        return replace(self, inputs=inputs)
+
     def published(self, picture: str | os.PathLike[str]) -> Record:
         """This record as a picture carries it: absolute paths are made relative to its folder.
 
         Paths that would still name what lies between the root and the home folder are left out but
         for the file's name.
         """
-        folder, home = os.path.dirname(os.path.abspath(picture)), os.path.expanduser("~")
-
-        def shown(given: Input) -> Input:
-            if self.keep_metadata or not os.path.isabs(given.path):
-                return given
-            try:
-                common = os.path.commonpath((folder, given.path))
-            except ValueError:  # on another drive
-                common = os.path.dirname(home)
-            if os.path.commonpath((common, home)) == common and common != home:
-                return replace(given, path=os.path.basename(given.path))
-            return replace(given, path=os.path.relpath(given.path, folder))
-
-        return replace(self, inputs=self.inputs.map(shown))
+        if self.keep_metadata:
+            return self
+        inputs = self.inputs.map(
+            lambda each: replace(each, path=published_path(each.path, picture))
+        )
+        return replace(self, inputs=inputs)
 
     def located(self, picture: str | os.PathLike[str]) -> Record:
         """The record that a picture carries, with absolute paths; those left out lie beside it."""
@@ -192,6 +189,20 @@ class Record:
             f" (the picture's are {version} of vangram {made_by.split(THEN)[-1]}, SHA-256"
             f" {self.network_sha256[:8]}; that version makes it again)"
         )
+
+
+def published_path(path: str, picture: str | os.PathLike[str]) -> str:
+    """A path as a picture carries it; see `Record.published`."""
+    folder, home = os.path.dirname(os.path.abspath(picture)), os.path.expanduser("~")
+    if not os.path.isabs(path):
+        return path
+    try:
+        common = os.path.commonpath((folder, path))
+    except ValueError:  # on another drive
+        common = os.path.dirname(home)
+    if os.path.commonpath((common, home)) == common and common != home:
+        return os.path.basename(path)
+    return os.path.relpath(path, folder)
 
 
 def _key(name: InputName) -> str:

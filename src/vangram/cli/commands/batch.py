@@ -70,6 +70,33 @@ ShardOf = Annotated[
         rich_help_panel=MACHINES,
     ),
 ]
+Ray = Annotated[
+    str | None,
+    typer.Option(
+        "--ray",
+        metavar="ADDRESS",
+        help="Make the pictures on a Ray cluster: auto, local, or the head's HOST:PORT.",
+        rich_help_panel=MACHINES,
+    ),
+]
+RayCores = Annotated[
+    int | None,
+    typer.Option(
+        "--ray-cores",
+        min=1,
+        help="CPU cores for each picture on the cluster.",
+        show_default="1",
+        rich_help_panel=MACHINES,
+    ),
+]
+Ship = Annotated[
+    bool,
+    typer.Option(
+        "--ship",
+        help="Send files to the nodes and back, where these share no folder.",
+        rich_help_panel=MACHINES,
+    ),
+]
 ShowStatus = Annotated[
     bool,
     typer.Option(
@@ -110,6 +137,9 @@ def batch(
     flow: Flows,
     shard: ShardOf,
     status: ShowStatus,
+    ray: Ray,
+    ray_cores: RayCores,
+    ship: Ship,
     force: ForceOthers,
     quiet: Quiet,
     keep_metadata: KeepMetadata = False,
@@ -139,6 +169,10 @@ def batch(
     if status:
         show_status(read_status(output))
         return
+    if ray is None and (ship or ray_cores is not None):
+        raise SettingError("--ship and --ray-cores are for a cluster; add --ray ADDRESS")
+    if ray is not None and sequence:
+        raise SettingError("the frames of a sequence depend on each other; leave out --ray")
     part = None if shard is None else Shard.parse(shard)
     recipe, _ = recipe_of(settings, base)
     if sequence and flow is None:
@@ -172,5 +206,11 @@ def batch(
         sequence=sequence,
         flows=flow,
         shard=part,
+        keep_metadata=keep_metadata,
     )
-    make_batch(prepared, quiet=quiet, keep_metadata=keep_metadata)
+    if ray is None:
+        make_batch(prepared, quiet=quiet)
+        return
+    from vangram.cli.cluster_runner import make_on_cluster
+
+    make_on_cluster(prepared, ray, cores=ray_cores or 1, ship=ship, quiet=quiet)

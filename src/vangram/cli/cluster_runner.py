@@ -1,0 +1,92 @@
+"""A batch on a Ray cluster: what runs where, and each picture's path when it is made."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Sequence
+from contextlib import ExitStack, closing
+
+from rich.console import Console, Group
+from rich.live import Live
+from rich.text import Text
+
+from vangram.batch import Batch
+from vangram.batch.cluster import Cluster, Running
+from vangram.cli.batch_runner import making
+from vangram.cli.interrupts import INTERRUPTS
+from vangram.cli.progress import duration
+from vangram.cli.streams import SECONDS_BETWEEN_LINES
+from vangram.run.progress import Pace
+from vangram.storage.files import printable
+
+SHOWN = 8
+"""Running pictures that are named; of more, their number is printed."""
+
+
+def make_on_cluster(batch: Batch, address: str, *, cores: int, ship: bool, quiet: bool) -> None:
+    """Make the missing pictures on a cluster and print each one's path.
+
+    Args:
+        batch: no sequence.
+        address: of the cluster, as `Cluster` has it.
+        cores: CPU cores for each picture.
+        ship: whether files travel through the object store.
+        quiet: print no progress.
+
+    Raises:
+        SettingError: there is no such cluster, or its nodes are not fit for the batch.
+        OutputError: a file cannot be written.
+        typer.Exit: 3 where a picture failed.
+    """
+    with closing(Cluster(address)) as cluster:
+        INTERRUPTS.install()  # again, for Ray has handlers of its own
+        with making(batch, quiet=quiet) as told, ExitStack() as stack:
+            show = None if quiet else stack.enter_context(closing(_Progress(batch)))
+            events = stack.enter_context(closing(cluster.paint(batch, cores=cores, ship=ship)))
+            for event in events:
+                if isinstance(event, list):
+                    if show is not None:
+                        show(event)
+                    continue
+                pair, outcome = event
+                told.notes(outcome.notes)
+                told.settle(pair, outcome.error)
+                if outcome.state == "made":
+                    print(batch.output(pair), flush=True)
+
+
+class _Progress:
+    """Pictures made, what runs where, and the time left: lines on a terminal, else now and then."""
+
+    def __init__(self, batch: Batch) -> None:
+        self.batch = batch
+        self.of = max(1, len(batch.pairs))
+        self.pace = Pace(batch.count("made") / self.of)
+        self.printed = -SECONDS_BETWEEN_LINES
+        console = Console(stderr=True)
+        self.live = Live(console=console, transient=True) if console.is_terminal else None
+        if self.live:
+            self.live.start()
+
+    def __call__(self, running: Sequence[Running]) -> None:
+        """Show what runs where."""
+        elapsed = time.monotonic() - self.pace.started
+        if self.live is None and elapsed - self.printed < SECONDS_BETWEEN_LINES:
+            return
+        self.printed = elapsed
+        ended = len(self.batch.pairs) - self.batch.count("missing")
+        left = self.pace.seconds_left((ended + sum(each.done for each in running)) / self.of)
+        head = f"{ended}/{self.of}" + ("" if left is None else f"  {duration(left)} left at most")
+        named = [f"{each.name} {each.done:.0%} on {each.node}" for each in running[:SHOWN]]
+        more = [f"{len(running) - SHOWN} more"] if len(running) > SHOWN else []
+        lines = [printable(line) for line in (head, *named, *more)]
+        if self.live:
+            self.live.update(Group(*map(Text, lines)))
+        else:
+            print("  ".join([lines[0], ", ".join(lines[1:])]), file=sys.stderr, flush=True)
+
+    def close(self) -> None:
+        """Leave the terminal."""
+        if self.live:
+            self.live.stop()
