@@ -30,7 +30,7 @@ FLOORS = (
     ("objective",),
     ("engines", "optimize"),
     ("run",),
-    ("batch", "reports"),
+    ("film", "batch", "reports"),
     ("studio",),
     ("cli",),
     ("api", "__main__"),
