@@ -274,7 +274,7 @@ class Batch:
             )
 
     def _name_error(self, pair: Pair) -> str | None:
-        """What is wrong with the picture's name: two long ones make one that is too long.
+        """An error where the picture's name is too long, as one made of two long names can be.
 
         The longest name is that of the unfinished checkpoint.
         """

@@ -157,7 +157,7 @@ class SettingsOf:
 
 
 def _metavar(setting: Setting) -> str:
-    """What stands for a setting's value in `--help`."""
+    """Placeholder of a setting's value in `--help`."""
     if setting.metavar:
         return setting.metavar
     if setting.choices:
@@ -173,7 +173,7 @@ def listed(choices: Iterable[str]) -> str:
 
 
 def completing(choices: Collection[str]) -> Callable[[str], list[str]] | None:
-    """What completes the value of an option in a shell; None leaves it to the shell."""
+    """Shell completion of an option's value; None: the shell's own."""
     if not choices:
         return None
     return lambda incomplete: [each for each in choices if each.startswith(incomplete)]

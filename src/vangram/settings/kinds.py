@@ -18,7 +18,7 @@ class Kind:
     command: str
     """Name of its command."""
     given: frozenset[str]
-    """What it can be given, in the words of `Setting.needs`."""
+    """Inputs that it takes, by the names in `Setting.needs`."""
     changes: Mapping[str, Any] = field(default_factory=dict)
     """Its defaults, where they are not the recipe's."""
     renamed: Mapping[str, str] = field(default_factory=dict)

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from vangram.cli.downloads import ensure_fetched
-from vangram.cli.inputs import find_inputs
 from vangram.cli.options import Monitoring, MovedInputs
+from vangram.cli.recorded_inputs import find_inputs
 from vangram.cli.streams import tell
 from vangram.errors import CheckpointError, InputError, OutputError
 from vangram.settings.record import Record
