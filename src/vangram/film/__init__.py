@@ -1,0 +1,1 @@
+"""Films: video in and out, shots, and passes over their frames."""
