@@ -11,7 +11,6 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
-from importlib import import_module
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -83,11 +82,10 @@ def pyav() -> Any:
         SettingError: it is not installed.
     """
     try:
-        module = import_module("av")
+        import av
     except ImportError as error:
         raise SettingError("films need PyAV: pip install 'vangram[film]'") from error
-    import_module("av.logging").set_level(None)  # its lines would tear up the progress
-    return module
+    return av  # whose own log is silent unless it is asked for
 
 
 @dataclass
