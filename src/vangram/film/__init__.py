@@ -1,4 +1,4 @@
-"""Films: shots, the motion in them, passes over their frames."""
+"""Films: video in and out, shots, the motion in them, passes over their frames."""
 
 from vangram.film.motion import FlowFolder, Frames, Motion
 from vangram.film.shot import FilmStep, Shot, Store
