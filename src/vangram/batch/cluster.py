@@ -12,7 +12,7 @@ import os
 import tempfile
 import time
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterator, Mapping
 from contextlib import ExitStack, closing
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -160,7 +160,7 @@ class Cluster:
 
     def paint(
         self, batch: Batch, *, cores: int, ship: bool
-    ) -> Iterator[tuple[Pair, Outcome] | list[Running]]:
+    ) -> Generator[tuple[Pair, Outcome] | list[Running]]:
         """Make the missing pictures of a batch, whose manifest is written.
 
         Args:
@@ -442,7 +442,6 @@ def _paint(
             posted = time.monotonic()
             board.post.remote(Running(pair.name, node, os.getpid(), done))
 
-    watch(0.0)
     with ExitStack() as stack:
         if shipment is not None:
             folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="vangram-")))
@@ -450,6 +449,7 @@ def _paint(
         try:
             checkpoints = Checkpoints(batch.output(pair), notes.append, force=batch.force)
             stack.enter_context(closing(checkpoints))
+            watch(0.0)
             outcome = _made(batch, pair, checkpoints, shipment, watch, notes)
         except BusyError:
             outcome = Outcome("busy")

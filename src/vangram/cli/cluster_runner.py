@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import time
-from collections.abc import Sequence
-from contextlib import ExitStack, closing
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, closing, redirect_stdout
 
 from rich.console import Console, Group
 from rich.live import Live
@@ -42,10 +43,15 @@ def make_on_cluster(batch: Batch, address: str, *, cores: int, ship: bool, quiet
     with closing(Cluster(address)) as cluster:
         INTERRUPTS.install()  # again, for Ray has handlers of its own
         with making(batch, quiet=quiet) as told, ExitStack() as stack:
+            output = sys.stdout
+            # Ray prints pages of its logs there when a node dies.
+            stack.enter_context(redirect_stdout(stack.enter_context(open(os.devnull, "w"))))
             show = None if quiet else stack.enter_context(closing(_Progress(batch)))
+            moved = _Moves()
             events = stack.enter_context(closing(cluster.paint(batch, cores=cores, ship=ship)))
             for event in events:
                 if isinstance(event, list):
+                    told.notes(moved(event))
                     if show is not None:
                         show(event)
                     continue
@@ -53,7 +59,25 @@ def make_on_cluster(batch: Batch, address: str, *, cores: int, ship: bool, quiet
                 told.notes(outcome.notes)
                 told.settle(pair, outcome.error)
                 if outcome.state == "made":
-                    print(batch.output(pair), flush=True)
+                    print(batch.output(pair), file=output, flush=True)
+
+
+class _Moves:
+    """Notes of pictures that are tried again because their worker or its node has died."""
+
+    def __init__(self) -> None:
+        self.last: dict[str, Running] = {}
+
+    def __call__(self, running: Sequence[Running]) -> Iterator[str]:
+        """A note for each picture that another worker makes than before."""
+        for each in running:
+            was = self.last.setdefault(each.name, each)
+            self.last[each.name] = each
+            if was.pid != each.pid or was.node != each.node:
+                yield (
+                    f"the worker of {each.name!r} on {was.node} has died; it is tried again on"
+                    f" {each.node}"
+                )
 
 
 class _Progress:
@@ -80,6 +104,7 @@ class _Progress:
         head = f"{ended}/{self.of}" + ("" if left is None else f"  {duration(left)} left at most")
         named = [f"{each.name} {each.done:.0%} on {each.node}" for each in running[:SHOWN]]
         more = [f"{len(running) - SHOWN} more"] if len(running) > SHOWN else []
+        named = named or ["waiting for workers"]
         lines = [printable(line) for line in (head, *named, *more)]
         if self.live:
             self.live.update(Group(*map(Text, lines)))

@@ -1,0 +1,169 @@
+"""A batch on a real Ray cluster of two nodes, whose workers and one of whose nodes die."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import replace
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.cli.test_batch import one_thread, states
+from tests.cli.test_commands import assert_refused
+from tests.conftest import Outcome
+from vangram.batch import Batch, crossed
+from vangram.batch.cluster import Cluster, Order, _paint
+from vangram.errors import SettingError
+from vangram.run.checkpoints import checkpoint_path
+from vangram.settings.recipe import Recipe
+
+needs_ray = pytest.mark.skipif(find_spec("ray") is None, reason="the extra `cluster` is missing")
+
+SECONDS = 300
+"""After which the cluster is taken to hang."""
+LONG = ("--size", "48", "--steps", "200", "--tolerance", "0")
+"""Long enough to be seen at work and interrupted."""
+TINY = ("--size", "48", "--steps", "12", "--tolerance", "0")
+
+# The command, three times on one cluster; what runs where is watched through its progress.
+PROGRAM = """
+import contextlib, io, json, os, signal, sys
+os.environ |= {"RAY_USAGE_STATS_ENABLED": "0", "RAY_worker_niceness": "0"}
+import ray
+from ray.cluster_utils import Cluster
+from vangram import cli
+from vangram.cli import cluster_runner
+
+limits = {"num_cpus": 1, "object_store_memory": 80 * 2**20}
+nodes = Cluster(initialize_head=True, head_node_args=limits | {"include_dashboard": False})
+second = nodes.add_node(**limits)
+seen, found = [], {}
+
+def watched(act):
+    def show(self, running):
+        seen.extend(each for each in running if each not in seen)
+        act(running)
+    cluster_runner._Progress.__call__ = show
+
+def vangram(*words):
+    out, err = (io.TextIOWrapper(io.BytesIO(), write_through=True) for _ in range(2))
+    sys.argv = ["vangram", "batch", *words]
+    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+        try:
+            cli.main()
+            code = 0
+        except SystemExit as ended:
+            code = ended.code or 0
+    return code, *(each.buffer.getvalue().decode().splitlines() for each in (out, err))
+
+def kill(running):
+    if running and "worker" not in found:
+        found["worker"] = running[0].name, running[0].pid
+        os.kill(running[0].pid, signal.SIGKILL)
+    elif len(running) == 2 and "node" not in found and seen[-1].pid != found["worker"][1]:
+        found["node"] = [each.name for each in running]
+        nodes.remove_node(second, allow_graceful=False)
+
+def interrupt(running):
+    if any(each.done > 0 for each in running):
+        signal.raise_signal(signal.SIGINT)
+
+several, ship, out, shipped = json.loads(sys.argv[1])
+address = ["--ray", nodes.address]
+watched(kill)
+found["killed"] = vangram(*several, "-o", out, *address)
+found["seen"] = seen[:]
+watched(interrupt)
+found["stopped"] = vangram(*ship, "-o", shipped, *address, "--ship")
+found["left"] = sorted(os.listdir(shipped))
+watched(lambda running: None)
+found["again"] = vangram(*ship, "-o", shipped, *address, "--ship")
+print(json.dumps(found))
+nodes.shutdown()
+"""
+
+
+@needs_ray
+def test_pictures_are_made_once_though_a_worker_and_a_node_die(
+    command: Callable[..., Outcome], saved: Callable[..., Path], tmp_path: Path
+) -> None:
+    (tmp_path / "photos").mkdir()
+    for index in range(4):
+        saved(f"photos/p{index}.png", 36, 48, seed=index)
+    paintings = [str(saved(f"s{index}.png", 40, 48, seed=20 + index)) for index in range(3)]
+    several = [str(tmp_path / "photos"), *paintings, *TINY]
+    ship = [str(tmp_path / "photos" / "p0.png"), paintings[0], *LONG]
+    out, shipped, alone = (tmp_path / name for name in ("out", "shipped", "alone"))
+    words = json.dumps([several, ship, str(out), str(shipped)])
+    done = subprocess.run(
+        [sys.executable, "-c", PROGRAM, words],
+        capture_output=True, text=True, timeout=SECONDS, check=False,
+        env=os.environ | {"OMP_NUM_THREADS": "1"},
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    found: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+    names = [f"p{n}-s{m}.png" for n in range(4) for m in range(3)]
+    code, printed, err = found["killed"]
+    assert code == 0, err
+    assert sorted(printed) == [str(out / name) for name in names]
+    workers = {(name, pid) for name, _, pid, _ in found["seen"]}
+    again = {name for name, _ in workers if len([w for w in workers if w[0] == name]) > 1}
+    assert again & {found["worker"][0], *found["node"]}
+    assert len(found["node"]) == 2
+    assert any("has died; it is tried again" in line for line in err)
+    assert states(out) == dict.fromkeys(names, "made")
+    assert sorted(os.listdir(out)) == sorted([*names, "batch.json"])
+
+    code, printed, err = found["stopped"]
+    assert (code, printed) == (130, []), err
+    assert "0 of 1 pictures are made; the same command goes on" in err[-1]
+    picture = shipped / "p0-s0.png"
+    assert found["left"] == ["batch.json", picture.name, checkpoint_path(picture).name]
+    code, printed, err = found["again"]
+    assert (code, printed) == (0, [str(picture)]), err
+    assert not checkpoint_path(picture).exists()
+
+    with one_thread():  # as a task has, and the record tells
+        assert command("batch", *several, "-o", alone).code == 0
+        assert all((out / name).read_bytes() == (alone / name).read_bytes() for name in names)
+        assert command("batch", *ship, "-o", alone, "--force").code == 0
+    assert picture.read_bytes() == (alone / picture.name).read_bytes()
+
+
+def test_words_that_need_a_cluster_are_refused_without_one(
+    command: Callable[..., Outcome], photo: Path, painting: Path, tmp_path: Path
+) -> None:
+    words = ("batch", photo, painting, "-o", tmp_path / "out")
+    for more in (("--ship",), ("--ray-cores", "2")):
+        assert_refused(command(*words, *more), "add --ray")
+    refused = command(*words, "--ray", "auto", "--sequence", "--flow", tmp_path)
+    assert_refused(refused, "leave out --ray")
+    assert not (tmp_path / "out").exists()
+
+
+def test_missing_ray_is_told_with_its_extra(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "ray", None)
+    with pytest.raises(SettingError, match=r"pip install 'vangram\[cluster\]'"):
+        Cluster("local")
+
+
+@needs_ray
+def test_node_with_another_version_or_without_the_files_is_refused_by_name(
+    photo: Path, painting: Path, tmp_path: Path
+) -> None:
+    (pair,) = crossed([str(photo)], [str(painting)], "png")
+    batch = Batch.prepare(tmp_path / "out", [pair], Recipe(size=48))
+    with one_thread():
+        with pytest.raises(
+            SettingError, match=r"node [\d.]+ has VanGram .*, this machine has 0\.0"
+        ):
+            _paint(Order(batch, 1, version="0.0"), pair, None, None, None)
+        gone = replace(pair, photo="/gone.png")
+        with pytest.raises(SettingError, match=r"node [\d.]+ has no '/gone.png'; share it"):
+            _paint(Order(batch, 1), gone, None, None, None)
