@@ -25,9 +25,9 @@ from vangram.settings.recipe import Recipe
 
 needs_ray = pytest.mark.skipif(find_spec("ray") is None, reason="the extra `cluster` is missing")
 
-SECONDS = 300
+SECONDS = 540
 """After which the cluster is taken to hang."""
-LONG = ("--size", "48", "--steps", "200", "--tolerance", "0")
+LONG = ("--size", "48", "--steps", "150", "--tolerance", "0")
 """Long enough to be seen at work and interrupted."""
 TINY = ("--size", "48", "--steps", "12", "--tolerance", "0")
 
