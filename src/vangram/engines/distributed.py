@@ -11,7 +11,6 @@ evaluation
 
 from __future__ import annotations
 
-import os
 import signal
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
@@ -28,6 +27,7 @@ from vangram.losses import Moments
 from vangram.networks import FeatureNetwork
 from vangram.networks.geometry import Core, grid, window_size
 from vangram.objective import Evaluation, Objective, Statistics
+from vangram.settings.torchrun import rank_here
 from vangram.storage.tensors import IN_MEMORY
 
 T = TypeVar("T")
@@ -99,13 +99,13 @@ class DistributedEngine:
         gradient = objective.storage.zeros(image.shape, image)
         if passes is not None and ours is not None:
             passes.add_gradient(loss_terms, ours.crop(gradient))
-        objective.add_pixel_grad(image, gradient)
         for rank, bounds in enumerate(others, 1):
             if bounds is not None:
                 there = bounds.crop(gradient)
                 flat = ranks.receive((there.numel() + 1,), dtype, self.wire, rank)
                 _stop_if(int(flat[-1]))
                 there.add_(flat[:-1].view(there.shape).to(there.device))
+        objective.add_pixel_grad(image, gradient)
         return Evaluation(loss_terms.loss, loss_terms.terms, gradient)
 
 
@@ -244,7 +244,7 @@ def _upper(size: int, device: torch.device) -> tuple[Tensor, Tensor]:
 
 def _device(kind: str) -> torch.device:
     """The device of this rank, of the kind that rank 0 has."""
-    return torch.device(kind, int(os.environ.get("LOCAL_RANK", 0))) if kind == "cuda" else CPU
+    return torch.device(kind, rank_here()) if kind == "cuda" else CPU
 
 
 def _stop_if(number: int) -> None:

@@ -23,6 +23,7 @@ from torch.distributed.rendezvous import rendezvous
 
 from vangram import __version__
 from vangram.errors import RankError, SettingError
+from vangram.settings.torchrun import rank_count, rank_here, restarts
 
 TIMEOUT = "VANGRAM_TIMEOUT"
 """Environment variable: seconds that a rank waits for another in the midst of an evaluation."""
@@ -32,18 +33,6 @@ FOREVER = timedelta(days=3650)
 ENDED = "vangram/ended"
 """Key in the store that rank 0 sets when it has told why it ends."""
 CPU = torch.device("cpu")
-
-
-def rank_count() -> int:
-    """Number of ranks that this command was started with; 1 without torchrun."""
-    names = ("RANK", "MASTER_ADDR", "MASTER_PORT")
-    count = os.environ.get("WORLD_SIZE", "")
-    return int(count) if count.isdigit() and all(map(os.environ.get, names)) else 1
-
-
-def ranks_here() -> int:
-    """Number of ranks on this machine."""
-    return int(os.environ.get("LOCAL_WORLD_SIZE", 1)) if rank_count() > 1 else 1
 
 
 class Ranks:
@@ -70,8 +59,8 @@ class Ranks:
         """Rank 0: the network that the other ranks have."""
         self.engine: object = None
         """Rank 0: the engine whose level the other ranks have."""
-        self._gpus = 0
-        """GPUs on each machine; 0 where some rank would have none of its own."""
+        self.without_gpu = ""
+        """Rank 0: a rank that has no GPU of its own."""
         self._sending: list[tuple[int, dist.Work, Tensor]] = []
 
     @classmethod
@@ -89,8 +78,7 @@ class Ranks:
             store, rank, size = next(rendezvous("env://", timeout=waiting))
             if os.environ.get("GROUP_WORLD_SIZE", "1") == "1":
                 # A rank that was killed has left its address in torchrun's store (torch 2.13).
-                attempt = os.environ.get("TORCHELASTIC_RESTART_COUNT", "0")
-                store = PrefixStore(f"vangram/{attempt}", store)
+                store = PrefixStore(f"vangram/{restarts()}", store)
             dist.init_process_group(
                 "cpu:gloo,cuda:nccl" if gpu else "gloo",
                 store=store,
@@ -99,7 +87,11 @@ class Ranks:
                 timeout=waiting,
             )
         ranks = cls(store, rank, size, timeout)
-        ranks._compare()
+        try:
+            ranks._compare()
+        except SettingError:
+            ranks.tell_ended()
+            raise
         cls.current = ranks
         return ranks
 
@@ -109,16 +101,18 @@ class Ranks:
         with suppress(RuntimeError):
             dist.destroy_process_group()
 
-    def check_gpus(self) -> None:
-        """Check that every rank has a GPU of its own.
+    def count(self, device: torch.device) -> int:
+        """Number of ranks that can compute with rank 0's device.
 
         Raises:
-            SettingError: one has not.
+            SettingError: it is a GPU, and a rank has none of its own.
         """
-        if not self._gpus:
+        if device.type != "cpu" and self.without_gpu:
             raise SettingError(
-                "some ranks have no GPU of their own: use --nproc-per-node=gpu, or --device cpu"
+                f"{self.without_gpu} has no GPU of its own, and rank 0 computes on one: use"
+                " --nproc-per-node=gpu, or --device cpu"
             )
+        return self.size
 
     def wire(self, device: torch.device) -> torch.device:
         """Device whose memory large messages travel from and to, for a network's device."""
@@ -226,24 +220,22 @@ class Ranks:
             "torch": torch.__version__,
             "host": platform.node(),
             "process": os.getpid(),
-            "gpu": int(os.environ.get("LOCAL_RANK", 0)) < gpus,
+            "gpu": rank_here() < gpus,
         }
         if self.rank:
             self.send_value(ours, 0)
             return
-        enough = bool(ours["gpu"])
         for rank in range(1, self.size):
             theirs = self.receive_value(rank)
             where = f"rank {rank} ({theirs['host']}, process {theirs['process']})"
             self.described[rank] = where
-            enough = enough and theirs["gpu"]
+            self.without_gpu = self.without_gpu or ("" if theirs["gpu"] else where)
             for name in ("vangram", "torch"):
                 if theirs[name] != ours[name]:
                     raise SettingError(
                         f"{where} has {name} {theirs[name]}, and rank 0 has {ours[name]}:"
                         " install the same version on all machines"
                     )
-        self._gpus = gpus if enough else 0
 
     def _failures(self, rank: int | None) -> Any:
         return _failures(

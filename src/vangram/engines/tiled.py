@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 
+import torch
 from torch import Tensor
 
 from vangram.kernels import Window
@@ -60,12 +61,12 @@ class TilePasses:
         self._last: ForwardPass | None = None
 
     def measure(self) -> Statistics:
-        """The sums over the positions of all tiles."""
+        """The sums over the positions of all tiles, in float64: they hardly depend on its order."""
         summed: Statistics | None = None
         for tile in self.part.tiles:
             last = tile is self.part.tiles[-1]
             passed = self._forward(tile, keep=last)
-            found = self.objective.measure(passed.features, self._windows(tile))
+            found = self.objective.measure(passed.features, self._windows(tile)).to(torch.float64)
             summed = found if summed is None else summed + found
             if last:
                 self._last = passed
@@ -141,7 +142,7 @@ class TiledEngine:
         size = (image.shape[2], image.shape[3])
         tiles = list(grid(size, self.core, self.network.topology, objective.layers))
         passes = TilePasses(self.network, objective, Part(size, tiles), image)
-        loss_terms = objective.loss_terms(passes.measure(), image)
+        loss_terms = objective.loss_terms(passes.measure().to(image.dtype), image)
         gradient = objective.storage.zeros(image.shape, image)
         passes.add_gradient(loss_terms, gradient)
         objective.add_pixel_grad(image, gradient)

@@ -61,6 +61,11 @@ class Statistics:
     content: Mapping[TermKey, Tensor]
     """½ Σ w (F − P)², float64 scalars."""
 
+    def to(self, dtype: torch.dtype) -> Statistics:
+        """The statistics with moments in another precision."""
+        style = {key: moments.to(dtype) for key, moments in self.style.items()}
+        return Statistics(style, self.content)
+
     def __add__(self, other: Statistics) -> Statistics:
         """The statistics of two parts of an image together."""
         return Statistics(
