@@ -88,7 +88,7 @@ class Ranks:
             )
         ranks = cls(store, rank, size, timeout)
         try:
-            ranks._compare()
+            ranks.compare()
         except SettingError:
             ranks.tell_ended()
             raise
@@ -212,16 +212,24 @@ class Ranks:
         with suppress(RuntimeError):
             self.store.set(ENDED, "")
 
-    def _compare(self) -> None:
-        """Let rank 0 know what the others are; errors as `join`."""
+    def description(self) -> dict[str, Any]:
+        """What this process is."""
         gpus = torch.cuda.device_count() if torch.cuda.is_available() else 0
-        ours = {
+        return {
             "vangram": __version__,
             "torch": torch.__version__,
             "host": platform.node(),
             "process": os.getpid(),
             "gpu": rank_here() < gpus,
         }
+
+    def compare(self) -> None:
+        """Let rank 0 know what the other ranks are, and check that they go together.
+
+        Raises:
+            SettingError: one has another version.
+        """
+        ours = self.description()
         if self.rank:
             self.send_value(ours, 0)
             return
