@@ -19,9 +19,9 @@ from vangram.optimize.lbfgs import LBFGS
 from vangram.settings.recipe import Recipe
 
 CROPS = 24
-VISITS = 20
+VISITS = 30
 """Times that a crop is learnt from before another takes its place."""
-STEPS = 4
+STEPS = 2
 """Steps of the program's own optimiser before each visit."""
 STRENGTHS = (0.5, 1.0, 2.0, 4.0)
 """Of the style, one of them for each crop."""

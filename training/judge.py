@@ -14,6 +14,10 @@ Networks: "vgg19", whose parameters are the teacher's; "vgg19-lite", which ships
 file of the same topology, which is copied first, as training may replace it. Pictures that the
 folder has already with the same inputs, recipe and network are not made again. That does not see a
 change of the program itself: empty the folder then.
+
+`--padding reflect` lets VGG-19 pad by reflection, as `vgg19-lite` does and was taught, both where
+it makes pictures and where it measures them: what differs then is the student's error alone. At
+256 px most positions of relu5_1 see the padding.
 """
 
 from __future__ import annotations
@@ -25,7 +29,7 @@ import math
 import sys
 import time
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import NamedTuple
 
@@ -66,6 +70,8 @@ VGG19 = "vgg19"
 """Label of VGG-19 with the teacher's parameters."""
 JUDGE = "vgg19-caffe"
 """Its name in the registry; "vgg19" there is torchvision's, with its input in other units."""
+PADDINGS = {"zeros": JUDGE, "reflect": f"{JUDGE}-reflect"}
+"""Names in the registry by padding; the second is entered there when it is asked for."""
 STYLE_LAYERS = tuple(f"relu{block}_1" for block in range(1, 6))
 CONTENT_LAYER = "relu4_2"
 OTHER_CONTENT_LAYER = "relu4_1"
@@ -173,16 +179,25 @@ def gram_per_position(features: Tensor) -> Tensor:
     return gram_matrix(features.double()) / features[0].numel()
 
 
+def judge_padded(padding: str) -> str:
+    """The name in the registry of VGG-19 with this padding, "zeros" or "reflect"."""
+    name, published = PADDINGS[padding], NETWORKS[JUDGE]
+    topology = replace(published.topology, padding=padding)
+    NETWORKS[name] = replace(published, topology=topology)
+    return name
+
+
 class Judge:
-    """VGG-19 to the letter, and what it measures.
+    """VGG-19, and what it measures.
 
     Args:
         teacher: file of its parameters.
+        name: of VGG-19 with the padding wanted, in the registry.
     """
 
-    def __init__(self, teacher: Path) -> None:
+    def __init__(self, teacher: Path, name: str = JUDGE) -> None:
         self.layers = (*STYLE_LAYERS, CONTENT_LAYER)
-        self.network = load_network(JUDGE, layers=self.layers, parameters=teacher)
+        self.network = load_network(name, layers=self.layers, parameters=teacher)
 
     @torch.no_grad()
     def targets(self, content: Tensor, painting: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
@@ -260,14 +275,20 @@ def _mean_and_most(values: Sequence[float]) -> tuple[float, float]:
     return math.exp(sum(map(math.log, values)) / len(values)), max(values)
 
 
-def candidate(name: str, teacher: Path, folder: Path) -> Candidate:
+def candidate(name: str, teacher: Path, folder: Path, judge: str = JUDGE) -> Candidate:
     """A network by its name on the command line; a file is copied into a folder.
+
+    Args:
+        name: as given.
+        teacher: file of VGG-19's parameters.
+        folder: of the copies.
+        judge: name of VGG-19 in the registry.
 
     Raises:
         NetworkError: it is neither a name known here nor a file that can be read.
     """
     if name in (VGG19, JUDGE):
-        return Candidate(VGG19, JUDGE, teacher)
+        return Candidate(VGG19, judge, teacher)
     if name == "vgg19-lite":
         return Candidate(name, name, None)
     path = Path(name)
@@ -340,9 +361,10 @@ class Contest:
         self.options, self.out = options, options.out
         self.pairs = pairs_of(options.contents, options.styles, cross=options.cross)
         self.strengths = sorted(set(options.strengths))
-        self.judge = Judge(options.teacher)
+        judge = judge_padded(options.padding)
+        self.judge = Judge(options.teacher, judge)
         self.out.mkdir(parents=True, exist_ok=True)
-        found = (candidate(name, options.teacher, self.out) for name in options.networks)
+        found = (candidate(name, options.teacher, self.out, judge) for name in options.networks)
         self.candidates = list({each.label: each for each in found}.values())
         for pair in self.pairs:
             for each in self.candidates:
@@ -400,6 +422,7 @@ class Contest:
         ratios = ratios_of(entries)
         figures = {
             "size": self.options.size,
+            "padding": self.options.padding,
             "steps": self.options.steps,
             "networks": {each.label: str(each.parameters or "") for each in self.candidates},
             "pairs": {pair.name: [str(pair.content), str(pair.style)] for pair in self.pairs},
@@ -475,6 +498,7 @@ def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     add("--strengths", nargs="+", type=float, default=[0.5, 1.0, 2.0, 4.0])
     add("--size", type=int, default=256, help="longer side of the pictures in pixels")
     add("--steps", type=int, default=Recipe().steps, help="at the full size, at most")
+    add("--padding", choices=tuple(PADDINGS), default="zeros", help="VGG-19's")
     add("--out", type=Path, default=Path("runs/judge"), help="folder for pictures and figures")
     options = parser.parse_args(arguments)
     if options.contents is None:

@@ -1,4 +1,4 @@
-"""What can go wrong, as users meet it.
+"""Exceptions, as users meet them.
 
 VangramError                any of ours; its text is one line that says what to do
 ├── InputError              something given cannot be used (exit code 2)

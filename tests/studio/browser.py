@@ -65,18 +65,19 @@ def open_page(chromium: Any) -> Iterator[Open]:
         address: str,
         size: tuple[int, int] = WIDE,
         settings: dict[str, Any] | None = None,
+        query: str = "",
         **options: Any,
     ) -> Any:
         context = chromium.new_context(
             viewport={"width": size[0], "height": size[1]}, reduced_motion="reduce", **options
         )
         contexts.append(context)
+        context.set_default_timeout(SECONDS * 500)
         form = json.dumps({"previews": False, "changed": settings or {}})
         context.add_init_script(
             f"if (!localStorage['vangram-form']) localStorage['vangram-form'] = {json.dumps(form)}"
         )
         page = context.new_page()
-        page.set_default_timeout(SECONDS * 500)
 
         def requested(request: Any) -> None:
             if not request.url.startswith((address + "/", "blob:", "data:")):
@@ -89,7 +90,7 @@ def open_page(chromium: Any) -> Iterator[Open]:
         page.on("request", requested)
         page.on("console", said)
         page.on("pageerror", lambda error: wrong.append(str(error)))
-        page.goto(address)
+        page.goto(f"{address}/{query}")
         page.wait_for_selector("#run")
         return page
 

@@ -41,9 +41,12 @@ class Studio:
             start_new_session=True,
         )
         assert self.process.stdout is not None
-        self.address = self.process.stdout.readline().strip()
-        assert self.address.startswith("http://"), "the server did not start"
-        self.client = httpx.Client(base_url=f"{self.address}/api/v1", timeout=SECONDS)
+        printed = self.process.stdout.readline().strip()
+        assert printed.startswith("http://"), "the server did not start"
+        self.address, _, self.token = printed.partition("/?token=")
+        headers = {"Authorization": f"Bearer {self.token}"} if self.token else {}
+        base = f"{self.address}/api/v1"
+        self.client = httpx.Client(base_url=base, headers=headers, timeout=SECONDS)
 
     def get(self, path: str, **options: Any) -> Any:
         """A GET's body; its status must be 200."""

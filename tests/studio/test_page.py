@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import base64
+import json
 import re
+import shlex
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -12,7 +15,17 @@ from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
 from tests.conftest import Outcome
-from tests.studio.browser import STEP, Open, chromium, drop, open_page, run, until, wait_for_step
+from tests.studio.browser import (
+    NARROW,
+    STEP,
+    Open,
+    chromium,
+    drop,
+    open_page,
+    run,
+    until,
+    wait_for_step,
+)
 from tests.studio.conftest import Studio, small
 from vangram.images import read_picture
 
@@ -51,6 +64,27 @@ def test_first_picture_from_two_dropped_files(
     width = "document.querySelector('.finished .picture img').naturalWidth"
     until(page, f"{width} === 64")
     page.wait_for_selector(f".gallery img[alt^='{name}']")
+
+
+def test_pasted_picture_takes_the_empty_place(shared: Studio, open_page: Open, photo: Path) -> None:
+    page = open_page(shared.address, permissions=["clipboard-read", "clipboard-write"])
+    page.evaluate(
+        """async (text) => {
+          const bytes = Uint8Array.from(atob(text), (letter) => letter.charCodeAt(0));
+          const blob = new Blob([bytes], { type: "image/png" });
+          await navigator.clipboard.write([new ClipboardItem({ "image/png": blob })]);
+        }""",
+        base64.b64encode(photo.read_bytes()).decode(),
+    )
+    page.focus("input[type=search]")
+    page.keyboard.press("Control+v")
+    page.focus("#make .primary, #choose-content")
+    page.keyboard.press("Control+v")
+    page.wait_for_selector("img[alt='Photograph: image.png']")
+    assert page.locator("img[alt^='Painting:']").count() == 0  # nothing was taken in the text field
+    id = json.loads(page.evaluate("localStorage['vangram-form']"))["content"]
+    sent = shared.folder / ".studio" / "pictures" / f"{id}.png"
+    assert bool((read_picture(sent).pixels == read_picture(photo).pixels).all())
 
 
 def test_every_setting_has_one_control_made_from_the_description(
@@ -273,6 +307,7 @@ def test_two_pictures_are_compared(shared: Studio, open_page: Open, pair: dict[s
     page.mouse.up()
     assert page.evaluate(visible) == "hidden"
     page.keyboard.press("Escape")
+    page.wait_for_selector(".compare", state="detached")
     page.click(".gallery li:nth-child(2) button", modifiers=["Alt"])
     page.wait_for_selector(".compare")
     assert page.text_content(".compare figcaption >> nth=1") == "First"
@@ -324,7 +359,7 @@ def test_file_that_cannot_be_used_is_said_in_the_servers_words(
     assert said.lower() == answer.json()["error"]["message"].lower()
 
 
-def test_painted_mask_makes_the_pixels_that_the_command_line_makes_with_the_saved_mask(
+def test_painted_mask_makes_the_bytes_that_the_command_line_makes_with_the_saved_mask(
     shared: Studio,
     open_page: Open,
     photo: Path,
@@ -370,17 +405,22 @@ def test_painted_mask_makes_the_pixels_that_the_command_line_makes_with_the_save
     run(page)
     finished(page)
     name = (page.get_attribute(".finished .picture img", "alt") or "").removeprefix("Result: ")
-    again = shared.folder / "painted.png"
-    plain = ("stylize", photo, painting, "--size", 48, "--steps", 4, "--quiet")
-    masks = ("--mask", paths["mask.png"], "--keep", paths["keep.png"])
-    outcome = command(*plain, *masks, "-o", again)
+    (item,) = (p for p in shared.get("/history")["pictures"] if p["name"] == name)
+    words = shlex.split(item["recipe"]["command"])
+    for option, file in (("--mask", "mask.png"), ("--keep", "keep.png")):
+        used = Path(words[words.index(option) + 1])
+        assert used.read_bytes() == paths[file].read_bytes()
+    again, unmasked = (shared.folder / name for name in ("again.png", "unmasked.png"))
+    words[words.index("--output") + 1] = str(again)
+    outcome = command(*words[1:], "--quiet")
     assert outcome.code == 0, outcome.err
-    pixels = [read_picture(shared.folder / each).pixels for each in (name, "painted.png")]
-    assert bool((pixels[0] == pixels[1]).all())
-    again.unlink()
-    unmasked = shared.folder / "unmasked.png"
+    made = (shared.folder / name).read_bytes()
+    assert again.read_bytes() == made
+    plain = ("stylize", photo, painting, "--size", 48, "--steps", 4, "--quiet")
     assert command(*plain, "-o", unmasked).code == 0
-    assert not bool((pixels[0] == read_picture(unmasked).pixels).all())
+    pixels = [read_picture(each).pixels for each in (again, unmasked)]
+    assert not bool((pixels[0] == pixels[1]).all())
+    again.unlink()
     unmasked.unlink()
 
 
@@ -429,6 +469,43 @@ def test_large_picture_is_looked_at_in_tiles_down_to_single_pixels(
     assert held < 40  # of the 54 tiles of the picture itself and those above it
     page.keyboard.press("Escape")
     large.unlink()
+
+
+def test_pinch_zooms_and_paints_nothing(
+    shared: Studio, open_page: Open, photo: Path, painting: Path
+) -> None:
+    page = open_page(shared.address, NARROW, has_touch=True)
+    touches = page.context.new_cdp_session(page)
+
+    def touch(kind: str, *points: tuple[float, float]) -> None:
+        fingers = [{"x": x, "y": y, "id": id} for id, (x, y) in enumerate(points)]
+        touches.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": fingers})
+
+    def pinch(selector: str) -> None:
+        """Two fingers that go from 80 to 160 px apart."""
+        box = page.wait_for_selector(selector).bounding_box()
+        x, y = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
+        touch("touchStart", (x - 40, y))
+        touch("touchStart", (x - 40, y), (x + 40, y))
+        for apart in (50, 60, 70, 80):
+            touch("touchMove", (x - apart, y), (x + apart, y))
+        touch("touchEnd")
+
+    drop(page, photo, painting)
+    page.wait_for_selector("img[alt^='Painting:']")
+    page.click("#paint-masks")
+    scale = "Number(/scale\\((.*)\\)/.exec(document.querySelector('.world').style.transform)[1])"
+    page.wait_for_selector(".painting")
+    before = page.evaluate(scale)
+    pinch(".painting")
+    until(page, f"Math.abs({scale} / {before} - 2) < 0.01")  # to a tenth of a pixel
+    assert page.is_disabled("dialog [aria-label='Undo']")
+    box = page.locator(".painting").bounding_box()
+    touch("touchStart", (box["x"] + 60, box["y"] + box["height"] / 2))
+    touch("touchMove", (box["x"] + 160, box["y"] + box["height"] / 2))
+    touch("touchEnd")
+    until(page, "!document.querySelector('dialog [aria-label=Undo]').disabled")
+    assert page.evaluate(scale) == pytest.approx(2 * before, rel=0.01)
 
 
 def test_sweep_shows_its_pictures_and_one_of_them_is_taken(

@@ -310,6 +310,27 @@ def test_judge_measures_the_painting_itself_as_no_style_left(arguments: list[str
     assert measure.figures(other, measure.targets(other, picture)).mean > 0
 
 
+def test_padding_by_reflection_is_vgg19s_where_it_paints_and_where_it_measures(
+    arguments: list[str],
+    made: list[str],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    name = judge.PADDINGS["reflect"]
+    monkeypatch.setitem(NETWORKS, name, NETWORKS[judge.JUDGE])  # removed after the test
+    judge.main(arguments)
+    zeros = json.loads((tmp_path / "out" / "figures.json").read_text())
+    made.clear()
+    judge.main([*arguments, "--padding", "reflect"])
+    reflect = json.loads((tmp_path / "out" / "figures.json").read_text())
+    assert made == [name] * 2  # the student's pictures are there
+    assert NETWORKS[name].topology == replace(NETWORKS[judge.JUDGE].topology, padding="reflect")
+    for one, other in zip(zeros["pictures"], reflect["pictures"], strict=True):
+        assert one["figures"]["style"]["relu1_1"] != other["figures"]["style"]["relu1_1"]
+    capsys.readouterr()
+
+
 @pytest.mark.parametrize("option", ["--teacher", "--contents", "--styles", "--networks"])
 def test_bad_paths_are_told_of_in_one_line(
     arguments: list[str], option: str, capsys: pytest.CaptureFixture[str]

@@ -157,7 +157,7 @@ class SettingsOf:
 
 
 def _metavar(setting: Setting) -> str:
-    """What stands for a setting's value in `--help`."""
+    """Placeholder of a setting's value in `--help`."""
     if setting.metavar:
         return setting.metavar
     if setting.choices:
@@ -173,7 +173,7 @@ def listed(choices: Iterable[str]) -> str:
 
 
 def completing(choices: Collection[str]) -> Callable[[str], list[str]] | None:
-    """What completes the value of an option in a shell; None leaves it to the shell."""
+    """Shell completion of an option's value; None: the shell's own."""
     if not choices:
         return None
     return lambda incomplete: [each for each in choices if each.startswith(incomplete)]
@@ -304,6 +304,7 @@ GUIDES = InputsOf(
         "before": ("Sequences", "The result of the frame before; with --before-frame."),
         "before_frame": ("Sequences", "The frame before."),
         "flow": ("Sequences", "Flow to the frame before, a .flo file; else found by OpenCV."),
+        "flow_back": ("Sequences", "Flow from the frame before; else found by OpenCV."),
     }
 )
 """Inputs beside photograph and paintings."""
@@ -311,6 +312,7 @@ WORDS = {
     "content": "photograph", "style": "painting", "start": "first image", "mask": "mask",
     "parameters": "network's file", "style_mask": "painting's mask", "keep": "mask of what is kept",
     "before": "result of the frame before", "before_frame": "frame before", "flow": "flow",
+    "flow_back": "flow from the frame before",
 }  # fmt: skip
 MOVED = InputsOf({kind: ("Inputs", f"Where the {word} is now.") for kind, word in WORDS.items()})
 """Inputs of a picture that are no longer where they were."""

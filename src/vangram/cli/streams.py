@@ -87,7 +87,7 @@ def tell(line: str) -> None:
 
 
 def _as_bytes(error: UnicodeError) -> tuple[str | bytes, int]:
-    """What to write for characters that the encoding lacks."""
+    """Replacement of characters that the encoding lacks, and the position after them."""
     for handler in ("surrogateescape", "backslashreplace"):
         with suppress(UnicodeError):
             return codecs.lookup_error(handler)(error)

@@ -36,7 +36,7 @@ class Patch:
     clears: bool = False
     """Whether its place is cleared after it was shown."""
     restores: bool = False
-    """Whether what was there before comes back after it was shown."""
+    """Whether the canvas before it is restored after it was shown."""
     blends: bool = True
     """Whether it is drawn over what is there, or replaces it."""
 

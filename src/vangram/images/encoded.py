@@ -36,4 +36,4 @@ class Encoded:
     space: RGBSpace | None = None
     """The colour space of the rows; None: sRGB, as they are converted by an ICC profile."""
     notes: list[str] = field(default_factory=list)
-    """What is lost or repaired, to follow the file's name and a colon."""
+    """Losses and repairs, each to follow the file's name and a colon."""

@@ -41,7 +41,7 @@ class Picture:
     """The path as given, "<file>", "<image>", "<array>" or "<tensor>"."""
 
     notes: tuple[str, ...] = ()
-    """What was lost or repaired in reading, a line each."""
+    """Losses and repairs in reading, a line each."""
 
     @property
     def size(self) -> tuple[int, int]:

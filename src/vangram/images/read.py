@@ -32,7 +32,7 @@ from vangram.storage.files import quoted, reason, sha256_of
 
 
 class ArrayLike(Protocol):
-    """What NumPy takes for an array, such as a result."""
+    """An object that NumPy converts to an array, such as a result."""
 
     def __array__(self) -> npt.NDArray[Any]:
         """The array."""

@@ -20,7 +20,7 @@ from vangram.storage.places import Place
 
 @dataclass(frozen=True)
 class Kept:
-    """What is kept of a run that has ended."""
+    """Outcome of a run that has ended."""
 
     painting: Painting | None
     """None where there was no step."""

@@ -90,7 +90,7 @@ class Setting:
     each: str = ""
     """Setting that has the values where there is one for each painting."""
     needs: tuple[str, ...] = ()
-    """What a run must be given for the setting to have an effect: names of inputs, or "noise"."""
+    """Names of inputs, or "noise", without which the setting has no effect."""
 
     @property
     def choices(self) -> tuple[str, ...]:
@@ -123,7 +123,7 @@ class Setting:
 
     @property
     def described(self) -> str:
-        """What a value may be, and what the default is where it says nothing itself; sentences."""
+        """Sentences: the values allowed, and the default where its text does not say it."""
         unset = f" Default: {self.unset}." if self.unset else ""
         return f"{self.values[0].upper()}{self.values[1:]}.{unset}"
 

@@ -24,7 +24,7 @@ from vangram.settings.recipe import (
 
 Layers = Mapping[str, float] | str
 BESIDE = ("preset", "recipe", "strength", "up_to")
-"""What is given beside settings."""
+"""Keyword arguments that are no settings."""
 ALTERNATIVES = (
     ("preset", "recipe"),
     ("strength", "style_weight"),
@@ -68,6 +68,9 @@ class Settings(TypedDict, total=False):
     device: str
     precision: Precision
     flicker_weight: float
+    frame_steps: int
+    passes: int
+    remember: Sequence[int] | str
     recipe: Recipe | str | os.PathLike[str]
 
 

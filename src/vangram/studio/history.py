@@ -6,6 +6,7 @@ import asyncio
 import hashlib
 import json
 import os
+import re
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
@@ -45,6 +46,11 @@ class File:
     def version(self) -> str:
         """Changes when the file does."""
         return f"{self.modified}-{self.bytes}"
+
+    @property
+    def place(self) -> str:
+        """Sorts as the history does: the newest has the largest."""
+        return f"{max(self.modified, 0):020d}.{self.id}"
 
     @property
     def key(self) -> str:
@@ -88,7 +94,7 @@ class History:
                     if entry.is_file(follow_symlinks=False):
                         status = entry.stat(follow_symlinks=False)
                         found.append(File(entry.name, status.st_size, status.st_mtime_ns))
-        return sorted(found, key=lambda file: (-file.modified, file.id))
+        return sorted(found, key=lambda file: file.place, reverse=True)
 
     def find(self, id: str) -> File:
         """The file of an id.
@@ -144,6 +150,7 @@ class History:
             "name": file.name,
             "bytes": file.bytes,
             "modified": modified.isoformat(timespec="seconds").replace("+00:00", "Z"),
+            "place": file.place,
             "size": values["size"],
             "alpha": values["alpha"],
             "starred": file.name in self.starred,
@@ -176,15 +183,14 @@ class History:
         words = query.lower().split()
         for file in self._after(after):
             if len(found) == limit:
-                last = found[-1]["place"]
-                return {"pictures": [_placeless(item) for item in found], "next": last}
+                return {"pictures": found, "next": found[-1]["place"]}
             if (starred and file.name not in self.starred) or await self.describe(file) is None:
                 continue
             await asyncio.sleep(0)  # a long search must not keep others waiting
             if words and not all(word in self._text(file) for word in words):
                 continue
-            found.append(await self.item(file, jobs) | {"place": f"{file.modified}.{file.id}"})
-        return {"pictures": [_placeless(item) for item in found], "next": None}
+            found.append(await self.item(file, jobs))
+        return {"pictures": found, "next": None}
 
     def _text(self, file: File) -> str:
         """What is searched of a picture that is described."""
@@ -195,15 +201,10 @@ class History:
         return self.texts[file.key]
 
     def _after(self, place: str | None) -> Iterator[File]:
-        if place is None:
-            yield from self.files()
-            return
-        modified, _, id = place.partition(".")
-        if not modified.isdigit() or len(modified) > 30:
+        if place is not None and re.fullmatch(r"[0-9]{20}\.[0-9a-f]{16}", place) is None:
             raise Refused(422, "after is what the last page gave as next")
-        key = (-int(modified), id)
         for file in self.files():
-            if (-file.modified, file.id) > key:
+            if place is None or file.place < place:
                 yield file
 
     def star(self, file: File, starred: bool) -> None:
@@ -310,7 +311,3 @@ def _free(folder: Path, name: str) -> str:
     while os.path.lexists(folder / free):
         free, number = f"{stem}-{number}{suffix}", number + 1
     return free
-
-
-def _placeless(item: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in item.items() if name != "place"}

@@ -71,8 +71,9 @@ class Pictures:
         try:
             known = self.store.picture(id)
             if known is not None and self.path(known).exists():
-                self.store.use_pictures([id], time.time())
-                return known, False
+                named = known | {"name": received.name}
+                self.store.save_picture(id, time.time(), named)
+                return named, False
             noted = await self.inspect(received.path, received.name, self.folder.thumbnail(id))
             values = {
                 "id": id,

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from vangram.cli.inputs import find_inputs
 from vangram.cli.options import Made, MovedInputs
+from vangram.cli.recorded_inputs import find_inputs
 from vangram.errors import RecipeError
 from vangram.settings.command import command_of
 from vangram.settings.recipe import Recipe

@@ -10,8 +10,8 @@ from typing import Annotated
 import typer
 
 from vangram.cli.downloads import ensure_fetched
-from vangram.cli.inputs import find_inputs
 from vangram.cli.options import Force, Made, Monitoring, MovedInputs, Quiet
+from vangram.cli.recorded_inputs import find_inputs
 from vangram.cli.streams import tell
 
 Again = Annotated[

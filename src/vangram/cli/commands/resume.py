@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from vangram.cli.inputs import find_inputs
 from vangram.cli.options import Monitoring, MovedInputs
+from vangram.cli.recorded_inputs import find_inputs
 from vangram.errors import CheckpointError, InputError
 from vangram.settings.record import Record
 

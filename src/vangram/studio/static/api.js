@@ -42,5 +42,3 @@ export function upload(file, path = "/pictures") {
   body.append("file", file);
   return request("POST", path, { body });
 }
-
-export const events = () => new EventSource(`${ROOT}/events`);

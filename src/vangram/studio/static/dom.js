@@ -12,6 +12,12 @@ export function el(tag, props = {}, ...children) {
   return node;
 }
 
+// Give an element these children in this order; those that have their place are not touched.
+export function arrange(parent, nodes) {
+  for (const each of [...parent.children]) if (!nodes.includes(each)) each.remove();
+  nodes.forEach((node, index) => { if (parent.children[index] !== node) parent.insertBefore(node, parent.children[index] ?? null); });
+}
+
 const SVG = "http://www.w3.org/2000/svg";
 export function svg(tag, props, ...children) {
   const node = document.createElementNS(SVG, tag);

@@ -74,7 +74,7 @@ export function parse(schema, text) {
 export const write = (schema, value) => formOf(schema, plainOf(schema)).write(value);
 
 // A control. `onvalue` hears of a value, `onerror` of text that is none (null: it is one again).
-export function field(name, schema, { id, describedby, choices = null, onvalue, onerror }) {
+export function field(name, schema, { id, describedby, list = null, onvalue, onerror }) {
   const plain = plainOf(schema);
   const shared = { id, name, "aria-describedby": describedby };
   if (plain.enum) {
@@ -89,7 +89,7 @@ export function field(name, schema, { id, describedby, choices = null, onvalue, 
   const numeric = ["integer", "number"].includes(plain.type) && schema.unit !== "bytes";
   const input = el("input", {
     ...shared, type: "text", inputmode: numeric ? "decimal" : null, autocomplete: "off", spellcheck: "false",
-    placeholder: schema.unset, list: choices ? `${id}-choices` : null,
+    placeholder: schema.unset, list,
   });
   const hear = () => {
     try {
@@ -114,6 +114,5 @@ export function field(name, schema, { id, describedby, choices = null, onvalue, 
     });
   }
   const show = (value) => { if (document.activeElement !== input || !input.value) input.value = written(value); };
-  const node = choices ? el("div", {}, input, el("datalist", { id: `${id}-choices` }, choices.map((value) => el("option", { value })))) : input;
-  return { node, input, show };
+  return { node: input, input, show };
 }

@@ -26,39 +26,52 @@ export function history() {
   const id = unique("history");
   const node = el("section", { class: "history", "aria-labelledby": id },
     el("div", { class: "row spread heading" }, el("h2", { id }, "History"), el("div", { class: "row" }, starred, bin)), search, list, empty, end);
-  const items = new Map();
+  const items = new Map(); // id -> item; its line is the element #picture-id
+  const lineOf = (id) => document.getElementById(`picture-${id}`);
   let timer = 0;
-  let next;
-  let loading = null;
+  let next; // undefined before the first page, null after the last
+  let asked = {}; // the search that the list shows
+  let loading = false;
 
   const query = () => `q=${encodeURIComponent(search.value)}${starred.getAttribute("aria-pressed") === "true" ? "&starred=1" : ""}`;
   const filtered = () => Boolean(search.value.trim()) || starred.getAttribute("aria-pressed") === "true";
 
-  async function reload() {
-    next = undefined;
-    loading = null;
-    await page(true);
+  // One change after the other: what is told while a page loads is newer than that page.
+  let turn = Promise.resolve();
+  const inTurn = (act) => { turn = turn.then(act).catch(complain).then(settle); };
+
+  function settle() {
+    tidy();
+    if (next && end.getBoundingClientRect().top < innerHeight) more();
   }
 
-  async function page(anew = false) {
+  function reload() {
+    const mine = (asked = {});
+    inTurn(() => mine === asked && load());
+  }
+
+  function more() {
     if (loading || next === null) return;
-    const mine = (loading = {});
-    try {
-      const found = await get(`/history?limit=${PAGE}&${query()}${next ? `&after=${encodeURIComponent(next)}` : ""}`);
-      if (loading !== mine) return;
-      if (anew) {
-        items.clear();
-        list.replaceChildren();
-      }
-      next = found.next;
-      for (const item of found.pictures) if (!items.has(item.id)) list.append(entry(item));
-    } catch (error) {
-      if (loading === mine) complain(error);
-    } finally {
-      if (loading === mine) loading = null;
-      tidy();
+    loading = true;
+    inTurn(() => load(next).finally(() => { loading = false; }));
+  }
+
+  // A page of pictures; the first one, where `after` is none, takes the place of all.
+  async function load(after) {
+    const mine = asked;
+    const found = await get(`/history?limit=${PAGE}&${query()}${after ? `&after=${encodeURIComponent(after)}` : ""}`);
+    if (mine !== asked) return;
+    if (!after) {
+      const there = new Set(found.pictures.map((item) => item.id));
+      for (const id of items.keys()) if (!there.has(id)) drop(id);
     }
-    if (end.getBoundingClientRect().top < innerHeight && next) page();
+    next = found.next;
+    found.pictures.forEach(put);
+  }
+
+  function drop(id) {
+    items.delete(id);
+    lineOf(id)?.remove();
   }
 
   function tidy() {
@@ -75,18 +88,28 @@ export function history() {
     if (reachable) reachable.tabIndex = 0;
   }
 
-  function entry(item) {
+  // Show a picture in its place; a line that is there stays, so that a press on it is not lost.
+  function put(item) {
     items.set(item.id, item);
+    const line = lineOf(item.id) ?? entry(item.id);
     const label = `${item.name}, ${when(item.modified)}${item.finished ? "" : ", stopped early"}${item.starred ? ", with a star" : ""}`;
-    const image = el("img", { src: item.thumbnail, alt: label, loading: "lazy", width: item.size.width, height: item.size.height });
-    return el("li", { id: `picture-${item.id}` }, el("button", {
-      type: "button", "data-id": item.id, title: label, tabindex: -1,
-      onclick: (event) => (event.altKey ? withShown(item) : tell("select", { picture: item.id })),
+    const [button, image] = [line.firstChild, line.querySelector("img")];
+    button.title = image.alt = label;
+    if (image.getAttribute("src") !== item.thumbnail) Object.assign(image, { src: item.thumbnail, width: item.size.width, height: item.size.height });
+    line.querySelector(".mark").hidden = !item.starred;
+    const older = [...list.children].find((each) => each !== line && items.get(each.firstChild.dataset.id).place < item.place) ?? null;
+    if (line.parentNode !== list || line.nextSibling !== older) list.insertBefore(line, older);
+  }
+
+  function entry(id) {
+    return el("li", { id: `picture-${id}` }, el("button", {
+      type: "button", "data-id": id, tabindex: -1,
+      onclick: (event) => (event.altKey ? withShown(items.get(id)) : tell("select", { picture: id })),
       onkeydown: (event) => {
-        if (event.key === "Delete") remove(item.id);
-        else if (event.key === "Enter" && event.altKey) { event.preventDefault(); withShown(item); }
+        if (event.key === "Delete") remove(id);
+        else if (event.key === "Enter" && event.altKey) { event.preventDefault(); withShown(items.get(id)); }
       },
-    }, image, item.starred && el("span", { class: "mark", "aria-hidden": "true" }, "★")));
+    }, el("img", { loading: "lazy" }), el("span", { class: "mark", "aria-hidden": "true" }, "★")));
   }
 
   function withShown(item) {
@@ -96,7 +119,7 @@ export function history() {
   }
 
   function remove(id) {
-    const line = document.getElementById(`picture-${id}`);
+    const line = lineOf(id);
     const beside = line.nextElementSibling ?? line.previousElementSibling;
     beside?.querySelector("button").focus();
     discard(items.get(id));
@@ -113,27 +136,18 @@ export function history() {
     tidy();
   });
 
-  on("history", async ({ added, removed, changed }) => {
-    for (const id of removed) {
-      items.delete(id);
-      document.getElementById(`picture-${id}`)?.remove();
-    }
+  on("history", ({ added, removed, changed }) => inTurn(async () => {
+    removed.forEach(drop);
     for (const id of [...added, ...changed]) {
-      const old = document.getElementById(`picture-${id}`);
-      if (!old && filtered()) continue;
+      if (filtered() && !items.has(id)) continue;
       const item = await get(`/history/${id}`).catch(() => null);
-      if (!item) continue;
-      const made = entry(item);
-      document.getElementById(`picture-${id}`)?.remove();
-      const after = [...list.children].find((each) => items.get(each.id.slice(8)).modified <= item.modified);
-      list.insertBefore(made, after ?? null);
+      if (item) put(item);
     }
-    tidy();
-  });
+  }));
   on("selected", tidy);
   on("shown", tidy);
   on("connected", ({ again }) => { if (again) reload(); });
-  new IntersectionObserver(([seen]) => { if (seen.isIntersecting) page(); }, { rootMargin: "400px" }).observe(end);
+  new IntersectionObserver(([seen]) => { if (seen.isIntersecting) more(); }, { rootMargin: "400px" }).observe(end);
   return node;
 }
 

@@ -1,8 +1,9 @@
 // The jobs, as the server has them: this page only looks at them, and attaches again after any cut.
 
-import { events, get, post, remove } from "./api.js";
+import { get, post, remove } from "./api.js";
 import { tell } from "./bus.js";
 import { complain } from "./say.js";
+import { listen } from "./stream.js";
 
 const SECONDS_OF_GRACE = 1.5; // before a cut is told of
 const ENDED = new Set(["finished", "stopped", "failed", "cancelled"]);
@@ -70,7 +71,6 @@ export const hold = (on) => post("/queue", { held: on }).catch(complain);
 export function connect() {
   let grace = 0;
   let server = null;
-  const source = events();
   const heard = {
     hello(data) {
       clearTimeout(grace);
@@ -103,10 +103,7 @@ export function connect() {
       tell("jobs", { order: true });
     },
     history: (data) => tell("history", data),
+    lost() { grace ||= setTimeout(() => tell("disconnected"), SECONDS_OF_GRACE * 1000); },
   };
-  for (const [name, hear] of Object.entries(heard)) source.addEventListener(name, (event) => hear(JSON.parse(event.data)));
-  source.onerror = () => {
-    grace ||= setTimeout(() => tell("disconnected"), SECONDS_OF_GRACE * 1000);
-    if (source.readyState === EventSource.CLOSED) setTimeout(connect, 2000); // an answer that was no stream
-  };
+  listen(({ kind, data }) => heard[kind](data));
 }

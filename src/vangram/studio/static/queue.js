@@ -1,7 +1,7 @@
 // The queue: what runs and what waits, in its order.
 
 import { on, tell } from "./bus.js";
-import { button, el, iconButton, unique } from "./dom.js";
+import { arrange, button, el, iconButton, unique } from "./dom.js";
 import { giveUp } from "./growing.js";
 import * as all from "./jobs.js";
 import { duration, kindName } from "./say.js";
@@ -18,9 +18,18 @@ export function queueList() {
     const jobs = all.queue();
     node.hidden = !jobs.length && !all.held;
     hold.replaceChildren(all.held ? "Go on with the queue" : "Hold the queue");
+    const waiting = jobs.filter((job) => job.state === "queued");
     const focused = document.activeElement?.closest?.(".queue li") ? [document.activeElement.closest("li").dataset.id, document.activeElement.dataset.act] : null;
-    rows = new Map(jobs.map((job, index) => [job.id, row(job, index, jobs)]));
-    list.replaceChildren(...[...rows.values()].map((each) => each.node));
+    const before = rows;
+    // a row that is as it was stays, so that a press on it is not lost
+    rows = new Map(jobs.map((job) => {
+      const place = waiting.indexOf(job);
+      const key = [job.state, selected.job === job.id, place, waiting[place + 2]?.id, waiting.length].join();
+      const known = before.get(job.id);
+      return [job.id, known?.key === key ? known : { key, ...row(job.id, waiting, place) }];
+    }));
+    arrange(list, [...rows.values()].map((each) => each.node));
+    for (const each of rows.values()) each.update();
     if (focused) rows.get(focused[0])?.node.querySelector(`[data-act="${focused[1]}"]`)?.focus();
   }
 
@@ -31,28 +40,28 @@ export function queueList() {
   return node;
 }
 
-function row(job, index, jobs) {
-  const picture = job.request.content ?? job.request.styles?.[0];
+function row(id, waiting, place) {
+  const job = () => all.jobs.get(id);
+  const { state, kind, request } = job();
+  const picture = request.content ?? request.styles?.[0];
   const said = el("span", { class: "tiny quiet number" });
   const bar = el("span", { class: "bit", "aria-hidden": "true" }, el("span", {}));
-  const waiting = jobs.filter((each) => each.state === "queued");
-  const place = waiting.indexOf(job);
-  const move = (to) => all.ask(job, "move", to);
-  const node = el("li", { class: "row", "data-id": job.id },
-    el("button", { type: "button", class: "plain job", "data-act": "show", "aria-current": selected.job === job.id ? "true" : null, onclick: () => tell("select", { job: job.id }) },
+  const move = (to) => all.ask(job(), "move", to);
+  const node = el("li", { class: "row", "data-id": id },
+    el("button", { type: "button", class: "plain job", "data-act": "show", "aria-current": selected.job === id ? "true" : null, onclick: () => tell("select", { job: id }) },
       picture ? el("img", { src: `/api/v1/pictures/${picture}/thumbnail`, alt: "" }) : null,
-      el("span", { class: "names" }, el("span", { class: "small cut" }, kindName(job.kind)), said, bar)),
-    job.state === "queued" && waiting.length > 1 && place > 0 && iconButton("first", "Run next", () => move({ to: "first" }), { kind: "plain small", "data-act": "first" }),
-    job.state === "queued" && place < waiting.length - 1 && iconButton("down", "Later", () => move(waiting[place + 2] ? { before: waiting[place + 2].id } : { to: "last" }), { kind: "plain small", "data-act": "later" }),
-    iconButton("close", "Give up", () => giveUp(job), { kind: "plain small", "data-act": "cancel" }));
+      el("span", { class: "names" }, el("span", { class: "small cut" }, kindName(kind)), said, bar)),
+    state === "queued" && waiting.length > 1 && place > 0 && iconButton("first", "Run next", () => move({ to: "first" }), { kind: "plain small", "data-act": "first" }),
+    state === "queued" && place < waiting.length - 1 && iconButton("down", "Later", () => move(waiting[place + 2] ? { before: waiting[place + 2].id } : { to: "last" }), { kind: "plain small", "data-act": "later" }),
+    iconButton("close", "Give up", () => giveUp(job()), { kind: "plain small", "data-act": "cancel" }));
   const update = () => {
-    const done = job.progress?.done ?? 0;
-    const left = job.progress?.seconds_left;
-    said.textContent = job.state === "running" ? `${Math.round(100 * done)} %${left ? ` · ${duration(left)} left` : ""}`
-      : job.state === "paused" ? "paused" : place === 0 ? "next" : `${place + 1} in line`;
+    const { progress } = job();
+    const done = progress?.done ?? 0;
+    const left = progress?.seconds_left;
+    said.textContent = state === "running" ? `${Math.round(100 * done)} %${left ? ` · ${duration(left)} left` : ""}`
+      : state === "paused" ? "paused" : place === 0 ? "next" : `${place + 1} in line`;
     bar.firstChild.style.width = `${100 * done}%`;
-    bar.hidden = job.state === "queued" && !done;
+    bar.hidden = state === "queued" && !done;
   };
-  update();
   return { node, update };
 }

@@ -11,19 +11,19 @@ const ELSEWHERE = new Set(["size", "blend"]); // above, and among the paintings
 
 export function more() {
   const count = el("span", { class: "count" });
+  const networks = el("datalist", { id: "networks" });
   const groups = el("div", { class: "groups" });
   const clear = button("Reset everything", form.clear, { sign: "reset", kind: "plain small" });
-  const node = el("details", { class: "more", id: "more" }, el("summary", {}, "More", count), groups, clear);
+  const node = el("details", { class: "more", id: "more" }, el("summary", {}, "More", count), groups, clear, networks);
   let rows = [];
   let built = null;
-  let networks = null;
 
   function build() {
     const shown = form.properties().filter(([name]) => !ELSEWHERE.has(name));
     built = shown.map(([name]) => name).join();
     rows = [];
     groups.replaceChildren(...form.told.groups.map((group) => {
-      const own = shown.filter(([, schema]) => schema.group === group).map(([name, schema]) => row(name, schema, networks));
+      const own = shown.filter(([, schema]) => schema.group === group).map(([name, schema]) => row(name, schema));
       rows.push(...own);
       return own.length ? el("fieldset", {}, el("legend", {}, group), own.map((each) => each.node)) : "";
     }));
@@ -42,19 +42,17 @@ export function more() {
   on("form", refresh);
   on("refused", (message) => { for (const each of rows) each.refuse(message); });
   get("/networks").then((found) => {
-    networks = found.networks.filter((each) => each.here).map((each) => each.name);
-    build();
-    refresh();
+    networks.append(...found.networks.filter((each) => each.here).map((each) => el("option", { value: each.name })));
   }).catch(() => {}); // the names are only proposed
   return node;
 }
 
 // One setting: label, control, help, reset.
-export function row(name, schema, networks = null) {
+function row(name, schema) {
   const id = `setting-${name}`;
   const error = el("p", { class: "bad tiny", id: `${id}-error`, hidden: true });
   const control = field(name, schema, {
-    id, describedby: `${id}-help ${id}-error`, choices: name === "network" ? networks : null,
+    id, describedby: `${id}-help ${id}-error`, list: name === "network" ? "networks" : null,
     onvalue: (value) => form.set(name, value),
     onerror: (message) => refuse(message && `${name} ${message}`),
   });

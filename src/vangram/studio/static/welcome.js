@@ -12,8 +12,11 @@ export function welcome() {
   const title = el("h2", {});
   const text = el("p", { class: "quiet" });
   const actions = el("div", { class: "row wrap" });
+  let shown = null;
   const draw = () => {
     const ready = !missing();
+    if (ready === shown) return;
+    shown = ready;
     title.textContent = ready ? "Ready" : "A photograph, in the style of a painting";
     text.textContent = ready ? "Press Run. The picture grows here; it stays safe when this page is closed."
       : "Drop both anywhere on this page, paste them, or choose files. Nothing leaves this machine.";
