@@ -11,7 +11,6 @@ from pathlib import Path
 
 import pytest
 
-import vangram
 from vangram.batch import Shard
 
 ROOT = Path(__file__).parent.parent
@@ -121,9 +120,9 @@ def test_kubernetes_job_runs_every_shard_and_knows_the_exit_codes() -> None:
 
 def test_container_has_this_version_and_copies_what_is_there() -> None:
     text, page = DOCKERFILE.read_text(), PAGE.read_text(encoding="utf-8")
-    for tag in re.findall(r"vangram:(\d[\w.]*)", text + page):
-        assert tag == vangram.__version__
     project = (ROOT / "pyproject.toml").read_text()
+    for tag in re.findall(r"vangram:(\d[\w.]*)", text + page):
+        assert f'\nversion = "{tag.removesuffix("-cuda")}"\n' in project
     constraints = (ROOT / "constraints.txt").read_text()
     copied = [name for line in re.findall(r"^COPY (.*) \S+$", text, re.M) for name in line.split()]
     assert copied
