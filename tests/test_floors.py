@@ -30,7 +30,7 @@ FLOORS = (
     ("objective",),
     ("engines", "optimize"),
     ("run",),
-    ("batch", "reports"),
+    ("film", "batch", "reports"),
     ("studio",),
     ("cli",),
     ("api", "__main__"),
@@ -248,7 +248,12 @@ def test_kernels_are_one_room_to_all_others() -> None:
 
 @pytest.mark.parametrize(
     ("libraries", "home"),
-    [(PICTURES, "images"), ({"llvmlite"}, "kernels"), (WEB - {"http.server"}, "studio")],
+    [
+        (PICTURES, "images"),
+        ({"llvmlite"}, "kernels"),
+        ({"av"}, "film"),
+        (WEB - {"http.server"}, "studio"),
+    ],
 )
 def test_library_is_known_to_one_room_alone(libraries: set[str], home: str) -> None:
     users = {

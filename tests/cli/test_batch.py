@@ -8,19 +8,22 @@ import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 from PIL import Image, TiffImagePlugin, TiffTags
 from safetensors import safe_open
 
 from tests.cli.test_commands import QUICK, assert_refused
 from tests.cli.test_runner import SECONDS, recorded, stopped_by
 from tests.conftest import Outcome
-from vangram.batch import Batch
+from vangram.batch import Shard
+from vangram.batch.manifest import is_same
 from vangram.images import read_picture
 from vangram.images.icc import srgb_profile
 from vangram.networks import parameters, parameters_path
@@ -67,6 +70,14 @@ def paintings(saved: Callable[..., Path]) -> list[Path]:
 def states(out: Path) -> dict[str, str]:
     pictures = json.loads((out / "batch.json").read_text())["pictures"]
     return {picture["picture"]: picture["state"] for picture in pictures}
+
+
+@contextmanager
+def one_thread() -> Iterator[None]:
+    number = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(number)
 
 
 def prints(out: Path) -> dict[str, tuple[int, int]]:
@@ -200,14 +211,11 @@ def test_changed_recipe_or_input_makes_that_picture_anew(
 
 
 def test_recipe_is_the_same_whatever_memory_a_run_found_unless_some_was_asked_for() -> None:
-    def batch(recipe: Recipe) -> Batch:
-        return Batch(Path(), (), recipe, None, "", {})
-
     free, given = Recipe(), Recipe(memory=10**9)
-    assert batch(free)._is_same(given, free)
-    assert batch(given)._is_same(given, given)
-    assert not batch(given)._is_same(free, given)
-    assert not batch(free)._is_same(Recipe(seed=1), free)
+    assert is_same(given, free)
+    assert is_same(given, given)
+    assert not is_same(free, given)
+    assert not is_same(Recipe(seed=1), free)
 
 
 def test_interrupted_batch_goes_on_to_the_same_bytes(
@@ -284,6 +292,8 @@ def test_table_of_pairs_is_made(
         (["photos", "s0.png", "--strength", "2", "--style-weight", "3"], "not both"),
         (["photos", "s0.png", "--recipe", "missing.toml"], "missing.toml"),
         (["photos", "s0.png", "--device", "abacus"], "abacus"),
+        (["photos", "s0.png", "--shard", "5/4"], "shard needs K/N"),
+        (["photos", "s0.png", "--shard", "1/4", "--sequence", "--flow", "photos"], "--shard"),
         (["photos", "s0.png", "-o", "s0.png"], "folder of pictures"),
         (["photos", "s0.png", "-o", "taken"], "--force"),
         (["photos", "s0.png", "-o", "strange"], "no list of a batch"),
@@ -336,6 +346,99 @@ def test_batches_at_once_make_each_picture_once(
     assert sorted(printed[0] + printed[1]) == [str(out / f"p{n}-s0.png") for n in range(4)]
     assert states(out) == {f"p{n}-s0.png": "made" for n in range(4)}
     assert len(os.listdir(out)) == 5
+
+
+def test_four_shards_at_once_two_of_them_the_same_make_each_picture_once(
+    command: Command, folder: Path, paintings: list[Path], tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    pytest.importorskip("fcntl")
+    out, alone = tmp_path / "out", tmp_path / "alone"
+    words = [str(word) for word in ("batch", folder, *paintings, *TINY, "--quiet")]
+    shards = [
+        subprocess.Popen(
+            [sys.executable, "-m", "vangram", *words, "-o", out, "--shard", f"{number}/3"],
+            stdout=subprocess.PIPE, text=True, env=os.environ | {"OMP_NUM_THREADS": "1"},
+        ) for number in (0, 1, 2, 2)
+    ]  # fmt: skip
+    printed = [shard.communicate(timeout=SECONDS)[0].splitlines() for shard in shards]
+    assert [shard.returncode for shard in shards] == [0] * 4
+    names = [f"p{n}-s{m}.png" for n in range(4) for m in range(3)]
+    assert sorted(line for lines in printed for line in lines) == [
+        str(out / name) for name in names
+    ]
+    assert len(printed[0]) == sum(map(Shard(0, 3).has, names))
+    manifests = [f"batch-{number}-of-3.json" for number in range(3)]
+    assert sorted(os.listdir(out)) == sorted(names + manifests)
+    with one_thread():  # the record has their number
+        assert command(*words, "-o", alone).code == 0
+    assert all((out / name).read_bytes() == (alone / name).read_bytes() for name in names)
+    outcome = command(*words, "-o", out, "--status")
+    assert outcome == Outcome(0, "12 pictures: 12 made\n", "")
+
+
+def test_status_sums_up_the_shards_and_has_exit_codes(
+    command: Command, folder: Path, paintings: list[Path], tmp_path: Path
+) -> None:
+    out = tmp_path / "out"
+    words = ("batch", folder, paintings[1], "-o", out, *TINY)
+    names = [f"p{n}-s1.png" for n in range(4)]
+    first, second = (list(filter(Shard(k, 2).has, names)) for k in range(2))
+    assert first
+    assert second
+    bad = folder / second[0].replace("-s1", "")
+    bad.write_bytes(b"this is no picture")
+    status = ("batch", "-o", out, "--status")
+    assert_refused(command(*status), "no batch has begun")
+    assert f"shard 0/2: {len(first)} pictures" in command(*words, "--shard", "2/2").err
+    outcome = command(*status)
+    left = f"{len(first)} pictures: {len(first)} made\nshards that have not begun: 1/2\n"
+    assert outcome == Outcome(1, left, "")
+    assert command(*words, "--shard", "1/2").code == 3
+    outcome = command(*words, "--status")
+    assert outcome.code == 3
+    assert outcome.out.startswith(f"4 pictures: 3 made, 1 failed\nfailed {second[0]!r}: ")
+    (out / first[0]).unlink()
+    assert command(*status).out.startswith("4 pictures: 2 made, 1 failed, 1 missing\n")
+    assert command(*status).code == 1
+    (out / "batch-1-of-2.json").write_text("[]")
+    assert_refused(command(*status), "no list of a batch")
+
+
+def test_terminated_shard_goes_on_to_the_same_bytes(
+    command: Command, folder: Path, paintings: list[Path], tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    add, out = checkpoints.Checkpoints.add, tmp_path / "out"
+    words = ("batch", folder, *paintings[:1], "--size", 48, "--steps", 4, "--tolerance", 0, "-q")
+    shard = (*words, "--shard", "2/3")
+
+    def terminated(*arguments: Any) -> None:
+        signal.raise_signal(signal.SIGTERM)
+        add(*arguments)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(checkpoints.Checkpoints, "add", terminated)
+        outcome = command(*shard, "-o", out)
+    assert outcome.code == 143
+    (begun,) = out.glob("*.checkpoint")
+    assert "1 begun" in command(*shard, "-o", out, "--status").out
+    assert command(*shard, "-o", out).code == 0
+    assert not begun.exists()
+    assert command(*shard, "-o", tmp_path / "whole").code == 0
+    for path in (tmp_path / "whole").glob("*.png"):
+        assert (out / path.name).read_bytes() == path.read_bytes()
+
+
+def test_picture_of_another_shard_that_was_not_finished_is_made_anew(
+    command: Command, folder: Path, paintings: list[Path], tmp_path: Path
+) -> None:
+    words = ("batch", folder / "p0.png", paintings[0], "-o", tmp_path / "out")
+    mine = next(k for k in range(2) if Shard(k, 2).has("p0-s0.png"))
+    assert command(*words, *TINY, "--shard", f"{mine}/2").code == 0
+    assert command(*words, *TINY, "--seed", 1).code == 0  # by another manifest
+    assert recorded(tmp_path / "out" / "p0-s0.png").recipe.seed == 1
+    assert command(*words, *TINY, "--shard", f"{1 - mine}/2").out == ""
 
 
 def test_picture_that_another_process_makes_is_waited_for(

@@ -10,17 +10,19 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
-from vangram.batch.pairs import Pair
-from vangram.errors import (
-    ExistsError,
-    InputError,
-    OutputError,
-    PictureError,
-    RecipeError,
-    SettingError,
-    SizeError,
+from vangram.batch.manifest import (
+    DAMAGE,
+    FORMAT,
+    is_same,
+    manifest_name,
+    manifests_in,
+    pictures_in,
+    record_in,
 )
-from vangram.images import Picture, check_output, file_sha256, read_recipe
+from vangram.batch.pairs import Pair
+from vangram.batch.shards import Shard
+from vangram.errors import ExistsError, OutputError, PictureError, SettingError, SizeError
+from vangram.images import Picture, check_output, file_sha256
 from vangram.run import Run
 from vangram.run.checkpoints import checkpoint_path
 from vangram.run.inputs import RunSource, read_source
@@ -28,15 +30,8 @@ from vangram.run.network import device_for, network_for
 from vangram.settings.inputs import Inputs
 from vangram.settings.recipe import Recipe
 from vangram.settings.record import Record
-from vangram.storage.files import make_folder, open_regular, quoted, reason, replacing
+from vangram.storage.files import make_folder, quoted, reason, replacing
 from vangram.storage.locks import claim
-
-MANIFEST = "batch.json"
-FORMAT = 1
-"""Version of the manifest's form."""
-
-DAMAGE = OSError, ValueError, TypeError, KeyError, RecursionError
-"""Exceptions of reading a manifest."""
 
 State = Literal["made", "failed", "missing"]
 
@@ -68,6 +63,8 @@ class Batch:
     """Folder of .flo files, named like the frames, with the flow from each to the one before."""
     force: bool = False
     """Whether files that no batch has made are overwritten."""
+    shard: Shard | None = None
+    """The part of a split that the pairs are; None: they are all."""
     painting: Picture | None = None
     """The painting of the last run, decoded; the next run often has the same one."""
 
@@ -82,6 +79,7 @@ class Batch:
         force: bool = False,
         sequence: bool = False,
         flows: Path | None = None,
+        shard: Shard | None = None,
     ) -> Batch:
         """Check all that can be checked without decoding, and find the finished pictures.
 
@@ -93,6 +91,7 @@ class Batch:
             force: overwrite files with the pictures' names that no batch has made.
             sequence: as above.
             flows: as above.
+            shard: the part of the pairs that this batch makes.
 
         Raises:
             OutputError: a picture cannot be written, or would overwrite another program's file.
@@ -105,10 +104,13 @@ class Batch:
                 f"size {recipe.size} is too small: {recipe.layers[-1]} needs {smallest} px;"
                 " use a larger --size, or shallower layers"
             )
-        digests, errors = _digests(pairs)
+        if shard is not None and sequence:
+            raise SettingError("the frames of a sequence depend on each other; leave out --shard")
+        mine = tuple(pair for pair in pairs if shard is None or shard.has(pair.name))
+        digests, errors = _digests(mine)
         batch = cls(
             folder,
-            tuple(pairs),
+            mine,
             recipe,
             parameters,
             network.sha256,
@@ -116,12 +118,13 @@ class Batch:
             sequence=sequence,
             flows=flows,
             force=force,
+            shard=shard,
         )
         batch._check_flows()
         batch._check_manifest()
         make_folder(folder)
-        inputs = set(map(os.path.realpath, (*digests, *errors)))
-        for pair in pairs:
+        inputs = {os.path.realpath(path) for pair in pairs for path in (pair.photo, pair.painting)}
+        for pair in mine:
             error = errors.get(pair.photo) or errors.get(pair.painting) or batch._name_error(pair)
             made = not error and batch.is_made(pair)
             batch.entries[pair] = Entry("failed" if error else "made" if made else "missing", error)
@@ -130,6 +133,11 @@ class Batch:
                 if not made:
                     batch.check_place(pair)
         return batch
+
+    @property
+    def manifest(self) -> Path:
+        """Path of the manifest."""
+        return self.folder / manifest_name(self.shard)
 
     def output(self, pair: Pair) -> Path:
         """Path of a pair's picture."""
@@ -192,11 +200,11 @@ class Batch:
         Raises:
             OutputError: it cannot be written.
         """
-        path = self.folder / MANIFEST
+        path = self.manifest
         lock = claim(path, wait=True)
         try:
             listed = {
-                name: picture for name, picture in self._listed().items() if self._is_there(picture)
+                name: picture for name, picture in _listed(path).items() if self._is_there(picture)
             }
             for pair in pairs:
                 listed[pair.name] = (
@@ -216,7 +224,7 @@ class Batch:
         wanted = replace(self.inputs_of(pair), parameters=None).map(self._sha256)
         found = replace(record.inputs, parameters=None).map(lambda each: each.sha256)
         return (
-            self._is_same(record.recipe, self.recipe_of(pair))
+            is_same(record.recipe, self.recipe_of(pair))
             and record.network_sha256 == self.network_sha256
             and found == wanted
         )
@@ -227,14 +235,6 @@ class Batch:
             return self.digests.get(path) or file_sha256(path)
         except PictureError:
             return None
-
-    def _is_same(self, other: Recipe, recipe: Recipe) -> bool:
-        """Whether a run with `recipe` may have recorded `other`.
-
-        A run that was limited by its memory records it, even if the recipe does not set it.
-        """
-        memory = other.memory if recipe.memory is not None else None
-        return other.replace(memory=memory) == recipe
 
     def _flow(self, pair: Pair) -> Path:
         assert self.flows is not None
@@ -255,7 +255,7 @@ class Batch:
 
     def is_made(self, pair: Pair) -> bool:
         """Whether a pair's picture is there, finished."""
-        record = _record_in(self.output(pair))
+        record = record_in(self.output(pair))
         return record is not None and record.finished and self.is_of(record, pair)
 
     def check_place(self, pair: Pair) -> None:
@@ -267,7 +267,8 @@ class Batch:
         output = self.output(pair)
         if self.force or not os.path.lexists(output):
             return
-        if pair.name not in self._listed() or _record_in(output) is None:
+        made_here = any(pair.name in _listed(path) for path in manifests_in(self.folder))
+        if not made_here or record_in(output) is None:
             raise ExistsError(
                 f"{quoted(output)} exists already, and no batch has made it here;"
                 " use another folder, or add --force to overwrite it"
@@ -293,9 +294,9 @@ class Batch:
             raise OutputError(f"{quoted(output)} is one of the pictures given; use another folder")
 
     def _check_manifest(self) -> None:
-        path = self.folder / MANIFEST
+        path = self.manifest
         try:
-            _pictures_in(path)
+            pictures_in(path)
         except (FileNotFoundError, NotADirectoryError):
             pass
         except DAMAGE as error:
@@ -305,41 +306,17 @@ class Batch:
                     " use another folder, or add --force to overwrite it"
                 ) from None
 
-    def _listed(self) -> dict[str, dict[str, Any]]:
-        """The manifest's pictures by name; of one that cannot be read, none."""
-        with suppress(*DAMAGE):
-            return _pictures_in(self.folder / MANIFEST)
-        return {}
-
     def _is_there(self, picture: Mapping[str, Any]) -> bool:
         """Whether a picture is where the manifest has it, if it was made."""
         name = os.path.basename(picture["picture"])
         return picture.get("state") != "made" or os.path.exists(self.folder / name)
 
 
-def _pictures_in(manifest: Path) -> dict[str, dict[str, Any]]:
-    """The pictures that a manifest lists, by name.
-
-    Raises:
-        one of `DAMAGE`: it is missing, or no manifest.
-    """
-    with open_regular(manifest) as handle:
-        listed = json.load(handle)["pictures"]
-    for picture in listed:
-        if not isinstance(picture["picture"], str):
-            raise TypeError("the name of a picture is no text")
-    return {picture["picture"]: dict(picture) for picture in listed}
-
-
-def _record_in(picture: Path) -> Record | None:
-    """The record in a picture; None if it is missing or damaged."""
-    if not os.path.isfile(picture):
-        return None
-    try:
-        text = read_recipe(picture)
-        return None if text is None else Record.from_json(text)
-    except (RecipeError, InputError):
-        return None
+def _listed(manifest: Path) -> dict[str, dict[str, Any]]:
+    """A manifest's pictures by name; of one that cannot be read, none."""
+    with suppress(*DAMAGE):
+        return pictures_in(manifest)
+    return {}
 
 
 def _digests(pairs: Sequence[Pair]) -> tuple[dict[str, str], dict[str, str]]:

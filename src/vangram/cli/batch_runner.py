@@ -9,7 +9,7 @@ from dataclasses import replace
 
 import typer
 
-from vangram.batch import MANIFEST, Batch, Pair
+from vangram.batch import Batch, Pair, Status
 from vangram.cli.interrupts import INTERRUPTS
 from vangram.cli.options import Monitoring
 from vangram.cli.progress import BatchPlace
@@ -27,7 +27,10 @@ from vangram.errors import (
 from vangram.run import Run
 from vangram.run.checkpoints import Checkpoints
 from vangram.settings.record import Record
+from vangram.storage.files import printable
 
+UNFINISHED = 1
+"""Exit code of a status where pictures are left to make."""
 SKIPPED = 3
 """Exit code where some pictures failed."""
 SECONDS_BETWEEN_TRIES = 0.5
@@ -44,7 +47,8 @@ def make_batch(batch: Batch, *, quiet: bool, keep_metadata: bool = False) -> Non
     batch.write_manifest(*batch.pairs)
     there, of, started = batch.count("made"), len(batch.pairs), time.monotonic()
     if not quiet:
-        tell(f"{of} pictures, {there} of them there already")
+        part = "" if batch.shard is None else f"shard {batch.shard}: "
+        tell(f"{part}{of} pictures, {there} of them there already")
     told: set[str] = set()
     left = deque(pair for pair in batch.pairs if batch.entries[pair].state != "made")
     busy = 0  # how many in a row others are at work on
@@ -76,7 +80,27 @@ def make_batch(batch: Batch, *, quiet: bool, keep_metadata: bool = False) -> Non
         raise
     failed = batch.count("failed")
     if failed:
-        tell(f"{failed} of {of} pictures failed; {batch.folder / MANIFEST} says why")
+        tell(f"{failed} of {of} pictures failed; {batch.manifest} says why")
+        raise typer.Exit(SKIPPED)
+
+
+def show_status(status: Status) -> None:
+    """Print how many pictures are in which state, and why some failed.
+
+    Raises:
+        typer.Exit: 1 where pictures are left to make, otherwise 3 where some failed.
+    """
+    counts = {"made": status.made, "failed": status.failed, "begun": status.begun}
+    counts |= {"missing": status.missing}
+    found = [f"{len(names)} {state}" for state, names in counts.items() if names]
+    print(f"{sum(map(len, counts.values()))} pictures: {', '.join(found) or 'none'}")
+    for name, error in sorted(status.failed.items()):
+        print(printable(f"failed {name!r}: {error}"))
+    if status.idle:
+        print(f"shards that have not begun: {', '.join(map(str, status.idle))}")
+    if not status.complete:
+        raise typer.Exit(UNFINISHED)
+    if status.failed:
         raise typer.Exit(SKIPPED)
 
 

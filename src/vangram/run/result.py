@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 
 from vangram import __version__
+from vangram.engines.ranks import Ranks
 from vangram.errors import ExistsError, OutputError
 from vangram.images import (
     Picture,
@@ -133,9 +134,11 @@ def record_of(
         PictureError: the flow's file cannot be read.
     """
     files = pictures.map(lambda picture: Input(picture.name, picture.sha256))
-    if inputs.flow is not None:
-        path = path_of(inputs.flow, "flow")
-        files = replace(files, flow=Input(path, file_sha256(path)))
+    flow, back = (
+        None if source is None else Input(path := path_of(source, "flow"), file_sha256(path))
+        for source in (inputs.flow, inputs.flow_back)
+    )
+    files = replace(files, flow=flow, flow_back=back)
     versions = versions_on(network.mean.device)
     if inputs.parameters is not None:
         path = path_of(inputs.parameters, "parameters")
@@ -153,4 +156,4 @@ def versions_on(device: torch.device) -> dict[str, str]:
         "python": platform.python_version(),
         "threads": str(torch.get_num_threads()),
         "device": device.type,
-    }
+    } | ({"ranks": str(Ranks.current.size)} if Ranks.current else {})

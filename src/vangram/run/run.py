@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from torch import Tensor
 
 from vangram.engines import engine_for
+from vangram.engines.ranks import Ranks
 from vangram.images import Source, fit, resize
 from vangram.networks import FeatureNetwork
 from vangram.objective import Evaluate, Objective
@@ -35,6 +36,7 @@ from vangram.run.inputs import (
 from vangram.run.memory import free_memory
 from vangram.run.network import device_for, network_for
 from vangram.run.plan import LevelPlan, plan_run
+from vangram.run.previous import WarpedResult
 from vangram.run.recipe_file import read_recipe_file
 from vangram.run.resized import (
     ResizedInputs,
@@ -146,7 +148,7 @@ class Run:
 
     def evaluate(self, plan: LevelPlan, objective: Objective, inputs: ResizedInputs) -> Evaluate:
         """Value and gradient of a level's loss, whole or in tiles."""
-        engine = engine_for(plan.level.size, plan.tile, self.network, objective)
+        engine = engine_for(plan.level.size, plan.tile, self.network, objective, plan.devices)
         return wrap_evaluate(engine, inputs, self.recipe, plan.storage)
 
     @classmethod
@@ -164,9 +166,9 @@ class Run:
             styles: the paintings, or lists of them; not needed for a content reconstruction.
             kind: its defaults hold, unless a recipe or a preset is given.
             given: `start`, `parameters`, `mask`, `style_masks`, `keep`, `before`, `before_frame`,
-                `flow`, as in `Inputs`; the settings of `Recipe`, of which layers, shares and memory
-                may be text as at the command line; a `recipe`, its file, or the name of a `preset`
-                that they change; and `strength`.
+                `flow`, `flow_back`, as in `Inputs`; the settings of `Recipe`, of which layers,
+                shares and memory may be text as at the command line; a `recipe`, its file, or the
+                name of a `preset` that they change; and `strength`.
 
         Raises:
             InputError: an input or a setting cannot be used.
@@ -185,14 +187,18 @@ class Run:
         return cls.of(inputs, recipe)
 
     @classmethod
-    def of(cls, inputs: Inputs[RunSource], recipe: Recipe) -> Run:
+    def of(
+        cls, inputs: Inputs[RunSource], recipe: Recipe, others: WarpedResult | None = None
+    ) -> Run:
         """The run of these inputs with a recipe; raises as `prepare`.
+
+        `others` are the results of other frames, warped, for `init` "before" in a film.
 
         The memory is recorded only where it limits the run, so that results of a usual size do not
         depend on other programs.
         """
-        check_inputs(inputs, recipe)
-        decoded = read_inputs(inputs, recipe)
+        check_inputs(inputs, recipe, others)
+        decoded = read_inputs(inputs, recipe, others)
         device = device_for(recipe.device)
         file = None if inputs.parameters is None else path_of(inputs.parameters, "parameters")
         network = network_for(recipe, file, device, decoded.images)
@@ -200,7 +206,8 @@ class Run:
         size = fit(decoded.proportions, recipe.size)
         levels = coarse_to_fine(size, decoded.least_size(network.topology), recipe)
         memory = recipe.memory or free_memory(device)
-        plan = plan_run(levels, recipe, network, decoded.memory, memory)
+        devices = 1 if Ranks.current is None else Ranks.current.count(device)
+        plan = plan_run(levels, recipe, network, decoded.memory, memory, devices)
         if plan.limited:
             record = replace(record, recipe=recipe.replace(memory=memory))
         return cls(record, decoded, network.view(winograd=plan.winograd), plan.levels)

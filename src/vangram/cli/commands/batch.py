@@ -26,6 +26,8 @@ from vangram.settings.kinds import STYLIZE, without_effect
 
 BATCH = replace(STYLIZE, given=STYLIZE.given - {"styles"})
 """Runs of a batch: each of one painting."""
+MACHINES = "Many machines"
+"""Heading of options in the help."""
 FORMATS = ("png", "jpg", "webp", "tif")
 
 Folder = Annotated[
@@ -59,6 +61,23 @@ Format = Annotated[
 ForceOthers = Annotated[
     bool, typer.Option("--force", help="Overwrite files that no batch has made.")
 ]
+ShardOf = Annotated[
+    str | None,
+    typer.Option(
+        "--shard",
+        metavar="K/N",
+        help="Make one of N parts; the others are for other processes or machines.",
+        rich_help_panel=MACHINES,
+    ),
+]
+ShowStatus = Annotated[
+    bool,
+    typer.Option(
+        "--status",
+        help="Make nothing; sum up what all processes have made in OUTPUT.",
+        rich_help_panel=MACHINES,
+    ),
+]
 Sequence = Annotated[
     bool,
     typer.Option(
@@ -89,6 +108,8 @@ def batch(
     parameters: Parameters,
     sequence: Sequence,
     flow: Flows,
+    shard: ShardOf,
+    status: ShowStatus,
     force: ForceOthers,
     quiet: Quiet,
     keep_metadata: KeepMetadata = False,
@@ -97,14 +118,28 @@ def batch(
     """Repaint each of PHOTOS in the style of every PAINTING.
 
     After an interruption, the same command makes the missing pictures. A picture that fails is
-    reported and skipped (exit code 3). OUTPUT/batch.json lists all. The setting `init` goes in
+    reported and skipped (exit code 3). OUTPUT/batch.json lists all, or with --shard
+    a file of its own. The setting `init` goes in
     --recipe.
     """
-    from vangram.batch import Batch, crossed, frames_of, in_order, photographs, read_pairs
-    from vangram.cli.batch_runner import make_batch
+    from vangram.batch import (
+        Batch,
+        Shard,
+        crossed,
+        frames_of,
+        in_order,
+        photographs,
+        read_pairs,
+        read_status,
+    )
+    from vangram.cli.batch_runner import make_batch, show_status
     from vangram.cli.records import report
     from vangram.images.flow import opencv
 
+    if status:
+        show_status(read_status(output))
+        return
+    part = None if shard is None else Shard.parse(shard)
     recipe, _ = recipe_of(settings, base)
     if sequence and flow is None:
         opencv()  # not at the second frame
@@ -129,6 +164,13 @@ def batch(
     if parameters is None:
         ensure_fetched(recipe.network, asked="network" in settings)
     prepared = Batch.prepare(
-        output, found, recipe, parameters, force=force, sequence=sequence, flows=flow
+        output,
+        found,
+        recipe,
+        parameters,
+        force=force,
+        sequence=sequence,
+        flows=flow,
+        shard=part,
     )
     make_batch(prepared, quiet=quiet, keep_metadata=keep_metadata)
