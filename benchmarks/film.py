@@ -28,7 +28,7 @@ from torch import Tensor
 
 from training.judge import JUDGE, STYLE_LAYERS, gram_per_position, style_left
 from vangram.images import Picture, fit, read_frames, read_picture, resize, to_image
-from vangram.images.flow import flow_between, trusted, warped
+from vangram.images.flow import flow_between, trusted
 from vangram.networks import FeatureNetwork, load_network
 from vangram.run import Run
 from vangram.run.inputs import RunSource
@@ -85,8 +85,18 @@ def pan(photo: Path, size: tuple[int, int], count: int, speed: tuple[float, floa
             4 + (v * number if v >= 0 else r + v * number) for v, r in zip(speed, room, strict=True)
         )
         flow = torch.tensor([x, y]).view(1, 2, 1, 1).expand(1, 2, *big.shape[2:])
-        frames.append(warped(big, flow)[..., :height, :width].clamp(0, 1))
+        frames.append(sampled(big, flow)[..., :height, :width].clamp(0, 1))
     return frames
+
+
+def sampled(picture: Tensor, flow: Tensor) -> Tensor:
+    """A picture (1, C, H, W) moved by a flow; not by the code that is measured here."""
+    height, width = picture.shape[2:]
+    y, x = torch.meshgrid(torch.arange(height), torch.arange(width), indexing="ij")
+    at = (2 * (x + flow[0, 0]) + 1) / width - 1, (2 * (y + flow[0, 1]) + 1) / height - 1
+    return F.grid_sample(
+        picture, torch.stack(at, -1)[None], "bicubic", "border", align_corners=False
+    )
 
 
 def flow_of(dx: float, dy: float, size: tuple[int, int]) -> Tensor:
@@ -139,13 +149,13 @@ def passing(size: tuple[int, int], count: int, scale: float) -> Clip:
 
     frames = []
     for number in range(count):
-        moved = warped(thing, flow_of(width / 2 - centre(number), 0, size))
+        moved = sampled(thing, flow_of(width / 2 - centre(number), 0, size))
         frames.append(torch.lerp(behind, moved, mask(number)).clamp(0, 1))
 
     def motion(frame: int, other: int) -> tuple[Tensor, Tensor]:
         in_front = mask(frame) > 0.5
         flow = torch.where(in_front, flow_of(step * (other - frame), 0, size), flow_of(0, 0, size))
-        there = warped(mask(other), flow) > 0.5
+        there = sampled(mask(other), flow) > 0.5
         return flow, (in_front == there) & inside(flow) & ~_edge(mask(frame))
 
     return Clip("passing", frames, motion, (range(count),))
@@ -182,7 +192,7 @@ def warping_error(clip: Clip, results: Sequence[Tensor], apart: int) -> float:
     for frame, other in clip.pairs(apart):
         flow, visible = clip.motion(frame, other)
         visible = F.max_pool2d((~visible).float(), 2 * MARGIN + 1, 1, MARGIN) == 0
-        away = (results[frame] - warped(results[other], flow)).square().mean(1, keepdim=True)
+        away = (results[frame] - sampled(results[other], flow)).square().mean(1, keepdim=True)
         errors.append(float(away[visible].mean()))
     return mean(errors)
 
