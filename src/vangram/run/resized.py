@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from vangram.images import ColourMap, Picture, resize
@@ -17,6 +18,11 @@ from vangram.run.inputs import RunInputs, Size
 from vangram.run.plan import LevelPlan
 from vangram.settings.recipe import Recipe
 from vangram.storage.tensors import IN_MEMORY, Storage, row_bands
+
+TINT_CELL = 16
+"""Side in pixels of the cells in which a change of colours is averaged."""
+FAR_SHARE = 1e-3
+"""Weight of the whole picture's change of colours beside that of the cells around."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -131,10 +137,10 @@ def first_image(inputs: RunInputs, resized_inputs: ResizedInputs, plan: LevelPla
     if resized_inputs.start is not None:
         return resized_inputs.start
     if last is not None and trust is not None and content is not None:
-        first = plan.storage.empty(tuple(last.shape), last)
+        first, tint = plan.storage.empty(tuple(last.shape), last), _tint(content, last, trust)
         for rows in row_bands(first):
             at = (..., rows, slice(None))
-            first[at] = torch.lerp(content[at], last[at], trust[at])
+            first[at] = torch.lerp(content[at] + tint[at], last[at], trust[at])
         return first
     if recipe.init == "content" and content is not None:
         return content
@@ -144,6 +150,20 @@ def first_image(inputs: RunInputs, resized_inputs: ResizedInputs, plan: LevelPla
     generator = torch.Generator().manual_seed(recipe.seed)
     noise = plan.place(torch.rand(1, 3, *plan.level.size, generator=generator))
     return noise.sub_(0.5).mul_(recipe.noise_range).add_(0.5)
+
+
+def _tint(content: Tensor, last: Tensor, trust: Tensor) -> Tensor:
+    """The change of colours that results made of the photograph, (1, 3, H, W), spread everywhere.
+
+    What comes into sight begins in the colours around it, for a film's few steps.
+    """
+    weighed = torch.cat((trust * (last - content), trust), dim=1)
+    height, width = trust.shape[2:]
+    pooled = F.adaptive_avg_pool2d(weighed, (-(-height // TINT_CELL), -(-width // TINT_CELL)))
+    near = F.avg_pool2d(pooled, 3, 1, 1, count_include_pad=False)
+    near += FAR_SHARE * pooled.mean((2, 3), keepdim=True)  # where nothing near is trusted
+    tint = near[:, :3] / near[:, 3:].clamp(min=torch.finfo(near.dtype).tiny)
+    return F.interpolate(tint, (height, width), mode="bilinear")
 
 
 def upsample(
