@@ -450,17 +450,3 @@ def recipe_in(path: str | os.PathLike[str]) -> str | None:
     with open_video(path) as video:
         found = video.container.metadata
     return next((text for key, text in found.items() if key.lower() == RECIPE), None)
-
-
-def png_of(pixels: Tensor) -> bytes:
-    """A PNG with 16 bits a channel, which Pillow cannot write.
-
-    Args:
-        pixels: (1, 3, H, W) in [0, 1].
-    """
-    levels = (pixels[0].clamp(0, 1) * 65535 + 0.5).permute(1, 2, 0).numpy().astype(np.uint16)
-    frame = pyav().VideoFrame.from_ndarray(np.ascontiguousarray(levels), "rgb48le")
-    context = pyav().CodecContext.create("png", "w")
-    context.height, context.width = levels.shape[:2]
-    context.pix_fmt, context.time_base = "rgb48be", Fraction(1)
-    return b"".join(bytes(packet) for packet in context.encode(frame.reformat(format="rgb48be")))
