@@ -16,14 +16,17 @@ from torch import Tensor
 
 import vangram
 from tests.conftest import Outcome
-from tests.support import drawn, prepared_level, relative_error, rounding
+from tests.support import batched, drawn, prepared_level, relative_error, rounding
 from vangram.batch.pairs import in_order
+from vangram.engines import engine_for
 from vangram.errors import PictureError, SettingError
 from vangram.images import read_picture, read_recipe
 from vangram.images.flow import flow_between, read_flow, resized_flow, trusted, warped
-from vangram.objective import Evaluation
+from vangram.networks import FeatureNetwork
+from vangram.objective import Evaluation, Objective
 from vangram.objective.temporal import TemporalConsistency
 from vangram.run import Run
+from vangram.settings.recipe import Recipe
 from vangram.settings.record import Record
 
 Command = Callable[..., Outcome]
@@ -115,8 +118,17 @@ def test_flow_found_is_where_things_were() -> None:
 
 
 def test_flow_is_trusted_where_the_way_back_agrees() -> None:
-    assert bool((trusted(constant(3, 1), constant(-3, -1)) == 1)[..., 2:-2, 4:-4].all())
+    found = trusted(constant(3, 1), constant(-3, -1))
+    # The kernel's taps sum to 1 to rounding, once in each direction.
+    torch.testing.assert_close(
+        found[..., :-4, :-6], torch.ones(1, 1, 36, 44), rtol=0, atol=rounding(7, 2, torch.float32)
+    )
     assert not trusted(constant(3, 1), constant(3, 1)).any()
+
+
+def test_flow_that_leaves_the_picture_is_not_trusted() -> None:
+    found = trusted(constant(3, 0), constant(-3, 0))
+    assert not found[..., -3:].any()
 
 
 def test_flow_is_not_trusted_where_motion_changes() -> None:
@@ -124,7 +136,19 @@ def test_flow_is_not_trusted_where_motion_changes() -> None:
     flow[..., 25:] = 8.0
     found = trusted(flow, -flow)
     assert not found[..., 24].any()
-    assert found[..., :20].all()
+    assert (found[..., :20] > 0.999).all()
+
+
+def test_distrust_grows_outwards_and_ends_softly() -> None:
+    back = constant(0, 0)
+    back[..., 20, 25] = 9.0  # one pixel is occluded
+    row = trusted(constant(0, 0), back)[0, 0, 20]
+    # Of -1 at the pixel and 1 around it, blurred once along each axis: 1 - 2 g(x) g(0).
+    taps = torch.exp(-0.5 * (torch.arange(-3.0, 4.0) / 0.8).square())
+    taps /= taps.sum()
+    wanted = (1 - 2 * taps * taps[3]).clamp(0, 1)
+    torch.testing.assert_close(row[22:29], wanted, rtol=0, atol=rounding(7, 2, torch.float32))
+    assert 0.4 < row[25] < row[24] < row[23] < 1
 
 
 def test_gradient_against_flicker_is_autograds() -> None:
@@ -135,7 +159,7 @@ def test_gradient_against_flicker_is_autograds() -> None:
         return Evaluation(0.0, (), torch.zeros_like(image))
 
     x = image.clone().requires_grad_()
-    loss = 7.0 * (weights * (x - last)).square().mean()
+    loss = 7.0 * (weights * (x - last).square()).mean()
     (wanted,) = torch.autograd.grad(loss, x)
     found = TemporalConsistency(nothing, last, weights, 7.0)(image)
     assert found.loss == pytest.approx(float(loss.detach()), rel=rounding(3 * 6 * 7))
@@ -143,16 +167,38 @@ def test_gradient_against_flicker_is_autograds() -> None:
     assert found.terms[-1].kind == "flicker"
 
 
+@pytest.mark.parametrize("tile", [None, 32])
+def test_term_against_flicker_adds_to_either_engine(
+    narrow: FeatureNetwork, tile: int | None
+) -> None:
+    recipe = Recipe(style_layers={"relu2_1": 1.0}, content_layers={"relu3_1": 1.0})
+    image, content, last = (batched(64, 80, seed) for seed in (1, 2, 3))
+    objective = Objective.of(recipe, narrow, content, batched(48, 56, 4))
+    engine = engine_for((64, 80), tile, narrow, objective)
+    weights = torch.rand(1, 1, 64, 80, dtype=torch.float64)
+    x = image.clone().requires_grad_()
+    term = 300.0 * (weights * (x - last).square()).mean()
+    (added,) = torch.autograd.grad(term, x)
+    alone = engine(image)
+    loss, grad = alone.loss, alone.gradient.clone()
+    found = TemporalConsistency(engine, last, weights, 300.0)(image)
+    assert found.loss == pytest.approx(loss + float(term.detach()), rel=rounding(3 * 64 * 80))
+    # The engine's own sums are the same both times; two terms of like size are added.
+    assert relative_error(found.gradient, grad + added) < rounding(1, layers=5)
+
+
 def test_next_frame_begins_where_the_last_result_has_moved(painting: Path, tmp_path: Path) -> None:
     last = drawn(48, 64, seed=5)
     flow = write_flow(tmp_path / "a.flo", constant(4, 0, 48, 64))
+    back = write_flow(tmp_path / "b.flo", constant(-4, 0, 48, 64))
     run = Run.prepare(
         drawn(48, 64, seed=1), painting, before=last, before_frame=drawn(48, 64, seed=2),
-        flow=flow, **SMALL,
+        flow=flow, flow_back=back, **SMALL,
     )  # fmt: skip
     assert run.recipe.init == "before"
     first = prepared_level(run).first
-    torch.testing.assert_close(first[0, ..., :-5], last[..., 4:-1], rtol=0, atol=1e-4)
+    # But near what comes in, where the trust fades over the three pixels that its blur covers.
+    torch.testing.assert_close(first[0, ..., :-7], last[..., 4:-3], rtol=0, atol=1e-4)
     # What came in from beyond the edge is the photograph's.
     assert torch.equal(first[0, ..., -4:], drawn(48, 64, seed=1)[..., -4:])
 
@@ -175,7 +221,7 @@ def test_identical_frames_stay_still(frames: list[Path], painting: Path, tmp_pat
 @pytest.mark.parametrize(
     "change",
     [{"before": None}, {"before_frame": None}, {"init": "noise"}, {"before": None,
-     "before_frame": None, "flow": "a.flo", "init": "content"}],
+     "before_frame": None, "flow": "a.flo", "init": "content"}, {"flow_back": "a.flo"}],
 )  # fmt: skip
 def test_parts_of_a_sequence_that_do_not_fit_are_refused(
     frames: list[Path], painting: Path, change: dict[str, Any]

@@ -13,7 +13,7 @@ from hypothesis import given
 from tests.settings.test_recipe import recipes
 from vangram.errors import SettingError
 from vangram.settings.fields import LONGEST_VALUE, Setting, settings_of
-from vangram.settings.kinds import RECONSTRUCT, STYLIZE, SYNTHESIZE
+from vangram.settings.kinds import FILM, RECONSTRUCT, STYLIZE, SYNTHESIZE
 from vangram.settings.recipe import Recipe
 
 SETTINGS = settings_of(Recipe)
@@ -148,7 +148,8 @@ def test_copy_with_other_values_is_checked() -> None:
 
 
 def test_kinds_of_run_have_the_settings_that_their_inputs_allow() -> None:
-    assert set(STYLIZE.settings()) == set(SETTINGS)
+    assert set(FILM.settings()) == set(SETTINGS)
+    assert set(SETTINGS) - set(STYLIZE.settings()) == {"frame_steps", "passes", "remember"}
     without_painting = set(SETTINGS) - set(RECONSTRUCT.settings())
     assert {"style_weight", "style_layers", "blend", "colour", "init"} <= without_painting
     without_photo = set(SETTINGS) - set(SYNTHESIZE.settings())

@@ -304,6 +304,7 @@ GUIDES = InputsOf(
         "before": ("Sequences", "The result of the frame before; with --before-frame."),
         "before_frame": ("Sequences", "The frame before."),
         "flow": ("Sequences", "Flow to the frame before, a .flo file; else found by OpenCV."),
+        "flow_back": ("Sequences", "Flow from the frame before; else found by OpenCV."),
     }
 )
 """Inputs beside photograph and paintings."""
@@ -311,6 +312,7 @@ WORDS = {
     "content": "photograph", "style": "painting", "start": "first image", "mask": "mask",
     "parameters": "network's file", "style_mask": "painting's mask", "keep": "mask of what is kept",
     "before": "result of the frame before", "before_frame": "frame before", "flow": "flow",
+    "flow_back": "flow from the frame before",
 }  # fmt: skip
 MOVED = InputsOf({kind: ("Inputs", f"Where the {word} is now.") for kind, word in WORDS.items()})
 """Inputs of a picture that are no longer where they were."""

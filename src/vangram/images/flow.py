@@ -20,6 +20,10 @@ from vangram.storage.files import open_regular, quoted, reason
 
 MAGIC = b"PIEH"
 """Signature of a .flo file (Baker et al., Middlebury)."""
+TRUST_BLUR = 0.8
+"""Standard deviation in pixels of the Gaussian that softens a flow's reliability."""
+TRUST_REACH = 3
+"""Pixels on either side that it covers."""
 
 
 def opencv() -> Any:
@@ -32,7 +36,8 @@ def opencv() -> Any:
         return import_module("cv2")
     except ImportError as error:
         raise SettingError(
-            "motion between frames needs OpenCV: pip install 'vangram[flow]', or give --flow"
+            "motion between frames needs OpenCV: pip install 'vangram[flow]', or give the flow both"
+            " ways as .flo files"
         ) from error
 
 
@@ -97,24 +102,48 @@ def warped(picture: Tensor, flow: Tensor) -> Tensor:
     return F.grid_sample(picture, at, "bicubic", "border", align_corners=False)
 
 
-def trusted(flow: Tensor, back: Tensor) -> Tensor:
-    """Reliability of a flow, (1, 1, H, W) of 0 and 1.
+def flows_between(frame: Tensor, other: Tensor) -> tuple[Tensor, Tensor]:
+    """Flow from a frame to another and back; exactly zero between equal frames.
 
-    0 where forward and backward flow disagree (disocclusion) and at motion boundaries (Ruder,
-    Dosovitskiy and Brox 2016, equations 5 and 6).
+    Raises:
+        SettingError: it has to be estimated, and OpenCV is not installed.
+    """
+    if torch.equal(frame, other):
+        still = frame.new_zeros(1, 2, *frame.shape[2:])
+        return still, still
+    return flow_between(frame, other), flow_between(other, frame)
+
+
+def trusted(flow: Tensor, back: Tensor) -> Tensor:
+    """Reliability c of a flow, (1, 1, H, W) in [0, 1].
+
+    Ruder, Dosovitskiy and Brox 2016, equations 5 and 6: 0 where forward and backward flow disagree
+    (disocclusion), at motion boundaries, and where the flow leaves the picture. As in the authors'
+    program such places count -1, others 1, before a Gaussian of `TRUST_BLUR` and a cut at 0, so
+    that they grow outwards and end softly.
 
     Args:
         flow: from this frame to the other.
         back: from the other frame to this one.
     """
+    height, width = flow.shape[2:]
     returned = warped(back, flow)
     difference = (flow + returned).square().sum(1, keepdim=True)
     lengths = flow.square().sum(1, keepdim=True) + returned.square().sum(1, keepdim=True)
     visible = difference <= 0.01 * lengths + 0.5
-    steps = F.pad(flow[..., 1:] - flow[..., :-1], (0, 1)).square().sum(1, keepdim=True)
-    steps += F.pad(flow[..., 1:, :] - flow[..., :-1, :], (0, 0, 0, 1)).square().sum(1, keepdim=True)
+    slopes = torch.gradient(flow, dim=(2, 3))
+    steps = sum(slope.square().sum(1, keepdim=True) for slope in slopes)
     smooth = steps <= 0.01 * flow.square().sum(1, keepdim=True) + 0.002
-    return (visible & smooth).to(flow.dtype)
+    down, right = torch.meshgrid(torch.arange(height), torch.arange(width), indexing="ij")
+    x, y = right + flow[:, :1], down + flow[:, 1:]
+    within = (x >= -0.5) & (x <= width - 0.5) & (y >= -0.5) & (y <= height - 0.5)
+    signs = (visible & smooth & within).to(flow.dtype).mul_(2).sub_(1)
+    taps = torch.arange(-TRUST_REACH, TRUST_REACH + 1, dtype=flow.dtype)
+    kernel = torch.exp(-0.5 * (taps / TRUST_BLUR).square())
+    kernel /= kernel.sum()
+    padded = F.pad(signs, (TRUST_REACH,) * 4, mode="replicate")
+    blurred = F.conv2d(F.conv2d(padded, kernel.view(1, 1, 1, -1)), kernel.view(1, 1, -1, 1))
+    return blurred.clamp_(0, 1)
 
 
 def _grey(frame: Tensor) -> Any:

@@ -15,7 +15,7 @@ from vangram.storage.tensors import row_bands
 
 
 class TemporalConsistency:
-    """The objective with the term γ · mean((c (x − ω))²), ω the frame before's result, warped.
+    """The objective with the term γ · mean(c (x − ω)²), ω earlier results, warped.
 
     Args:
         evaluate: the objective.
@@ -33,9 +33,9 @@ class TemporalConsistency:
         found, image, total = self.evaluate(image), image.detach(), 0.0
         for rows in row_bands(image):
             at = (..., rows, slice(None))
-            away = (image[at] - self.last[at]).mul_(self.weights[at])
-            total += float(away.square().sum(dtype=torch.float64))
-            away.mul_(self.weights[at])
-            found.gradient[at].add_(away, alpha=2 * self.weight / image.numel())
+            away = image[at] - self.last[at]
+            pulled = away * self.weights[at]  # c to the first power, as in equation 7
+            total += float((away * pulled).sum(dtype=torch.float64))
+            found.gradient[at].add_(pulled, alpha=2 * self.weight / image.numel())
         term = Term("flicker", "", total / image.numel(), self.weight)
         return replace(found, loss=found.loss + term.weighted, terms=(*found.terms, term))

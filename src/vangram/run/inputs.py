@@ -52,6 +52,8 @@ class Guides(TypedDict, total=False):
     """In a sequence, the frame before."""
     flow: str | os.PathLike[str] | None
     """A .flo file with the optical flow from this frame to the one before."""
+    flow_back: str | os.PathLike[str] | None
+    """A .flo file with the flow from the frame before to this one."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -59,10 +61,14 @@ class RunInputs:
     """The inputs of a run, each decoded once."""
 
     pictures: Inputs[Picture]
-    """All but the flow and the parameters."""
+    """All but the flows and the parameters."""
     recipe: Recipe
     flow: Tensor | None = None
     """From the photograph to the frame before, (1, 2, H, W); None: computed when needed."""
+    flow_back: Tensor | None = None
+    """From the frame before to the photograph, (1, 2, H, W); None: computed when needed."""
+    others: WarpedResult | None = None
+    """Results of other frames, warped, instead of the frame before's."""
     regions: tuple[Region, ...] = ()
     """The regions of the masks; empty: one style everywhere."""
     notes: tuple[str, ...] = ()
@@ -89,11 +95,13 @@ class RunInputs:
 
     @cached_property
     def warped(self) -> WarpedResult | None:
-        """The last frame's result, warped; None without a frame before."""
+        """Results of other frames, warped; None where there are none."""
         given = self.pictures
         if given.before is None or given.before_frame is None or given.content is None:
-            return None
-        return warp_result(given.before, given.before_frame, given.content, self.flow)
+            return self.others
+        return warp_result(
+            given.before, given.before_frame, given.content, self.flow, self.flow_back
+        )
 
     @property
     def memory(self) -> InputMemory:
@@ -101,12 +109,15 @@ class RunInputs:
         before, content = self.pictures.before, self.pictures.content
         held = [*self.pictures, *([] if before is None else [before])]  # it is held warped as well
         weights = [weight for region in self.regions for weight in (region.weights, *region.parts)]
-        tensors = [each for each in (*weights, self.flow) if each is not None]
+        others = () if self.others is None else vars(self.others).values()
+        tensors = [
+            each for each in (*weights, self.flow, self.flow_back, *others) if each is not None
+        ]
         return InputMemory(
             decoded=sum((PIXEL + WEIGHT) * math.prod(picture.size) for picture in held)
             + sum(tensor.numel() * tensor.element_size() for tensor in tensors),
             keep=self.pictures.keep is not None,
-            sequence=before is not None,
+            sequence=before is not None or self.others is not None,
             regions=len(self.regions) + (content is not None and content.alpha is not None),
         )
 
@@ -152,8 +163,15 @@ class RunInputs:
         return own * self.recipe.style_size
 
 
-def check_inputs(inputs: Inputs[RunSource], recipe: Recipe) -> None:
+def check_inputs(
+    inputs: Inputs[RunSource], recipe: Recipe, others: WarpedResult | None = None
+) -> None:
     """Check that the inputs and the recipe go together.
+
+    Args:
+        inputs: of the run.
+        recipe: of the run.
+        others: results of other frames, instead of the frame before.
 
     Raises:
         SettingError: an input is missing, contradicts the recipe or another input, or needs a
@@ -173,13 +191,18 @@ def check_inputs(inputs: Inputs[RunSource], recipe: Recipe) -> None:
             ' leave it at "style"'
         )
     before = inputs.before is not None
-    if len({recipe.init == "before", before, inputs.before_frame is not None}) > 1:
+    if (
+        others is None
+        and len({recipe.init == "before", before, inputs.before_frame is not None}) > 1
+    ):
         raise SettingError('init "before", the last result and the last frame go together')
-    if not before and inputs.flow is not None:
+    if not before and (inputs.flow is not None or inputs.flow_back is not None):
         raise SettingError("a flow leads to the frame before; give that as well")
+    if inputs.flow is None and inputs.flow_back is not None:
+        raise SettingError("flow_back is the way back of a flow; give that as well")
     if before and inputs.content is None:
         raise SettingError("a frame before goes with a photograph")
-    if before and inputs.flow is None:
+    if before and (inputs.flow is None or inputs.flow_back is None):
         opencv()
     if (recipe.init == "picture") != (inputs.start is not None):
         raise SettingError('init "picture" and a picture to start from go together')
@@ -206,15 +229,17 @@ def read_source(source: RunSource, recipe: Recipe) -> Picture:
     return read_picture(source, largest=largest, wanted=wanted)
 
 
-def read_inputs(inputs: Inputs[RunSource], recipe: Recipe) -> RunInputs:
-    """Decode the inputs, which `check_inputs` has accepted.
+def read_inputs(
+    inputs: Inputs[RunSource], recipe: Recipe, others: WarpedResult | None = None
+) -> RunInputs:
+    """Decode the inputs, which `check_inputs` has accepted; `others` are taken as they are.
 
     Raises:
         PictureError: one cannot be read, or is transparent everywhere.
         SizeError: one has more pixels than the memory allows.
         SettingError: a mask cannot be used, or does not fit its picture.
     """
-    pictures = replace(inputs, flow=None, parameters=None).map(
+    pictures = replace(inputs, flow=None, flow_back=None, parameters=None).map(
         lambda source: read_source(source, recipe)
     )
     if pictures.keep is not None:
@@ -225,11 +250,14 @@ def read_inputs(inputs: Inputs[RunSource], recipe: Recipe) -> RunInputs:
             check_shape(mask, pictures.content)
             if mask.size != pictures.content.size:
                 notes.append(f"the mask {quoted(mask.name)} is resized to its picture")
-    flow = None if inputs.flow is None else read_flow(path_of(inputs.flow, "flow"))
+    flow, back = (
+        None if source is None else read_flow(path_of(source, "flow"))
+        for source in (inputs.flow, inputs.flow_back)
+    )
     regions, found = read_regions(pictures.mask, pictures.style_masks, pictures.styles)
     pictures, regions, hidden = visible_inputs(pictures, regions)
     notes += [*found, *hidden]
-    return RunInputs(pictures, recipe, flow, regions, tuple(dict.fromkeys(notes)))
+    return RunInputs(pictures, recipe, flow, back, others, regions, tuple(dict.fromkeys(notes)))
 
 
 def flattened(given: Iterable[T | Sequence[T]]) -> tuple[T, ...]:

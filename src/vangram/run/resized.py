@@ -28,11 +28,13 @@ class ResizedInputs:
     keep: Tensor | None
     """(1, 1, H, W) in [0, 1], 1 where the photograph stays."""
     last: Tensor | None
-    """The last frame's result, warped, (1, 3, H, W)."""
+    """Other frames' results, warped, (1, 3, H, W)."""
     trust: Tensor | None
     """(1, 1, H, W) in [0, 1], 1 where `last` can be trusted."""
     visible: Tensor | None = None
     """The photograph's alpha, (1, 1, H, W) in [0, 1]; None: opaque."""
+    start: Tensor | None = None
+    """The first image that the other frames give, (1, 3, H, W)."""
 
 
 def resize_inputs(inputs: RunInputs, plan: LevelPlan) -> ResizedInputs:
@@ -48,7 +50,10 @@ def resize_inputs(inputs: RunInputs, plan: LevelPlan) -> ResizedInputs:
         return ResizedInputs(content, keep, None, None, visible)
     last = plan.place(resized(warped.pixels, size, storage))
     trust = plan.place(_weights(warped.trust, size, storage))
-    return ResizedInputs(content, keep, last, trust, visible)
+    start = warped.start if warped.start is None else resized(warped.start, size, storage)
+    return ResizedInputs(
+        content, keep, last, trust, visible, start if start is None else plan.place(start)
+    )
 
 
 def resize_content(inputs: RunInputs, size: Size, plan: LevelPlan) -> Tensor | None:
@@ -123,6 +128,8 @@ def first_image(inputs: RunInputs, resized_inputs: ResizedInputs, plan: LevelPla
     """The image before the first step, (1, 3, H, W)."""
     recipe, content = inputs.recipe, resized_inputs.content
     last, trust = resized_inputs.last, resized_inputs.trust
+    if resized_inputs.start is not None:
+        return resized_inputs.start
     if last is not None and trust is not None and content is not None:
         first = plan.storage.empty(tuple(last.shape), last)
         for rows in row_bands(first):

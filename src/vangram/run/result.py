@@ -133,9 +133,11 @@ def record_of(
         PictureError: the flow's file cannot be read.
     """
     files = pictures.map(lambda picture: Input(picture.name, picture.sha256))
-    if inputs.flow is not None:
-        path = path_of(inputs.flow, "flow")
-        files = replace(files, flow=Input(path, file_sha256(path)))
+    flow, back = (
+        None if source is None else Input(path := path_of(source, "flow"), file_sha256(path))
+        for source in (inputs.flow, inputs.flow_back)
+    )
+    files = replace(files, flow=flow, flow_back=back)
     versions = versions_on(network.mean.device)
     if inputs.parameters is not None:
         path = path_of(inputs.parameters, "parameters")

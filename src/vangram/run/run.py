@@ -35,6 +35,7 @@ from vangram.run.inputs import (
 from vangram.run.memory import free_memory
 from vangram.run.network import device_for, network_for
 from vangram.run.plan import LevelPlan, plan_run
+from vangram.run.previous import WarpedResult
 from vangram.run.recipe_file import read_recipe_file
 from vangram.run.resized import (
     ResizedInputs,
@@ -164,9 +165,9 @@ class Run:
             styles: the paintings, or lists of them; not needed for a content reconstruction.
             kind: its defaults hold, unless a recipe or a preset is given.
             given: `start`, `parameters`, `mask`, `style_masks`, `keep`, `before`, `before_frame`,
-                `flow`, as in `Inputs`; the settings of `Recipe`, of which layers, shares and memory
-                may be text as at the command line; a `recipe`, its file, or the name of a `preset`
-                that they change; and `strength`.
+                `flow`, `flow_back`, as in `Inputs`; the settings of `Recipe`, of which layers,
+                shares and memory may be text as at the command line; a `recipe`, its file, or the
+                name of a `preset` that they change; and `strength`.
 
         Raises:
             InputError: an input or a setting cannot be used.
@@ -185,14 +186,18 @@ class Run:
         return cls.of(inputs, recipe)
 
     @classmethod
-    def of(cls, inputs: Inputs[RunSource], recipe: Recipe) -> Run:
+    def of(
+        cls, inputs: Inputs[RunSource], recipe: Recipe, others: WarpedResult | None = None
+    ) -> Run:
         """The run of these inputs with a recipe; raises as `prepare`.
+
+        `others` are the results of other frames, warped, for `init` "before" in a film.
 
         The memory is recorded only where it limits the run, so that results of a usual size do not
         depend on other programs.
         """
-        check_inputs(inputs, recipe)
-        decoded = read_inputs(inputs, recipe)
+        check_inputs(inputs, recipe, others)
+        decoded = read_inputs(inputs, recipe, others)
         device = device_for(recipe.device)
         file = None if inputs.parameters is None else path_of(inputs.parameters, "parameters")
         network = network_for(recipe, file, device, decoded.images)

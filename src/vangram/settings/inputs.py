@@ -58,6 +58,8 @@ class Inputs(Generic[T_co]):
     """In a sequence, the frame before."""
     flow: T_co | None = None
     """The file of the optical flow from this frame to the one before."""
+    flow_back: T_co | None = None
+    """The file of the flow from the frame before to this one, which shows what can be trusted."""
 
     def __iter__(self) -> Iterator[T_co]:
         """The inputs that are given, in the order of the fields."""

@@ -68,6 +68,9 @@ class Settings(TypedDict, total=False):
     device: str
     precision: Precision
     flicker_weight: float
+    frame_steps: int
+    passes: int
+    remember: Sequence[int] | str
     recipe: Recipe | str | os.PathLike[str]
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from vangram.settings.fields import Setting, settings_of
@@ -35,6 +35,7 @@ class Kind:
 
 
 STYLIZE = Kind("stylize", frozenset({"content", "style", "styles", "before", "noise"}))
+FILM = replace(STYLIZE, command="film", given=STYLIZE.given | {"film"})
 RECONSTRUCT = Kind(
     "reconstruct",
     frozenset({"content", "noise"}),
@@ -50,6 +51,7 @@ ABSENT = {
     "style": "there is no painting",
     "styles": "there is one painting",
     "before": "there is no frame before",
+    "film": "it is no film",
     "noise": "the first image is not noise",
 }
 """Why a setting has no effect, by what it needs."""
@@ -70,6 +72,7 @@ def without_effect(given: Iterable[str], recipe: Recipe, inputs: Inputs[Any]) ->
         "style": bool(inputs.styles),
         "styles": len(inputs.styles) > 1,
         "before": inputs.before is not None,
+        "film": inputs.before is not None,
         "noise": recipe.init == "noise",
     }
     lines = []

@@ -20,7 +20,7 @@ from pydantic import (
 
 from vangram.errors import RecipeError, SettingError
 from vangram.settings.fields import documented, refusal, setting, settings_of
-from vangram.settings.text import LAYERS, MEMORY, SHARES, parse_each_layers
+from vangram.settings.text import DISTANCES, LAYERS, MEMORY, SHARES, parse_each_layers
 
 if TYPE_CHECKING:
     from pydantic import ModelWrapValidatorHandler
@@ -63,6 +63,7 @@ def _each_parsed(values: object) -> object:
 
 Layers = Annotated[Mapping[str, Weight], AfterValidator(_with_weight)]
 Name = Annotated[str, Field(min_length=1)]
+Distance = Annotated[int, Field(ge=1, le=1000)]
 Side = Annotated[int, Field(ge=1, le=LARGEST_SIZE)]
 
 
@@ -154,8 +155,17 @@ class Recipe(BaseModel):
         "Precision of convolutions on a GPU; tf32 is faster, its gradients have two digits.",
         group="Machine")
     flicker_weight: Weight = setting(300.0,
-        "Weight of the squared difference from the last frame's result, warped to this frame.",
+        "Weight of the squared difference from other frames' results, warped to this frame.",
         group="Sequences", needs=("before",))
+    frame_steps: int = setting(20,
+        "Optimiser steps of a film's frame in each pass, after the first of a shot.",
+        group="Sequences", least=1, most=1_000_000, needs=("before", "film"))
+    passes: int = setting(2,
+        "Passes over a film's shot, forward and backward in turn.", group="Sequences", least=1,
+        most=100, needs=("before", "film"))
+    remember: Annotated[tuple[Distance, ...], BeforeValidator(_as_tuple), DISTANCES] = setting(
+        (1, 2, 4), "Frames further back that a film's frame is held to, as 1,2,4.",
+        group="Sequences", allowed="a whole number for each frame", needs=("before", "film"))
     # fmt: on
 
     @model_validator(mode="wrap")

@@ -105,6 +105,23 @@ def format_blend(shares: Iterable[float]) -> str:
     return ",".join(map(repr, shares))
 
 
+def parse_distances(text: str) -> tuple[int, ...]:
+    """Distances in frames from text: "1,2,4".
+
+    Raises:
+        SettingError: one is no whole number.
+    """
+    try:
+        return tuple(int(part) for part in text.split(","))
+    except ValueError:
+        raise SettingError(f"{text!r} are no distances in frames; write them as 1,2,4") from None
+
+
+def format_distances(distances: Iterable[int]) -> str:
+    """The inverse of `parse_distances`."""
+    return ",".join(map(str, distances))
+
+
 def parse_memory(text: str) -> int:
     """Bytes from text: "4GB", "1.5 GB", "800MB".
 
@@ -154,4 +171,5 @@ class TextForm:
 
 LAYERS = TextForm(parse_layers, format_layers, "LAYERS", parse_each_layers)
 SHARES = TextForm(parse_blend, format_blend, "SHARES")
+DISTANCES = TextForm(parse_distances, format_distances, "FRAMES")
 MEMORY = TextForm(parse_memory, format_memory, "AMOUNT")

@@ -1,0 +1,114 @@
+"""A shot: every frame in every pass, the same to the bit however often it was stopped."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+
+from tests.film.test_motion import Pictures
+from tests.run.test_previous import frame
+from tests.support import drawn
+from vangram.film import FilmStep, Shot
+from vangram.images import read_picture
+from vangram.run.inputs import RunSource
+from vangram.settings.inputs import Inputs
+from vangram.settings.recipe import Recipe
+
+SMALL = Recipe(
+    size=64, steps=6, frame_steps=2, levels=1, style_layers={"relu1_1": 1.0},
+    content_layers={"relu2_1": 1.0}, passes=3, remember=(1, 2),
+)  # fmt: skip
+
+
+class Memory:
+    """A store in memory."""
+
+    def __init__(self) -> None:
+        self.kept: dict[int, tuple[int, Tensor]] = {}
+        self.order: list[tuple[int, int]] = []
+
+    def passes(self, index: int) -> int:
+        return self.kept[index][0] if index in self.kept else 0
+
+    def result(self, index: int) -> Tensor:
+        return self.kept[index][1]
+
+    def keep(self, index: int, number: int, image: Tensor) -> None:
+        assert image.dtype == torch.float16
+        self.kept[index] = number, image
+        self.order.append((number, index))
+
+
+@pytest.fixture(scope="module")
+def painting() -> Inputs[RunSource]:
+    return Inputs(styles=(read_picture(drawn(48, 48, 7)),))
+
+
+def shot_of(painting: Inputs[RunSource], store: Memory, of: range = range(4), **more: Any) -> Shot:
+    pytest.importorskip("cv2", reason="OpenCV finds the motion")
+    frames = Pictures([frame(number, 48, 64) for number in range(len(of) + of.start)])
+    return Shot(frames, store, of, lambda _: painting, lambda _: SMALL.replace(**more))
+
+
+def test_passes_go_forward_and_backward_in_turn(painting: Inputs[RunSource]) -> None:
+    store = Memory()
+    steps = list(shot_of(painting, store, range(1, 4)).paint())
+    assert store.order == [(1, 1), (1, 2), (1, 3), (2, 3), (2, 2), (2, 1), (3, 1), (3, 2), (3, 3)]
+    counts = {(s.number, s.index): s.step.number for s in steps}
+    assert counts == {job: 6 if job == (1, 1) else 2 for job in store.order}
+    done = [each.done for each in steps]
+    assert done == sorted(done)
+    assert done[-1] == pytest.approx(1)
+
+
+def test_single_frame_has_one_pass(painting: Inputs[RunSource]) -> None:
+    store = Memory()
+    list(shot_of(painting, store, range(2, 3)).paint())
+    assert store.order == [(1, 2)]
+
+
+def test_shot_that_was_stopped_goes_on_to_the_same_bits(painting: Inputs[RunSource]) -> None:
+    whole, parts = Memory(), Memory()
+    list(shot_of(painting, whole).paint())
+    for steps in (4, 9, 3, 5):  # and then nothing of the frame at hand is kept
+        walk = iter(shot_of(painting, parts).paint())
+        for _ in range(steps):
+            next(walk)
+    list(shot_of(painting, parts).paint())
+    assert parts.order == whole.order
+    for index in range(4):
+        assert torch.equal(parts.result(index), whole.result(index))
+
+
+def test_shots_do_not_depend_on_each_other(painting: Inputs[RunSource]) -> None:
+    alone, after = Memory(), Memory()
+    list(shot_of(painting, alone, range(2, 4)).paint())
+    list(shot_of(painting, after, range(2)).paint())
+    list(shot_of(painting, after, range(2, 4)).paint())
+    assert torch.equal(alone.result(3), after.result(3))
+
+
+def test_film_that_stands_still_stays_still(painting: Inputs[RunSource]) -> None:
+    frames = Pictures([drawn(48, 64, 3)[None]] * 3)
+    moved = []
+    for weight in (300.0, 0.0):
+        store, recipes = Memory(), [SMALL.replace(steps=20, flicker_weight=weight)] * 3
+        shot = Shot(frames, store, range(3), lambda _: painting, recipes.__getitem__)
+        list(shot.paint())
+        first, last = store.result(0).float(), store.result(2).float()
+        moved.append(float((last - first).abs().mean() / (first - frames.pixels[0]).abs().mean()))
+    # Of what the first frame's steps have changed; further steps go on where nothing holds them.
+    assert moved[0] < 0.01 < moved[1]
+
+
+@pytest.mark.parametrize("colour", ["style", "luminance"])
+def test_frame_is_shown_as_its_run_shows_it(painting: Inputs[RunSource], colour: str) -> None:
+    store = Memory()
+    shot = shot_of(painting, store, range(1), colour=colour)
+    steps: list[FilmStep] = list(shot.paint())
+    wanted = shot.run(0, 1).shown(steps[-1].step.image.half().float(), (48, 64))
+    assert torch.equal(shot.shown(0), wanted)
+    assert 0 <= float(wanted.min()) <= float(wanted.max()) <= 1
