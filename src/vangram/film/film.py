@@ -3,30 +3,31 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, replace
 from functools import cached_property
-from itertools import islice, pairwise
+from itertools import islice, pairwise, takewhile
 from pathlib import Path
 from typing import Any
 
 from torch import Tensor
 
 from vangram.errors import ExistsError, PictureError, RecipeError, SettingError
-from vangram.film.cuts import shots_of
 from vangram.film.folder import WorkFolder, timing_from_json, timing_to_json
 from vangram.film.footage import RATE, Footage, frames_in, is_moving, open_footage
 from vangram.film.motion import FlowFolder
 from vangram.film.shot import Shot
 from vangram.film.video import Timing
-from vangram.images import Picture, file_sha256, fit, resize
+from vangram.images import READ_SUFFIXES, Picture, file_sha256, fit, resize
 from vangram.images.flow import opencv
 from vangram.run import Run
 from vangram.run.inputs import RunSource, read_source
 from vangram.run.memory import free_memory
-from vangram.run.network import device_for
+from vangram.run.network import device_for, network_for
+from vangram.run.result import versions_on
 from vangram.settings.inputs import Inputs
 from vangram.settings.recipe import Recipe
 from vangram.settings.record import Input, Record
@@ -97,8 +98,6 @@ class Film:
     settings: FilmSettings
     record: Record
     work: WorkFolder
-    memory: int
-    """Bytes by which all frames are planned, in whatever process."""
 
     @classmethod
     def prepare(
@@ -131,22 +130,22 @@ class Film:
         film = cls(
             output, inputs, settings, _record_of(inputs, recipe, settings),
             WorkFolder(output.with_name(output.name + WORK)),
-            recipe.memory or free_memory(device_for(recipe.device)),
         )  # fmt: skip
-        with film.work.claimed("film", wait=True):
-            state = film.work.state()
-            if state and not Record.from_json(state["record"]).is_of_same_run(film.record):
-                if not force:
-                    raise ExistsError(
-                        f"{quoted(film.work.path)} is the work on another film, or with another"
-                        " recipe; use another output, or add --force to discard it"
-                    )
-                film.work.discard()
-                state = {}
-            if not state:
-                film.work.set(record=film.record.to_json(), memory=film.memory)
-            film = replace(film, memory=film.work.state()["memory"])
+        state = film.work.state()
+        if state and not Record.from_json(state["record"]).is_of_same_run(film.record):
+            if not force:
+                raise ExistsError(
+                    f"{quoted(film.work.path)} is the work on another film, or with another"
+                    " recipe; use another output, or add --force to discard it"
+                )
+            film.work.discard()
         return film
+
+    @property
+    def memory(self) -> int:
+        """Bytes by which all frames are planned, in whatever process."""
+        recipe, kept = self.record.recipe, self.work.state().get("memory")
+        return kept or recipe.memory or free_memory(device_for(recipe.device))
 
     def first_run(self) -> Run:
         """The run of the first frame, to be checked and told of before the frames are read."""
@@ -155,11 +154,11 @@ class Film:
         with open_footage(self.inputs.content, settings.rate) as footage:
             (first,) = islice(footage.pictures(settings.since, settings.until), 1)
         inputs: Inputs[RunSource] = replace(self._still, content=self._fitted(first))
+        masks: dict[str, Any] = {}
         for kind in self._moving:
             with open_footage(self._path(kind)) as footage:
-                (mask,) = islice(footage.pictures(0, None), 1)
-            inputs = replace(inputs, **{kind: mask})
-        return Run.of(inputs, self.recipe_at(0))
+                (masks[kind],) = islice(footage.pictures(settings.since, settings.until), 1)
+        return Run.of(replace(inputs, **masks), self.recipe_at(0))
 
     def extract(self) -> Iterator[int]:
         """Write the frames that are painted, and those of masks, into the folder of the work.
@@ -171,18 +170,21 @@ class Film:
             PictureError: they cannot be read, or a mask has another number of frames.
             OutputError: they cannot be written.
         """
-        if "timing" in self.work.state():
+        state = self.work.state()
+        if "timing" in state:
             return
+        if not state:
+            self.work.set(record=self.record.to_json(), memory=self.memory)
         settings = self.settings
         with open_footage(self._path("content"), settings.rate) as footage:
             yield from self._written(FRAMES, footage, settings.since, settings.until)
-        timing, notes = footage.timing, footage.notes
+        timing, notes = footage.timing(), footage.notes
         for kind in self._moving:
             with open_footage(self._path(kind), settings.rate) as masks:
                 yield from self._written(kind, masks, settings.since, settings.until)
-            if len(masks.timing.starts) != len(timing.starts):
+            if (count := len(masks.timing().starts)) != len(timing.starts):
                 raise PictureError(
-                    f"{quoted(self._path(kind))} has {len(masks.timing.starts)} frames, the film"
+                    f"{quoted(self._path(kind))} has {count} frames, the film"
                     f" {len(timing.starts)}; give one for each"
                 )
         self.work.set(timing=timing_to_json(timing), notes=notes)
@@ -223,18 +225,34 @@ class Film:
         return tuple(range(*ends) for ends in pairwise((*starts, len(self.timing.starts))))
 
     def find_shots(self) -> None:
-        """Find the cuts, unless that was done or they are given."""
+        """Find the cuts, unless that was done or they are given.
+
+        Raises:
+            PictureError: the flow to a frame is missing.
+        """
+        self._check_flows()
         if "shots" in self.work.state():
             return
         given = self.settings.shots
         if given is None:
-            starts = [shot.start for shot in shots_of(self.frames)]
+            starts = [0]
         else:
             seconds = self.timing.seconds
             # A thousandth: times in files are rounded.
             found = {bisect_left(seconds, at - 0.001) for at in given}
             starts = sorted({0, *(each for each in found if each < len(seconds))})
         self.work.set(shots=starts)
+
+    def _check_flows(self) -> None:
+        if self.inputs.flow is None:
+            return
+        for index in range(1, len(self.frames)):
+            path = Path(self.inputs.flow, f"{self.name(index)}.flo")
+            if not path.is_file():
+                raise PictureError(
+                    f"there is no flow {quoted(path)}; name flows like their frames, a film's"
+                    " 000001 and on"
+                )
 
     @cached_property
     def frames(self) -> Any:
@@ -245,18 +263,40 @@ class Film:
         """A shot, ready to be painted."""
         flows = None
         if self.inputs.flow is not None:
-            content = self._path("content")
-            names = [f"{n:06}" for n in range(1, len(self.frames) + 1)]
-            if os.path.isdir(content):
-                names = [Path(path).stem for path in frames_in(content)]
+            names = [self.name(index) for index in range(len(self.frames))]
             flows = FlowFolder(Path(self.inputs.flow), names)
         return Shot(
             self.frames, self.work, self.shots[number], self._inputs_of, self._recipe_of, flows
         )
 
-    def painted(self, number: int) -> int:
-        """Number of passes over the frames of a shot that are done, summed over the frames."""
-        return sum(map(self.work.passes, self.shots[number]))
+    def name(self, index: int) -> str:
+        """Name of a frame, without suffix: that of a folder's picture, otherwise its number."""
+        return self._names[index] if self._names else f"{index + 1:06}"
+
+    @cached_property
+    def _names(self) -> list[str]:
+        content = self._path("content")
+        return [Path(path).stem for path in frames_in(content)] if os.path.isdir(content) else []
+
+    @property
+    def is_video(self) -> bool:
+        """Whether it has streams beside the frames, which are copied."""
+        content = Path(self._path("content"))
+        return not content.is_dir() and content.suffix.lower() not in READ_SUFFIXES
+
+    def share_painted(self, number: int) -> float:
+        """Share of a shot's passes over its frames that are done."""
+        shot, frames = self.shot(number), self.shots[number]
+        return sum(map(self.work.passes, frames)) / (shot.passes * len(frames))
+
+    def shown_timing(self) -> Timing:
+        """When the frames are shown that are painted, from the first on."""
+        painted = takewhile(self.work.passes, range(len(self.frames)))
+        count = sum(1 for _ in painted)
+        if count == len(self.frames):
+            return self.timing
+        starts = self.timing.starts
+        return replace(self.timing, starts=starts[:count], last=starts[count] - starts[count - 1])
 
     def shown(self) -> Iterator[tuple[Tensor, Tensor | None]]:
         """The painted frames as the film shows them, from the first to the last there is.
@@ -270,7 +310,10 @@ class Film:
                 if not self.work.passes(index):
                     return
                 pixels, alpha = shot.shown(index), self.frames.frame(index).alpha
-                yield pixels, None if alpha is None else resize(alpha, pixels.shape[2:])
+                yield (
+                    pixels,
+                    None if alpha is None else resize(alpha, (pixels.shape[2], pixels.shape[3])),
+                )
 
     def recipe_at(self, seconds: float) -> Recipe:
         """The recipe of a frame, by seconds after the first one."""
@@ -280,10 +323,14 @@ class Film:
         return self.record.recipe.replace(**changes)
 
     def _recipe_of(self, index: int) -> Recipe:
-        return self.recipe_at(self.timing.seconds[index])
+        return self.recipe_at(self._seconds[index])
+
+    @cached_property
+    def _seconds(self) -> list[float]:
+        return self.timing.seconds
 
     def _inputs_of(self, index: int) -> Inputs[RunSource]:
-        moving = {
+        moving: dict[str, Any] = {
             kind: self.work.frames(kind, self._path(kind)).frame(index) for kind in self._moving
         }
         return replace(self._still, **moving)
@@ -291,12 +338,14 @@ class Film:
     @cached_property
     def _still(self) -> Inputs[RunSource]:
         """The inputs that all frames share, decoded once."""
-        given = replace(self.inputs, content=None, flow=None, parameters=None)
-        given = replace(given, **dict.fromkeys(self._moving))
-        decoded: Inputs[RunSource] = given.map(
-            lambda path: read_source(path, self.record.recipe)
-        )  # type: ignore[arg-type]
-        return replace(decoded, parameters=self.inputs.parameters)
+        without: dict[str, Any] = dict.fromkeys((*self._moving, "content", "flow", "parameters"))
+
+        def decoded(path: str) -> RunSource:
+            return read_source(path, self.record.recipe)
+
+        return replace(
+            replace(self.inputs, **without).map(decoded), parameters=self.inputs.parameters
+        )
 
     @cached_property
     def _moving(self) -> tuple[str, ...]:
@@ -311,20 +360,17 @@ class Film:
 
 def _record_of(inputs: Inputs[str], recipe: Recipe, settings: FilmSettings) -> Record:
     """The record of a film; folders have the digest of their files' digests."""
-    from vangram.run.network import network_for
-    from vangram.run.result import versions_on
-
     network = network_for(recipe, inputs.parameters, device_for(recipe.device))
     return Record(
         recipe=recipe,
-        inputs=inputs.map(lambda path: Input(path, _digest(path))),
+        inputs=inputs.map(lambda path: Input(path, digest(path))),
         network_sha256=network.sha256,
         versions=versions_on(network.mean.device),
-        film=asdict(settings),
+        film=json.loads(json.dumps(asdict(settings))),
     )
 
 
-def _digest(path: str) -> str:
+def digest(path: str) -> str:
     """SHA-256 of a file, or of the names and digests of a folder's files.
 
     Raises:

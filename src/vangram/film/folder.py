@@ -94,6 +94,10 @@ class WorkFolder:
                 f"{quoted(path)} cannot be read ({reason(error)}); remove its folder"
             ) from None
 
+    def is_begun(self) -> bool:
+        """Whether there is work to go on with."""
+        return "timing" in self.state()
+
     def set(self, **values: Any) -> None:
         """Keep values beside those that are there.
 
@@ -151,6 +155,7 @@ class WorkFolder:
             OutputError: a file cannot be removed.
         """
         try:
+            (self.path / STATE).unlink(missing_ok=True)  # first: the rest is nothing without it
             shutil.rmtree(self.path)
         except FileNotFoundError:
             pass

@@ -27,8 +27,8 @@ class Footage:
 
     pictures: Callable[[float, float | None], Iterator[Picture]]
     """The frames between two times in seconds, one at a time; the end may be None."""
-    timing: Timing = Timing(MILLISECOND)
-    """Of the frames that were read; complete behind the last."""
+    timing: Callable[[], Timing]
+    """When the frames that were read are shown."""
     notes: list[str] = field(default_factory=list)
 
 
@@ -56,10 +56,8 @@ def open_footage(path: str, rate: float = RATE) -> Iterator[Footage]:
             def pictures(since: float, until: float | None) -> Iterator[Picture]:
                 for pixels in video.frames(since, until):
                     yield Picture(pixels, alpha=None, exif=None, sha256=None, name=path)
-                    footage.timing = video.timing
 
-            footage = Footage(pictures, notes=video.notes)
-            yield footage
+            yield Footage(pictures, lambda: video.timing, video.notes)
 
 
 def is_moving(path: str) -> bool:
@@ -97,6 +95,7 @@ def in_order(frames: Sequence[str]) -> list[str]:
 
 def _timed(frames: Callable[[], Iterator[Picture]], rate: float) -> Footage:
     """Frames that say how long they are shown, or have a rate."""
+    starts, ends = list[int](), list[int]()
 
     def pictures(since: float, until: float | None) -> Iterator[Picture]:
         at, size = Fraction(0), None
@@ -115,10 +114,10 @@ def _timed(frames: Callable[[], Iterator[Picture]], rate: float) -> Footage:
                     f" frames before it {size[1]} x {size[0]}; make them alike"
                 )
             size = picture.size
-            ends = [round(each / MILLISECOND) for each in (start, at)]
-            starts = (*footage.timing.starts, ends[0])
-            footage.timing = Timing(MILLISECOND, starts, max(1, ends[1] - ends[0]))
+            starts.append(round(start / MILLISECOND))
+            ends.append(round(at / MILLISECOND))
             yield picture
 
-    footage = Footage(pictures)
-    return footage
+    return Footage(
+        pictures, lambda: Timing(MILLISECOND, tuple(starts), max(1, ends[-1] - starts[-1]))
+    )

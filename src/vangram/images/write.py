@@ -57,6 +57,17 @@ def check_output(path: str | os.PathLike[str], *, size: tuple[int, int] | None =
             writable, or the size exceeds the format's limit.
     """
     format = _format_of(path)
+    check_place(path)
+    if size is not None:
+        _check_side(size, format, path)
+
+
+def check_place(path: str | os.PathLike[str]) -> None:
+    """Check that a file of any kind can be written to a path.
+
+    Raises:
+        OutputError: the path is a folder, or its folder is missing or not writable.
+    """
     try:
         target = os.path.realpath(path)
         folder = os.path.dirname(target)
@@ -73,8 +84,6 @@ def check_output(path: str | os.PathLike[str], *, size: tuple[int, int] | None =
         raise OutputError(
             f"{quoted(path)} is no possible path ({reason(error)}); choose another name"
         ) from None
-    if size is not None:
-        _check_side(size, format, path)
 
 
 def write_picture(
