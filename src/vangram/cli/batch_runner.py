@@ -62,10 +62,9 @@ def make_batch(batch: Batch, *, quiet: bool, keep_metadata: bool = False) -> Non
                 )
             except BusyError:
                 busy += 1
-                if batch.sequence or busy >= len(left):
+                if busy >= len(left):
                     _wait(pair, told)
-                if not batch.sequence:  # whose frames have an order
-                    left.rotate(-1)
+                left.rotate(-1)
                 continue
             left.popleft()
             busy = 0
@@ -169,4 +168,4 @@ def _continued(batch: Batch, pair: Pair, checkpoints: Checkpoints) -> Run | None
 
 
 def _run(batch: Batch, pair: Pair, record: Record | None) -> Run:
-    return batch.run(pair, batch.recipe_of(pair) if record is None else record.recipe)
+    return batch.run(pair, batch.recipe if record is None else record.recipe)
