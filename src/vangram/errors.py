@@ -12,6 +12,7 @@ VangramError                any of ours; its text is one line that says what to 
 │   ├── NetworkError        a network that is unknown, missing or damaged
 │   ├── RecipeError         a picture that carries no recipe, or one that cannot be followed
 │   └── CheckpointError     a checkpoint that is missing or damaged, or that does not fit
+├── RankError               a rank of a command under torchrun that has ended or does not answer
 ├── ShapeError              tensors whose shapes do not fit together (a programming error)
 └── DivergedError           an optimisation that found no finite step even after restarts
 """
@@ -75,6 +76,10 @@ class RecipeError(InputError):
 
 class CheckpointError(InputError):
     """A checkpoint that is missing or damaged, or that does not fit."""
+
+
+class RankError(VangramError):
+    """A rank of a command under torchrun has ended, or does not answer."""
 
 
 class ShapeError(VangramError, ValueError):

@@ -29,8 +29,11 @@ def main() -> None:
 
 
 def _run() -> None:
+    from functools import partial
+
     from vangram.cli.streams import finish_output, protect_streams, tell
     from vangram.errors import InputError, VangramError, is_of_system, is_out_of_memory, line_of
+    from vangram.settings.torchrun import rank_count
     from vangram.storage.allocator import let_segments_grow, let_threads_sleep
 
     let_segments_grow()
@@ -39,7 +42,13 @@ def _run() -> None:
     try:
         from vangram.cli.app import app
 
-        app(prog_name="vangram")
+        command = partial(app, prog_name="vangram")
+        if rank_count() > 1:
+            from vangram.cli.ranks import on_all_ranks
+
+            on_all_ranks(command)
+        else:
+            command()
     except Exception as error:  # a traceback helps only developers
         if os.environ.get("VANGRAM_TRACEBACK") and not isinstance(error, VangramError):
             raise

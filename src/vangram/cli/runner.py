@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable, Collection, Sequence
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from shlex import quote
@@ -22,20 +23,31 @@ from vangram.cli.outputs import (
     tell_moved,
     write_at,
 )
-from vangram.cli.progress import BatchPlace, Events, Progress, duration
-from vangram.cli.records import report, warn
+from vangram.cli.progress import BatchPlace, Events, Progress, duration, where
+from vangram.cli.records import continued, report, warn
 from vangram.cli.streams import tell
-from vangram.images import check_output, fit, resize, write_animation, write_picture
-from vangram.optimize import Level, Step
+from vangram.errors import CheckpointError, InputError, OutputError
+from vangram.images import (
+    check_output,
+    fit,
+    read_recipe,
+    resize,
+    write_animation,
+    write_picture,
+)
+from vangram.optimize import Level, RunState, Step
 from vangram.run import Run
 from vangram.run.carry_out import Kept, keep_picture, take_steps
 from vangram.run.checkpoints import Checkpoints, check_unfinished
 from vangram.run.progress import done_before
+from vangram.run.recipe_file import recorded
 from vangram.run.side_writes import SideWrites
 from vangram.settings.inputs import Inputs
 from vangram.settings.kinds import without_effect
 from vangram.settings.recipe import Recipe
+from vangram.settings.record import Record
 from vangram.settings.toml import write_recipe_file
+from vangram.settings.torchrun import is_launched, restarts
 from vangram.storage.allocator import keep_freed_memory
 from vangram.storage.places import Place
 
@@ -66,6 +78,8 @@ def make(
     """
     check_timelapse(monitoring.timelapse)
     with closing(Checkpoints(output.output, warn, force=output.force)) as checkpoints:
+        if is_launched() and _goes_on(recipe, inputs, output, monitoring, checkpoints):
+            return
         check_unfinished(output.output, force=output.force)
         written = output.output, monitoring.preview, monitoring.timelapse
         check_outputs(*written, inputs=inputs, force=output.force)
@@ -79,6 +93,96 @@ def make(
         if save_recipe is not None:
             write_recipe_file(save_recipe, recipe)
         make_picture(run, monitoring, checkpoints)
+
+
+def _goes_on(
+    recipe: Recipe,
+    inputs: Inputs[str],
+    output: Output,
+    monitoring: Monitoring,
+    checkpoints: Checkpoints,
+) -> bool:
+    """Go on with the run that this command has begun under torchrun, or has finished; or not.
+
+    Raises:
+        CheckpointError: another run was begun.
+    """
+    again = restarts() > 0
+    if checkpoints.path.exists() and (again or not output.force):
+        record = checkpoints.read()
+        memory = record.recipe.memory if recipe.memory is None else recipe.memory
+        if record.recipe != recipe.replace(memory=memory):
+            raise CheckpointError(
+                f"{str(output.output)!r} was begun with other settings: `vangram resume"
+                f" {quote(str(output.output))}` goes on with these, --force starts anew"
+            )
+        go_on(record, inputs, checkpoints, monitoring, force=again or output.force)
+        return True
+    if again and not output.force and output.output.exists():
+        record = recorded(str(output.output))
+        if record.finished and record.recipe.replace(memory=recipe.memory) == recipe:
+            tell("the picture is finished")
+            print(output.output)
+            return True
+    return False
+
+
+def go_on(
+    record: Record,
+    inputs: Inputs[str],
+    checkpoints: Checkpoints,
+    monitoring: Monitoring,
+    *,
+    force: bool,
+) -> None:
+    """Continue a run from its checkpoint.
+
+    Args:
+        record: of the checkpoint.
+        inputs: paths of its inputs.
+        checkpoints: of the run, read.
+        monitoring: as of `make`.
+        force: overwrite any file at the picture's place, and those beside it.
+    """
+    output = checkpoints.output
+    _check_ours(output, record, force)
+    checkpoints.place.accept()
+    check_outputs(output, inputs=inputs, force=True)
+    others = (str(output), *inputs)
+    check_outputs(monitoring.preview, monitoring.timelapse, inputs=others, force=force)
+    if record.inputs.parameters is None:
+        ensure_fetched(record.recipe.network, asked=False)
+    run = Run.of(inputs, record.recipe)
+    run = replace(run, record=continued(record, run.record))
+    if not monitoring.quiet:
+        _tell_place(checkpoints.position, run.levels)
+    make_picture(run, monitoring, checkpoints)
+
+
+def _check_ours(output: Path, record: Record, force: bool) -> None:
+    """Check that the file that the run would overwrite is its picture so far.
+
+    Raises:
+        OutputError: it is another, and `force` is not given.
+    """
+    if force or not os.path.lexists(output):
+        return
+    with suppress(InputError):
+        text = read_recipe(output)
+        if text is not None and Record.from_json(text).is_of_same_run(record):
+            return
+    raise OutputError(
+        f"{str(output)!r} is not this run's picture; move it away, or add --force to overwrite it"
+    )
+
+
+def _tell_place(position: RunState | None, levels: tuple[Level, ...]) -> None:
+    """Say where the run goes on."""
+    if position is None:
+        tell("starting again: there was no step yet")
+    else:
+        place = where(levels[position.level - 1], position.level_state.number)
+        tell(f"going on at {place}")
 
 
 def make_picture(

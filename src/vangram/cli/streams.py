@@ -10,6 +10,7 @@ from contextlib import suppress
 from io import BufferedWriter, FileIO, RawIOBase, TextIOWrapper
 from typing import TYPE_CHECKING
 
+from vangram.settings.torchrun import rank
 from vangram.storage.files import printable, reason
 
 if TYPE_CHECKING:
@@ -81,7 +82,8 @@ def finish_output() -> None:
 
 def tell(line: str) -> None:
     """Print a line to the standard error, with control characters escaped."""
-    print(f"vangram: {printable(line)}", file=sys.stderr, flush=True)
+    who = f"vangram, rank {rank()}" if rank() else "vangram"
+    print(f"{who}: {printable(line)}", file=sys.stderr, flush=True)
 
 
 def _as_bytes(error: UnicodeError) -> tuple[str | bytes, int]:

@@ -29,6 +29,10 @@ class Moments:
             return Moments(self.products + other.products)
         return Moments(self.products + other.products, self.sums + other.sums)
 
+    def to(self, dtype: torch.dtype) -> Moments:
+        """Moments in another precision."""
+        return Moments(self.products.to(dtype), None if self.sums is None else self.sums.to(dtype))
+
     def __mul__(self, share: float) -> Moments:
         """Moments scaled by a factor."""
         sums = None if self.sums is None else self.sums * share

@@ -85,7 +85,11 @@ def grid(
 
 
 def best_core_size(
-    pixels: float, size: tuple[int, int], topology: Topology, layers: Collection[str]
+    pixels: float,
+    size: tuple[int, int],
+    topology: Topology,
+    layers: Collection[str],
+    devices: int = 1,
 ) -> tuple[int, int]:
     """Core size that computes the fewest pixels, halos included, in tiles of bounded size.
 
@@ -94,6 +98,7 @@ def best_core_size(
         size: (height, width) of the image.
         topology: of the network.
         layers: whose features are to be exact.
+        devices: that share the tiles; the pixels of the one that has most of them count.
 
     Returns:
         (height, width) for `grid`; the smallest possible where even its tiles exceed `pixels`.
@@ -103,7 +108,7 @@ def best_core_size(
         [axes.partition(length, side) for side in axes.sides(length)] for length in size
     )
     fitting = [
-        (top.work * left.work, top.tile * left.tile, top.core, left.core)
+        (_work(top, left, devices), top.tile * left.tile, top.core, left.core)
         for top in rows
         for left in columns
         if top.tile * left.tile <= pixels
@@ -133,6 +138,14 @@ class _Partition(NamedTuple):
     """Pixels of the longest part, with its halo."""
     work: int
     """Pixels of all parts, with their halos."""
+
+
+def _work(rows: _Partition, columns: _Partition, devices: int) -> int:
+    """Pixels of all tiles, or of those of the device that has most of them."""
+    if devices == 1:
+        return rows.work * columns.work
+    tiles = len(rows.parts) * len(columns.parts)
+    return -(-tiles // devices) * rows.tile * columns.tile
 
 
 class _Axes:

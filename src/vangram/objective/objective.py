@@ -11,7 +11,7 @@ the whole picture, and nothing else of it.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -33,7 +33,7 @@ from vangram.losses import (
     total_variation_loss_grad,
 )
 from vangram.networks import WHOLE, FeatureNetwork, Topology, Windows
-from vangram.networks.geometry import Core
+from vangram.networks.geometry import Core, Tile
 from vangram.objective.evaluation import Term, TermKey
 from vangram.objective.targets import (
     Region,
@@ -60,6 +60,11 @@ class Statistics:
     """G (C, C) each, and s (C,) where the style loss takes them."""
     content: Mapping[TermKey, Tensor]
     """½ Σ w (F − P)², float64 scalars."""
+
+    def to(self, dtype: torch.dtype) -> Statistics:
+        """The statistics with moments in another precision."""
+        style = {key: moments.to(dtype) for key, moments in self.style.items()}
+        return Statistics(style, self.content)
 
     def __add__(self, other: Statistics) -> Statistics:
         """The statistics of two parts of an image together."""
@@ -255,6 +260,31 @@ class Objective:
             guide = _part(each.guide, found, window)
             content[key] = content_loss(found, _target(each, found, window), guide)
         return Statistics(style, content)
+
+    def part(self, core: Window, topology: Topology) -> Objective:
+        """The objective with the targets and guides of a part of the image, copied.
+
+        Args:
+            core: rows and columns in pixels that start at multiples of the deepest stride; windows
+                of `measure` and `feature_grad` are then counted from its first pixel.
+            topology: of the network.
+        """
+        windows = Tile(core, core).windows(self.layers, topology)
+
+        def cut(guide: Tensor | None, layer: str) -> Tensor | None:
+            return None if guide is None else guide[windows[layer]].clone()
+
+        content, style = {}, {}
+        for key, term in self.content.items():
+            rows, columns = windows[key.layer]
+            rows_first = term.target[:, :, rows, columns].permute(0, 2, 3, 1)
+            target = self.storage.empty(tuple(rows_first.shape), rows_first).copy_(rows_first)
+            content[key] = replace(
+                term, target=target.permute(0, 3, 1, 2), guide=cut(term.guide, key.layer)
+            )
+        for key, each in self.style.items():
+            style[key] = replace(each, guide=cut(each.guide, key.layer))
+        return replace(self, content=content, style=style)
 
     def loss_terms(self, statistics: Statistics, image: Tensor) -> LossTerms:
         """The terms of the loss, from the statistics of the whole image.

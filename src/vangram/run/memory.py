@@ -20,6 +20,7 @@ from vangram.networks import FeatureNetwork
 from vangram.networks.geometry import Core, best_core_size, grid, window_size
 from vangram.optimize import LBFGS
 from vangram.settings.recipe import Recipe
+from vangram.settings.torchrun import ranks_here
 
 MB = 2**20
 PROCESS = 400 * MB
@@ -108,6 +109,11 @@ class MemoryModel:
             return None
         return best_core_size(room, self.size, self.topology, self.layers)
 
+    def shared_core(self, room: float, devices: int) -> Core:
+        """The best core for that room where several devices share the tiles."""
+        most = min(room, self.pixels)
+        return best_core_size(most, self.size, self.topology, self.layers, devices)
+
     def room(self, memory: int, pairs: int) -> float:
         """Room for a tile beside the optimiser's vectors; `pairs` is 0 for Adam."""
         return (FILLED * memory - self._beside(pairs)) / self.activations
@@ -138,7 +144,10 @@ class MemoryModel:
 
 
 def free_memory(device: torch.device) -> int:
-    """A safe share of the free memory in bytes, rounded so that small changes do not alter it."""
+    """A safe share of the free memory in bytes, rounded so that small changes do not alter it.
+
+    The ranks on a machine share its memory; each has its own GPU's.
+    """
     if device.type == "cuda":
         free, _ = torch.cuda.mem_get_info(device)
         free += torch.cuda.memory_reserved(device)
@@ -147,6 +156,7 @@ def free_memory(device: torch.device) -> int:
         limit = Path("/sys/fs/cgroup/memory.max")
         if limit.exists() and limit.read_text().strip().isdigit():
             free = min(free, int(limit.read_text()))
+        free //= ranks_here()
     step = 1 << max(int(free * SAFE).bit_length() - 3, 0)
     return int(free * SAFE) // step * step
 

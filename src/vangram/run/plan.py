@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from vangram.engines.distributed import shares
 from vangram.errors import SizeError
 from vangram.networks import FeatureNetwork
 from vangram.networks.geometry import Core, core_sides, grid, window_size
@@ -27,6 +28,9 @@ ENOUGH_ROOM = 0.8
 TILED_OVERHEAD = 1.1
 """Cost of a tiled evaluation per padded pixel, relative to a whole one; measured. Features are
 computed twice, which the deep layers' smaller halos make up for."""
+WORTH_SHARING = 0.75
+"""Largest share of a level's pixels on any device at which several devices share its tiles: halos
+and messages take the rest."""
 STEP_OVERHEAD = 1.15
 """Cost of a step relative to its evaluation: the optimiser, and steps that are tried in vain."""
 TARGET_EVALUATIONS = 2
@@ -50,7 +54,12 @@ class LevelPlan:
     bytes: int
     """Expected peak of the process, or of the GPU's memory."""
     work: float
-    """Pixels to evaluate, over all steps."""
+    """Pixels to evaluate, over all steps, on the device that has most of them."""
+    limited: bool
+    """Whether more memory would have changed anything."""
+    devices: int = 1
+    """Ranks that share the tiles."""
+    tiles: int = 1
 
     @property
     def spilled(self) -> bool:
@@ -78,6 +87,10 @@ class LevelPlan:
         if self.tile is not None:
             height, width = core_sides(self.tile)
             where = f"in tiles of {width} x {height} px"
+        if self.devices > 1:
+            each = -(-self.tiles // self.devices)
+            most = "at most " if self.tiles % self.devices else ""
+            where = f"on {self.devices} devices, {most}{each} tile{'s' * (each > 1)} each, {where}"
         how = f"L-BFGS with {self.history} pairs" if self.optimizer == "lbfgs" else "Adam"
         if self.shortened:
             how += f" instead of {HISTORIES[0]}, for which more memory would be needed"
@@ -102,15 +115,26 @@ def plan_run(
     network: FeatureNetwork,
     inputs: InputMemory,
     memory: int,
+    devices: int = 1,
 ) -> RunPlan:
     """The fastest way to compute all levels within a number of bytes.
+
+    Args:
+        levels: from coarse to fine.
+        recipe: as of `plan_level`, like what follows.
+        network: as above.
+        inputs: as above.
+        memory: as above.
+        devices: as above.
 
     Raises:
         SizeError: nothing fits.
     """
 
     def planned(network: FeatureNetwork) -> tuple[LevelPlan, ...]:
-        return tuple(plan_level(level, recipe, network, inputs, memory) for level in levels)
+        return tuple(
+            plan_level(level, recipe, network, inputs, memory, devices) for level in levels
+        )
 
     plans = None
     if has_room_for_winograd(network, recipe, memory):
@@ -120,14 +144,16 @@ def plan_run(
             plans = None
     if plans is None:
         return RunPlan(planned(network.view(winograd=False)), winograd=False, limited=True)
-    chosen = recipe.tile is None and any(
-        plan.tile is not None or plan.spilled or plan.shortened for plan in plans
-    )
-    return RunPlan(plans, winograd=True, limited=chosen)
+    return RunPlan(plans, winograd=True, limited=any(plan.limited for plan in plans))
 
 
 def plan_level(
-    level: Level, recipe: Recipe, network: FeatureNetwork, inputs: InputMemory, memory: int
+    level: Level,
+    recipe: Recipe,
+    network: FeatureNetwork,
+    inputs: InputMemory,
+    memory: int,
+    devices: int = 1,
 ) -> LevelPlan:
     """The fastest way to compute a level within a number of bytes.
 
@@ -137,6 +163,7 @@ def plan_level(
         network: its parameters and topology, and whether it uses Winograd's filters.
         inputs: of the run.
         memory: bytes of the process, or of the GPU.
+        devices: ranks that may share the tiles.
 
     Raises:
         SizeError: nothing fits.
@@ -145,22 +172,43 @@ def plan_level(
     model, device = MemoryModel(size, recipe, network, inputs), network.mean.device
     histories = HISTORIES if recipe.optimizer == "lbfgs" else (0,)
 
-    def plan(core: Core | None, pairs: int, storage: Storage, expected: int) -> LevelPlan:
-        evaluated = float(pixels)
-        if core is not None:
-            tiles = grid(size, core, network.topology, recipe.layers)
-            evaluated = TILED_OVERHEAD * sum(math.prod(window_size(tile.padded)) for tile in tiles)
-        work = (level.steps * STEP_OVERHEAD + TARGET_EVALUATIONS) * evaluated
-        return LevelPlan(level, device, core, recipe.optimizer, pairs, storage, expected, work)
+    def divided(core: Core | None, count: int) -> tuple[float, int]:
+        """Pixels to evaluate on the device that has most of them, and the number of tiles."""
+        if core is None:
+            return float(pixels), 1
+        tiles = list(grid(size, core, network.topology, recipe.layers))
+        areas = [
+            sum(math.prod(window_size(tile.padded)) for tile in share)
+            for share in shares(tiles, count)
+        ]
+        overhead = TILED_OVERHEAD if len(tiles) > count else 1.0  # the last features are kept
+        return overhead * max(areas), len(tiles)
 
-    def in_memory(core: Core | None, pairs: int) -> LevelPlan:
-        return plan(core, pairs, IN_MEMORY, model.bytes(core, pairs))
+    def plan(room: float, pairs: int, storage: Storage = IN_MEMORY) -> LevelPlan:
+        core, count, limited = model.core(room), 1, room < pixels
+        if recipe.tile is not None:
+            core, limited = recipe.tile if max(size) > recipe.tile else None, False
+        evaluated, tiles = divided(core, 1)
+        if devices > 1:
+            best = recipe.tile or model.shared_core(room, devices)
+            less, number = divided(best, devices)
+            if less < WORTH_SHARING * evaluated:
+                core, count, evaluated, tiles = best, devices, less, number
+                limited = recipe.tile is None and best != model.shared_core(pixels, devices)
+        spilled = storage is not IN_MEMORY
+        expected = model.bytes_when_spilled(core) if spilled else model.bytes(core, pairs)
+        work = (level.steps * STEP_OVERHEAD + TARGET_EVALUATIONS) * evaluated
+        limited = limited or spilled or pairs < histories[0]
+        return LevelPlan(
+            level, device, core, recipe.optimizer, pairs, storage, expected, work, limited, count,
+            tiles,
+        )  # fmt: skip
 
     if recipe.tile is not None:
-        return in_memory(recipe.tile if max(size) > recipe.tile else None, histories[0])
+        return plan(pixels, histories[0])
     for pairs in histories:
         if (room := model.room(memory, pairs)) >= model.padded(GOOD_TILE):
-            return in_memory(model.core(room), pairs)
+            return plan(room, pairs)
     room = model.room_when_spilled(memory)
     if room < model.padded(model.smallest):
         needed = model.bytes_when_spilled((model.smallest, model.smallest)) / FILLED
@@ -170,7 +218,6 @@ def plan_level(
         )
     for pairs in histories:
         if (beside := model.room(memory, pairs)) >= ENOUGH_ROOM * min(room, pixels):
-            return in_memory(model.core(beside), pairs)
-    core = model.core(room)
+            return plan(beside, pairs)
     storage = SpilledStorage(memory=memory if device.type == "cpu" else None)
-    return plan(core, histories[-1], storage, model.bytes_when_spilled(core))
+    return plan(room, histories[-1], storage)

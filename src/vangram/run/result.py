@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 
 from vangram import __version__
+from vangram.engines.ranks import Ranks
 from vangram.errors import ExistsError, OutputError
 from vangram.images import (
     Picture,
@@ -155,4 +156,4 @@ def versions_on(device: torch.device) -> dict[str, str]:
         "python": platform.python_version(),
         "threads": str(torch.get_num_threads()),
         "device": device.type,
-    }
+    } | ({"ranks": str(Ranks.current.size)} if Ranks.current else {})

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from torch import Tensor
 
 from vangram.engines import engine_for
+from vangram.engines.ranks import Ranks
 from vangram.images import Source, fit, resize
 from vangram.networks import FeatureNetwork
 from vangram.objective import Evaluate, Objective
@@ -147,7 +148,7 @@ class Run:
 
     def evaluate(self, plan: LevelPlan, objective: Objective, inputs: ResizedInputs) -> Evaluate:
         """Value and gradient of a level's loss, whole or in tiles."""
-        engine = engine_for(plan.level.size, plan.tile, self.network, objective)
+        engine = engine_for(plan.level.size, plan.tile, self.network, objective, plan.devices)
         return wrap_evaluate(engine, inputs, self.recipe, plan.storage)
 
     @classmethod
@@ -205,7 +206,8 @@ class Run:
         size = fit(decoded.proportions, recipe.size)
         levels = coarse_to_fine(size, decoded.least_size(network.topology), recipe)
         memory = recipe.memory or free_memory(device)
-        plan = plan_run(levels, recipe, network, decoded.memory, memory)
+        devices = 1 if Ranks.current is None else Ranks.current.count(device)
+        plan = plan_run(levels, recipe, network, decoded.memory, memory, devices)
         if plan.limited:
             record = replace(record, recipe=recipe.replace(memory=memory))
         return cls(record, decoded, network.view(winograd=plan.winograd), plan.levels)

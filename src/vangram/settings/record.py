@@ -45,7 +45,7 @@ class Record:
     inputs: Inputs[Input]
     network_sha256: str
     versions: Mapping[str, str]
-    """Versions of vangram, torch, python, threads, device and network."""
+    """Versions of vangram, torch, python, threads, device and network; ranks where several."""
     finished: bool = True
     """False for the intermediate picture of a run that was stopped."""
     keep_metadata: bool = False

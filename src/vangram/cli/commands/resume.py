@@ -2,23 +2,18 @@
 
 from __future__ import annotations
 
-import os
-from contextlib import closing, suppress
-from dataclasses import replace
+from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from vangram.cli.downloads import ensure_fetched
 from vangram.cli.options import Monitoring, MovedInputs
 from vangram.cli.recorded_inputs import find_inputs
-from vangram.cli.streams import tell
-from vangram.errors import CheckpointError, InputError, OutputError
+from vangram.errors import CheckpointError, InputError
 from vangram.settings.record import Record
 
 if TYPE_CHECKING:
-    from vangram.optimize import Level, RunState
     from vangram.run.checkpoints import Checkpoints
 
 
@@ -39,28 +34,16 @@ def resume(
     The picture is the same, to the byte, as without the stop. An input that has changed is refused;
     a timelapse begins here.
     """
-    from vangram.cli.outputs import check_outputs, check_timelapse
-    from vangram.cli.records import continued, warn
-    from vangram.cli.runner import make_picture
-    from vangram.run import Run
+    from vangram.cli.outputs import check_timelapse
+    from vangram.cli.records import warn
+    from vangram.cli.runner import go_on
     from vangram.run.checkpoints import Checkpoints
 
     check_timelapse(monitoring.timelapse)
     with closing(Checkpoints(output, warn, force=force)) as checkpoints:
         record = _unfinished(checkpoints, output)
-        _check_ours(output, record, force)
-        checkpoints.place.accept()
         inputs = find_inputs(record, str(output), moved)
-        check_outputs(output, inputs=inputs, force=True)
-        others = (str(output), *inputs)
-        check_outputs(monitoring.preview, monitoring.timelapse, inputs=others, force=force)
-        if record.inputs.parameters is None:
-            ensure_fetched(record.recipe.network, asked=False)
-        run = Run.of(inputs, record.recipe)
-        run = replace(run, record=continued(record, run.record))
-        if not monitoring.quiet:
-            _tell(checkpoints.position, run.levels)
-        make_picture(run, monitoring, checkpoints)
+        go_on(record, inputs, checkpoints, monitoring, force=force)
 
 
 def _unfinished(checkpoints: Checkpoints, output: Path) -> Record:
@@ -78,36 +61,6 @@ def _unfinished(checkpoints: Checkpoints, output: Path) -> Record:
                 f"the {name} of this run came from memory: go on in Python, which can give it again"
             )
     return record
-
-
-def _check_ours(output: Path, record: Record, force: bool) -> None:
-    """Check that the file that the run would overwrite is its picture so far.
-
-    Raises:
-        OutputError: it is another, and `force` is not given.
-    """
-    from vangram.images import read_recipe
-
-    if force or not os.path.lexists(output):
-        return
-    with suppress(InputError):
-        text = read_recipe(output)
-        if text is not None and Record.from_json(text).is_of_same_run(record):
-            return
-    raise OutputError(
-        f"{str(output)!r} is not this run's picture; move it away, or add --force to overwrite it"
-    )
-
-
-def _tell(position: RunState | None, levels: tuple[Level, ...]) -> None:
-    """Say where the run goes on."""
-    from vangram.cli.progress import where
-
-    if position is None:
-        tell("starting again: there was no step yet")
-    else:
-        place = where(levels[position.level - 1], position.level_state.number)
-        tell(f"going on at {place}")
 
 
 def _nothing_to_resume(output: Path) -> str:

@@ -1,0 +1,49 @@
+"""A command under torchrun: rank 0 carries it out, the other ranks serve its evaluations."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+
+from vangram.cli.interrupts import INTERRUPTS
+from vangram.engines.distributed import END, serve
+from vangram.engines.ranks import Ranks
+from vangram.errors import RankError
+from vangram.storage.allocator import keep_freed_memory
+
+
+def on_all_ranks(command: Callable[[], None]) -> None:
+    """Carry out a command with all ranks; returns at all of them where it has succeeded.
+
+    Raises:
+        RankError: a rank does not come, has ended, or does not answer.
+        SettingError: the ranks do not go together.
+    """
+    ranks = Ranks.join()
+    if ranks.rank:
+        _serve(ranks)
+        return
+    try:
+        command()
+    finally:
+        if ranks.in_step:
+            with ranks.together(END):
+                pass
+            ranks.leave()
+        else:  # the end of this process ends the others
+            ranks.tell_ended()
+
+
+def _serve(ranks: Ranks) -> None:
+    """Serve rank 0 to its end; one rank says so where that comes unexpectedly."""
+    keep_freed_memory()
+    try:
+        with INTERRUPTS.deferred():
+            serve(ranks, INTERRUPTS.allowed, lambda: INTERRUPTS.number or 0)
+        ranks.leave()
+    except RankError:
+        if INTERRUPTS.number is not None:
+            sys.exit(INTERRUPTS.code)
+        if ranks.rank > 1 or ranks.told():
+            sys.exit(1)
+        raise

@@ -1,0 +1,282 @@
+"""The ranks of a command under torchrun, and what travels between them.
+
+Every rank runs the same command. Rank 0 carries it out; the others wait for its requests. Small
+messages travel through gloo between CPUs; large ones through NCCL where each rank has a GPU of its
+own.
+"""
+
+from __future__ import annotations
+
+import os
+import platform
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from datetime import timedelta
+from io import BytesIO
+from typing import Any, ClassVar
+
+import torch
+import torch.distributed as dist
+from torch import Tensor
+from torch.distributed.distributed_c10d import PrefixStore, Store
+from torch.distributed.rendezvous import rendezvous
+
+from vangram import __version__
+from vangram.errors import RankError, SettingError
+from vangram.settings.torchrun import rank_count, rank_here, restarts
+
+TIMEOUT = "VANGRAM_TIMEOUT"
+"""Environment variable: seconds that a rank waits for another in the midst of an evaluation."""
+DEFAULT_TIMEOUT = 120.0
+FOREVER = timedelta(days=3650)
+"""Time that a rank waits for a request; one that has ended is noticed at once."""
+ENDED = "vangram/ended"
+"""Key in the store that rank 0 sets when it has told why it ends."""
+CPU = torch.device("cpu")
+
+
+class Ranks:
+    """The group of this process; made by `join`.
+
+    Args:
+        store: where the ranks find each other.
+        rank: of this process.
+        size: number of ranks.
+        timeout: seconds.
+    """
+
+    current: ClassVar[Ranks | None] = None
+    """The group that this process has joined; None: it computes alone."""
+
+    def __init__(self, store: Store, rank: int, size: int, timeout: float) -> None:
+        self.store, self.rank, self.size, self.timeout = store, rank, size, timeout
+        self.in_step = True
+        """False once an evaluation has failed halfway, from when on nothing can be sent."""
+        self.bytes = 0
+        """Bytes that this rank has sent to others and received from them, without the sums."""
+        self.described = [f"rank {rank}" for rank in range(size)]
+        self.network: object = None
+        """Rank 0: the network that the other ranks have."""
+        self.engine: object = None
+        """Rank 0: the engine whose level the other ranks have."""
+        self.without_gpu = ""
+        """Rank 0: a rank that has no GPU of its own."""
+        self._sending: list[tuple[int, dist.Work, Tensor]] = []
+
+    @classmethod
+    def join(cls) -> Ranks:
+        """Wait for the other ranks, and compare what they are.
+
+        Raises:
+            RankError: a rank does not come.
+            SettingError: the time is no number, or a rank has other versions.
+        """
+        timeout = _timeout()
+        waiting = timedelta(seconds=timeout)
+        gpu = torch.cuda.is_available() and dist.is_nccl_available()
+        with _failures(f"the {rank_count()} ranks", timeout):
+            store, rank, size = next(rendezvous("env://", timeout=waiting))
+            if os.environ.get("GROUP_WORLD_SIZE", "1") == "1":
+                # A rank that was killed has left its address in torchrun's store (torch 2.13).
+                store = PrefixStore(f"vangram/{restarts()}", store)
+            dist.init_process_group(
+                "cpu:gloo,cuda:nccl" if gpu else "gloo",
+                store=store,
+                rank=rank,
+                world_size=size,
+                timeout=waiting,
+            )
+        ranks = cls(store, rank, size, timeout)
+        try:
+            ranks.compare()
+        except SettingError:
+            ranks.tell_ended()
+            raise
+        cls.current = ranks
+        return ranks
+
+    def leave(self) -> None:
+        """Leave the group; its other ranks leave it as well, or have ended."""
+        Ranks.current = None
+        with suppress(RuntimeError):
+            dist.destroy_process_group()
+
+    def count(self, device: torch.device) -> int:
+        """Number of ranks that can compute with rank 0's device.
+
+        Raises:
+            SettingError: it is a GPU, and a rank has none of its own.
+        """
+        if device.type != "cpu" and self.without_gpu:
+            raise SettingError(
+                f"{self.without_gpu} has no GPU of its own, and rank 0 computes on one: use"
+                " --nproc-per-node=gpu, or --device cpu"
+            )
+        return self.size
+
+    def wire(self, device: torch.device) -> torch.device:
+        """Device whose memory large messages travel from and to, for a network's device."""
+        return device if device.type == "cuda" else CPU
+
+    def send(self, tensor: Tensor, to: int) -> None:
+        """Begin to send a tensor to a rank; `sent` waits for it."""
+        tensor = tensor.detach().contiguous()
+        with self._failures(to):
+            work = dist.isend(tensor, to)
+        assert work is not None
+        self._sending.append((to, work, tensor))
+        self.bytes += tensor.numel() * tensor.element_size()
+
+    def sent(self) -> None:
+        """Wait until all has been sent."""
+        while self._sending:
+            to, work, _ = self._sending.pop(0)
+            with self._failures(to):
+                work.wait()
+
+    def receive(
+        self, shape: tuple[int, ...], dtype: torch.dtype, device: torch.device, sender: int
+    ) -> Tensor:
+        """A tensor from a rank."""
+        tensor = torch.empty(shape, dtype=dtype, device=device)
+        with self._failures(sender):
+            dist.recv(tensor, sender)
+        self.bytes += tensor.numel() * tensor.element_size()
+        return tensor
+
+    def send_number(self, number: int, to: int) -> None:
+        """Send an integer."""
+        self.send(torch.tensor([number]), to)
+
+    def receive_number(self, sender: int) -> int:
+        """An integer from a rank."""
+        return int(self.receive((1,), torch.int64, CPU, sender))
+
+    def send_value(self, value: object, to: int) -> None:
+        """Send any value that can be pickled; its tensors are copied."""
+        buffer = BytesIO()
+        torch.save(value, buffer)
+        data = torch.frombuffer(buffer.getbuffer(), dtype=torch.uint8)
+        self.send_number(len(data), to)
+        self.send(data, to)
+        self.sent()
+
+    def receive_value(self, sender: int, device: torch.device = CPU) -> Any:
+        """A value from a rank, with its tensors on a device."""
+        size = self.receive_number(sender)
+        data = self.receive((size,), torch.uint8, CPU, sender)
+        buffer = BytesIO(data.numpy().data)
+        return torch.load(buffer, map_location=device, weights_only=False)
+
+    def sum_up(self, buffer: Tensor) -> None:
+        """Add the buffers of all ranks, in place; all have the same bytes afterwards."""
+        with self._failures(None):
+            dist.all_reduce(buffer)
+
+    def next_request(self) -> int:
+        """Wait for rank 0's next request, for as long as it takes."""
+        kind = torch.empty(1, dtype=torch.int64)
+        with self._failures(0):
+            work = dist.irecv(kind, 0)
+            assert work is not None
+            work.wait(FOREVER)
+        return int(kind)
+
+    @contextmanager
+    def together(self, request: int) -> Iterator[None]:
+        """Tell all other ranks what comes next, and do it in step with them.
+
+        Where it fails halfway, nothing more can be asked of them.
+
+        Raises:
+            RankError: an earlier request has failed halfway, or a rank has ended.
+        """
+        if not self.in_step:
+            raise RankError("the other ranks no longer follow, as a step has failed; start again")
+        self.in_step = False
+        for rank in range(1, self.size):
+            self.send_number(request, rank)
+        yield
+        self.sent()
+        self.in_step = True
+
+    def told(self) -> bool:
+        """Whether rank 0 has told why it ends."""
+        try:
+            return bool(self.store.check([ENDED]))
+        except RuntimeError:  # the store has gone with rank 0
+            return False
+
+    def tell_ended(self) -> None:
+        """Let the other ranks end in silence."""
+        with suppress(RuntimeError):
+            self.store.set(ENDED, "")
+
+    def description(self) -> dict[str, Any]:
+        """What this process is."""
+        gpus = torch.cuda.device_count() if torch.cuda.is_available() else 0
+        return {
+            "vangram": __version__,
+            "torch": torch.__version__,
+            "host": platform.node(),
+            "process": os.getpid(),
+            "gpu": rank_here() < gpus,
+        }
+
+    def compare(self) -> None:
+        """Let rank 0 know what the other ranks are, and check that they go together.
+
+        Raises:
+            SettingError: one has another version.
+        """
+        ours = self.description()
+        if self.rank:
+            self.send_value(ours, 0)
+            return
+        for rank in range(1, self.size):
+            theirs = self.receive_value(rank)
+            where = f"rank {rank} ({theirs['host']}, process {theirs['process']})"
+            self.described[rank] = where
+            self.without_gpu = self.without_gpu or ("" if theirs["gpu"] else where)
+            for name in ("vangram", "torch"):
+                if theirs[name] != ours[name]:
+                    raise SettingError(
+                        f"{where} has {name} {theirs[name]}, and rank 0 has {ours[name]}:"
+                        " install the same version on all machines"
+                    )
+
+    def _failures(self, rank: int | None) -> Any:
+        return _failures(
+            f"one of the {self.size} ranks" if rank is None else self.described[rank], self.timeout
+        )
+
+
+@contextmanager
+def _failures(who: str, timeout: float) -> Iterator[None]:
+    """Turn errors of torch's communication into ours, which say who fails."""
+    try:
+        yield
+    except RuntimeError as error:
+        if "timed out" in str(error).lower() or "timeout" in str(error).lower():
+            raise RankError(
+                f"{who} did not answer for {timeout:g} s; {TIMEOUT}={2 * timeout:g} waits longer"
+            ) from error
+        raise RankError(
+            f"{who} ended, or cannot be reached; its own output, or torchrun's, says why"
+        ) from error
+
+
+def _timeout() -> float:
+    """Seconds that a rank waits for another.
+
+    Raises:
+        SettingError: the variable is set to no number above zero.
+    """
+    text = os.environ.get(TIMEOUT, str(DEFAULT_TIMEOUT))
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = 0.0
+    if not 0 < seconds < 1e7:
+        raise SettingError(f"{TIMEOUT}={text!r} is no time; give seconds, as {TIMEOUT}=120")
+    return seconds

@@ -1,0 +1,41 @@
+"""What torchrun says of this process, in environment variables."""
+
+from __future__ import annotations
+
+import os
+
+
+def rank_count() -> int:
+    """Number of ranks that run this command; 1 without torchrun."""
+    names = ("RANK", "MASTER_ADDR", "MASTER_PORT")
+    return _number("WORLD_SIZE", 1) if all(map(os.environ.get, names)) else 1
+
+
+def ranks_here() -> int:
+    """Number of ranks on this machine."""
+    return max(_number("LOCAL_WORLD_SIZE", 1), 1) if rank_count() > 1 else 1
+
+
+def rank() -> int:
+    """Number of this process among the ranks, from 0."""
+    return _number("RANK", 0) if rank_count() > 1 else 0
+
+
+def rank_here() -> int:
+    """Number of this process among the ranks on this machine, from 0: that of its GPU."""
+    return _number("LOCAL_RANK", 0)
+
+
+def is_launched() -> bool:
+    """Whether torchrun has started this command, which then goes on with what it has begun."""
+    return "TORCHELASTIC_RUN_ID" in os.environ
+
+
+def restarts() -> int:
+    """How often torchrun has started this command again, after a rank has failed."""
+    return _number("TORCHELASTIC_RESTART_COUNT", 0)
+
+
+def _number(name: str, otherwise: int) -> int:
+    text = os.environ.get(name, "")
+    return int(text) if text.isdecimal() else otherwise

@@ -1,0 +1,108 @@
+"""The distributed engine against the whole one: the same gradient, whatever the number of ranks."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from torch.distributed import HashStore  # type: ignore[attr-defined]
+
+from tests.engines.rank_cases import Outcome
+from tests.support import batched
+from vangram.engines import WholeEngine, engine_for
+from vangram.engines.distributed import shares
+from vangram.engines.ranks import Ranks
+from vangram.errors import SettingError
+from vangram.networks import FeatureNetwork
+from vangram.objective import Objective
+from vangram.settings.recipe import Recipe
+
+EXACT = {"float64": 1e-12, "float32": 1e-5}
+"""What many devices are promised to keep to, by data type."""
+
+
+@pytest.fixture(scope="module")
+def outcomes(tmp_path_factory: pytest.TempPathFactory) -> list[Outcome]:
+    """Evaluations by groups of four, three and two ranks, in processes of their own."""
+    results = tmp_path_factory.mktemp("ranks") / "results.json"
+    command = [sys.executable, "-m", "torch.distributed.run", "--standalone"]
+    command += ["--nproc-per-node=4", "-m", "tests.engines.rank_cases", str(results)]
+    root = Path(__file__).parents[2]
+    environment = os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": os.pathsep.join(sys.path)}
+    done = subprocess.run(command, cwd=root, env=environment, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    return [Outcome(**values) for values in json.loads(results.read_text())]
+
+
+def test_gradient_of_ranks_equals_whole(outcomes: list[Outcome]) -> None:
+    assert {outcome.ranks for outcome in outcomes} == {2, 3, 4}
+    assert {outcome.dtype for outcome in outcomes} == {*EXACT}
+    for outcome in outcomes:
+        assert outcome.gradient < EXACT[outcome.dtype], outcome
+        assert outcome.loss < EXACT[outcome.dtype], outcome
+
+
+def test_evaluation_by_ranks_repeats_to_the_bit(outcomes: list[Outcome]) -> None:
+    assert all(outcome.again for outcome in outcomes)
+
+
+def test_two_strips_by_two_ranks_are_those_of_one_process_to_the_bit(
+    outcomes: list[Outcome],
+) -> None:
+    (strips,) = (outcome for outcome in outcomes if outcome.case == "two strips")
+    assert strips.as_tiled
+
+
+@pytest.mark.parametrize("count", [1, 2, 3, 7, 12])
+def test_shares_are_contiguous_and_nearly_equal(count: int) -> None:
+    parts = shares(range(7), count)
+    assert [value for part in parts for value in part] == [*range(7)]
+    sizes = [len(part) for part in parts]
+    assert max(sizes) - min(sizes) <= 1
+    assert sizes[0] == min(sizes)  # rank 0 has more to do than its tiles
+
+
+def test_without_ranks_a_shared_level_is_computed_here(narrow: FeatureNetwork) -> None:
+    goal = Objective.of(Recipe(), narrow, batched(64, 64, 1), batched(64, 64, 2))
+    assert isinstance(engine_for((64, 64), 64, narrow, goal, devices=2), WholeEngine)
+
+
+@pytest.mark.parametrize("text", ["", "soon", "0", "-1", "nan", "inf"])
+def test_time_that_is_none_is_refused_by_name(text: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("VANGRAM_TIMEOUT", text)
+    with pytest.raises(SettingError, match=r"VANGRAM_TIMEOUT='.*' is no time"):
+        Ranks.join()
+
+
+def told(theirs: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> Ranks:
+    """Rank 0 of two, once the other has told what it is."""
+    group = Ranks(HashStore(), 0, 2, 1.0)
+    ours = group.description()
+    monkeypatch.setattr(Ranks, "receive_value", lambda self, rank: ours | theirs)
+    group.compare()
+    return group
+
+
+@pytest.mark.parametrize("name", ["vangram", "torch"])
+def test_rank_with_another_version_is_refused_by_name(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    other = {name: "0.0.1", "host": "node7", "process": 12}
+    with pytest.raises(SettingError, match=rf"rank 1 \(node7, process 12\) has {name} 0\.0\.1,"):
+        told(other, monkeypatch)
+
+
+def test_rank_without_a_gpu_is_refused_by_name_where_rank_0_has_one(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    group = told({"host": "node7", "gpu": False}, monkeypatch)
+    assert group.count(torch.device("cpu")) == 2
+    with pytest.raises(SettingError, match=r"rank 1 .node7, .* has no GPU of its own"):
+        group.count(torch.device("cuda"))
+    assert told({"gpu": True}, monkeypatch).count(torch.device("cuda")) == 2
