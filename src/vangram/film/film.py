@@ -309,7 +309,8 @@ class Film:
             for index in frames:
                 if not self.work.passes(index):
                     return
-                pixels, alpha = shot.shown(index), self.frames.frame(index).alpha
+                pixels = shot.shown(index)
+                alpha = None if self.is_video else self.frames.frame(index).alpha
                 yield (
                     pixels,
                     None if alpha is None else resize(alpha, (pixels.shape[2], pixels.shape[3])),
