@@ -72,7 +72,7 @@ def open_page(chromium: Any) -> Iterator[Open]:
             viewport={"width": size[0], "height": size[1]}, reduced_motion="reduce", **options
         )
         contexts.append(context)
-        context.set_default_timeout(SECONDS * 500)
+        context.set_default_timeout(SECONDS * 1000)
         form = json.dumps({"previews": False, "changed": settings or {}})
         context.add_init_script(
             f"if (!localStorage['vangram-form']) localStorage['vangram-form'] = {json.dumps(form)}"
@@ -108,7 +108,7 @@ def drop(page: Any, *paths: Path, on: str = "body") -> None:
 
 def until(page: Any, condition: str) -> None:
     """Wait until an expression is true; `wait_for_function` would break the page's policy."""
-    end = time.monotonic() + SECONDS / 2
+    end = time.monotonic() + SECONDS
     while not page.evaluate(condition):
         assert time.monotonic() < end, f"this never came true: {condition}"
         page.wait_for_timeout(50)

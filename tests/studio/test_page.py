@@ -140,7 +140,7 @@ def test_reload_second_page_and_restart_of_the_server_attach_to_the_run(
     (job,) = studio.get("/jobs")["jobs"]
     page.reload()
     wait_for_step(page, 3)
-    assert page.is_visible(".curve path.line")
+    page.wait_for_selector(".curve path.line")
     other = open_page(studio.address)
     wait_for_step(other, 3)
     studio.close()
@@ -247,10 +247,10 @@ def test_paintings_have_shares_that_keys_and_mouse_move(
 
 
 def test_presets_are_shown_on_the_users_own_pair(
-    open_studio: Callable[..., Studio], open_page: Open, photo: Path, painting: Path
+    shared: Studio, open_page: Open, saved: Callable[..., Path]
 ) -> None:
-    studio = open_studio()
-    page = open_page(studio.address, settings=QUICK)
+    photo, painting = saved("photo.png", seed=31), saved("painting.png", seed=32)  # its own pair
+    page = open_page(shared.address, settings=QUICK)
 
     def smaller(route: Any) -> None:  # the test sees the same at a size that takes a moment
         body = route.request.post_data_json
@@ -272,7 +272,8 @@ def test_presets_are_shown_on_the_users_own_pair(
     finished(page)
     page.reload()
     until(page, "document.querySelectorAll('.presets img:not([hidden])').length === 4")
-    assert sum(job["kind"] == "sweep" for job in studio.get("/jobs")["jobs"]) == 1
+    drafts = [job for job in shared.get("/jobs")["jobs"] if job["kind"] == "sweep" and job["draft"]]
+    assert len(drafts) == 1
 
 
 def test_two_pictures_are_compared(shared: Studio, open_page: Open, pair: dict[str, Any]) -> None:
@@ -390,9 +391,8 @@ def test_painted_mask_makes_the_bytes_that_the_command_line_makes_with_the_saved
     stroke(150, 20)
     saved: list[Any] = []
     page.on("download", lambda download: saved.append(download))
-    page.click("dialog :text-is('Save')")
-    while len(saved) < 2:
-        page.wait_for_timeout(50)
+    with page.expect_event("download", lambda each: each.suggested_filename == "keep.png"):
+        page.click("dialog :text-is('Save')")  # the other one comes first
     paths = {each.suggested_filename: tmp_path / each.suggested_filename for each in saved}
     for each in saved:
         each.save_as(paths[each.suggested_filename])

@@ -63,16 +63,17 @@ def test_press_on_a_picture_counts_and_the_order_stays_while_pictures_change(
     older.unlink()
 
 
-def test_another_browser_enters_with_the_token_alone_and_sees_the_same_run(
+def test_another_browser_enters_with_the_token_alone_and_sees_the_same_queue(
     open_studio: Callable[..., Studio], open_page: Open, photo: Path, painting: Path
 ) -> None:
     studio = open_studio(None, "--listen", "0.0.0.0")
+    studio.post("/queue", {"held": True})  # which takes no worker
     pair = {"content": studio.upload(photo), "styles": [studio.upload(painting)]}
     page = open_page(studio.address, query=f"?token={studio.token}")
-    job = studio.post("/jobs", small(pair, **LONG))["id"]
+    job = studio.post("/jobs", small(pair))["id"]
     page.wait_for_selector(f".queue li[data-id='{job}']")
     context = page.context.browser.new_context()
-    context.set_default_timeout(SECONDS * 500)
+    context.set_default_timeout(SECONDS * 1000)
     other = context.new_page()
     refused = other.goto(studio.address)
     assert refused.status == 401
@@ -82,6 +83,6 @@ def test_another_browser_enters_with_the_token_alone_and_sees_the_same_run(
     other.goto(f"{studio.address}/?token={studio.token}")
     assert other.url == f"{studio.address}/"  # the token does not stay in sight
     other.wait_for_selector(f".queue li[data-id='{job}']")
-    other.click("text=Stop and keep")
+    other.click(".queue [aria-label='Give up']")
     page.wait_for_selector(f".queue li[data-id='{job}']", state="detached")
     context.close()

@@ -45,9 +45,9 @@ def given(open_studio: OpenStudio, photo: Path, painting: Path) -> tuple[Studio,
 
 
 def test_worker_that_is_killed_is_told_and_the_run_goes_on_from_its_checkpoint(
-    given: tuple[Studio, dict[str, Any]],
+    shared: Studio, pair: dict[str, Any]
 ) -> None:
-    studio, pair = given
+    studio = shared
     body = small(pair, size=64, steps=60, tolerance=0.0)
     whole = studio.ended(studio.post("/jobs", body)["id"])
     job = studio.post("/jobs", body)["id"]
@@ -105,22 +105,20 @@ def test_server_alone_killed_leaves_no_worker_that_the_next_one_would_meet(
     again.ended(job)
 
 
-def test_second_server_of_a_folder_points_to_the_first(
-    given: tuple[Studio, dict[str, Any]],
-) -> None:
-    studio, _ = given
+def test_second_server_of_a_folder_points_to_the_first(shared: Studio) -> None:
+    before = shared.get("/jobs")
     words = [sys.executable, "-m", "vangram", "studio", "--no-open", "--port", "0"]
     done = subprocess.run(
-        [*words, "--folder", str(studio.folder)],
+        [*words, "--folder", str(shared.folder)],
         capture_output=True,
         text=True,
         timeout=SECONDS,
         check=False,
     )
     assert done.returncode == 0
-    assert done.stdout.strip() == studio.address
+    assert done.stdout.strip() == shared.address
     assert "open already" in done.stderr
-    assert studio.get("/jobs")["jobs"] == []
+    assert shared.get("/jobs") == before
 
 
 def test_all_killed_at_random_loses_nothing_and_makes_nothing_twice(
