@@ -19,6 +19,7 @@ from PIL import Image
 from tests.conftest import Outcome
 from tests.film.clips import UNEVEN, make_clip, moving, packets
 from tests.film.test_video import decoded
+from vangram.cli import film_runner
 from vangram.cli.commands.film import parse_time
 from vangram.errors import SettingError
 from vangram.film import output as film_output
@@ -358,6 +359,23 @@ for count in (100, 800):
     peaks.append(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024)
 print(json.dumps(peaks))
 """
+
+
+def test_process_that_comes_late_leaves_the_film_of_another(
+    command: Command, clip: Path, painting: Path, tmp_path: Path
+) -> None:
+    words = (clip, painting, "-o", tmp_path / "out.mp4", "--size", 44, "--steps", 1)
+    late = film_of(clip, painting, tmp_path / "out.mp4")
+    list(late.extract())
+    late.find_shots()
+    assert len(late.shots) == 1
+    assert late.share_painted(0) == 0
+    assert command("film", *words, "--passes", 1, "--quiet").code == 0
+    made = (tmp_path / "out.mp4").stat().st_mtime_ns
+    film_runner._paint(late, [0], quiet=True, preview=None)
+    film_runner._finish(late, force=False, is_part=False)
+    assert (tmp_path / "out.mp4").stat().st_mtime_ns == made
+    assert not (tmp_path / "out.mp4.film").exists()
 
 
 @pytest.mark.parametrize(

@@ -90,11 +90,13 @@ def _paint(film: Film, shots: list[int], *, quiet: bool, preview: Path | None) -
     place = FilmPlace(len(film.frames), len(film.shots), share(), time.monotonic())
     side = Preview(film, preview) if preview is not None else None
     with Progress(quiet, place=place) as progress:
-        while left:
+        while left and film.work.is_begun():
             waiting = []
             for number in left:
                 try:
                     with film.work.claimed(f"shot-{number + 1}"):
+                        if not film.work.is_begun():  # another process has written the film
+                            break
                         for step in film.shot(number).paint():
                             shares[number] = step.done
                             place.shot, place.step, place.share = number, step, share()
@@ -107,21 +109,20 @@ def _paint(film: Film, shots: list[int], *, quiet: bool, preview: Path | None) -
             if waiting == left:
                 time.sleep(SECONDS_BETWEEN_TRIES)
             left = [number for number in waiting if film.share_painted(number) < 1]
-    if side is not None:
+    if side is not None and film.work.is_begun():
         side.write()
 
 
 def _finish(film: Film, *, force: bool, is_part: bool) -> None:
     missing = [n + 1 for n in range(len(film.shots)) if film.share_painted(n) < 1]
-    if missing:
-        assert is_part
+    if missing and is_part and film.work.is_begun():
         tell(f"this shard is painted; shots {', '.join(map(str, missing))} are left to others")
         return
     with film.work.claimed("output", wait=True):
-        if not film.work.is_begun():  # another process has written the film
-            return
-        is_made(film) if not force else None
-        report(write_film(film, film.output, overwrite=True))
+        if film.work.is_begun():  # otherwise another process has written the film
+            if not force:
+                is_made(film)  # no other file may have appeared
+            report(write_film(film, film.output, overwrite=True))
         film.work.discard()
     print(film.output)
 

@@ -198,6 +198,10 @@ class Film:
             deep = bool((levels - levels.round()).abs().max() > FINEST)
             shown = self._fitted(picture) if kind == FRAMES else picture
             frames.keep(index, shown, deep=deep and picture.alpha is None)
+            if picture.alpha is not None and self.output.suffix and not footage.notes:
+                footage.notes.append(
+                    f"{quoted(self._path('content'))} has transparency, which is left out"
+                )
             yield index + 1
 
     def _fitted(self, picture: Picture) -> Picture:
