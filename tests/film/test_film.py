@@ -146,7 +146,7 @@ def test_truncated_film_is_painted_as_far_as_it_is_whole(
     command: Command, painting: Path, tmp_path: Path
 ) -> None:
     whole = make_clip(tmp_path / "whole.mp4", moving(count=30), front=True).read_bytes()
-    (tmp_path / "in.mp4").write_bytes(whole[: len(whole) // 3])
+    (tmp_path / "in.mp4").write_bytes(whole[: len(whole) * 2 // 3])
     done = command("film", tmp_path / "in.mp4", painting, "-o", tmp_path / "out.mp4", *TINY)
     assert done.code == 0, done.err
     assert "is damaged: 30 frames are announced" in done.err

@@ -54,7 +54,7 @@ class FilmSettings:
     rate: float = RATE
     """Frames a second of a folder."""
     shots: tuple[float, ...] | None = None
-    """Seconds after the first frame at which shots begin; None: they are found."""
+    """Seconds after the first frame at which shots begin; None: the film is one shot."""
     keys: tuple[tuple[float, tuple[float, ...]], ...] = ()
     """Seconds after the first frame, and the share of each painting then; between them, shares in
     proportion to the time. None: the recipe's shares throughout."""
@@ -229,7 +229,7 @@ class Film:
         return tuple(range(*ends) for ends in pairwise((*starts, len(self.timing.starts))))
 
     def find_shots(self) -> None:
-        """Find the cuts, unless that was done or they are given.
+        """Keep the first frame of each shot; without times of cuts, the film is one.
 
         Raises:
             PictureError: the flow to a frame is missing.

@@ -74,7 +74,7 @@ Shots = Annotated[
         "--shots",
         metavar="PATH",
         help="A file with the time of each cut, a line each.",
-        show_default="found",
+        show_default="one shot",
         rich_help_panel=PART,
     ),
 ]
