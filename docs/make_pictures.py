@@ -14,8 +14,12 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+from PIL import Image
+
 DOCS = Path(__file__).parent
 PICTURES = DOCS / "pictures"
+FRAMES = 8
+"""Frames of the animation that is painted."""
 
 
 def commands() -> Iterator[tuple[str, list[str]]]:
@@ -29,9 +33,20 @@ def commands() -> Iterator[tuple[str, list[str]]]:
                 yield name, words
 
 
+def make_pan(photo: Path, film: Path) -> None:
+    """Write an animation of a window that moves over a photograph, to be painted."""
+    with Image.open(photo) as picture:
+        width, height = picture.width * 2 // 3, picture.height * 2 // 3
+        lefts = [picture.width * n // 3 // (FRAMES - 1) for n in range(FRAMES)]
+        boxes = [(left, left // 2, left + width, left // 2 + height) for left in lefts]
+        first, *others = (picture.crop(box).resize((160, 106)) for box in boxes)
+    first.save(film, save_all=True, append_images=others, duration=160, loop=0, quality=90)
+
+
 def main() -> None:
     """Run them from the project's root, where the commands' paths begin."""
     wanted = set(sys.argv[1:])
+    make_pan(PICTURES / "chelsea.jpg", PICTURES / "chelsea-pan.webp")
     for name, words in dict(commands()).items():
         if not wanted or name in wanted:
             words[words.index("-o") + 1] = str(PICTURES / name)

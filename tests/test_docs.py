@@ -22,8 +22,9 @@ from typer.main import get_command
 
 import vangram
 from vangram import cli
-from vangram.cli import runner
+from vangram.cli import film_runner, runner
 from vangram.cli.app import app
+from vangram.film.film import Film
 from vangram.images import fit, read_recipe
 from vangram.networks import load_network
 from vangram.networks.geometry import core_sides
@@ -42,6 +43,7 @@ GIVEN = {
     "rocket.jpg",
     "rocket-sky.png",
     "chelsea.jpg",
+    "chelsea-pan.webp",
     "curl-field.jpg",
     "espresso.jpg",
     "stained-glass.jpg",
@@ -49,7 +51,7 @@ GIVEN = {
 """Pictures that go in, small."""
 IN_THE_README = {"chelsea-curl-field.jpg", "espresso-stained-glass.jpg"}
 """Made with the defaults, and saved without their recipes."""
-MAKES = ("stylize", "reconstruct", "texture")
+MAKES = ("stylize", "reconstruct", "texture", "film")
 LARGEST = 100_000
 """Bytes of a picture that the documentation adds, as CONTRIBUTING has it."""
 AMERICAN = re.compile(
@@ -112,6 +114,8 @@ def parsed(words: list[str], monkeypatch: pytest.MonkeyPatch) -> Recipe | None:
     """
     recipes: list[Recipe] = []
     monkeypatch.setattr(runner, "make", lambda recipe, *others: recipes.append(recipe))
+    monkeypatch.setattr(Film, "prepare", lambda *given, **more: recipes.append(given[2]))
+    monkeypatch.setattr(film_runner, "make_film", lambda *given, **more: None)
     command: Any = get_command(app)
     rest = list(words)
     while rest and rest[0] in getattr(command, "commands", {}):

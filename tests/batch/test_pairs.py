@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from vangram.batch import Pair, crossed, in_order, photographs, read_pairs
+from vangram.batch import Pair, crossed, photographs, read_pairs
 from vangram.errors import InputError, OutputError, PictureError, SettingError
+from vangram.film.footage import in_order
 
 
 @pytest.fixture

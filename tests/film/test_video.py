@@ -14,8 +14,8 @@ from torch import Tensor
 
 from tests.film.clips import BASE, UNEVEN, av, make_clip, moving, packets
 from vangram.errors import ExistsError, PictureError
-from vangram.film.video import Timing, open_video, png_of, recipe_in, write_video
-from vangram.images import read_picture
+from vangram.film.video import Timing, open_video, recipe_in, write_video
+from vangram.images import deep_png, read_picture
 
 
 def decoded(
@@ -147,7 +147,7 @@ def test_ten_bits_are_taken_as_16(tmp_path: Path) -> None:
         out.mux(stream.encode())
     ((pixels,), _) = decoded(tmp_path / "in.mkv")
     assert len(set(pixels[0, 0, 24].tolist())) > 20  # 8 levels of 8 bits
-    (tmp_path / "frame.png").write_bytes(png_of(pixels))
+    (tmp_path / "frame.png").write_bytes(deep_png(pixels))
     kept = read_picture(tmp_path / "frame.png").pixels
     assert float((kept - pixels).abs().max()) <= 0.5 / 65535 + 1e-7  # float32's own rounding
 

@@ -342,7 +342,7 @@ def test_animation_of_one_frame_is_a_picture(picture: MAKE, tmp_path: Path) -> N
 
 def test_animation_that_cannot_be_is_refused(picture: MAKE, tmp_path: Path) -> None:
     with pytest.raises(OutputError, match=r"end the name in \.webp"):
-        write_animation(tmp_path / "a.png", [picture()])
+        write_animation(tmp_path / "a.jpg", [picture()])
     with pytest.raises(ShapeError, match="none"):
         write_animation(tmp_path / "a.webp", [])
     with pytest.raises(ShapeError, match="one shape"):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 import struct
 import sys
@@ -19,9 +18,9 @@ from torch.nn.functional import grid_sample
 import vangram
 from tests.conftest import Outcome
 from tests.support import batched, drawn, prepared_level, relative_error, rounding
-from vangram.batch.pairs import in_order
 from vangram.engines import engine_for
 from vangram.errors import PictureError, SettingError
+from vangram.film.footage import in_order
 from vangram.images import read_picture, read_recipe
 from vangram.images.flow import flow_between, read_flow, resized_flow, trusted, warped
 from vangram.networks import FeatureNetwork
@@ -284,46 +283,25 @@ def painted(command: Command, frames: list[Path], painting: Path, out: Path, *mo
     assert outcome.code == 0, outcome.err
 
 
-def test_batch_of_a_sequence_goes_from_frame_to_frame_and_goes_on(
+def test_batch_of_a_sequence_is_a_film_and_is_made_again(
     command: Command, frames: list[Path], painting: Path, tmp_path: Path
 ) -> None:
-    out = tmp_path / "out"
-    painted(command, frames, painting, out)
-    results = [out / f"{frame.stem}-{painting.stem}.png" for frame in frames]
-    records = [Record.from_json(read_recipe(result) or "") for result in results]
-    assert [record.recipe.init for record in records] == ["content", "before", "before"]
-    paths = [given.path for given in records[2].located(results[2]).inputs]
-    assert paths[2:] == [str(results[1]), str(frames[1])]
-    pictures = json.loads((out / "batch.json").read_text())["pictures"]
-    told = [(picture["recipe"]["init"], picture["recipe"]["steps"]) for picture in pictures]
-    assert told == [("content", 2), ("before", 1), ("before", 1)]
-    outcome = command("rerun", results[2])
-    assert outcome.code == 0, outcome.err
-    assert "the same bytes" in outcome.err
-    bytes_before = [result.read_bytes() for result in results]
-    made = [result.stat().st_mtime_ns for result in results]
-    results[1].unlink()
-    painted(command, frames, painting, out)
-    assert [result.read_bytes() for result in results] == bytes_before
-    assert results[0].stat().st_mtime_ns == made[0]
-
-
-def test_batch_of_an_animated_file_paints_its_frames(
-    command: Command, painting: Path, tmp_path: Path
-) -> None:
-    film = tmp_path / "film.webp"
-    images = [
-        Image.fromarray(drawn(48, 64, n).mul(255).byte().permute(1, 2, 0).contiguous().numpy())
-        for n in range(2)
-    ]
-    images[0].save(film, save_all=True, append_images=images[1:], lossless=True)
     pytest.importorskip("cv2", reason="OpenCV finds the motion")
-    words = ("-o", tmp_path / "out", "--size", 48, "--steps", 1, "-q", "--sequence")
-    outcome = command("batch", film, painting, *words)
+    out, recipe = tmp_path / "out", tmp_path / "film.toml"
+    recipe.write_text("frame_steps = 1\npasses = 1\n")
+    painted(command, frames, painting, out, "--recipe", recipe)
+    results = [out / painting.stem / frame.name for frame in frames]
+    assert sorted((out / painting.stem).iterdir()) == sorted(results)
+    for result in results:
+        record = Record.from_json(read_recipe(result) or "")
+        assert (record.recipe.steps, record.recipe.init) == (2, "content")
+        assert record.film is not None
+    words = ("--size", 48, "--steps", 2, "--frame-steps", 1, "--passes", 1, "-q")
+    outcome = command("film", frames[0].parent, painting, "-o", tmp_path / "film", *words)
     assert outcome.code == 0, outcome.err
-    assert len(list((tmp_path / "out").glob("film-*-painting.png"))) == 2
-    first = read_picture(tmp_path / "out" / "frames" / "film-1.png").pixels
-    assert torch.equal(first, read_picture(images[0]).pixels)
+    for result in results:
+        again = read_picture(tmp_path / "film" / result.name)
+        assert torch.equal(again.pixels, read_picture(result).pixels)
 
 
 def test_sequence_without_opencv_is_refused_before_work(

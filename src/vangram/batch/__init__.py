@@ -1,7 +1,7 @@
 """Many pictures: pairs of photograph and painting, and the state of each pair's picture."""
 
 from vangram.batch.manifest import MANIFEST, Status, read_status
-from vangram.batch.pairs import Pair, crossed, frames_of, in_order, photographs, read_pairs
+from vangram.batch.pairs import Pair, crossed, photographs, read_pairs
 from vangram.batch.shards import Shard
 from vangram.batch.work import Batch
 
@@ -12,8 +12,6 @@ __all__ = [
     "Shard",
     "Status",
     "crossed",
-    "frames_of",
-    "in_order",
     "photographs",
     "read_pairs",
     "read_status",

@@ -5,14 +5,13 @@ from __future__ import annotations
 import csv
 import glob
 import os
-import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from vangram.errors import OutputError, PictureError, SettingError
-from vangram.images import READ_SUFFIXES, is_raw, read_frames, write_picture
-from vangram.storage.files import make_folder, open_regular, quoted, reason
+from vangram.images import READ_SUFFIXES, is_raw
+from vangram.storage.files import open_regular, quoted, reason
 
 NAMED = 5
 """Files that are left out of a folder whose names are given."""
@@ -88,34 +87,6 @@ def _pattern(given: str) -> str:
         literal = os.path.join(literal, part)
         start = os.path.join(start, glob.escape(part) if os.path.exists(literal) else part)
     return start
-
-
-def in_order(frames: Sequence[str]) -> list[str]:
-    """Frames in the order of the numbers in their names, whether padded with zeros or not."""
-
-    def key(path: str) -> tuple[list[tuple[int, str]], str]:
-        parts = re.split(r"([0-9]+)", Path(path).stem)  # texts and numbers in turn
-        return [(int(part), "") if n % 2 else (-1, part) for n, part in enumerate(parts)], path
-
-    return sorted(frames, key=key)
-
-
-def frames_of(path: str, folder: Path) -> list[str]:
-    """Write the frames of an animated file into a folder as PNG; returns their paths.
-
-    Raises:
-        PictureError: it has no more than one frame.
-        OutputError: they cannot be written.
-    """
-    with read_frames(path) as (count, frames):
-        if count < 2:
-            raise PictureError(f"{quoted(path)} has one frame; give a folder of frames, or a film")
-        make_folder(folder)
-        digits = len(str(count))
-        names = [folder / f"{Path(path).stem}-{n:0{digits}}.png" for n in range(1, count + 1)]
-        for name, frame in zip(names, frames, strict=True):
-            write_picture(name, frame.pixels, alpha=frame.alpha)
-    return [str(name) for name in names]
 
 
 def crossed(photos: Sequence[str], paintings: Sequence[str], format: str) -> tuple[Pair, ...]:

@@ -21,14 +21,7 @@ from vangram.batch.manifest import (
 )
 from vangram.batch.pairs import Pair
 from vangram.batch.shards import Shard
-from vangram.errors import (
-    CheckpointError,
-    ExistsError,
-    OutputError,
-    PictureError,
-    SettingError,
-    SizeError,
-)
+from vangram.errors import CheckpointError, ExistsError, OutputError, PictureError, SizeError
 from vangram.images import Picture, check_output, file_sha256
 from vangram.run import Run
 from vangram.run.checkpoints import Checkpoints, checkpoint_path, continued
@@ -64,10 +57,6 @@ class Batch:
     digests: Mapping[str, str]
     """SHA-256 of each readable input, by path."""
     entries: dict[Pair, Entry] = field(default_factory=dict)
-    sequence: bool = False
-    """Whether the photographs are frames, each starting from the last one's warped result."""
-    flows: Path | None = None
-    """Folder of .flo files, named like the frames, with the flow from each to the one before."""
     force: bool = False
     """Whether files that no batch has made are overwritten."""
     shard: Shard | None = None
@@ -88,8 +77,6 @@ class Batch:
         parameters: str | None = None,
         *,
         force: bool = False,
-        sequence: bool = False,
-        flows: Path | None = None,
         shard: Shard | None = None,
         keep_metadata: bool = False,
     ) -> Batch:
@@ -101,8 +88,6 @@ class Batch:
             recipe: of all pictures.
             parameters: as above.
             force: overwrite files with the pictures' names that no batch has made.
-            sequence: as above.
-            flows: as above.
             shard: the part of the pairs that this batch makes.
             keep_metadata: as above.
 
@@ -117,8 +102,6 @@ class Batch:
                 f"size {recipe.size} is too small: {recipe.layers[-1]} needs {smallest} px;"
                 " use a larger --size, or shallower layers"
             )
-        if shard is not None and sequence:
-            raise SettingError("the frames of a sequence depend on each other; leave out --shard")
         mine = tuple(pair for pair in pairs if shard is None or shard.has(pair.name))
         digests, errors = _digests(mine)
         batch = cls(
@@ -128,13 +111,10 @@ class Batch:
             parameters,
             network.sha256,
             digests,
-            sequence=sequence,
-            flows=flows,
             force=force,
             shard=shard,
             keep_metadata=keep_metadata,
         )
-        batch._check_flows()
         batch._check_manifest()
         make_folder(folder)
         inputs = {os.path.realpath(path) for pair in pairs for path in (pair.photo, pair.painting)}
@@ -157,29 +137,9 @@ class Batch:
         """Path of a pair's picture."""
         return self.folder / pair.name
 
-    def before(self, pair: Pair) -> Pair | None:
-        """The nearest earlier frame whose picture has not failed."""
-        if not self.sequence:
-            return None
-        earlier = self.pairs[: self.pairs.index(pair)]
-        there = (p for p in reversed(earlier) if p.painting == pair.painting)
-        return next((p for p in there if self.entries[p].state != "failed"), None)
-
-    def recipe_of(self, pair: Pair) -> Recipe:
-        """A pair's recipe: after the first frame of a sequence, half the steps at one level."""
-        if self.before(pair) is None:
-            return self.recipe
-        return self.recipe.replace(init="before", levels=1, steps=-(-self.recipe.steps // 2))
-
     def inputs_of(self, pair: Pair) -> Inputs[str]:
         """Paths of the inputs of a pair's run."""
-        given = Inputs(content=pair.photo, styles=(pair.painting,), parameters=self.parameters)
-        before = self.before(pair)
-        if before is None:
-            return given
-        flow = None if self.flows is None else str(self._flow(pair))
-        result = str(self.output(before))
-        return replace(given, before=result, before_frame=before.photo, flow=flow)
+        return Inputs(content=pair.photo, styles=(pair.painting,), parameters=self.parameters)
 
     def begin(self, pair: Pair, checkpoints: Checkpoints) -> tuple[Run, list[str]] | None:
         """Prepare a pair's run, from its checkpoint where an earlier process began it.
@@ -198,7 +158,7 @@ class Batch:
         run, notes = self._continued(pair, checkpoints) or (None, [])
         if run is None:
             checkpoints.discard()
-            run = self._run(pair, self.recipe_of(pair))
+            run = self._run(pair, self.recipe)
         record = replace(run.record, keep_metadata=self.keep_metadata)
         return replace(run, record=record), [*notes, *run.inputs.notes]
 
@@ -255,7 +215,7 @@ class Batch:
                 listed[pair.name] = (
                     {"picture": pair.name, "photo": pair.photo, "painting": pair.painting}
                     | vars(self.entries[pair])
-                    | {"recipe": self.recipe_of(pair).to_dict()}
+                    | {"recipe": self.recipe.to_dict()}
                 )
             with replacing(path) as handle:
                 values = {"format": FORMAT, "pictures": list(listed.values())}
@@ -269,7 +229,7 @@ class Batch:
         wanted = replace(self.inputs_of(pair), parameters=None).map(self._sha256)
         found = replace(record.inputs, parameters=None).map(lambda each: each.sha256)
         return (
-            is_same(record.recipe, self.recipe_of(pair))
+            is_same(record.recipe, self.recipe)
             and record.network_sha256 == self.network_sha256
             and found == wanted
         )
@@ -280,23 +240,6 @@ class Batch:
             return self.digests.get(path) or file_sha256(path)
         except PictureError:
             return None
-
-    def _flow(self, pair: Pair) -> Path:
-        assert self.flows is not None
-        return self.flows / f"{Path(pair.photo).stem}.flo"
-
-    def _check_flows(self) -> None:
-        if self.flows is None:
-            return
-        if not self.sequence:
-            raise SettingError("flows lead from frame to frame; add --sequence")
-        first = self.pairs[0].photo
-        for pair in self.pairs:
-            if pair.photo != first and not self._flow(pair).is_file():
-                raise PictureError(
-                    f"there is no flow {quoted(self._flow(pair))} for {quoted(pair.photo)};"
-                    " name flows like their frames"
-                )
 
     def is_made(self, pair: Pair) -> bool:
         """Whether a pair's picture is there, finished."""

@@ -8,6 +8,7 @@ import typer
 
 from vangram.cli.commands.batch import batch
 from vangram.cli.commands.explain import explain
+from vangram.cli.commands.film import film
 from vangram.cli.commands.networks import networks
 from vangram.cli.commands.reconstruct import reconstruct
 from vangram.cli.commands.rerun import rerun
@@ -35,6 +36,7 @@ COMMANDS = (
     rerun,
     resume,
     batch,
+    film,
     sweep,
     study,
     studio,

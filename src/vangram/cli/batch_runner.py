@@ -101,10 +101,9 @@ def make_batch(batch: Batch, *, quiet: bool) -> None:
                 error = batch.entries[pair].error or _make(batch, pair, quiet, place, told)
             except BusyError:
                 busy += 1
-                if batch.sequence or busy >= len(left):
+                if busy >= len(left):
                     _wait(pair, told)
-                if not batch.sequence:  # whose frames have an order
-                    left.rotate(-1)
+                left.rotate(-1)
                 continue
             left.popleft()
             busy = 0

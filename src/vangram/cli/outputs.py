@@ -58,10 +58,23 @@ def check_outputs(*outputs: Path | None, inputs: Iterable[str], force: bool) -> 
     Raises:
         OutputError: an output cannot be written, or would replace one.
     """
+    for path in filter(None, outputs):
+        check_output(path)
+    check_inputs_apart(*outputs, inputs=inputs)
+    for path in filter(None, outputs):
+        if os.path.exists(path) and not force:
+            raise OutputError(f"{str(path)!r} exists already; add --force to overwrite it")
+
+
+def check_inputs_apart(*outputs: Path | None, inputs: Iterable[str]) -> None:
+    """Check that no output is an input, or named twice.
+
+    Raises:
+        OutputError: one is.
+    """
     given = set(map(os.path.realpath, inputs))
     seen: set[str] = set()
     for path in filter(None, outputs):
-        check_output(path)
         # Not `Path.resolve`, which raises where links lead in a circle.
         target = os.path.realpath(path)
         if target in given:
@@ -69,5 +82,3 @@ def check_outputs(*outputs: Path | None, inputs: Iterable[str], force: bool) -> 
         if target in seen:
             raise OutputError(f"{str(path)!r} is named for two outputs; give each its own name")
         seen.add(target)
-        if os.path.exists(path) and not force:
-            raise OutputError(f"{str(path)!r} exists already; add --force to overwrite it")

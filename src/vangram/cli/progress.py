@@ -18,6 +18,7 @@ from rich.text import Text
 
 from vangram.cli.streams import SECONDS_BETWEEN_LINES, tell
 from vangram.errors import line_of
+from vangram.film import FilmStep
 from vangram.optimize import Level, Step
 from vangram.run import Run
 from vangram.run.progress import Pace, plan_of, progress_of
@@ -39,8 +40,41 @@ class BatchPlace:
     started: float
     """Time at which it began, by `time.monotonic`."""
 
+    @property
+    def share_begun(self) -> float:
+        """Share of the work that was done before."""
+        return self.begun / self.of
+
+    def done(self, step: Step) -> float:
+        """Share of the work that is done after a step."""
+        return (self.number - 1 + step.done) / self.of
+
     def __str__(self) -> str:
         return printable(f"{self.number}/{self.of} {self.name}")
+
+
+@dataclass
+class FilmPlace:
+    """Position in a film, which moves on with each step."""
+
+    frames: int
+    shots: int
+    share_begun: float
+    started: float
+    shot: int = 0
+    step: FilmStep | None = None
+    share: float = 0.0
+    """Share of the work that is done."""
+
+    def done(self, step: Step) -> float:
+        """Share of the work that is done."""
+        return self.share
+
+    def __str__(self) -> str:
+        if self.step is None:
+            return ""
+        shot = f"shot {self.shot + 1}/{self.shots}  " if self.shots > 1 else ""
+        return f"{shot}pass {self.step.number}  frame {self.step.index + 1}/{self.frames}"
 
 
 class Progress:
@@ -49,15 +83,18 @@ class Progress:
     Args:
         quiet: print notes of failures alone.
         begun: share of the work that earlier processes have done.
-        place: position in a batch; bar and time are then those of the batch.
+        place: position in a batch or a film; bar and time are then those of the whole.
     """
 
     def __init__(
-        self, quiet: bool = False, begun: float = 0.0, place: BatchPlace | None = None
+        self,
+        quiet: bool = False,
+        begun: float = 0.0,
+        place: BatchPlace | FilmPlace | None = None,
     ) -> None:
         self.quiet = quiet
         self.place = place
-        self.pace = Pace(place.begun / place.of, place.started) if place else Pace(begun)
+        self.pace = Pace(place.share_begun, place.started) if place else Pace(begun)
         self.printed = -SECONDS_BETWEEN_LINES
         self.level = 0
         console = Console(stderr=True)
@@ -112,7 +149,7 @@ class Progress:
     def _done(self, step: Step) -> float:
         if self.place is None:
             return step.done
-        return (self.place.number - 1 + step.done) / self.place.of
+        return self.place.done(step)
 
     def _left(self, step: Step) -> str:
         left = self.pace.seconds_left(self._done(step))

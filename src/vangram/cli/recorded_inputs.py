@@ -29,12 +29,12 @@ def find_inputs(record: Record, picture: str, given: Inputs[str]) -> Inputs[str]
 def _found(recorded: Input, picture: str, option: str) -> str:
     if recorded.sha256 is None:
         raise RecipeError(f"this picture's input came from memory; give it with {option}")
-    from vangram.images import file_sha256
+    from vangram.film.film import digest
 
     folder, path = Path(picture).parent, Path(recorded.path)
-    there = [place for place in (path, folder / path, folder / path.name) if os.path.isfile(place)]
+    there = [place for place in (path, folder / path, folder / path.name) if os.path.exists(place)]
     for place in there:
-        if len(there) == 1 or file_sha256(place) == recorded.sha256:
+        if len(there) == 1 or digest(str(place)) == recorded.sha256:
             return str(place)
     if there:
         return str(there[0])

@@ -96,8 +96,13 @@ class Video:
     container: Any
     stream: Any
     notes: list[str] = field(default_factory=list)
-    timing: Timing = Timing(Fraction(1))
-    """Of the frames that were read."""
+    starts: list[int] = field(default_factory=list)
+    last: int = 1
+
+    @property
+    def timing(self) -> Timing:
+        """When the frames that were read are shown."""
+        return Timing(Fraction(self.stream.time_base), tuple(self.starts), self.last)
 
     def frames(self, since: float = 0.0, until: float | None = None) -> Iterator[Tensor]:
         """Decode the frames, upright and with square pixels, one at a time.
@@ -116,7 +121,6 @@ class Video:
         if since:
             self.container.seek(first + int(since / base), stream=self.stream)
         size: tuple[int, int] | None = None
-        starts: list[int] = []
         gap, last = 0, None
         for frame in self._decoded():
             start = gap + (first if frame.pts is None and last is None else frame.pts or 0)
@@ -135,15 +139,15 @@ class Video:
                     f" {frame.height} px after {at:.1f} seconds; convert it to one size first"
                 )
             size = frame.height, frame.width
-            starts.append(start)
-            self.timing = Timing(base, tuple(starts), self._ticks(frame))
+            self.starts.append(start)
+            self.last = self._ticks(frame)
             yield self._upright(frame)
-        if not starts:
+        if not self.starts:
             raise PictureError(f"{self.label} has no frame that can be decoded; check it")
-        if not since and until is None and len(starts) < self.stream.frames:
+        if not since and until is None and len(self.starts) < self.stream.frames:
             self.notes.append(
                 f"{self.label} is damaged: {self.stream.frames} frames are announced,"
-                f" {len(starts)} are whole and taken"
+                f" {len(self.starts)} are whole and taken"
             )
 
     def _decoded(self) -> Iterator[Any]:
@@ -339,8 +343,8 @@ def _mux(
         shift = span[0] and float(timing.starts[0] * timing.base)
         if shift:
             timing = replace(timing, starts=tuple(t - timing.starts[0] for t in timing.starts))
-        copies, notes = _copies(out, video)
         packets = _encoded(out, encoder, frames, timing)
+        copies, notes = _copies(out, video)
         _copy_metadata(out, video, shift)
         others = _copied(video, copies, shift, None if span[1] is None else span[1] + origin)
         for packet in heapq.merge(packets, others, key=_time_of):
@@ -450,17 +454,3 @@ def recipe_in(path: str | os.PathLike[str]) -> str | None:
     with open_video(path) as video:
         found = video.container.metadata
     return next((text for key, text in found.items() if key.lower() == RECIPE), None)
-
-
-def png_of(pixels: Tensor) -> bytes:
-    """A PNG with 16 bits a channel, which Pillow cannot write.
-
-    Args:
-        pixels: (1, 3, H, W) in [0, 1].
-    """
-    levels = (pixels[0].clamp(0, 1) * 65535 + 0.5).permute(1, 2, 0).numpy().astype(np.uint16)
-    frame = pyav().VideoFrame.from_ndarray(np.ascontiguousarray(levels), "rgb48le")
-    context = pyav().CodecContext.create("png", "w")
-    context.height, context.width = levels.shape[:2]
-    context.pix_fmt, context.time_base = "rgb48be", Fraction(1)
-    return b"".join(bytes(packet) for packet in context.encode(frame.reformat(format="rgb48be")))

@@ -21,9 +21,19 @@ from vangram.images.open import file_sha256
 from vangram.images.picture import MAX_PIXELS, Picture, largest_within
 from vangram.images.read import Source, read_frames, read_picture, read_recipe
 from vangram.images.resizing import fit, resize
-from vangram.images.write import PillowImage, check_output, to_image, write_animation, write_picture
+from vangram.images.write import (
+    ANIMATIONS,
+    PillowImage,
+    check_output,
+    check_place,
+    deep_png,
+    to_image,
+    write_animation,
+    write_picture,
+)
 
 __all__ = [
+    "ANIMATIONS",
     "MAX_PIXELS",
     "READ_SUFFIXES",
     "Box",
@@ -35,7 +45,9 @@ __all__ = [
     "Regions",
     "Source",
     "check_output",
+    "check_place",
     "cropped",
+    "deep_png",
     "file_sha256",
     "fit",
     "is_raw",

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import BinaryIO
+from fractions import Fraction
+from typing import BinaryIO, NamedTuple
 
 import numpy as np
 import torch
@@ -22,8 +23,16 @@ from vangram.storage.tensors import row_bands
 
 UPRIGHT = 1
 
-Frame = tuple[Tensor, Tensor | None]
-"""Pixels (1, 3, H, W), and alpha (1, 1, H, W) or None."""
+
+class Frame(NamedTuple):
+    """A frame as it is shown."""
+
+    pixels: Tensor
+    """(1, 3, H, W)."""
+    alpha: Tensor | None
+    """(1, 1, H, W); None: opaque."""
+    seconds: Fraction | None = None
+    """For which it is shown; None: it is a page, or a still picture."""
 
 
 @dataclass
@@ -33,6 +42,8 @@ class Patch:
     left: int
     top: int
     encoded: Encoded
+    seconds: Fraction
+    """For which the frame is shown."""
     clears: bool = False
     """Whether its place is cleared after it was shown."""
     restores: bool = False
@@ -78,7 +89,9 @@ def frames_in(
     def frames() -> Iterator[Frame]:
         for number in range(count):
             image.seek(number)
-            yield _decoded(of_image(image, label, first.space))
+            shown = _decoded(of_image(image, label, first.space))
+            milliseconds = round(image.info.get("duration", 0))  # known once it is decoded
+            yield shown._replace(seconds=Fraction(milliseconds, 1000))
 
     count: int = getattr(image, "n_frames", 1)
     return count, frames()
@@ -86,7 +99,7 @@ def frames_in(
 
 def _decoded(encoded: Encoded) -> Frame:
     rows = encoded.decode()
-    return assembled(rows, encoded.size, encoded.space, UPRIGHT)
+    return Frame(*assembled(rows, encoded.size, encoded.space, UPRIGHT))
 
 
 def composed(
@@ -118,7 +131,7 @@ def composed(
             under[:, at] = _over(over, under[:, at]) if patch.blends else over
         opaque = bool((canvas[3] == 1).all())
         pixels, alpha = (torch.from_numpy(each.copy())[None] for each in (canvas[:3], canvas[3:]))
-        yield pixels, None if opaque else alpha
+        yield Frame(pixels, None if opaque else alpha, patch.seconds)
         if patch.clears:
             under[:] = 0
         elif before is not None:
@@ -148,7 +161,9 @@ def _over(over: Samples, under: Samples) -> Samples:
 def _of_gif(frame: gif.Frame, label: str) -> Patch:
     encoded = of_image(frame.image(), label)
     after = frame.disposal
-    return Patch(frame.left, frame.top, encoded, clears=after == 2, restores=after == 3)
+    return Patch(
+        frame.left, frame.top, encoded, frame.seconds, clears=after == 2, restores=after == 3
+    )
 
 
 def _of_apng(found: png.Png, number: int, label: str, largest: int) -> Patch:
@@ -158,6 +173,7 @@ def _of_apng(found: png.Png, number: int, label: str, largest: int) -> Patch:
         frame.left,
         frame.top,
         of_png(found, label, largest, frame),
+        frame.seconds,
         clears=after == 1,
         restores=after == 2,
         blends=frame.blends,

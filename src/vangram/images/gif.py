@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from fractions import Fraction
 from io import BytesIO
 
 from PIL import Image
@@ -25,6 +26,8 @@ class Frame:
     height: int
     disposal: int
     """0 and 1: stays, 2: is cleared after it was shown, 3: what was there before comes back."""
+    seconds: Fraction
+    """For which it is shown."""
     stream: bytes
 
     def image(self) -> Image.Image:
@@ -56,8 +59,10 @@ def frames_of(data: Data, label: str) -> tuple[tuple[int, int], list[Frame]]:
             screen = head[:6] + data[start + 5 : start + 9] + head[10:]
             image = bytes([IMAGE, 0, 0, 0, 0]) + data[start + 5 : position]
             disposal = control[3] >> 2 & 7 if len(control) == 8 else 0
+            # 0 where there is no control.
+            seconds = Fraction(int.from_bytes(control[4:6], "little"), 100)
             stream = screen + control + image + bytes([TRAILER])
-            frames.append(Frame(left, top, across, down, disposal, stream))
+            frames.append(Frame(left, top, across, down, disposal, seconds, stream))
             control = b""
         else:
             break

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from contextlib import suppress
-from functools import cache
+from functools import cache, lru_cache
 from io import BytesIO
 
 import numpy as np
@@ -58,6 +58,11 @@ def is_srgb(icc: object) -> bool:
     That is one whose conversion changes no colour by more than one level: dozens of sRGB profiles
     are in use that differ in their bytes alone, and a round trip should be exact.
     """
+    return not isinstance(icc, bytes) or _is_srgb(icc)
+
+
+@lru_cache(maxsize=8)  # frames of a film have one profile
+def _is_srgb(icc: bytes) -> bool:
     profile, mode = _parsed(icc)
     if profile is None or mode is None:
         return True

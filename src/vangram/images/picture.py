@@ -1,6 +1,7 @@
 """The decoded picture, and how large it may be."""
 
 from dataclasses import dataclass
+from fractions import Fraction
 
 import psutil
 from torch import Tensor
@@ -42,6 +43,9 @@ class Picture:
 
     notes: tuple[str, ...] = ()
     """Losses and repairs in reading, a line each."""
+
+    seconds: Fraction | None = None
+    """For which a frame of an animation is shown; None: it is no such frame."""
 
     @property
     def size(self) -> tuple[int, int]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import struct
 import zlib
 from dataclasses import dataclass, field
+from fractions import Fraction
 from io import BytesIO
 from typing import NamedTuple
 
@@ -94,6 +95,8 @@ class Frame:
     """0: stays, 1: is cleared after it was shown, 2: what was there before comes back."""
     blends: bool
     """Whether it is drawn over what is there, or replaces it."""
+    seconds: Fraction
+    """For which it is shown."""
     data: list[memoryview] = field(default_factory=list)
 
 
@@ -274,8 +277,10 @@ def _header(body: memoryview, label: str) -> Header:
 def _add_frame(png: Png, name: bytes, body: memoryview) -> bool:
     """Take a chunk of the animation; whether that is possible."""
     if name == b"fcTL" and len(body) == 26:
-        width, height, left, top, disposal, blend = struct.unpack(">4x4I4x2B", body)
-        png.frames.append(Frame(width, height, left, top, disposal, blend == 1))
+        *place, over, under, disposal, blend = struct.unpack(">4x4I2H2B", body)
+        width, height, left, top = place
+        seconds = Fraction(over, under or 100)
+        png.frames.append(Frame(width, height, left, top, disposal, blend == 1, seconds))
         inside = left + width <= png.header.width and top + height <= png.header.height
         return bool(inside and min(width, height) > 0)
     if name == b"fdAT" and png.frames:

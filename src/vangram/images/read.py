@@ -246,8 +246,8 @@ def _of_image(image: Image.Image, largest: int) -> Encoded:
 
 
 def _of_frame(frame: Frame, name: str) -> Picture:
-    pixels, alpha = frame
-    return Picture(pixels, alpha, exif=None, sha256=None, name=name)
+    pixels, alpha, seconds = frame
+    return Picture(pixels, alpha, exif=None, sha256=None, name=name, seconds=seconds)
 
 
 def _picture(encoded: Encoded, name: str, label: str) -> Picture:

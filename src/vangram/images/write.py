@@ -12,6 +12,7 @@ from PIL import Image, PngImagePlugin
 from torch import Tensor
 
 from vangram.errors import OutputError, PictureError, ShapeError
+from vangram.images.flow import opencv
 from vangram.images.icc import srgb_profile
 from vangram.images.xmp import packed
 from vangram.storage.files import quoted, reason, replacing
@@ -28,7 +29,10 @@ FORMATS = {
 }
 """Suffix -> Pillow's name of the format."""
 
-LONGEST_SIDE = {"JPEG": 65_500, "WEBP": 16_383}
+ANIMATIONS = {".webp": "WEBP", ".png": "PNG", ".gif": "GIF"}
+"""Suffix -> Pillow's name of the formats of animations."""
+
+LONGEST_SIDE = {"JPEG": 65_500, "GIF": 65_535, "WEBP": 16_383}
 """Longest side in pixels of the formats whose limit can be reached."""
 
 XMP_TAG = 700
@@ -53,6 +57,17 @@ def check_output(path: str | os.PathLike[str], *, size: tuple[int, int] | None =
             writable, or the size exceeds the format's limit.
     """
     format = _format_of(path)
+    check_place(path)
+    if size is not None:
+        _check_side(size, format, path)
+
+
+def check_place(path: str | os.PathLike[str]) -> None:
+    """Check that a file of any kind can be written to a path.
+
+    Raises:
+        OutputError: the path is a folder, or its folder is missing or not writable.
+    """
     try:
         target = os.path.realpath(path)
         folder = os.path.dirname(target)
@@ -69,8 +84,6 @@ def check_output(path: str | os.PathLike[str], *, size: tuple[int, int] | None =
         raise OutputError(
             f"{quoted(path)} is no possible path ({reason(error)}); choose another name"
         ) from None
-    if size is not None:
-        _check_side(size, format, path)
 
 
 def write_picture(
@@ -122,15 +135,17 @@ def write_animation(
     path: str | os.PathLike[str],
     frames: Sequence[Tensor],
     *,
-    milliseconds: int = 120,
+    milliseconds: int | Sequence[int] = 120,
+    recipe: str | None = None,
     overwrite: bool = True,
 ) -> None:
-    """Write an animated WebP that loops; the last frame is shown longer.
+    """Write an animated WebP, PNG or GIF that loops.
 
     Args:
-        path: ends in .webp.
+        path: ends in .webp, .png or .gif.
         frames: (1, 3, H, W) sRGB in [0, 1] each, of one size.
-        milliseconds: duration of a frame.
+        milliseconds: duration of each frame; of one number, the last frame is shown longer.
+        recipe: text that `read_recipe` gives back; a GIF has none.
         overwrite: False refuses to replace a file.
 
     Raises:
@@ -139,22 +154,36 @@ def write_animation(
         ShapeError: no frames, or their shapes differ.
         PictureError: a value is NaN or infinite.
     """
-    format = _format_of(path)
-    if format != "WEBP":
-        raise OutputError(f"{quoted(path)} cannot be an animation; end the name in .webp")
+    format = ANIMATIONS.get(Path(path).suffix.lower())
+    if format is None:
+        raise OutputError(
+            f"{quoted(path)} cannot be an animation; end the name in {', '.join(ANIMATIONS)}"
+        )
     shapes = {tuple(frame.shape) for frame in frames}
     if len(shapes) != 1:
         raise ShapeError(f"an animation takes frames of one shape, not {sorted(shapes) or 'none'}")
     first, *others = (to_image(frame, None) for frame in frames)
     _check_side((first.height, first.width), format, path)
-    options = {
-        **_options(format, None, None, quality=90),
-        "save_all": True,
-        "append_images": others,
-        "duration": [milliseconds] * len(others) + [milliseconds * LAST_FRAME_TIMES],
-        "loop": 0,
-    }
+    if isinstance(milliseconds, int):
+        milliseconds = [milliseconds] * len(others) + [milliseconds * LAST_FRAME_TIMES]
+    packet = None if recipe is None or format == "GIF" else packed(recipe)
+    options: dict[str, Any] = {} if format == "GIF" else _options(format, None, packet, quality=90)
+    options |= {"save_all": True, "append_images": others, "loop": 0}
+    options["duration"] = list(milliseconds) if others else milliseconds[0]
     _write(path, first, format, options, overwrite)
+
+
+def deep_png(pixels: Tensor) -> bytes:
+    """A PNG of 16 bits a channel, by OpenCV, as Pillow has 8.
+
+    Args:
+        pixels: (1, 3, H, W) sRGB in [0, 1].
+
+    Raises:
+        SettingError: OpenCV is not installed.
+    """
+    levels = (pixels[0].clamp(0, 1) * 65535 + 0.5).permute(1, 2, 0).numpy().astype("uint16")
+    return bytes(opencv().imencode(".png", levels[..., ::-1])[1])
 
 
 def to_image(pixels: Tensor, alpha: Tensor | None) -> Image.Image:

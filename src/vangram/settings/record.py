@@ -50,6 +50,8 @@ class Record:
     """False for the intermediate picture of a run that was stopped."""
     keep_metadata: bool = False
     """Whether the picture carries all of the photograph's EXIF, and paths as they were given."""
+    film: Mapping[str, Any] | None = None
+    """Of a film, what else its frames depend on: part, rate, shots, and shares along its time."""
 
     def __post_init__(self) -> None:
         """Check values that may come from a damaged file."""
@@ -60,6 +62,8 @@ class Record:
             raise TypeError("content terms, and no photograph")
         if recipe.wants_style and not self.inputs.styles:
             raise TypeError("style terms, and no painting")
+        if not isinstance(self.film, Mapping | None):
+            raise TypeError(f"no values of a film: {self.film!r}")
 
     def to_json(self) -> str:
         """The record as compact JSON."""
@@ -69,6 +73,7 @@ class Record:
         values |= {"others": others, "network_sha256": self.network_sha256}
         values |= {"versions": dict(self.versions), "finished": self.finished}
         values |= {"keep_metadata": True} if self.keep_metadata else {}
+        values |= {} if self.film is None else {"film": dict(self.film)}
         return json.dumps(values, separators=(",", ":"))
 
     @classmethod
@@ -117,9 +122,10 @@ class Record:
         def digests(record: Record) -> Inputs[str | None]:
             return record.inputs.map(lambda each: each.sha256)
 
-        return (self.recipe, self.network_sha256, digests(self)) == (
+        return (self.recipe, self.network_sha256, self.film, digests(self)) == (
             other.recipe,
             other.network_sha256,
+            other.film,
             digests(other),
         )
 

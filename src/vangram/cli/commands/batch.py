@@ -109,7 +109,7 @@ Sequence = Annotated[
     bool,
     typer.Option(
         "--sequence",
-        help="PHOTOS are the frames of a film, or an animated file.",
+        help="PHOTOS is a film, as of `vangram film`; its frames go into OUTPUT/PAINTING.",
         rich_help_panel="Sequences",
     ),
 ]
@@ -117,7 +117,7 @@ Flows = Annotated[
     Path | None,
     typer.Option(
         "--flow",
-        help="Folder of .flo files, named like the frames, each from its frame to the one before.",
+        help="Folder of .flo files, named like the frames, as of `vangram film`.",
         show_default="found by OpenCV",
         rich_help_panel="Sequences",
     ),
@@ -156,15 +156,15 @@ def batch(
         Batch,
         Shard,
         crossed,
-        frames_of,
-        in_order,
         photographs,
         read_pairs,
         read_status,
     )
     from vangram.cli.batch_runner import make_batch, show_status
+    from vangram.cli.film_runner import make_film
     from vangram.cli.records import report
-    from vangram.images.flow import opencv
+    from vangram.film.film import Film, FilmSettings
+    from vangram.storage.files import make_folder
 
     if status:
         show_status(read_status(output))
@@ -175,11 +175,31 @@ def batch(
         raise SettingError("the frames of a sequence depend on each other; leave out --ray")
     part = None if shard is None else Shard.parse(shard)
     recipe, _ = recipe_of(settings, base)
-    if sequence and flow is None:
-        opencv()  # not at the second frame
+    if flow is not None and not sequence:
+        raise SettingError("flows lead from frame to frame; add --sequence")
     if format not in FORMATS:
         raise SettingError(f"format needs one of {', '.join(FORMATS)}, not {format!r}")
     given = [*([photos] if photos else []), *(photo or [])]
+    if sequence:
+        if pairs is not None or part is not None or len(given) != 1 or not paintings:
+            raise SettingError(
+                "--sequence takes one film or folder, and paintings; for --shard and all else, see"
+                " `vangram film`"
+            )
+        if parameters is None:
+            ensure_fetched(recipe.network, asked="network" in settings)
+        for painting in paintings:
+            inputs = Inputs(
+                content=given[0],
+                styles=(painting,),
+                parameters=parameters,
+                flow=None if flow is None else str(flow),
+            )
+            place = output / Path(painting).stem
+            film = Film.prepare(place, inputs, recipe, FilmSettings(), force=force)
+            make_folder(output)
+            make_film(film, force=force, quiet=quiet)
+        return
     if pairs is not None:
         if given or paintings:
             raise SettingError("--pairs names photographs and paintings; give no others")
@@ -187,14 +207,10 @@ def batch(
     elif given and paintings:
         frames, notes = photographs(given)
         report(notes)
-        if sequence:
-            frames = frames_of(frames[0], output / "frames") if len(frames) == 1 else frames
-            frames = in_order(frames)
         found = crossed(frames, paintings, format)
     else:
         raise SettingError("a batch needs photographs and paintings, or --pairs")
-    frame = Inputs(content="", styles=("",), before="" if sequence else None)
-    report(without_effect(settings, recipe, frame))
+    report(without_effect(settings, recipe, Inputs(content="", styles=("",))))
     if parameters is None:
         ensure_fetched(recipe.network, asked="network" in settings)
     prepared = Batch.prepare(
@@ -203,8 +219,6 @@ def batch(
         recipe,
         parameters,
         force=force,
-        sequence=sequence,
-        flows=flow,
         shard=part,
         keep_metadata=keep_metadata,
     )

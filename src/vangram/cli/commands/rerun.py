@@ -13,6 +13,8 @@ from vangram.cli.downloads import ensure_fetched
 from vangram.cli.options import Force, Made, Monitoring, MovedInputs, Quiet
 from vangram.cli.recorded_inputs import find_inputs
 from vangram.cli.streams import tell
+from vangram.settings.inputs import Inputs
+from vangram.settings.record import Record
 
 Again = Annotated[
     Path | None,
@@ -28,11 +30,14 @@ def rerun(picture: Made, output: Again, moved: MovedInputs, force: Force, quiet:
     from vangram.cli.outputs import check_outputs
     from vangram.cli.records import report, warn
     from vangram.cli.runner import make_picture
+    from vangram.film.output import record_in
     from vangram.run import Run
     from vangram.run.checkpoints import Checkpoints, check_unfinished
-    from vangram.run.recipe_file import recorded
 
-    record = recorded(picture)
+    record = record_in(picture)
+    if record.film is not None:
+        _rerun_film(record, picture, output, moved, force=force, quiet=quiet)
+        return
     target = output or Path(picture).with_stem(f"{Path(picture).stem}-rerun")
     inputs = find_inputs(record, picture, moved)
     with closing(Checkpoints(target, warn, force=force)) as checkpoints:
@@ -46,6 +51,38 @@ def rerun(picture: Made, output: Again, moved: MovedInputs, force: Force, quiet:
         run = replace(run, record=run.record.with_paths_of(record))
         again = make_picture(run, Monitoring(quiet=quiet), checkpoints)
     _compare(picture, again, differences)
+
+
+def _rerun_film(
+    record: Record,
+    film: str,
+    output: Path | None,
+    moved: Inputs[str],
+    *,
+    force: bool,
+    quiet: bool,
+) -> None:
+    """Make a film again."""
+    from vangram.cli.film_runner import make_film
+    from vangram.cli.outputs import check_inputs_apart
+    from vangram.cli.records import report
+    from vangram.film.film import Film, FilmSettings
+    from vangram.film.output import check_film_output
+
+    target = output or Path(film).with_stem(f"{Path(film).stem}-rerun")
+    inputs = find_inputs(record, film, moved)
+    check_film_output(target)
+    check_inputs_apart(target, inputs=(film, *inputs))
+    if record.inputs.parameters is None:
+        ensure_fetched(record.recipe.network, asked=False)
+    settings = FilmSettings.from_dict(record.film or {})
+    again = Film.prepare(target, inputs, record.recipe, settings, force=force)
+    differences = record.differences(again.record)
+    report(differences)
+    again = replace(again, record=again.record.with_paths_of(record))
+    make_film(again, force=force, quiet=quiet)
+    if Path(film).is_file():
+        _compare(film, target, differences)
 
 
 def _compare(picture: str, again: Path, differences: list[str]) -> None:

@@ -1,0 +1,397 @@
+"""`vangram film`: sound and times kept, the same bytes however often it was killed."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from tests.conftest import Outcome
+from tests.film.clips import UNEVEN, make_clip, moving, packets
+from tests.film.test_video import decoded
+from vangram.cli import film_runner
+from vangram.cli.commands.film import parse_time
+from vangram.errors import SettingError
+from vangram.film import output as film_output
+from vangram.film.film import Film, FilmSettings
+from vangram.film.output import milliseconds, record_in
+from vangram.film.video import Timing
+from vangram.images import read_frames
+from vangram.settings.inputs import Inputs
+from vangram.settings.recipe import Recipe
+
+pytest.importorskip("cv2", reason="the extra `film` is not installed")
+
+Command = Callable[..., Outcome]
+TINY: tuple[Any, ...] = ("--size", 44, "--steps", 2, "--frame-steps", 1, "--passes", 1, "--quiet")
+SECONDS = 240
+
+
+@pytest.fixture
+def clip(tmp_path: Path) -> Path:
+    """Six frames with sound, at a variable rate."""
+    return make_clip(tmp_path / "in.mp4", starts=UNEVEN, sound=True)
+
+
+def assert_refused(outcome: Outcome, said: str) -> None:
+    assert outcome.code == 2
+    assert said in outcome.err
+    assert len(outcome.err.splitlines()) == 1, outcome.err
+
+
+def test_film_keeps_times_and_sound_and_is_made_again(
+    command: Command, clip: Path, painting: Path, tmp_path: Path
+) -> None:
+    done = command("film", clip, painting, "-o", tmp_path / "out.mp4", *TINY)
+    assert done.code == 0, done.err
+    assert done.out == f"{tmp_path / 'out.mp4'}\n"
+    frames, timing = decoded(tmp_path / "out.mp4")
+    assert timing == decoded(clip)[1]
+    assert frames[0].shape == (1, 3, 34, 44)  # one row more
+    assert packets(tmp_path / "out.mp4", "audio") == packets(clip, "audio")
+    assert not (tmp_path / "out.mp4.film").exists()
+
+    record = record_in(tmp_path / "out.mp4")
+    assert record.recipe.frame_steps == 1
+    assert record.inputs.content is not None
+    assert record.inputs.content.path == "in.mp4"
+    made = command("rerun", tmp_path / "out.mp4", "--quiet")
+    assert made.code == 0, made.err
+    assert "the same bytes" in made.err
+
+    again = command("film", clip, painting, "-o", tmp_path / "out.mp4", *TINY)
+    assert again.code == 0
+    assert "is this film already" in again.err
+    other = command("film", clip, painting, "-o", tmp_path / "out.mp4", *TINY, "--style-weight", 3)
+    assert_refused(other, "--force")
+    assert not (tmp_path / "out.mp4.film").exists()
+
+
+# Dies when a file is about to replace another, or has just done so. Forked, so that torch is
+# imported once.
+KILLED = """
+import os, signal, sys
+import vangram.cli, vangram.cli.film_runner
+kills, arguments = sys.argv[1].split(","), sys.argv[2:]
+replace, count = os.replace, 0
+def counted(*paths):
+    global count
+    count += 1
+    if count == at and at % 2:
+        os.kill(os.getpid(), signal.SIGKILL)
+    replace(*paths)
+    if count == at:
+        os.kill(os.getpid(), signal.SIGKILL)
+codes = []
+for at in map(int, kills):
+    child = os.fork()
+    if not child:
+        os.replace, sys.argv = counted, ["vangram", *arguments]
+        vangram.cli.main()
+    codes.append(os.waitpid(child, 0)[1])
+print(codes, file=sys.stderr)
+"""
+
+
+def test_film_killed_five_times_has_the_same_bytes(
+    command: Command, clip: Path, painting: Path, tmp_path: Path
+) -> None:
+    words = [clip, painting, *TINY, "--passes", 2]
+    assert command("film", *words, "-o", tmp_path / "whole.mp4").code == 0
+    # At the fourth frame that is read; at the cuts; in the first pass; in the second; between the
+    # film and the end of its work; and 0: to the end.
+    kills = "5,5,6,4,4,0"
+    done = subprocess.run(
+        [sys.executable, "-c", KILLED, kills, "film", *map(str, words), "-o", "out.mp4"],
+        cwd=tmp_path,
+        env=os.environ | {"OMP_NUM_THREADS": str(torch.get_num_threads())},
+        capture_output=True,
+        text=True,
+        timeout=SECONDS,
+    )
+    assert done.stderr.splitlines()[-1] == "[9, 9, 9, 9, 9, 0]", done.stderr
+    assert (tmp_path / "out.mp4").read_bytes() == (tmp_path / "whole.mp4").read_bytes()
+    assert not (tmp_path / "out.mp4.film").exists()
+
+
+def test_shards_of_shots_equal_the_whole(
+    command: Command, clip: Path, painting: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "cuts.txt").write_text("0:00.142\n0.283\n")
+    words = [clip, painting, *TINY, "--shots", tmp_path / "cuts.txt"]
+    assert command("film", *words, "-o", tmp_path / "whole.mp4").code == 0
+    said = []
+    for number in (1, 2, 3):
+        assert not (tmp_path / "out.mp4").exists()
+        done = command("film", *words, "-o", tmp_path / "out.mp4", "--shard", f"{number}/3")
+        assert done.code == 0, done.err
+        said.append(done.err)
+        if (tmp_path / "out.mp4").exists():
+            break
+    assert any("left to others" in each for each in said)
+    assert (tmp_path / "out.mp4").read_bytes() == (tmp_path / "whole.mp4").read_bytes()
+
+
+def test_truncated_film_is_painted_as_far_as_it_is_whole(
+    command: Command, painting: Path, tmp_path: Path
+) -> None:
+    whole = make_clip(tmp_path / "whole.mp4", moving(count=30), front=True).read_bytes()
+    (tmp_path / "in.mp4").write_bytes(whole[: len(whole) * 2 // 3])
+    done = command("film", tmp_path / "in.mp4", painting, "-o", tmp_path / "out.mp4", *TINY)
+    assert done.code == 0, done.err
+    assert "is damaged: 30 frames are announced" in done.err
+    assert 1 <= len(decoded(tmp_path / "out.mp4")[0]) < 30
+
+
+def test_frames_of_another_size_in_the_middle_are_refused(
+    command: Command, painting: Path, tmp_path: Path
+) -> None:
+    parts = [moving(), moving(64, 48, 3), moving()]
+    files = [make_clip(tmp_path / f"{n}.ts", part) for n, part in enumerate(parts)]
+    (tmp_path / "in.ts").write_bytes(b"".join(file.read_bytes() for file in files))
+    done = command("film", tmp_path / "in.ts", painting, "-o", tmp_path / "out.mp4", *TINY)
+    assert_refused(done, "changes from 64 x 48 to 48 x 64 px")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("-o", "out.avi"), "names no film to write"),
+        (("-o", "in.mp4"), "is one of the pictures given"),
+        (("-o", "missing/out.mp4"), "does not exist"),
+        (("-o", "out.mp4", "--from", "soon"), "is no time"),
+        (("-o", "out.mp4", "--from", "2", "--to", "1"), "is not after"),
+        (("-o", "out.mp4", "--key", "1"), "is no key"),
+        (("-o", "out.mp4", "--key", "0=painting.png"), "keys need times"),
+        (("-o", "out.mp4", "--init", "photo.png"), "starts from its frames"),
+        (("-o", "out.mp4", "--size", "8"), "too small"),
+        (("-o", "out.mp4", "--mask", "missing.png"), "missing.png"),
+        (("-o", "out.mp4", "--shots", "missing.txt"), "cannot be read"),
+        (("-o", "out.mp4", "--from", "9"), "no frame"),
+    ],
+)
+def test_what_cannot_be_is_refused_before_any_work(
+    arguments: tuple[str, ...],
+    said: str,
+    command: Command,
+    clip: Path,
+    painting: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.chdir(clip.parent)
+    assert_refused(command("film", "in.mp4", "painting.png", *arguments), said)
+    assert clip.exists()
+
+
+def test_animations_and_folders_keep_their_timing(
+    command: Command, painting: Path, tmp_path: Path
+) -> None:
+    first, *others = (Image.fromarray(each) for each in moving(count=4))
+    shown = [40, 120, 300, 80]
+    first.save(
+        tmp_path / "in.webp", save_all=True, append_images=others, duration=shown, lossless=True
+    )
+    previous = tmp_path / "in.webp"
+    for name in ("out.png", "out.gif", "out.mp4", "again.webp"):
+        done = command("film", previous, painting, "-o", tmp_path / name, *TINY)
+        assert done.code == 0, done.err
+        previous = tmp_path / name
+    assert decoded(tmp_path / "out.mp4")[1].seconds == pytest.approx([0, 0.04, 0.16, 0.46])
+    with read_frames(tmp_path / "again.webp") as (count, frames):
+        assert count == 4
+        assert [int((each.seconds or 0) * 1000) for each in frames] == shown
+    assert record_in(tmp_path / "out.png").film is not None
+
+
+def test_folder_of_frames_in_and_out(command: Command, painting: Path, tmp_path: Path) -> None:
+    (tmp_path / "frames").mkdir()
+    for number, levels in enumerate(moving(count=3)):
+        Image.fromarray(levels).save(tmp_path / "frames" / f"f{number + 9}.png")
+    done = command("film", tmp_path / "frames", painting, "-o", tmp_path / "painted", *TINY)
+    assert done.code == 0, done.err
+    names = sorted(path.name for path in (tmp_path / "painted").iterdir())
+    assert names == ["f10.png", "f11.png", "f9.png"]
+    assert record_in(tmp_path / "painted").film is not None
+    words = (tmp_path / "frames", painting, "-o", tmp_path / "out.mp4", "--rate", 5)
+    assert command("film", *words, *TINY).code == 0
+    assert decoded(tmp_path / "out.mp4")[1].seconds == pytest.approx([0, 0.2, 0.4])
+
+
+def test_single_frame_is_a_film(command: Command, painting: Path, tmp_path: Path) -> None:
+    make_clip(tmp_path / "in.mp4", moving(count=1))
+    done = command("film", tmp_path / "in.mp4", painting, "-o", tmp_path / "out.mp4", *TINY)
+    assert done.code == 0, done.err
+    assert len(decoded(tmp_path / "out.mp4")[0]) == 1
+
+
+def film_of(path: Path, painting: Path, output: Path, **changes: Any) -> Film:
+    recipe = Recipe(size=changes.pop("size", 44), steps=1, passes=1)
+    inputs = Inputs(content=str(path), styles=(str(painting),), **changes)
+    return Film.prepare(output, inputs, recipe, FilmSettings())
+
+
+def test_mask_may_be_a_film(painting: Path, clip: Path, tmp_path: Path) -> None:
+    (tmp_path / "masks").mkdir()
+    for number in range(6):
+        levels = np.zeros((48, 64), np.uint8)
+        levels[:, : 8 * number + 8] = 255
+        Image.fromarray(levels).save(tmp_path / "masks" / f"{number}.png")
+    film = film_of(clip, painting, tmp_path / "out.mp4", keep=str(tmp_path / "masks"))
+    film.first_run()
+    assert list(film.extract())
+    film.find_shots()
+    for index in (0, 5):
+        keep: Any = film.shot(0).inputs_of(index).keep
+        assert float(keep.pixels.mean()) == pytest.approx((index + 1) / 8, abs=0.01)
+    (tmp_path / "masks" / "5.png").unlink()
+    short = film_of(clip, painting, tmp_path / "short.mp4", keep=str(tmp_path / "masks"))
+    with pytest.raises(Exception, match=r"has 5 frames, the film\s+6"):
+        list(short.extract())
+
+
+def test_shares_go_from_key_to_key() -> None:
+    settings = FilmSettings(keys=((0, (1, 0)), (2, (0.5, 0.5)), (4, (0, 1))))
+    assert settings.shares(0) == (1, 0)
+    assert settings.shares(1) == (0.75, 0.25)
+    assert settings.shares(3) == (0.25, 0.75)
+    assert settings.shares(9) == (0, 1)
+    assert FilmSettings.from_dict(json.loads(json.dumps(vars(settings)))) == settings
+
+
+def test_key_changes_the_style_along_the_film(
+    command: Command, clip: Path, painting: Path, photo: Path, tmp_path: Path
+) -> None:
+    words = [clip, painting, "--key", f"0.3={photo}", *TINY]
+    done = command("film", *words, "-o", tmp_path / "out.mp4")
+    assert done.code == 0, done.err
+    film = record_in(tmp_path / "out.mp4").film
+    assert film is not None
+    assert film["keys"] == [[0, [1, 0]], [0.3, [0, 1]]]
+    assert command("film", clip, painting, *TINY, "-o", tmp_path / "plain.mp4").code == 0
+    (first, *_, last), _ = decoded(tmp_path / "out.mp4")
+    (first_plain, *_, last_plain), _ = decoded(tmp_path / "plain.mp4")
+    assert torch.equal(first, first_plain)
+    assert not torch.equal(last, last_plain)
+
+
+def test_preview_shows_the_film_so_far(
+    command: Command, clip: Path, painting: Path, tmp_path: Path
+) -> None:
+    words = ["film", clip, painting, *TINY, "--preview", tmp_path / "so-far.mp4"]
+    assert command(*words, "-o", tmp_path / "out.mp4").code == 0
+    assert len(decoded(tmp_path / "so-far.mp4")[0]) == 6
+    assert not record_in(tmp_path / "so-far.mp4").finished
+
+
+def test_film_so_far_ends_before_the_first_frame_that_is_missing(
+    clip: Path, painting: Path, tmp_path: Path
+) -> None:
+    film = film_of(clip, painting, tmp_path / "out.mp4")
+    assert list(film.extract()) == [1, 2, 3, 4, 5, 6]
+    film.find_shots()
+    for index in (0, 1, 3):
+        film.work.keep(index, 1, torch.full((1, 3, 33, 44), 0.5).half())
+    film_output.write_film(film, tmp_path / "part.mp4", overwrite=True, finished=False)
+    assert decoded(tmp_path / "part.mp4")[1].starts == UNEVEN[:2]
+
+
+def test_part_of_a_film_is_painted(
+    command: Command, clip: Path, painting: Path, tmp_path: Path
+) -> None:
+    words = [clip, painting, *TINY, "--from", "0:00.1", "--to", "0.3"]
+    assert command("film", *words, "-o", tmp_path / "out.mp4").code == 0
+    assert decoded(tmp_path / "out.mp4")[1].starts == tuple(t - 1300 for t in UNEVEN[1:5])
+
+
+def test_other_work_in_the_folder_is_not_lost(
+    command: Command, clip: Path, painting: Path, tmp_path: Path
+) -> None:
+    next(film_of(clip, painting, tmp_path / "out.mp4").extract())
+    done = command("film", clip, painting, *TINY, "-o", tmp_path / "out.mp4")
+    assert_refused(done, "is the work on another film")
+    assert (tmp_path / "out.mp4.film" / "film.json").exists()
+    assert command("film", clip, painting, *TINY, "-o", tmp_path / "out.mp4", "--force").code == 0
+
+
+def test_memory_does_not_grow_with_the_length(painting: Path, tmp_path: Path) -> None:
+    """800 frames of 64 px, painted by copying them, beside 100; float32 would take 19 MB more."""
+    script = tmp_path / "measure.py"
+    script.write_text(MEASURE)
+    for count in (100, 800):
+        make_clip(tmp_path / f"{count}.mp4", [moving(36)[0]] * count)
+    done = subprocess.run(
+        [sys.executable, script, tmp_path, painting],
+        capture_output=True,
+        text=True,
+        timeout=SECONDS,
+        cwd=Path(__file__).parent.parent.parent,
+        check=True,
+    )
+    short, long = json.loads(done.stdout)
+    # A third of that, for the blocks that allocators keep.
+    assert long - short < 700 * 3 * 36 * 64 * 4 / 3
+
+
+MEASURE = """
+import json, os, resource, sys
+from pathlib import Path
+os.fsync = lambda descriptor: None  # of 4,000 files
+from tests.film.test_film import film_of
+from vangram.film.output import write_film
+folder, painting, peaks = Path(sys.argv[1]), Path(sys.argv[2]), []
+for count in (100, 800):
+    film = film_of(folder / f"{count}.mp4", painting, folder / f"{count}-out.mp4", size=64)
+    assert list(film.extract())[-1] == count
+    film.find_shots()
+    for index in range(count):
+        film.work.keep(index, 1, film.frames.frame(index).pixels.half())
+    write_film(film, film.output, overwrite=True)
+    peaks.append(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024)
+print(json.dumps(peaks))
+"""
+
+
+def test_process_that_comes_late_leaves_the_film_of_another(
+    command: Command, clip: Path, painting: Path, tmp_path: Path
+) -> None:
+    words = (clip, painting, "-o", tmp_path / "out.mp4", "--size", 44, "--steps", 1)
+    late = film_of(clip, painting, tmp_path / "out.mp4")
+    list(late.extract())
+    late.find_shots()
+    assert len(late.shots) == 1
+    assert late.share_painted(0) == 0
+    assert command("film", *words, "--passes", 1, "--quiet").code == 0
+    made = (tmp_path / "out.mp4").stat().st_mtime_ns
+    film_runner._paint(late, [0], quiet=True, preview=None)
+    film_runner._finish(late, force=False, is_part=False)
+    assert (tmp_path / "out.mp4").stat().st_mtime_ns == made
+    assert not (tmp_path / "out.mp4.film").exists()
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"), [("90", 90), ("1:30", 90), ("0:01:30.5", 90.5), ("2:00:00", 7200)]
+)
+def test_times_are_written_as_people_do(text: str, seconds: float) -> None:
+    assert parse_time(text) == seconds
+
+
+@pytest.mark.parametrize("text", ["", "-1", "1:2:3:4", "1h", "1:"])
+def test_other_texts_are_no_times(text: str) -> None:
+    with pytest.raises(SettingError, match="is no time"):
+        parse_time(text)
+
+
+def test_durations_of_an_animation_do_not_drift() -> None:
+    timing = Timing(Fraction(1, 30), tuple(range(30)))
+    assert sum(milliseconds(timing, 10)) == 1000
+    assert set(milliseconds(timing, 10)) == {30, 40}
