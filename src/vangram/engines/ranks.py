@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import platform
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, suppress
 from datetime import timedelta
 from io import BytesIO
 from typing import Any, ClassVar
@@ -28,6 +28,8 @@ from vangram.settings.torchrun import rank_count, rank_here, restarts
 TIMEOUT = "VANGRAM_TIMEOUT"
 """Environment variable: seconds that a rank waits for another in the midst of an evaluation."""
 DEFAULT_TIMEOUT = 120.0
+LEAST_TO_JOIN = 120.0
+"""Seconds that a rank waits at least for the others to start."""
 FOREVER = timedelta(days=3650)
 """Time that a rank waits for a request; one that has ended is noticed at once."""
 ENDED = "vangram/ended"
@@ -49,7 +51,8 @@ class Ranks:
     """The group that this process has joined; None: it computes alone."""
 
     def __init__(self, store: Store, rank: int, size: int, timeout: float) -> None:
-        self.store, self.rank, self.size, self.timeout = store, rank, size, timeout
+        self.store, self.rank, self.size = store, rank, size
+        self.timeout = timedelta(seconds=timeout)
         self.in_step = True
         """False once an evaluation has failed halfway, from when on nothing can be sent."""
         self.bytes = 0
@@ -72,9 +75,10 @@ class Ranks:
             SettingError: the time is no number, or a rank has other versions.
         """
         timeout = _timeout()
-        waiting = timedelta(seconds=timeout)
+        patience = max(timeout, LEAST_TO_JOIN)
+        waiting = timedelta(seconds=patience)
         gpu = torch.cuda.is_available() and dist.is_nccl_available()
-        with _failures(f"the {rank_count()} ranks", timeout):
+        with _failures(f"one of the {rank_count()} ranks", patience):
             store, rank, size = next(rendezvous("env://", timeout=waiting))
             if os.environ.get("GROUP_WORLD_SIZE", "1") == "1":
                 # A rank that was killed has left its address in torchrun's store (torch 2.13).
@@ -132,15 +136,14 @@ class Ranks:
         while self._sending:
             to, work, _ = self._sending.pop(0)
             with self._failures(to):
-                work.wait()
+                work.wait(self.timeout)
 
     def receive(
         self, shape: tuple[int, ...], dtype: torch.dtype, device: torch.device, sender: int
     ) -> Tensor:
         """A tensor from a rank."""
         tensor = torch.empty(shape, dtype=dtype, device=device)
-        with self._failures(sender):
-            dist.recv(tensor, sender)
+        self._wait_for(sender, tensor, self.timeout)
         self.bytes += tensor.numel() * tensor.element_size()
         return tensor
 
@@ -171,15 +174,14 @@ class Ranks:
     def sum_up(self, buffer: Tensor) -> None:
         """Add the buffers of all ranks, in place; all have the same bytes afterwards."""
         with self._failures(None):
-            dist.all_reduce(buffer)
+            work = dist.all_reduce(buffer, async_op=True)
+            assert work is not None
+            work.wait(self.timeout)
 
     def next_request(self) -> int:
         """Wait for rank 0's next request, for as long as it takes."""
         kind = torch.empty(1, dtype=torch.int64)
-        with self._failures(0):
-            work = dist.irecv(kind, 0)
-            assert work is not None
-            work.wait(FOREVER)
+        self._wait_for(0, kind, FOREVER)
         return int(kind)
 
     @contextmanager
@@ -245,10 +247,17 @@ class Ranks:
                         " install the same version on all machines"
                     )
 
-    def _failures(self, rank: int | None) -> Any:
-        return _failures(
-            f"one of the {self.size} ranks" if rank is None else self.described[rank], self.timeout
-        )
+    def _wait_for(self, sender: int, tensor: Tensor, timeout: timedelta) -> None:
+        """Receive a tensor in place."""
+        with self._failures(sender):
+            work = dist.irecv(tensor, sender)
+            assert work is not None
+            work.wait(timeout)
+
+    def _failures(self, rank: int | None) -> AbstractContextManager[None]:
+        """Errors that name a rank; None: one that is not known."""
+        who = f"one of the {self.size} ranks" if rank is None else self.described[rank]
+        return _failures(who, self.timeout.total_seconds())
 
 
 @contextmanager
@@ -262,7 +271,8 @@ def _failures(who: str, timeout: float) -> Iterator[None]:
                 f"{who} did not answer for {timeout:g} s; {TIMEOUT}={2 * timeout:g} waits longer"
             ) from error
         raise RankError(
-            f"{who} ended, or cannot be reached; its own output, or torchrun's, says why"
+            f"{who} ended, or cannot be reached; its own output, or torchrun's, says why, and the"
+            " same command goes on from the checkpoint"
         ) from error
 
 
