@@ -3,7 +3,8 @@
     torchrun --standalone --nproc-per-node=4 -m tests.engines.rank_cases RESULTS [PARAMETERS]
 
 In groups of 4, 3 and 2 ranks, one after the other, rank 0 writes the errors of every case to
-RESULTS, a JSON file. With PARAMETERS, a file of VGG-19's, its gradient is among them.
+RESULTS, a JSON file, and what it says of a rank that does not answer, and of one that ends. With
+PARAMETERS, a file of VGG-19's, its gradient is among the cases.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import os
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import nullcontext
+from datetime import timedelta
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -23,6 +25,7 @@ from tests.support import NARROW_VGG19, batched, he_initialised, relative_error
 from vangram.engines import DistributedEngine, TiledEngine, WholeEngine
 from vangram.engines.distributed import END, serve
 from vangram.engines.ranks import Ranks
+from vangram.errors import RankError
 from vangram.networks import FeatureNetwork, load_network
 from vangram.networks.geometry import Core
 from vangram.objective import Evaluate, Evaluation, Objective, Region
@@ -131,6 +134,29 @@ def evaluated(case: Case, ranks: Ranks) -> Outcome:
     )
 
 
+def said_of(fails: str) -> str | None:
+    """What rank 0 says of rank 1, which is "silent" or has "ended"; ends the latter."""
+    if int(os.environ["RANK"]) > 1:
+        return None
+    again = {"silent": "10", "ended": "11"}[fails]
+    os.environ |= {"WORLD_SIZE": "2", "TORCHELASTIC_RESTART_COUNT": again, "VANGRAM_TIMEOUT": "1"}
+    ranks = Ranks.join()
+    if ranks.rank:
+        if fails == "ended":
+            os._exit(0)
+        ranks.store.wait([fails], timedelta(minutes=10))
+        ranks.leave()
+        return None
+    try:
+        ranks.receive_number(1)
+    except RankError as error:
+        return str(error)
+    finally:
+        ranks.store.set(fails, "")
+        ranks.leave()
+    return None
+
+
 def in_groups(sizes: tuple[int, ...], work: Callable[[Ranks], Any]) -> list[Any]:
     """What `work` returns at rank 0, in groups of the first ranks."""
     found = []
@@ -156,8 +182,10 @@ def main(results: str, parameters: str | None = None) -> None:
         (4, 3, 2),
         lambda ranks: [evaluated(case, ranks)._asdict() for case in cases(parameters, ranks.size)],
     )
+    said = [said_of(fails) for fails in ("silent", "ended")]
     if found:
-        Path(results).write_text(json.dumps([each for group in found for each in group]))
+        outcomes = [each for group in found for each in group]
+        Path(results).write_text(json.dumps({"outcomes": outcomes, "said": said}))
 
 
 if __name__ == "__main__":

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -28,8 +29,8 @@ EXACT = {"float64": 1e-12, "float32": 1e-5}
 
 
 @pytest.fixture(scope="module")
-def outcomes(tmp_path_factory: pytest.TempPathFactory) -> list[Outcome]:
-    """Evaluations by groups of four, three and two ranks, in processes of their own."""
+def results(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    """What groups of four, three and two ranks found, in processes of their own."""
     results = tmp_path_factory.mktemp("ranks") / "results.json"
     command = [sys.executable, "-m", "torch.distributed.run", "--standalone"]
     command += ["--nproc-per-node=4", "-m", "tests.engines.rank_cases", str(results)]
@@ -37,7 +38,14 @@ def outcomes(tmp_path_factory: pytest.TempPathFactory) -> list[Outcome]:
     environment = os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": os.pathsep.join(sys.path)}
     done = subprocess.run(command, cwd=root, env=environment, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
-    return [Outcome(**values) for values in json.loads(results.read_text())]
+    found: dict[str, Any] = json.loads(results.read_text())
+    return found
+
+
+@pytest.fixture(scope="module")
+def outcomes(results: dict[str, Any]) -> list[Outcome]:
+    """Their evaluations."""
+    return [Outcome(**values) for values in results["outcomes"]]
 
 
 def test_gradient_of_ranks_equals_whole(outcomes: list[Outcome]) -> None:
@@ -57,6 +65,12 @@ def test_two_strips_by_two_ranks_are_those_of_one_process_to_the_bit(
 ) -> None:
     (strips,) = (outcome for outcome in outcomes if outcome.case == "two strips")
     assert strips.as_tiled
+
+
+def test_rank_that_is_silent_or_has_ended_is_named(results: dict[str, Any]) -> None:
+    silent, ended = results["said"]
+    assert re.fullmatch(r"rank 1 \(.+, process \d+\) did not answer for 1 s; .*=2 .*", silent)
+    assert re.match(r"rank 1 \(.+, process \d+\) ended, or cannot be reached; ", ended)
 
 
 @pytest.mark.parametrize("count", [1, 2, 3, 7, 12])

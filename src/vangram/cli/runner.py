@@ -26,6 +26,7 @@ from vangram.cli.outputs import (
 from vangram.cli.progress import BatchPlace, Events, Progress, duration, where
 from vangram.cli.records import continued, report, warn
 from vangram.cli.streams import tell
+from vangram.engines.ranks import Ranks
 from vangram.errors import CheckpointError, InputError, OutputError
 from vangram.images import (
     check_output,
@@ -250,7 +251,12 @@ def _tell_end(kept: Kept, output: Path, stopped: BaseException | None) -> None:
 
 
 def _announce(run: Run, done: float) -> None:
-    """Print the size, the plan, and the time expected."""
+    """Print the size, the plan, and the time expected; with several ranks, what each size uses."""
+    if Ranks.current is not None:
+        divided = (f"{p.level.size[1]} x {p.level.size[0]} px on {p.division}" for p in run.plans)
+        alone = any(plan.devices == 1 for plan in run.plans)
+        small = " (one is as fast where halos take most of a tile)" if alone else ""
+        tell(f"{Ranks.current.size} ranks: {'; '.join(divided)}{small}")
     level, seconds = run.levels[-1], run.expected_seconds(done)
     words = f"{level.size[1]} x {level.size[0]} px {run.plans[-1]}"
     tell(f"{words}, {duration(seconds)} at most")

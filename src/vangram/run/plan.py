@@ -28,7 +28,7 @@ ENOUGH_ROOM = 0.8
 TILED_OVERHEAD = 1.1
 """Cost of a tiled evaluation per padded pixel, relative to a whole one; measured. Features are
 computed twice, which the deep layers' smaller halos make up for."""
-WORTH_SHARING = 0.75
+WORTH_SHARING = 0.85
 """Largest share of a level's pixels on any device at which several devices share its tiles: halos
 and messages take the rest."""
 STEP_OVERHEAD = 1.15
@@ -81,16 +81,21 @@ class LevelPlan:
             return LBFGS(self.history, self.storage)
         return Adam(storage=self.storage)
 
+    @property
+    def division(self) -> str:
+        """Devices and tiles in words."""
+        if self.devices == 1:
+            return "one device"
+        each = -(-self.tiles // self.devices)
+        most = "at most " if self.tiles % self.devices else ""
+        return f"{self.devices} devices, {most}{each} tile{'s' * (each > 1)} each"
+
     def __str__(self) -> str:
         """In words, for the line before the start."""
         where = "all at once"
         if self.tile is not None:
             height, width = core_sides(self.tile)
             where = f"in tiles of {width} x {height} px"
-        if self.devices > 1:
-            each = -(-self.tiles // self.devices)
-            most = "at most " if self.tiles % self.devices else ""
-            where = f"on {self.devices} devices, {most}{each} tile{'s' * (each > 1)} each, {where}"
         how = f"L-BFGS with {self.history} pairs" if self.optimizer == "lbfgs" else "Adam"
         if self.shortened:
             how += f" instead of {HISTORIES[0]}, for which more memory would be needed"

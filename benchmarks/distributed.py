@@ -1,0 +1,210 @@
+"""Time and messages of one evaluation (loss and gradient) by several ranks, beside one alone.
+
+    python -m benchmarks.distributed [--sizes 1024 2048] [--networks vgg19-lite vgg19] [--ranks 2]
+    python -m benchmarks.distributed --model [--sizes 8192] [--gigabits 10]
+
+The first form starts torchrun with ranks of one thread each on this machine. Rank 0 times the whole
+engine, while the others wait, and the distributed one, in turns; the least times are printed. The
+efficiency is the time alone over that of the ranks times their number. It needs a core for each
+rank; the efficiency by CPU seconds, rank 0's in both, shows the arithmetic on a busy machine as
+well. Bytes are those of the loopback device, so other programs' are among them; the model's are
+beside them.
+
+The second form computes nothing: for 2, 8 and 64 ranks it prints what the model says.
+
+The model of an evaluation by N ranks. The image is square. Convolutions take the time; a rank's are
+those of its tiles, halos included, at each layer as far as deeper layers need them, and a second
+way forward for all tiles but one. Rank 0 sends every other rank the pixels that it sees and
+receives as many slopes, 12 bytes a pixel either way; statistics are added in 2 (N - 1) / N times
+their size at each rank, as in a ring. Rank 0's messages do not overlap with its arithmetic. VGG-19
+has random parameters, which make no difference to the time.
+"""
+
+from __future__ import annotations
+
+import argparse
+import math
+import os
+import subprocess
+import sys
+import time
+from contextlib import nullcontext
+from functools import partial
+
+import psutil
+import torch
+
+from benchmarks.evaluation import in_turns, made
+from vangram.engines import DistributedEngine, WholeEngine
+from vangram.engines.distributed import END, serve, shares
+from vangram.engines.ranks import Ranks
+from vangram.engines.tiled import Part
+from vangram.networks import FeatureNetwork
+from vangram.networks.geometry import (
+    Tile,
+    best_core_size,
+    computed_windows,
+    grid,
+    window_size,
+)
+from vangram.objective import Evaluate, Objective
+from vangram.settings.recipe import Recipe
+from vangram.settings.torchrun import rank_count
+from vangram.storage.allocator import keep_freed_memory
+
+PIXEL = 12
+"""Bytes of a pixel, and of its gradient."""
+SUM = 8
+"""Bytes of each number of the statistics."""
+LATENCY = 1e-3
+"""Seconds of the messages that wait for each other in an evaluation, without their bytes."""
+
+
+def main() -> None:
+    """The command line."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.distributed", description=__doc__)
+    parser.add_argument("--sizes", nargs="+", type=int, default=[1024, 2048])
+    parser.add_argument("--networks", nargs="+", default=["vgg19-lite", "vgg19"])
+    parser.add_argument("--ranks", type=int, default=2)
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--model", action="store_true", help="compute nothing")
+    parser.add_argument(
+        "--gigabits", type=float, default=10.0, help="a second, of rank 0's network"
+    )
+    parser.add_argument("--seconds", type=float, default=3.0, help="of a megapixel alone")
+    options = parser.parse_args()
+    if options.model:
+        print_model(options)
+    elif rank_count() > 1:
+        measure(options)
+    else:
+        command = [sys.executable, "-m", "torch.distributed.run", "--standalone"]
+        command += [f"--nproc-per-node={options.ranks}", "-m", "benchmarks.distributed"]
+        environment = os.environ | {"OMP_NUM_THREADS": "1", "VANGRAM_TIMEOUT": "3600"}
+        raise SystemExit(subprocess.call([*command, *sys.argv[1:]], env=environment))
+
+
+def measure(options: argparse.Namespace) -> None:
+    """Time evaluations at rank 0, which the other ranks serve."""
+    keep_freed_memory()
+    torch.set_num_threads(1)
+    ranks = Ranks.join()
+    if ranks.rank:
+        serve(ranks, nullcontext, lambda: 0)
+    else:
+        print(f"torch {torch.__version__}, {ranks.size} ranks of one thread\n")
+        titles = "alone | ranks | efficiency | by CPU seconds | by the model | bytes | the model's"
+        print(f"| network | size | {titles} |")
+        print("|---" * 9 + "|")
+        for name in options.networks:
+            for side in options.sizes:
+                print(row(name, side, ranks, options.rounds), flush=True)
+        with ranks.together(END):
+            pass
+    ranks.leave()
+
+
+def row(name: str, side: int, ranks: Ranks, rounds: int) -> str:
+    """One network at one size."""
+    network, size, recipe = made(name), (side, side), Recipe()
+    generator = torch.Generator().manual_seed(0)
+    content, style = (torch.rand(1, 3, *size, generator=generator) for _ in range(2))
+    style = style[..., : side // 2, : side // 2]
+    objective = Objective.of(recipe, network, content, style, tile=512)
+    core = best_core_size(side * side, size, network.topology, recipe.layers, ranks.size)
+    shared = DistributedEngine(ranks, network, objective, size, core)
+    sent: list[int] = []
+    busy: dict[Evaluate, list[float]] = {}
+
+    def counted(engine: Evaluate) -> None:
+        bytes_before, before = _bytes_sent(), time.process_time()
+        engine(content)
+        busy.setdefault(engine, []).append(time.process_time() - before)
+        if engine is shared:
+            sent.append(_bytes_sent() - bytes_before)
+
+    engines: tuple[Evaluate, Evaluate] = WholeEngine(network, objective), shared
+    alone, together = in_turns(*(partial(counted, each) for each in engines), rounds=rounds)
+    cpu_alone, cpu_together = (min(busy[each][1:]) for each in engines)
+    share, _, everywhere = modelled(network, side, ranks.size)
+    return (
+        f"| {name} | {side} × {side} | {alone:.2f} s | {together:.2f} s"
+        f" | {alone / together / ranks.size:.2f} | {cpu_alone / cpu_together / ranks.size:.2f}"
+        f" | {1 / share / ranks.size:.2f}"
+        f" | {min(sent) / 1e6:.1f} MB | {everywhere / 1e6:.1f} MB |"
+    )
+
+
+def print_model(options: argparse.Namespace) -> None:
+    """What the model says of 2, 8 and 64 ranks."""
+    print("| network | size | ranks | arithmetic alone | MB at rank 0 | messages | efficiency |")
+    print("|---" * 7 + "|")
+    for name in options.networks:
+        for side in options.sizes:
+            for count in (2, 8, 64):
+                share, at_rank_0, _ = modelled(made(name), side, count)
+                alone = options.seconds * side * side / 1e6
+                messages = LATENCY + at_rank_0 * 8 / (options.gigabits * 1e9)
+                efficiency = alone / count / (alone * share + messages)
+                print(
+                    f"| {name} | {side} × {side} | {count} | {1 / share / count:.2f}"
+                    f" | {at_rank_0 / 1e6:.0f} | {messages:.2f} s | {efficiency:.2f} |"
+                )
+
+
+def modelled(network: FeatureNetwork, side: int, count: int) -> tuple[float, float, float]:
+    """The model of an evaluation.
+
+    Args:
+        network: of the features.
+        side: of the image, pixels.
+        count: number of ranks.
+
+    Returns:
+        The largest share of a rank in the arithmetic of one alone; bytes that rank 0 sends and
+        receives; bytes that all ranks send.
+    """
+    size, layers = (side, side), Recipe().layers
+    core = best_core_size(side * side, size, network.topology, layers, count)
+    tiles = list(grid(size, core, network.topology, layers))
+    parts = [part for part in shares(tiles, count) if part]
+    work = [
+        sum((4 if index else 3) * multiplications(network, tile) for index, tile in enumerate(part))
+        for part in parts
+    ]
+    everything = Tile((slice(0, side), slice(0, side)), (slice(0, side), slice(0, side)))
+    seen = sum(PIXEL * math.prod(window_size(Part(size, part).bounds.padded)) for part in parts[1:])
+    widths = [network.topology.width(layer) for layer in Recipe().style_layers]
+    sums = SUM * (sum(width * (width + 1) // 2 for width in widths) + 1)
+    ring = 2 * (count - 1) / count * sums
+    share = max(work) / (3 * multiplications(network, everything))
+    return share, 2 * seen + 2 * ring, 2 * seen + count * ring
+
+
+def _bytes_sent() -> int:
+    """Bytes that this machine's programs have sent each other."""
+    return int(psutil.net_io_counters(pernic=True)["lo"].bytes_sent)
+
+
+def multiplications(network: FeatureNetwork, tile: Tile) -> int:
+    """Multiplications of the convolutions of a tile, one way."""
+    layers, topology = Recipe().layers, network.topology
+    windows = computed_windows(
+        topology,
+        window_size(tile.padded),
+        layers,
+        tile.local_windows(layers, topology),
+        tile.corner,
+    )
+    total = 0
+    for name, window in windows.items():
+        total += math.prod(window_size(window)) * network.module(f"conv{name}").weight.numel()
+    for layer in topology.heads.keys() & set(layers):
+        rows, columns = tile.windows([layer], topology)[layer]
+        head = network.module(layer.replace("relu", "head")).weight.numel()
+        total += (rows.stop - rows.start) * (columns.stop - columns.start) * head
+    return total
+
+
+if __name__ == "__main__":
+    main()
