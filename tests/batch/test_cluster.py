@@ -27,9 +27,10 @@ needs_ray = pytest.mark.skipif(find_spec("ray") is None, reason="the extra `clus
 
 SECONDS = 540
 """After which the cluster is taken to hang."""
-LONG = ("--size", "48", "--steps", "150", "--tolerance", "0")
+LONG = ("--size", "48", "--steps", "300", "--tolerance", "0")
 """Long enough to be seen at work and interrupted."""
-TINY = ("--size", "48", "--steps", "12", "--tolerance", "0")
+TINY = ("--size", "48", "--steps", "30", "--tolerance", "0")
+"""Long enough to be seen at work when they are tried again."""
 
 # The command, three times on one cluster; what runs where is watched through its progress.
 PROGRAM = """
@@ -54,6 +55,7 @@ def watched(act):
 def vangram(*words):
     out, err = (io.TextIOWrapper(io.BytesIO(), write_through=True) for _ in range(2))
     sys.argv = ["vangram", "batch", *words]
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a command's end ignores it
     with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
         try:
             cli.main()

@@ -33,8 +33,8 @@ from vangram.storage.locks import claim
 
 Command = Callable[..., Outcome]
 QUICK = ("--size", 48, "--steps", 2)
-NO_OPTIONS = {"proportions", "each_style_layers"}
-"""Settings that follow from the photograph, and from an option given several times."""
+NO_OPTIONS = {"proportions", "each_style_layers", "frame_steps", "passes", "remember"}
+"""Settings from the photograph, from an option given several times, and of films alone."""
 
 
 @pytest.fixture

@@ -102,7 +102,6 @@ def test_film_that_stands_still_stays_still(painting: Inputs[RunSource]) -> None
         first, last = store.result(0).float(), store.result(2).float()
         moved.append(float((last - first).abs().mean() / (first - frames.pixels[0]).abs().mean()))
     # Of what the first frame's steps have changed; further steps go on where nothing holds them.
-    assert moved[0] < 0.01
     assert moved[0] < 0.5 * moved[1]
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 from vangram.errors import RecipeError
@@ -21,21 +22,28 @@ def find_inputs(record: Record, picture: str, given: Inputs[str]) -> Inputs[str]
 
     def found(named: tuple[InputName, Input]) -> str:
         name, recorded = named
-        return given.get(name) or _found(recorded, picture, name.option)
+        return given.get(name) or _found(recorded, picture, name.option, is_there)
+
+    is_there = os.path.isfile if record.film is None else _is_film
 
     return record.inputs.named().map(found)
 
 
-def _found(recorded: Input, picture: str, option: str) -> str:
+def _found(recorded: Input, picture: str, option: str, is_there: Callable[[Path], bool]) -> str:
     if recorded.sha256 is None:
         raise RecipeError(f"this picture's input came from memory; give it with {option}")
     from vangram.film.film import digest
 
     folder, path = Path(picture).parent, Path(recorded.path)
-    there = [place for place in (path, folder / path, folder / path.name) if os.path.exists(place)]
+    there = [place for place in (path, folder / path, folder / path.name) if is_there(place)]
     for place in there:
         if len(there) == 1 or digest(str(place)) == recorded.sha256:
             return str(place)
     if there:
         return str(there[0])
     raise RecipeError(f"{recorded.path!r} is no longer there; say where it is now with {option}")
+
+
+def _is_film(path: Path) -> bool:
+    """Whether it is a file, or a folder, which can be one of frames."""
+    return path.is_file() or path.is_dir()
