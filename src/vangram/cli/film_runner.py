@@ -16,6 +16,8 @@ from vangram.run.side_writes import SideWrites
 from vangram.storage.allocator import keep_freed_memory
 from vangram.storage.places import Place
 
+MANY = 100
+"""Frames in which looking for cuts takes more than a second or two."""
 SECONDS_BETWEEN_PREVIEWS = 30.0
 PREVIEW_SHARE = 0.1
 """Largest share of the time that previews take."""
@@ -70,6 +72,8 @@ def _extract(film: Film, *, quiet: bool) -> None:
             if not quiet and time.monotonic() - printed > SECONDS_BETWEEN_LINES:
                 tell(f"{count} frames read")
                 printed = time.monotonic()
+        if not quiet and film.settings.shots is None and len(film.frames) > MANY:
+            tell(f"looking for cuts in {len(film.frames)} frames")
         film.find_shots()
     if not quiet:
         height, width = film.frames.frame(0).size

@@ -16,6 +16,7 @@ from typing import Any
 from torch import Tensor
 
 from vangram.errors import ExistsError, PictureError, RecipeError, SettingError
+from vangram.film.cuts import shots_of
 from vangram.film.folder import WorkFolder, timing_from_json, timing_to_json
 from vangram.film.footage import RATE, Footage, frames_in, is_moving, open_footage
 from vangram.film.motion import FlowFolder
@@ -54,7 +55,7 @@ class FilmSettings:
     rate: float = RATE
     """Frames a second of a folder."""
     shots: tuple[float, ...] | None = None
-    """Seconds after the first frame at which shots begin; None: the film is one shot."""
+    """Seconds after the first frame at which shots begin; None: they are found."""
     keys: tuple[tuple[float, tuple[float, ...]], ...] = ()
     """Seconds after the first frame, and the share of each painting then; between them, shares in
     proportion to the time. None: the recipe's shares throughout."""
@@ -229,7 +230,7 @@ class Film:
         return tuple(range(*ends) for ends in pairwise((*starts, len(self.timing.starts))))
 
     def find_shots(self) -> None:
-        """Keep the first frame of each shot; without times of cuts, the film is one.
+        """Keep the first frame of each shot: as given, or else as `shots_of` finds them.
 
         Raises:
             PictureError: the flow to a frame is missing.
@@ -239,7 +240,7 @@ class Film:
             return
         given = self.settings.shots
         if given is None:
-            starts = [0]
+            starts = [shot.start for shot in shots_of(self.frames, self._flows)]
         else:
             seconds = self.timing.seconds
             # A thousandth: times in files are rounded.
@@ -265,13 +266,16 @@ class Film:
 
     def shot(self, number: int) -> Shot:
         """A shot, ready to be painted."""
-        flows = None
-        if self.inputs.flow is not None:
-            names = [self.name(index) for index in range(len(self.frames))]
-            flows = FlowFolder(Path(self.inputs.flow), names)
-        return Shot(
-            self.frames, self.work, self.shots[number], self._inputs_of, self._recipe_of, flows
-        )
+        of = self.shots[number]
+        return Shot(self.frames, self.work, of, self._inputs_of, self._recipe_of, self._flows)
+
+    @cached_property
+    def _flows(self) -> FlowFolder | None:
+        """The flow between frames where a folder of it is given."""
+        if self.inputs.flow is None:
+            return None
+        names = [self.name(index) for index in range(len(self.frames))]
+        return FlowFolder(Path(self.inputs.flow), names)
 
     def name(self, index: int) -> str:
         """Name of a frame, without suffix: that of a folder's picture, otherwise its number."""

@@ -74,7 +74,7 @@ Shots = Annotated[
         "--shots",
         metavar="PATH",
         help="A file with the time of each cut, a line each.",
-        show_default="one shot",
+        show_default="found",
         rich_help_panel=PART,
     ),
 ]
