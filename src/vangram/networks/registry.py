@@ -116,10 +116,10 @@ NETWORKS = {
         "vgg19-lite.safetensors",
         licence="Apache-2.0; see its model card",
         size=11_849_328,
-        version="4",
-        sha256="8af830953000d572492f07f2121aad4fb4c2e736bd2a0a4d35b8b9ce109d2f2a",
+        version="5",
+        sha256="ce98294717dba8714b4129b79ed9f5598fbe547f0ba74829e4454c47a0ab5603",
         means_file="vgg19-lite-means.safetensors",
-        means_sha256="907ac0b0332b2f003d1124f75d3bbf08c5a65353a51b929a74a78b4791e85370",
+        means_sha256="ff9ee592d5958c24a08d015d198253d8a74ed2966d9e953bfee2326e60e9ce49",
     ),
     "vgg19": _torchvision(
         VGG19,
