@@ -45,7 +45,7 @@ VGG19_LITE = Topology(
         "relu5_1": 512,
     },
     padding="reflect",
-    average_scale=(1.451, 1.263, 1.278, 2.002),
+    average_scale=(1.450, 1.250, 1.303, 1.974),
     mean=IMAGENET_MEAN,
     std=IMAGENET_STD,
 )
