@@ -137,7 +137,7 @@ class Recipe(BaseModel):
     noise_range: float = setting(1.0, "Range of the white noise, around grey.", group="Method",
         least=0, most=1, needs=("noise",))
     optimizer: OptimizerName = setting("lbfgs", "Optimiser of the pixels.", group="Method")
-    tolerance: float = setting(0.03,
+    tolerance: float = setting(0.08,
         "A size ends when its loss falls by a smaller share over 20 steps; 0: at its last "
         "step.", group="Method", least=0, most=1)
     levels: int | None = setting(None, "Number of sizes up to the full one, each twice the last.",
