@@ -28,8 +28,7 @@ from vangram.images import read_picture
 from vangram.images.icc import srgb_profile
 from vangram.networks import parameters, parameters_path
 from vangram.objective import targets
-from vangram.run import checkpoints, inputs, network
-from vangram.run import targets as run_targets
+from vangram.run import checkpoints, inputs, network, target_cache
 from vangram.run.checkpoints import checkpoint_path
 from vangram.settings.recipe import Recipe
 from vangram.storage.locks import claim
@@ -524,19 +523,19 @@ def test_targets_of_a_painting_are_computed_once_and_change_nothing(
     folder.mkdir()
     for seed in range(3):
         saved(f"photos/p{seed}.png", 48, 64, seed)
-    style_targets, calls = targets.style_targets, list[object]()
+    style_moments, calls = targets.style_moments, list[object]()
 
     def counted(*arguments: Any, **more: Any) -> Any:
         calls.append(arguments)
-        return style_targets(*arguments, **more)
+        return style_moments(*arguments, **more)
 
-    monkeypatch.setattr(targets, "style_targets", counted)
-    run_targets.CACHE.clear()
+    monkeypatch.setattr(targets, "style_moments", counted)
+    target_cache.CACHE.clear()
     words = ("--size", 48, "--steps", 1, "-q")
     outcome = command("batch", folder, painting, "-o", tmp_path / "out", *words)
     assert outcome.code == 0, outcome.err
     assert len(calls) == 1
-    run_targets.CACHE.clear()
+    target_cache.CACHE.clear()
     alone = tmp_path / "out" / "alone.png"  # beside it, as paths in the record are relative
     assert command("stylize", folder / "p2.png", painting, "-o", alone, *words).code == 0
     assert len(calls) == 2

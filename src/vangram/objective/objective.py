@@ -40,7 +40,7 @@ from vangram.objective.targets import (
     StyleTarget,
     content_targets,
     layer_weights,
-    style_targets_of,
+    style_targets,
 )
 from vangram.settings.recipe import Recipe, Units
 from vangram.storage.tensors import IN_MEMORY, Storage, row_bands
@@ -182,7 +182,7 @@ class Objective:
                 raise ShapeError("content terms count, and no content picture is given")
             found = content_targets(network, content, recipe.content_layers, tile, storage)
         paintings = [styles] if isinstance(styles, Tensor) else styles
-        style = style_targets_of(
+        style = style_targets(
             recipe, network, paintings, regions, tile, visible=visible, alphas=alphas
         )
         return cls.with_targets(recipe, network.topology, size, found, style, storage, visible)

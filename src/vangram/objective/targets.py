@@ -69,7 +69,7 @@ class StyleTarget(NamedTuple):
     """Weights (h, w) of the image's positions; None: all are 1."""
 
 
-def style_targets_of(
+def style_targets(
     recipe: Recipe,
     network: FeatureNetwork,
     paintings: Sequence[Tensor] | None,
@@ -102,13 +102,13 @@ def style_targets_of(
     alphas = alphas or [None] * len(paintings)
     if not regions:
         parts = alphas if any(alpha is not None for alpha in alphas) else None
-        found = blended(network, paintings, shares, tile, sums=sums, parts=parts)
+        found = blended_moments(network, paintings, shares, tile, sums=sums, parts=parts)
         targets = _guided(found, "", visible, network.topology)
     else:
         targets = {}
     for region in regions:
         there = [index for index, part in enumerate(region.parts) if part is not None]
-        found = blended(
+        found = blended_moments(
             network,
             [paintings[index] for index in there],
             [shares[index] for index in there],
@@ -159,7 +159,7 @@ def layer_weights(weights: Tensor, topology: Topology, layers: Iterable[str]) ->
     }
 
 
-def style_targets(
+def style_moments(
     network: FeatureNetwork,
     picture: Tensor,
     layers: Collection[str],
@@ -196,7 +196,7 @@ def style_targets(
     return {layer: total / positions[layer] for layer, total in summed.items()}
 
 
-def blended(
+def blended_moments(
     network: FeatureNetwork,
     paintings: Sequence[Tensor],
     shares: Sequence[Mapping[str, float]],
@@ -220,7 +220,7 @@ def blended(
     whole: dict[str, float] = {}
     for index, (painting, share) in enumerate(zip(paintings, shares, strict=True)):
         part = None if parts is None else parts[index]
-        found = style_targets(network, painting, share, tile, sums=sums, part=part)
+        found = style_moments(network, painting, share, tile, sums=sums, part=part)
         for layer, target in found.items():
             counted = target if share[layer] == 1 else target * share[layer]
             mixed[layer] = mixed[layer] + counted if layer in mixed else counted

@@ -18,10 +18,10 @@ from vangram.images.flow import opencv, read_flow
 from vangram.networks import Topology
 from vangram.objective import Region
 from vangram.run.colours import ColourMaps, colour_maps
-from vangram.run.memory import PIXEL, WEIGHT, InputMemory
-from vangram.run.previous import WarpedResult, warp_result
+from vangram.run.memory import PIXEL_BYTES, WEIGHT_BYTES, InputMemory
 from vangram.run.regions import check_shape, read_regions
 from vangram.run.visible import visible_inputs
+from vangram.run.warp import WarpedResult, warp_result
 from vangram.settings.inputs import Inputs
 from vangram.settings.recipe import LARGEST_SIZE, Recipe
 from vangram.storage.files import quoted
@@ -33,7 +33,7 @@ RunSource = Source | Picture
 """Types of an input: as a user gives it, or decoded."""
 
 
-class Guides(TypedDict, total=False):
+class OtherInputs(TypedDict, total=False):
     """Inputs beside the photograph and the paintings, as keyword arguments."""
 
     start: Source | None
@@ -114,7 +114,7 @@ class RunInputs:
             each for each in (*weights, self.flow, self.flow_back, *others) if each is not None
         ]
         return InputMemory(
-            decoded=sum((PIXEL + WEIGHT) * math.prod(picture.size) for picture in held)
+            decoded=sum((PIXEL_BYTES + WEIGHT_BYTES) * math.prod(picture.size) for picture in held)
             + sum(tensor.numel() * tensor.element_size() for tensor in tensors),
             keep=self.pictures.keep is not None,
             sequence=before is not None or self.others is not None,

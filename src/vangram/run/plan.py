@@ -14,7 +14,7 @@ from vangram.errors import SizeError
 from vangram.networks import FeatureNetwork
 from vangram.networks.geometry import Core, core_sides, grid, window_size
 from vangram.optimize import LBFGS, Adam, Level, Optimizer
-from vangram.run.memory import FILLED, InputMemory, MemoryModel, has_room_for_winograd
+from vangram.run.memory import FILL_SHARE, InputMemory, MemoryModel, has_room_for_winograd
 from vangram.settings.recipe import OptimizerName, Recipe
 from vangram.storage.tensors import IN_MEMORY, SpilledStorage, Storage
 
@@ -216,7 +216,7 @@ def plan_level(
             return plan(room, pairs)
     room = model.room_when_spilled(memory)
     if room < model.padded(model.smallest):
-        needed = model.bytes_when_spilled((model.smallest, model.smallest)) / FILLED
+        needed = model.bytes_when_spilled((model.smallest, model.smallest)) / FILL_SHARE
         raise SizeError(
             f"{memory / 1e9:.2g} GB do not suffice for {size[1]} x {size[0]} px: give at least "
             f"--memory {math.ceil(needed / 1e8) / 10:g}GB"
