@@ -97,7 +97,7 @@ def style_targets(
     if not recipe.wants_style:
         return {}
     if paintings is None:
-        raise ShapeError("style terms count, and no style picture is given")
+        raise ShapeError("style terms have a weight, and no style picture is given")
     shares, sums = recipe.shares(len(paintings)), STYLE_LOSSES[recipe.style_loss].needs_sums
     alphas = alphas or [None] * len(paintings)
     if not regions:
@@ -174,7 +174,7 @@ def style_moments(
         network: computes the features.
         picture: (1, 3, H, W).
         layers: may be empty.
-        tile: as above.
+        tile: pixels of a tile's core; None: the whole picture at once.
         sums: whether s is needed.
         part: (1, 1, H, W), weights of the pixels; None: all are 1. Layers at which the weights add
             up to less than a position are left out.
@@ -187,8 +187,8 @@ def style_moments(
         positions = {layer: float(each.sum()) for layer, each in counts.items()}
         layers = [layer for layer in layers if positions[layer] >= LEAST_POSITIONS]
     summed: dict[str, Moments] = {}
-    for seen, features in _parts(network, picture, layers, tile):
-        windows = seen.windows(layers, topology)
+    for core, features in _parts(network, picture, layers, tile):
+        windows = core.windows(layers, topology)
         for layer, values in features.items():
             weights = counts[layer][windows[layer]] if layer in counts else None
             found = feature_moments(values[0], sums=sums, weights=weights)
@@ -211,10 +211,10 @@ def blended_moments(
         network: computes the features.
         paintings: (1, 3, H, W) each, of any size.
         shares: by painting, layer -> its share there; those of a layer add up to one.
-        tile: as above.
-        sums: as above.
-        parts: by painting, weights of its pixels, as `part` above. The shares of a layer are scaled
-            to add up to one over the paintings that fill a position there.
+        tile: pixels of a tile's core; None: each painting at once.
+        sums: whether s is needed.
+        parts: by painting, weights of its pixels, as `part` of `style_moments`. The shares of a
+            layer are scaled to add up to one over the paintings that fill a position there.
     """
     mixed: dict[str, Moments] = {}
     whole: dict[str, float] = {}

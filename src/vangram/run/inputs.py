@@ -45,7 +45,7 @@ class OtherInputs(TypedDict, total=False):
     style_masks: Source | Sequence[Source]
     """One for each painting; a region takes its style from what has the same colour there."""
     keep: Source | None
-    """Where it is white, the photograph stays."""
+    """A mask, white where the photograph stays."""
     before: Source | None
     """In a sequence, the result of the frame before; implies `init="before"`."""
     before_frame: Source | None
@@ -206,7 +206,7 @@ def check_inputs(
         opencv()
     if (recipe.init == "picture") != (inputs.start is not None):
         raise SettingError('init "picture" and a picture to start from go together')
-    recipe.shares(len(inputs.styles))  # refuses another number of shares than of paintings
+    recipe.shares(len(inputs.styles))  # raises where their number is not the paintings'
     if inputs.content is None and (inputs.mask is not None or inputs.keep is not None):
         raise SettingError("a mask is one of a photograph, and none is given")
 

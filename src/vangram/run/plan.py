@@ -34,7 +34,7 @@ and messages take the rest."""
 STEP_OVERHEAD = 1.15
 """Cost of a step relative to its evaluation: the optimiser, and steps that are tried in vain."""
 TARGET_EVALUATIONS = 2
-"""Evaluations that a level's targets take as long as."""
+"""Cost of a level's targets, in evaluations."""
 
 
 @dataclass(frozen=True)
@@ -50,7 +50,7 @@ class LevelPlan:
     history: int
     """Pairs that L-BFGS keeps; 0 for Adam."""
     storage: Storage
-    """Where tensors of the picture's size live."""
+    """Storage of tensors of the picture's size."""
     bytes: int
     """Expected peak of the process, or of the GPU's memory."""
     work: float
@@ -126,11 +126,11 @@ def plan_run(
 
     Args:
         levels: from coarse to fine.
-        recipe: as of `plan_level`, like what follows.
-        network: as above.
-        inputs: as above.
-        memory: as above.
-        devices: as above.
+        recipe: layers and optimiser; its `tile` is taken whatever the memory, with a full history.
+        network: its parameters and topology, and whether it uses Winograd's filters.
+        inputs: of the run.
+        memory: bytes of the process, or of the GPU.
+        devices: ranks that may share the tiles.
 
     Raises:
         SizeError: nothing fits.

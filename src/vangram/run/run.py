@@ -105,7 +105,7 @@ class Run:
     def _begin(
         self, plan: LevelPlan, inputs: ResizedInputs, coarse: Tensor | None, since: RunState | None
     ) -> Iterator[Step]:
-        """The remaining steps of a level; only the descent refers to the state where it begins."""
+        """The remaining steps of a level; no reference to its initial state is kept here."""
         evaluate = self.evaluate(plan, self.objective(plan, inputs), inputs)
         optimizer = plan.new_optimizer()
         begin = self._begin_state(plan, inputs, coarse, since, optimizer)
@@ -119,7 +119,7 @@ class Run:
         since: RunState | None,
         optimizer: Optimizer,
     ) -> LevelState:
-        """Where a level begins: at the first image, the last level's, or the state in `since`."""
+        """Initial state of a level: the first image, the last level's result, or `since`."""
         if since is None:
             return LevelState.start(first_image(self.inputs, inputs, plan))
         if since.level < plan.level.number:
