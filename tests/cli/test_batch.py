@@ -10,7 +10,6 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -20,8 +19,9 @@ from PIL import Image, TiffImagePlugin, TiffTags
 from safetensors import safe_open
 
 from tests.cli.test_commands import QUICK, assert_refused
-from tests.cli.test_runner import SECONDS, recorded, stopped_by
+from tests.cli.test_runner import SECONDS, recorded
 from tests.conftest import Outcome
+from tests.support import descending, stopped_by
 from vangram.batch import Shard
 from vangram.batch.manifest import is_same
 from vangram.images import read_picture
@@ -219,13 +219,11 @@ def test_recipe_is_the_same_whatever_memory_a_run_found_unless_some_was_asked_fo
 
 def test_interrupted_batch_goes_on_to_the_same_bytes(
     command: Command, folder: Path, paintings: list[Path], tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
 ) -> None:  # fmt: skip
     out = tmp_path / "out"
     whole = out / "whole.png"  # beside it, as paths in the record are relative
     words = ("batch", folder, paintings[0], "-o", out, "--size", 48, "--steps", 4)
-    with monkeypatch.context() as patch:
-        patch.setattr(import_module("vangram.run.run"), "descend", stopped_by(KeyboardInterrupt()))
+    with descending(stopped_by(KeyboardInterrupt())):
         outcome = command(*words)
     assert outcome.code == 130
     assert "0 of 4 pictures are made; the same command goes on" in outcome.err
@@ -241,12 +239,10 @@ def test_interrupted_batch_goes_on_to_the_same_bytes(
 
 def test_checkpoint_of_another_recipe_is_not_gone_on_with(
     command: Command, folder: Path, paintings: list[Path], tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
 ) -> None:  # fmt: skip
     out = tmp_path / "out"
     words = ("batch", folder / "p0.png", paintings[0], "-o", out, "--size", 48)
-    with monkeypatch.context() as patch:
-        patch.setattr(import_module("vangram.run.run"), "descend", stopped_by(KeyboardInterrupt()))
+    with descending(stopped_by(KeyboardInterrupt())):
         assert command(*words, "--steps", 4).code == 130
     assert command(*words, "--steps", 2).code == 0
     assert recorded(out / "p0-s0.png").recipe.steps == 2
@@ -349,7 +345,6 @@ def test_batches_at_once_make_each_picture_once(
 
 def test_four_shards_at_once_two_of_them_the_same_make_each_picture_once(
     command: Command, folder: Path, paintings: list[Path], tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
 ) -> None:  # fmt: skip
     pytest.importorskip("fcntl")
     out, alone = tmp_path / "out", tmp_path / "alone"
