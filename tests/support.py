@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
+from importlib import import_module
 from typing import Any, NamedTuple
 
 import pytest
@@ -16,6 +18,7 @@ from vangram.kernels.codegen import HAS_LLVM
 from vangram.networks import FeatureNetwork, Topology
 from vangram.networks.registry import VGG19
 from vangram.objective import Evaluate, Evaluation, Objective
+from vangram.optimize import Step, descend
 from vangram.run import Run
 from vangram.run.plan import LevelPlan
 from vangram.run.resized import ResizedInputs, first_image, resize_inputs
@@ -159,3 +162,34 @@ STIFFNESS = 10 ** (2 * noise(1))
 def quadratic(image: Tensor) -> Tensor:
     """A convex loss on images (1, 3, 4, 5), badly enough conditioned to be worth a metric."""
     return 0.5 * (STIFFNESS * (image - GOAL) ** 2).sum()
+
+
+def stopped_by(reason: BaseException) -> Callable[..., Iterator[Step]]:
+    """A descent that takes one step."""
+
+    def descent(*arguments: Any) -> Iterator[Step]:
+        yield next(descend(*arguments))
+        raise reason
+
+    return descent
+
+
+def refused_descent(*arguments: object) -> Iterator[Step]:
+    """A descent that must not begin."""
+    raise AssertionError("work began")
+
+
+@contextmanager
+def descending(descent: Callable[..., Iterator[Step]]) -> Iterator[None]:
+    """Runs that take their steps from `descent`."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(import_module("vangram.run.run"), "descend", descent)
+        yield
+
+
+@contextmanager
+def banded(values: int) -> Iterator[None]:
+    """Bands of rows of about so many values each."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("vangram.storage.tensors.BAND", values)
+        yield

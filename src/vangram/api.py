@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from vangram.images import Source
 from vangram.run import Painting, Run
-from vangram.run.inputs import Guides
+from vangram.run.inputs import OtherInputs
 from vangram.settings.keywords import ReconstructSettings, StylizeSettings, TextureSettings
 from vangram.settings.kinds import RECONSTRUCT, SYNTHESIZE
 
@@ -16,15 +16,15 @@ if TYPE_CHECKING:
     from typing_extensions import Unpack
 
 
-class Stylize(Guides, StylizeSettings, total=False):
+class Stylize(OtherInputs, StylizeSettings, total=False):
     """Keyword arguments of `stylize`."""
 
 
-class Reconstruct(Guides, ReconstructSettings, total=False):
+class Reconstruct(OtherInputs, ReconstructSettings, total=False):
     """Keyword arguments of `reconstruct`."""
 
 
-class Texture(Guides, TextureSettings, total=False):
+class Texture(OtherInputs, TextureSettings, total=False):
     """Keyword arguments of `texture`."""
 
 

@@ -27,7 +27,7 @@ OUT_OF_MEMORY = (
 ADVICE = dict.fromkeys((errno.ENOSPC, errno.EDQUOT), "free some space there") | dict.fromkeys(
     (errno.EACCES, errno.EPERM, errno.EROFS), "check the permissions, or choose another place"
 )
-"""What to do about errors of the system, by their number."""
+"""Advice for errors of the system, by their number."""
 
 
 class VangramError(Exception):

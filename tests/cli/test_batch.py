@@ -10,7 +10,6 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -20,16 +19,16 @@ from PIL import Image, TiffImagePlugin, TiffTags
 from safetensors import safe_open
 
 from tests.cli.test_commands import QUICK, assert_refused
-from tests.cli.test_runner import SECONDS, recorded, stopped_by
+from tests.cli.test_runner import SECONDS, recorded
 from tests.conftest import Outcome
+from tests.support import descending, stopped_by
 from vangram.batch import Shard
 from vangram.batch.manifest import is_same
 from vangram.images import read_picture
 from vangram.images.icc import srgb_profile
 from vangram.networks import parameters, parameters_path
 from vangram.objective import targets
-from vangram.run import checkpoints, inputs, network
-from vangram.run import targets as run_targets
+from vangram.run import checkpoints, inputs, network, target_cache
 from vangram.run.checkpoints import checkpoint_path
 from vangram.settings.recipe import Recipe
 from vangram.storage.locks import claim
@@ -220,13 +219,11 @@ def test_recipe_is_the_same_whatever_memory_a_run_found_unless_some_was_asked_fo
 
 def test_interrupted_batch_goes_on_to_the_same_bytes(
     command: Command, folder: Path, paintings: list[Path], tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
 ) -> None:  # fmt: skip
     out = tmp_path / "out"
     whole = out / "whole.png"  # beside it, as paths in the record are relative
     words = ("batch", folder, paintings[0], "-o", out, "--size", 48, "--steps", 4)
-    with monkeypatch.context() as patch:
-        patch.setattr(import_module("vangram.run.run"), "descend", stopped_by(KeyboardInterrupt()))
+    with descending(stopped_by(KeyboardInterrupt())):
         outcome = command(*words)
     assert outcome.code == 130
     assert "0 of 4 pictures are made; the same command goes on" in outcome.err
@@ -242,12 +239,10 @@ def test_interrupted_batch_goes_on_to_the_same_bytes(
 
 def test_checkpoint_of_another_recipe_is_not_gone_on_with(
     command: Command, folder: Path, paintings: list[Path], tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
 ) -> None:  # fmt: skip
     out = tmp_path / "out"
     words = ("batch", folder / "p0.png", paintings[0], "-o", out, "--size", 48)
-    with monkeypatch.context() as patch:
-        patch.setattr(import_module("vangram.run.run"), "descend", stopped_by(KeyboardInterrupt()))
+    with descending(stopped_by(KeyboardInterrupt())):
         assert command(*words, "--steps", 4).code == 130
     assert command(*words, "--steps", 2).code == 0
     assert recorded(out / "p0-s0.png").recipe.steps == 2
@@ -350,7 +345,6 @@ def test_batches_at_once_make_each_picture_once(
 
 def test_four_shards_at_once_two_of_them_the_same_make_each_picture_once(
     command: Command, folder: Path, paintings: list[Path], tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
 ) -> None:  # fmt: skip
     pytest.importorskip("fcntl")
     out, alone = tmp_path / "out", tmp_path / "alone"
@@ -524,19 +518,19 @@ def test_targets_of_a_painting_are_computed_once_and_change_nothing(
     folder.mkdir()
     for seed in range(3):
         saved(f"photos/p{seed}.png", 48, 64, seed)
-    style_targets, calls = targets.style_targets, list[object]()
+    style_moments, calls = targets.style_moments, list[object]()
 
     def counted(*arguments: Any, **more: Any) -> Any:
         calls.append(arguments)
-        return style_targets(*arguments, **more)
+        return style_moments(*arguments, **more)
 
-    monkeypatch.setattr(targets, "style_targets", counted)
-    run_targets.CACHE.clear()
+    monkeypatch.setattr(targets, "style_moments", counted)
+    target_cache.CACHE.clear()
     words = ("--size", 48, "--steps", 1, "-q")
     outcome = command("batch", folder, painting, "-o", tmp_path / "out", *words)
     assert outcome.code == 0, outcome.err
     assert len(calls) == 1
-    run_targets.CACHE.clear()
+    target_cache.CACHE.clear()
     alone = tmp_path / "out" / "alone.png"  # beside it, as paths in the record are relative
     assert command("stylize", folder / "p2.png", painting, "-o", alone, *words).code == 0
     assert len(calls) == 2

@@ -8,8 +8,7 @@ import os
 import re
 import subprocess
 import sys
-from collections.abc import Callable
-from importlib import import_module
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -20,11 +19,12 @@ from torch.nn import functional
 from typer.main import get_command
 
 from tests.conftest import Outcome
-from tests.support import drawn
+from tests.support import descending, drawn, refused_descent
 from vangram.api import stylize
 from vangram.cli.app import app
 from vangram.errors import DivergedError
 from vangram.images import read_picture, read_recipe, write_picture
+from vangram.optimize import Step
 from vangram.run import Run
 from vangram.settings.fields import settings_of
 from vangram.settings.recipe import LARGEST_SIZE, Recipe
@@ -43,13 +43,10 @@ def output(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def no_work(monkeypatch: pytest.MonkeyPatch) -> None:
+def no_work() -> Iterator[None]:
     """Fail where the optimisation would begin."""
-
-    def begin(*arguments: object) -> None:
-        raise AssertionError("work began")
-
-    monkeypatch.setattr(import_module("vangram.run.run"), "descend", begin)
+    with descending(refused_descent):
+        yield
 
 
 def assert_refused(outcome: Outcome, *said: str) -> None:
@@ -189,13 +186,13 @@ def test_progress_for_programs_is_an_event_a_line(
 
 
 def test_end_that_comes_early_is_an_event(
-    command: Command, photo: Path, painting: Path, output: Path, monkeypatch: pytest.MonkeyPatch
+    command: Command, photo: Path, painting: Path, output: Path
 ) -> None:
-    def diverging(*arguments: object) -> None:
+    def diverging(*arguments: object) -> Iterator[Step]:
         raise DivergedError("the loss became inf")
 
-    monkeypatch.setattr(import_module("vangram.run.run"), "descend", diverging)
-    outcome = command("stylize", photo, painting, "-o", output, *QUICK, "--progress", "json")
+    with descending(diverging):
+        outcome = command("stylize", photo, painting, "-o", output, *QUICK, "--progress", "json")
     assert (outcome.code, outcome.out) == (1, "")
     _, event, line = outcome.err.splitlines()
     assert json.loads(event) == {

@@ -13,8 +13,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.test_runner import PROGRAM, SECONDS, recorded, stopped_by
+from tests.cli.test_runner import PROGRAM, SECONDS, recorded
 from tests.conftest import Outcome
+from tests.support import descending, stopped_by
 from vangram.cli.interrupts import SIGNALS, Interrupts
 from vangram.errors import DivergedError
 from vangram.images import read_picture
@@ -162,9 +163,9 @@ def test_signal_while_a_failed_run_is_saved_hides_no_error(
 
     monkeypatch.setattr(RESULT, "write_picture", interrupted)
     diverging = stopped_by(DivergedError("the loss became nan"))
-    monkeypatch.setattr(import_module("vangram.run.run"), "descend", diverging)
     output = tmp_path / "out.png"
-    outcome = command("stylize", photo, painting, "-o", output, *SMALL, "--steps", 3)
+    with descending(diverging):
+        outcome = command("stylize", photo, painting, "-o", output, *SMALL, "--steps", 3)
     assert outcome.code == 1
     assert outcome.err.splitlines()[-1] == "vangram: error: the loss became nan"
     assert output.exists()

@@ -17,8 +17,9 @@ import torch
 
 from tests.cli.test_batch import one_thread
 from tests.cli.test_commands import assert_refused
-from tests.cli.test_runner import recorded, stopped_by
+from tests.cli.test_runner import recorded
 from tests.conftest import Outcome
+from tests.support import descending, stopped_by
 from vangram.images import read_picture
 from vangram.run.checkpoints import checkpoint_path
 
@@ -50,12 +51,9 @@ def words(photo: Path, painting: Path, tmp_path: Path) -> tuple[object, ...]:
 
 
 @pytest.fixture
-def begun(
-    command: Command, words: tuple[object, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> Path:
+def begun(command: Command, words: tuple[object, ...], tmp_path: Path) -> Path:
     """What a run has left that was interrupted after a step."""
-    with monkeypatch.context() as patch:
-        patch.setattr(RUN, "descend", stopped_by(KeyboardInterrupt()))
+    with descending(stopped_by(KeyboardInterrupt())):
         assert command(*words).code == 130
     return tmp_path / "out.png"
 

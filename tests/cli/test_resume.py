@@ -7,7 +7,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from importlib import import_module
 from pathlib import Path
@@ -16,14 +16,14 @@ from typing import Any
 import pytest
 
 from tests.cli.test_commands import assert_refused
-from tests.cli.test_runner import SECONDS, recorded, stopped_by
+from tests.cli.test_runner import SECONDS, recorded
 from tests.conftest import Outcome
-from tests.support import drawn
+from tests.support import descending, drawn, refused_descent, stopped_by
 from vangram.cli.records import warn
 from vangram.errors import CheckpointError
 from vangram.images import read_picture
 from vangram.networks import FeatureNetwork
-from vangram.optimize import RunState
+from vangram.optimize import RunState, Step
 from vangram.run import Checkpoint, Run, read_checkpoint, write_checkpoint
 from vangram.run.checkpoints import Checkpoints, checkpoint_path
 from vangram.run.network import network_for
@@ -61,24 +61,19 @@ def stopped(
     photo: Path,
     painting: Path,
     output: Path,
-    monkeypatch: pytest.MonkeyPatch,
 ) -> Path:
     """The picture of a run that was interrupted after its first step."""
-    with monkeypatch.context() as patch:
-        patch.setattr(RUN, "descend", stopped_by(KeyboardInterrupt()))
+    with descending(stopped_by(KeyboardInterrupt())):
         assert command("stylize", photo, painting, "-o", output, *QUICK).code == 130
     assert not recorded(output).finished
     return output
 
 
-def begin(*arguments: object) -> None:
-    raise AssertionError("work began")
-
-
 @pytest.fixture
-def no_work(stopped: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def no_work(stopped: Path) -> Iterator[None]:
     """Fail where the optimisation would go on."""
-    monkeypatch.setattr(RUN, "descend", begin)
+    with descending(refused_descent):
+        yield
 
 
 def test_resumed_run_gives_identical_bytes(command: Command, whole: bytes, stopped: Path) -> None:
@@ -119,8 +114,8 @@ def test_run_killed_after_its_picture_was_written_finishes_without_work(
         assert command("stylize", photo, painting, "-o", output, *QUICK).code == 0
     assert checkpoint_path(output).exists()
     before = output.read_bytes()
-    monkeypatch.setattr(RUN, "descend", begin)
-    outcome = command("resume", output)
+    with descending(refused_descent):
+        outcome = command("resume", output)
     assert outcome.code == 0, outcome.err
     assert output.read_bytes() == before
     assert not checkpoint_path(output).exists()
@@ -131,26 +126,24 @@ def test_run_interrupted_before_its_first_step_leaves_nothing(
     photo: Path,
     painting: Path,
     output: Path,
-    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    def interrupt(*arguments: object) -> None:
+    def interrupt(*arguments: object) -> Iterator[Step]:
         assert checkpoint_path(output).exists()
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(RUN, "descend", interrupt)
-    assert command("stylize", photo, painting, "-o", output, *QUICK).code == 130
+    with descending(interrupt):
+        assert command("stylize", photo, painting, "-o", output, *QUICK).code == 130
     assert not output.exists()
     assert not checkpoint_path(output).exists()
 
 
 def test_resumed_run_interrupted_at_once_can_be_resumed_again(
-    command: Command, whole: bytes, stopped: Path, monkeypatch: pytest.MonkeyPatch
+    command: Command, whole: bytes, stopped: Path
 ) -> None:
-    def interrupt(*arguments: object) -> None:
+    def interrupt(*arguments: object) -> Iterator[Step]:
         raise KeyboardInterrupt
 
-    with monkeypatch.context() as patch:
-        patch.setattr(RUN, "descend", interrupt)
+    with descending(interrupt):
         outcome = command("resume", stopped)
     assert outcome.code == 130
     assert f"`vangram resume {stopped}` goes on" in outcome.err
@@ -175,12 +168,10 @@ def test_changed_start_is_refused_by_name(
     painting: Path,
     output: Path,
     saved: Callable[..., Path],
-    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     words = [word for word in QUICK if word not in ("--init", "noise")]
     start = saved("start.png", seed=7)
-    with monkeypatch.context() as patch:
-        patch.setattr(RUN, "descend", stopped_by(KeyboardInterrupt()))
+    with descending(stopped_by(KeyboardInterrupt())):
         command("stylize", photo, painting, "-o", output, *words, "--init", start)
     saved("start.png", seed=8)
     assert_refused(command("resume", output), "the start is not the same file", "start.png")
@@ -302,10 +293,9 @@ def test_run_that_another_process_is_at_work_on_is_refused(command: Command, out
 
 
 def test_rerun_that_was_stopped_can_be_resumed(
-    command: Command, whole: bytes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    command: Command, whole: bytes, tmp_path: Path
 ) -> None:
-    with monkeypatch.context() as patch:
-        patch.setattr(RUN, "descend", stopped_by(KeyboardInterrupt()))
+    with descending(stopped_by(KeyboardInterrupt())):
         assert command("rerun", tmp_path / "whole.png").code == 130
     assert_refused(command("rerun", tmp_path / "whole.png"), "vangram resume")
     again = tmp_path / "whole-rerun.png"

@@ -15,11 +15,12 @@ import pytest
 from torch import Tensor
 
 from tests.conftest import Outcome
+from tests.support import descending, refused_descent, stopped_by
 from vangram.cli.options import Monitoring
 from vangram.cli.runner import FRAMES, SideImages
 from vangram.errors import DivergedError, OutputError
 from vangram.images import read_picture, read_recipe
-from vangram.optimize import Level, LevelState, RunState, Step, descend
+from vangram.optimize import Level, LevelState, RunState, Step
 from vangram.run.checkpoints import checkpoint_path
 from vangram.settings.record import Record
 
@@ -36,16 +37,6 @@ PROGRAM = (
 @pytest.fixture
 def environment() -> dict[str, str]:
     return os.environ | {"OMP_NUM_THREADS": "1", "COLUMNS": "200"}
-
-
-def stopped_by(reason: BaseException) -> Callable[..., Iterator[Step]]:
-    """A descent that takes one step."""
-
-    def descent(*arguments: object) -> Iterator[Step]:
-        yield next(descend(*arguments))  # type: ignore[arg-type]
-        raise reason
-
-    return descent
 
 
 def recorded(path: Path) -> Record:
@@ -155,11 +146,9 @@ def test_rerun_of_a_run_stopped_early_says_so(
     photo: Path,
     painting: Path,
     tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     output = tmp_path / "out.png"
-    with monkeypatch.context() as patch:
-        patch.setattr(import_module("vangram.run.run"), "descend", stopped_by(KeyboardInterrupt()))
+    with descending(stopped_by(KeyboardInterrupt())):
         outcome = command(
             "stylize", photo, painting, "-o", output, "--size", 48, "--steps", 3, "--quiet"
         )
@@ -176,12 +165,11 @@ def test_run_that_diverges_keeps_the_picture_and_has_exit_code_1(
     photo: Path,
     painting: Path,
     tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     diverging = stopped_by(DivergedError("the loss became nan"))
-    monkeypatch.setattr(import_module("vangram.run.run"), "descend", diverging)
     output = tmp_path / "out.png"
-    outcome = command("stylize", photo, painting, "-o", output, "--size", 48, "--steps", 3)
+    with descending(diverging):
+        outcome = command("stylize", photo, painting, "-o", output, "--size", 48, "--steps", 3)
     assert outcome.code == 1
     assert outcome.err.splitlines()[-1] == "vangram: error: the loss became nan"
     assert not recorded(output).finished
@@ -266,8 +254,8 @@ def test_picture_that_cannot_be_kept_anywhere_is_saved_later(
     assert "nor can it be kept as a temporary file" in line
     assert f"`vangram resume '{output}'` goes on from the last checkpoint" in line
     assert os.listdir(temporary) == []
-    monkeypatch.setattr(import_module("vangram.run.run"), "descend", stopped_by(AssertionError()))
-    assert command("resume", output).code == 0
+    with descending(refused_descent):
+        assert command("resume", output).code == 0
     assert recorded(output).finished
 
 

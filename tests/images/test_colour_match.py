@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from tests.support import batched, rounding
+from tests.support import banded, batched, rounding
 from vangram.images import (
     ColourStatistics,
     luminance_map,
@@ -49,12 +49,10 @@ def error(got: ColourStatistics, wanted: ColourStatistics) -> float:
     )
 
 
-def test_spread_is_torchs_mean_and_covariance_in_bands_of_any_size(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+def test_spread_is_torchs_mean_and_covariance_in_bands_of_any_size() -> None:
     pixels = batched(13, 9, seed=1)
-    monkeypatch.setattr("vangram.storage.tensors.BAND", 3 * 9 * 4)
-    found, values = statistics(pixels), pixels[0].flatten(1)
+    with banded(3 * 9 * 4):
+        found, values = statistics(pixels), pixels[0].flatten(1)
     assert (found.mean - values.mean(dim=1)).abs().max() < rounding(13 * 9)
     assert (found.covariance - torch.cov(values, correction=0)).abs().max() < rounding(13 * 9)
 
@@ -143,11 +141,11 @@ def test_luminance_transfer_out_of_gamut_keeps_luminance_and_hue() -> None:
     assert (luminance_map()(clipped) - luminance_map()(image)).abs().max() > 0.01
 
 
-def test_map_writes_in_place_in_bands_as_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_map_writes_in_place_in_bands_as_at_once() -> None:
     pixels = batched(12, 10, seed=1)
     mapping = matching_map(statistics(pixels), statistics(batched(12, 10, seed=2)))
     wanted = mapping(pixels)
-    monkeypatch.setattr("vangram.storage.tensors.BAND", 3 * 10 * 5)
-    assert mapping(pixels, into=pixels) is pixels
-    assert len(list(row_bands(pixels))) == 3
+    with banded(3 * 10 * 5):
+        assert mapping(pixels, into=pixels) is pixels
+        assert len(list(row_bands(pixels))) == 3
     assert (pixels - wanted).abs().max() < rounding(3)  # sums in another order

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from tests.support import batched, rounding
+from tests.support import banded, batched, rounding
 from vangram.images import Histogram, match_histogram
 from vangram.images.histogram import BINS
 from vangram.storage.tensors import row_bands
@@ -83,11 +83,11 @@ def test_histogram_counts_pixels_by_their_alpha() -> None:
     assert (middle - pixels[0].flatten(1).median(dim=1).values).abs().min() > 0.1
 
 
-def test_matching_in_bands_and_in_place_is_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_matching_in_bands_and_in_place_is_the_same() -> None:
     given, wanted = noise(1), noise(2, power=3)
     at_once = matched(given, wanted)
-    monkeypatch.setattr("vangram.storage.tensors.BAND", 3 * 50 * 7)
-    ours, theirs = Histogram.of(given), Histogram.of(wanted)
-    assert len(list(row_bands(wanted))) == 9
-    assert match_histogram(given, ours, theirs, into=given) is given
+    with banded(3 * 50 * 7):
+        ours, theirs = Histogram.of(given), Histogram.of(wanted)
+        assert len(list(row_bands(wanted))) == 9
+        assert match_histogram(given, ours, theirs, into=given) is given
     assert torch.equal(given, at_once)

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 from torch.nn import functional
 
-from tests.support import rounding
+from tests.support import banded, rounding
 from vangram.errors import ShapeError, SizeError
 from vangram.images import fit, resize
 from vangram.storage.tensors import row_bands
@@ -149,22 +149,18 @@ def test_resize_is_torchs_bicubic_in_bands_of_any_size(
     pixels = torch.rand(1, 3, height, width, dtype=torch.float64)
     size = (new_height, new_width)
     wanted = functional.interpolate(pixels, size=size, mode="bicubic", antialias=True)
-    with pytest.MonkeyPatch.context() as patched:
-        patched.setattr("vangram.storage.tensors.BAND", band)
+    with banded(band):
         resized = resize(pixels, size)
     # torch clamps nothing.
     assert (resized - wanted.clamp(pixels.min(), pixels.max())).abs().max() < EXACT
 
 
-def test_resize_in_bands_writes_into_the_given_tensor(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setattr("vangram.storage.tensors.BAND", 3 * 20 * 4)
+def test_resize_in_bands_writes_into_the_given_tensor() -> None:
     pixels, into = torch.rand(1, 3, 10, 10), torch.empty(1, 3, 30, 20)
-    resized = resize(pixels, (30, 20), into=into)
-    assert resized is into
-    assert len(list(row_bands(into))) == 8  # of four rows
-    assert torch.equal(into, resize(pixels, (30, 20)))
+    with banded(3 * 20 * 4):
+        assert resize(pixels, (30, 20), into=into) is into
+        assert len(list(row_bands(into))) == 8  # of four rows
+        assert torch.equal(into, resize(pixels, (30, 20)))
 
 
 @given(SIDE, SIDE, SIDE, SIDE)

@@ -10,7 +10,7 @@ import torch
 from tests.support import batched, relative_error, rounding
 from vangram.losses import gram_matrix
 from vangram.networks import FeatureNetwork
-from vangram.objective.targets import content_targets, style_targets
+from vangram.objective.targets import content_targets, style_moments
 from vangram.run import Run
 
 LAYERS = ("relu1_1", "relu4_1", "relu5_1")
@@ -31,7 +31,7 @@ def test_style_targets_are_gram_matrices_per_position(
     lite64: FeatureNetwork, tile: int | None
 ) -> None:
     picture = batched(101, 170, seed=1)
-    targets = style_targets(lite64, picture, LAYERS, tile)
+    targets = style_moments(lite64, picture, LAYERS, tile)
     for layer, features in lite64(picture, LAYERS).items():
         wanted = gram_matrix(features[0]) / features[0, 0].numel()
         assert relative_error(targets[layer].products, wanted) < ROUNDING
@@ -43,7 +43,7 @@ def test_style_targets_have_means_where_they_are_asked_for(
     lite64: FeatureNetwork, tile: int | None
 ) -> None:
     picture = batched(101, 170, seed=1)
-    targets = style_targets(lite64, picture, LAYERS, tile, sums=True)
+    targets = style_moments(lite64, picture, LAYERS, tile, sums=True)
     for layer, features in lite64(picture, LAYERS).items():
         mean = targets[layer].sums
         assert mean is not None
@@ -53,7 +53,7 @@ def test_style_targets_have_means_where_they_are_asked_for(
 def test_no_layers_give_no_targets(lite64: FeatureNetwork) -> None:
     picture = batched(32, 32, seed=1)
     assert content_targets(lite64, picture, (), None) == {}
-    assert style_targets(lite64, picture, (), None) == {}
+    assert style_moments(lite64, picture, (), None) == {}
 
 
 def test_run_in_tiles_takes_the_same_steps(lite64: FeatureNetwork) -> None:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 import torch
 from torch import Tensor
 
-from tests.support import rounding
+from tests.support import banded, rounding
 from vangram.optimize import vectors
 from vangram.optimize.vectors import add, dot, is_finite, largest, plus, times
 from vangram.storage.tensors import IN_MEMORY, SpilledStorage, Storage
@@ -20,10 +21,10 @@ SINGLE = rounding(300, dtype=torch.float32, condition=4)
 @pytest.fixture(params=["memory", "files"])
 def storage(
     request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> Storage:
-    monkeypatch.setattr("vangram.storage.tensors.BAND", 300)
+) -> Iterator[Storage]:
     monkeypatch.setattr(vectors, "PART", 300)
-    return IN_MEMORY if request.param == "memory" else SpilledStorage(tmp_path)
+    with banded(300):
+        yield IN_MEMORY if request.param == "memory" else SpilledStorage(tmp_path)
 
 
 def two(storage: Storage) -> tuple[Tensor, Tensor]:

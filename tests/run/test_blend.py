@@ -15,7 +15,7 @@ from tests.support import batched, drawn, prepared_level, rounding
 from vangram.errors import SettingError
 from vangram.images import read_recipe
 from vangram.networks import FeatureNetwork
-from vangram.objective.targets import blended, style_targets
+from vangram.objective.targets import blended_moments, style_moments
 from vangram.run import Run
 from vangram.settings.recipe import Recipe
 from vangram.settings.record import Record
@@ -51,12 +51,12 @@ def test_shares_of_a_layer_go_to_those_who_give_it() -> None:
 def test_blended_targets_are_the_mixed_gram_matrices(lite64: FeatureNetwork) -> None:
     one, other = batched(48, 40, seed=2), batched(40, 60, seed=7)
     shares = Recipe(style_layers=LAYERS, blend=(0.7, 0.3)).shares(2)
-    found = blended(lite64, [one, other], shares, None)
-    first, second = (style_targets(lite64, picture, LAYERS, None) for picture in (one, other))
+    found = blended_moments(lite64, [one, other], shares, None)
+    first, second = (style_moments(lite64, picture, LAYERS, None) for picture in (one, other))
     for layer, target in found.items():
         wanted = 0.7 * first[layer].products + 0.3 * second[layer].products
         torch.testing.assert_close(target.products, wanted, rtol=ROUNDING, atol=0)
-    tiled = blended(lite64, [one, other], shares, 32)
+    tiled = blended_moments(lite64, [one, other], shares, 32)
     for layer, target in found.items():
         torch.testing.assert_close(
             tiled[layer].products, target.products, rtol=ROUNDING, atol=ROUNDING

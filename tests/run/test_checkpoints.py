@@ -67,6 +67,13 @@ def step(level: int, number: int, of: int = 1000) -> Step:
     return Step(Level(level, 3, (2, 2), of, 0.0, 1.0), number, 1.0, (), IMAGE, position, last=last)
 
 
+def unwritable(output: Path) -> Path:
+    """A folder where the output's checkpoints are written first, so that they cannot be."""
+    path = Path(f"{checkpoint_path(output)}.part")
+    path.mkdir()
+    return path
+
+
 def full(*arguments: object) -> None:
     raise OutputError("'out.png.checkpoint' cannot be written (No space left on device); free some")
 
@@ -120,43 +127,39 @@ def test_run_that_stops_keeps_its_last_step_once(clock: Clock, kept: Checkpoints
 
 
 def test_checkpoint_that_cannot_be_written_costs_one_warning_and_not_the_previous(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     with closing(Checkpoints(tmp_path / "out.png", warn)) as kept:
         kept.begin(RECORD)
         kept.add(step(1, 1, of=1))
-        with monkeypatch.context() as patch:
-            patch.setattr(checkpoints, "write_checkpoint", full)
-            for number in (1, 2, 3):
-                kept.add(step(2, number, of=3))
-            assert kept.stop(step(2, 3).state)
+        in_the_way = unwritable(tmp_path / "out.png")
+        for number in (1, 2, 3):
+            kept.add(step(2, number, of=3))
+        assert kept.stop(step(2, 3).state)
+        in_the_way.rmdir()
         (line,) = capsys.readouterr().err.splitlines()
-        assert line.startswith("vangram: warning: 'out.png.checkpoint' cannot be written")
+        assert line.startswith(f"vangram: warning: '{kept.path}' cannot be written")
         position = read_checkpoint(kept.path).position
         assert position is not None
         assert (position.level, position.level_state.number) == (1, 1)
-        # The disk may have room again.
         kept.add(step(3, 3, of=3))
         position = read_checkpoint(kept.path).position
         assert position is not None
         assert position.level == 3
 
 
-def test_run_on_a_full_disk_makes_its_picture_and_warns_once(
-    command: Callable[..., Outcome],
-    photo: Path,
-    painting: Path,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
+def test_run_without_checkpoints_makes_its_picture_and_warns_once(
+    command: Callable[..., Outcome], photo: Path, painting: Path, tmp_path: Path
 ) -> None:
-    monkeypatch.setattr(checkpoints, "write_checkpoint", full)
     output = tmp_path / "out.png"
+    in_the_way = unwritable(output)
     words = ("--size", 48, "--steps", 2, "--quiet")
     outcome = command("stylize", photo, painting, "-o", output, *words)
     assert outcome.code == 0
     (line,) = outcome.err.splitlines()
     assert line.startswith("vangram: warning: ")
     assert read_picture(output).size == (36, 48)
+    in_the_way.rmdir()
     assert sorted(os.listdir(tmp_path)) == ["out.png", "painting.png", "photo.png"]
 
 

@@ -33,7 +33,7 @@ UNFINISHED = 1
 SKIPPED = 3
 """Exit code where some pictures failed."""
 SECONDS_BETWEEN_TRIES = 0.5
-"""Where another process is at work on the pictures that are left."""
+"""Pause where another process is at work on the pictures that are left."""
 
 
 @dataclass

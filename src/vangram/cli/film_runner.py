@@ -22,7 +22,7 @@ SECONDS_BETWEEN_PREVIEWS = 30.0
 PREVIEW_SHARE = 0.1
 """Largest share of the time that previews take."""
 SECONDS_BETWEEN_TRIES = 0.5
-"""Where other processes are at work on the shots that are left."""
+"""Pause where other processes are at work on the shots that are left."""
 
 
 def make_film(

@@ -296,7 +296,7 @@ class InputsOf:
         )
 
 
-GUIDES = InputsOf(
+OTHER_INPUTS = InputsOf(
     {
         "mask": ("Regions", "Picture whose colours name regions, each with its painting."),
         "style_mask": ("Regions", "Picture that names them in a painting; once for each painting."),

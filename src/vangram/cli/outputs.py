@@ -48,8 +48,7 @@ def check_recipe_file(
         return
     if os.path.realpath(path) in {os.path.realpath(other) for other in others if other is not None}:
         raise OutputError(f"{str(path)!r} is a picture of this run; save the recipe elsewhere")
-    if os.path.exists(path) and not force:
-        raise OutputError(f"{str(path)!r} exists already; add --force to overwrite it")
+    check_new(path, force=force)
 
 
 def check_outputs(*outputs: Path | None, inputs: Iterable[str], force: bool) -> None:
@@ -61,6 +60,15 @@ def check_outputs(*outputs: Path | None, inputs: Iterable[str], force: bool) -> 
     for path in filter(None, outputs):
         check_output(path)
     check_inputs_apart(*outputs, inputs=inputs)
+    check_new(*outputs, force=force)
+
+
+def check_new(*outputs: Path | None, force: bool) -> None:
+    """Check that no output replaces a file, unless forced.
+
+    Raises:
+        OutputError: one would.
+    """
     for path in filter(None, outputs):
         if os.path.exists(path) and not force:
             raise OutputError(f"{str(path)!r} exists already; add --force to overwrite it")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import sys
 import time
@@ -14,9 +13,9 @@ from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemaini
 from rich.progress import Progress as Bar
 
 from vangram.cli.interrupts import INTERRUPTS
-from vangram.cli.outputs import write_at
+from vangram.cli.outputs import check_new, write_at
 from vangram.cli.streams import SECONDS_BETWEEN_LINES, tell
-from vangram.errors import OutputError, SettingError
+from vangram.errors import SettingError
 from vangram.reports.gallery import Gallery, Progress
 from vangram.reports.page import report
 from vangram.storage.files import printable, replacing
@@ -38,9 +37,7 @@ def check_page(output: Path, *others: Path, force: bool) -> None:
     """
     if output.suffix.lower() not in (".html", ".htm"):
         raise SettingError(f"{str(output)!r} is no page; end its name in .html")
-    for path in (output, *others):
-        if os.path.exists(path) and not force:
-            raise OutputError(f"{str(path)!r} exists already; add --force to overwrite it")
+    check_new(output, *others, force=force)
 
 
 def make_page(

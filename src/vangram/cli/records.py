@@ -9,7 +9,7 @@ from vangram.settings.record import Record
 
 
 def report(differences: Iterable[str]) -> None:
-    """Print what differs from when the picture was begun, a line each."""
+    """Print each difference from the recorded run, a line each."""
     for line in differences:
         tell(f"note: {line}")
 
@@ -24,5 +24,5 @@ def continued(was: Record, now: Record) -> Record:
 
 
 def warn(line: str) -> None:
-    """Print what the run goes on without."""
+    """Print a warning; the run continues."""
     tell(f"warning: {line}")

@@ -79,7 +79,7 @@ def make(
     """
     check_timelapse(monitoring.timelapse)
     with closing(Checkpoints(output.output, warn, force=output.force)) as checkpoints:
-        if is_launched() and _goes_on(recipe, inputs, output, monitoring, checkpoints):
+        if is_launched() and _resumed_by_torchrun(recipe, inputs, output, monitoring, checkpoints):
             return
         check_unfinished(output.output, force=output.force)
         written = output.output, monitoring.preview, monitoring.timelapse
@@ -96,14 +96,14 @@ def make(
         make_picture(run, monitoring, checkpoints)
 
 
-def _goes_on(
+def _resumed_by_torchrun(
     recipe: Recipe,
     inputs: Inputs[str],
     output: Output,
     monitoring: Monitoring,
     checkpoints: Checkpoints,
 ) -> bool:
-    """Go on with the run that this command has begun under torchrun, or has finished; or not.
+    """Resume the run that this command began under torchrun; True where one was, or is finished.
 
     Raises:
         CheckpointError: another run was begun.
@@ -178,7 +178,7 @@ def _check_ours(output: Path, record: Record, force: bool) -> None:
 
 
 def _tell_place(position: RunState | None, levels: tuple[Level, ...]) -> None:
-    """Say where the run goes on."""
+    """Print the level and step at which the run resumes."""
     if position is None:
         tell("starting again: there was no step yet")
     else:
@@ -269,7 +269,7 @@ class SideImages:
     monitoring: Monitoring
     levels: Sequence[Level]
     shown: Callable[[Tensor, tuple[int, int]], Tensor]
-    """As `Run.shown`."""
+    """`Run.shown` of the run."""
     force: bool = False
     """Overwrite files that have appeared since the run began."""
     frames: list[Tensor] = field(default_factory=list)

@@ -1,4 +1,4 @@
-"""The ranks of a command under torchrun, and what travels between them.
+"""The ranks of a command under torchrun, and the messages between them.
 
 Every rank runs the same command. Rank 0 carries it out; the others wait for its requests. Small
 messages travel through gloo between CPUs; large ones through NCCL where each rank has a GPU of its
@@ -215,7 +215,7 @@ class Ranks:
             self.store.set(ENDED, "")
 
     def description(self) -> dict[str, Any]:
-        """What this process is."""
+        """Versions, host and GPU of this process, for `compare`."""
         gpus = torch.cuda.device_count() if torch.cuda.is_available() else 0
         return {
             "vangram": __version__,
@@ -226,7 +226,7 @@ class Ranks:
         }
 
     def compare(self) -> None:
-        """Let rank 0 know what the other ranks are, and check that they go together.
+        """Check at rank 0 that all ranks have the same versions.
 
         Raises:
             SettingError: one has another version.

@@ -21,8 +21,8 @@ from vangram.images import fit
 from vangram.optimize import Step
 from vangram.run import Run
 from vangram.run.inputs import RunSource, read_inputs
-from vangram.run.previous import WarpedResult
 from vangram.run.resized import render
+from vangram.run.warp import WarpedResult
 from vangram.settings.inputs import Inputs
 from vangram.settings.recipe import Recipe
 from vangram.storage.tensors import IN_MEMORY

@@ -1,6 +1,6 @@
 """Picture files <-> (1, 3, H, W) float32 sRGB in [0, 1]; masks, resizing, colour transfer.
 
-The only room that knows Pillow and its (width, height).
+The only package that knows Pillow and its (width, height).
 """
 
 from vangram.images.colour_match import (

@@ -32,7 +32,7 @@ class Frame(NamedTuple):
     alpha: Tensor | None
     """(1, 1, H, W); None: opaque."""
     seconds: Fraction | None = None
-    """For which it is shown; None: it is a page, or a still picture."""
+    """Duration; None: a page, or a still picture."""
 
 
 @dataclass
@@ -43,7 +43,7 @@ class Patch:
     top: int
     encoded: Encoded
     seconds: Fraction
-    """For which the frame is shown."""
+    """Duration."""
     clears: bool = False
     """Whether its place is cleared after it was shown."""
     restores: bool = False

@@ -32,7 +32,7 @@ class Encoded:
     """(height, width) as stored."""
     decode: Callable[[], Rows]
     exif: Callable[[], Image.Exif]
-    """To be called after `decode`: Pillow turns some formats upright, and then says so here."""
+    """EXIF orientation; call it after `decode`, as Pillow turns some formats upright then."""
     space: RGBSpace | None = None
     """The colour space of the rows; None: sRGB, as they are converted by an ICC profile."""
     notes: list[str] = field(default_factory=list)

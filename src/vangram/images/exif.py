@@ -136,7 +136,7 @@ def kept_exif(given: Image.Exif) -> bytes | None:
 
 
 def public_exif(exif: bytes | None) -> bytes | None:
-    """EXIF without what says where, with which camera of all, and for whom a picture was taken.
+    """EXIF without place, serial numbers, owner and comments.
 
     Args:
         exif: as `kept_exif` gives it.

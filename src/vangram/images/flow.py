@@ -27,7 +27,7 @@ TRUST_BLUR = 0.8
 TRUST_REACH = 3
 """Pixels on either side that it covers."""
 POLE = math.sqrt(3) - 2
-"""Of the filter that gives the coefficients of cubic B-splines (Unser 1999)."""
+"""Pole of the filter that gives the coefficients of cubic B-splines (Unser 1999)."""
 SPLINE_REACH = 12
 """Pixels on either side that it covers; the rest is 1e-7 of it."""
 

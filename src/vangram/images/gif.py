@@ -27,7 +27,7 @@ class Frame:
     disposal: int
     """0 and 1: stays, 2: is cleared after it was shown, 3: what was there before comes back."""
     seconds: Fraction
-    """For which it is shown."""
+    """Duration."""
     stream: bytes
 
     def image(self) -> Image.Image:

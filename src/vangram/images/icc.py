@@ -25,7 +25,7 @@ def srgb_profile() -> bytes:
 
 
 Converter = Callable[[Image.Image], Image.Image]
-"""From an image of one mode to the same in RGB, in sRGB."""
+"""Converts an image of one mode to sRGB, mode RGB."""
 
 
 def converter(icc: object, mode: str) -> tuple[Converter, str | None]:

@@ -1,4 +1,4 @@
-"""JPEG: data that end before the picture does, and decoding to a smaller size.
+"""Reading JPEG: data that end before the picture does, and decoding to a smaller size.
 
 A file that is cut and closed with an end marker decodes without an error: libjpeg fills the rest of
 a scan with zeros, which become grey, and a progressive picture lacks detail.

@@ -50,7 +50,7 @@ class Regions:
     """The regions of a mask, which may overlap softly."""
 
     colours: tuple[Colour | None, ...]
-    """From bright to dark, the transparent region last; None for a region marked by alpha."""
+    """Colour of each, bright to dark, the transparent region last; None for one marked by alpha."""
     names: tuple[str, ...]
     """"#rrggbb", "opaque" or "transparent"."""
     weights: Tensor

@@ -45,7 +45,7 @@ class Picture:
     """Losses and repairs in reading, a line each."""
 
     seconds: Fraction | None = None
-    """For which a frame of an animation is shown; None: it is no such frame."""
+    """Duration of a frame of an animation; None: no such frame."""
 
     @property
     def size(self) -> tuple[int, int]:

@@ -48,7 +48,7 @@ ADAM7 = (
     (1, 0, 2, 2),
     (0, 1, 1, 2),
 )
-"""Where the reduced pictures of interlacing begin, and their steps, across and down (8.1)."""
+"""Offsets and steps of interlacing's reduced pictures, across and down (8.1)."""
 PIECE = 2**16
 """Bytes that are inflated at a time."""
 MOST_INFLATED = 1032
@@ -68,12 +68,12 @@ class Header(NamedTuple):
 
     @property
     def row_bytes(self) -> int:
-        """Of a row of the whole picture, with its filter type."""
+        """Bytes of a row of the whole picture, with its filter type."""
         return 1 + (self.width * CHANNELS[self.colour] * self.depth + 7) // 8
 
     @property
     def raw_bytes(self) -> int:
-        """Of all rows, which are those of seven reduced pictures where they are interlaced."""
+        """Bytes of all rows; of the seven reduced pictures where they are interlaced."""
         if not self.interlace:
             return self.height * self.row_bytes
         parts = (
@@ -96,7 +96,7 @@ class Frame:
     blends: bool
     """Whether it is drawn over what is there, or replaces it."""
     seconds: Fraction
-    """For which it is shown."""
+    """Duration."""
     data: list[memoryview] = field(default_factory=list)
 
 

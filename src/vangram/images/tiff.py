@@ -170,7 +170,7 @@ def is_reduced(tags: Tags) -> bool:
 
 
 def _alpha(tags: Tags) -> int | None:
-    """Which of the extra samples is alpha."""
+    """Index of the alpha among the extra samples."""
     meanings = _values(tags, EXTRA, 0)
     return next((n for n, each in enumerate(meanings) if each in (ASSOCIATED, UNASSOCIATED)), None)
 

@@ -41,6 +41,10 @@ XMP_TAG = 700
 MAX_PACKET = 65_000
 """Most bytes of an XMP packet: a JPEG segment has 64 KiB, and all formats take the same recipes."""
 
+QUALITY = 95
+"""Quality of JPEG and WebP, 1 to 100; JPEG without chroma subsampling."""
+ANIMATION_QUALITY = 90
+"""Quality of an animated WebP."""
 LAST_FRAME_TIMES = 12
 """Duration of an animation's last frame, in durations of the others."""
 
@@ -93,7 +97,7 @@ def write_picture(
     alpha: Tensor | None = None,
     exif: bytes | None = None,
     recipe: str | None = None,
-    quality: int = 95,
+    quality: int = QUALITY,
     overwrite: bool = True,
 ) -> None:
     """Write a picture in the format that the suffix names, with an sRGB profile.
@@ -167,7 +171,9 @@ def write_animation(
     if isinstance(milliseconds, int):
         milliseconds = [milliseconds] * len(others) + [milliseconds * LAST_FRAME_TIMES]
     packet = None if recipe is None or format == "GIF" else packed(recipe)
-    options: dict[str, Any] = {} if format == "GIF" else _options(format, None, packet, quality=90)
+    options: dict[str, Any] = (
+        {} if format == "GIF" else _options(format, None, packet, ANIMATION_QUALITY)
+    )
     options |= {"save_all": True, "append_images": others, "loop": 0}
     options["duration"] = list(milliseconds) if others else milliseconds[0]
     _write(path, first, format, options, overwrite)

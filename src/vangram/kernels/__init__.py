@@ -1,8 +1,8 @@
 """Compiled loops over feature maps: the arithmetic that networks and losses are made of.
 
 Convolution with fixed filters, 2×2 pooling, products over channels, each forward and backward, and
-the precision of a GPU's convolutions. Nothing above this room knows LLVM, OpenMP or the CUDA
-driver. Without llvmlite torch alone computes, with the same results up to rounding.
+the precision of a GPU's convolutions. No other package knows LLVM, OpenMP or the CUDA driver.
+Without llvmlite torch alone computes, with the same results up to rounding.
 """
 
 from vangram.kernels.convolution import (

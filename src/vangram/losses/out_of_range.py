@@ -34,7 +34,7 @@ def out_of_range_loss_grad(
     Args:
         image: (..., H, W).
         rows: rows whose gradient is returned, with start and stop; None: all.
-        weights: as above.
+        weights: w, (..., H, W), of the pixels; None: all 1.
 
     Returns:
         Shape, dtype and device of `image`, or of its rows.

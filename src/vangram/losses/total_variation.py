@@ -50,7 +50,7 @@ def total_variation_loss_grad(
     Args:
         image: (..., H, W).
         rows: rows whose gradient is returned, with start and stop; None: all.
-        weights: as above.
+        weights: w, (..., H, W), of the pixels; None: all 1.
 
     Returns:
         Shape, dtype and device of `image`, or of its rows.

@@ -1,4 +1,4 @@
-"""Networks: images to features and back. Only this room knows the input's mean and deviation."""
+"""Networks: images to features and back. The only package that knows mean and std."""
 
 from vangram.networks.backprop import ForwardPass
 from vangram.networks.cache import parameters_path, verified_sha256

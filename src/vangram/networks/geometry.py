@@ -156,7 +156,7 @@ class _Axes:
         self.halo = topology.halo(layers)
 
     def sides(self, length: int) -> set[int]:
-        """For each possible number of cores, the shortest that suffice."""
+        """The shortest core for each possible number of cores."""
         strides = max(length // self.stride, 1)
         return {-(-strides // count) * self.stride for count in range(1, strides + 1)}
 

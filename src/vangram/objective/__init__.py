@@ -1,7 +1,7 @@
 """The loss: its terms, their targets, and its gradient.
 
-The wrappers `keep`, `luminance` and `temporal` are imported from their own modules, because some of
-them load the pictures' room.
+The wrappers `keep`, `luminance` and `temporal` are imported from their own modules, as `luminance`
+loads `vangram.images`.
 """
 
 from vangram.objective.evaluation import Evaluate, Evaluation, Term, TermKey

@@ -40,7 +40,7 @@ from vangram.objective.targets import (
     StyleTarget,
     content_targets,
     layer_weights,
-    style_targets_of,
+    style_targets,
 )
 from vangram.settings.recipe import Recipe, Units
 from vangram.storage.tensors import IN_MEMORY, Storage, row_bands
@@ -179,10 +179,10 @@ class Objective:
         found: dict[str, Tensor] = {}
         if recipe.wants_content:
             if content is None:
-                raise ShapeError("content terms count, and no content picture is given")
+                raise ShapeError("content terms have a weight, and no content picture is given")
             found = content_targets(network, content, recipe.content_layers, tile, storage)
         paintings = [styles] if isinstance(styles, Tensor) else styles
-        style = style_targets_of(
+        style = style_targets(
             recipe, network, paintings, regions, tile, visible=visible, alphas=alphas
         )
         return cls.with_targets(recipe, network.topology, size, found, style, storage, visible)
@@ -209,16 +209,16 @@ class Objective:
             storage: where tensors of the image's size live.
             visible: (1, 1, H, W) in [0, 1], how much each pixel counts; None: all count alike.
         """
-        seen: dict[str, Tensor] = {}
+        alphas: dict[str, Tensor] = {}  # by layer, (h, w)
         if visible is not None:
             layers = {*content, *(key.layer for key in style)}
-            seen = layer_weights(visible, topology, layers)
+            alphas = layer_weights(visible, topology, layers)
         contents = {
             TermKey("content", layer): ContentTerm(
                 target,
-                seen.get(layer),
+                alphas.get(layer),
                 recipe.content_weight * recipe.content_layers[layer],
-                _content_at_zero(target, seen.get(layer)) or 1.0,
+                _content_at_zero(target, alphas.get(layer)) or 1.0,
             )
             for layer, target in content.items()
         }
@@ -229,7 +229,7 @@ class Objective:
             weight = recipe.style_weight * recipe.style_layers[key.layer]
             if guide is not None:  # every visible pixel has the same weight, whatever its region
                 positions = float(guide.sum())
-                whole = seen.get(key.layer)
+                whole = alphas.get(key.layer)
                 weight *= positions / float(
                     guide.numel() if whole is None else whole.sum(dtype=torch.float64)
                 )

@@ -69,7 +69,7 @@ class StyleTarget(NamedTuple):
     """Weights (h, w) of the image's positions; None: all are 1."""
 
 
-def style_targets_of(
+def style_targets(
     recipe: Recipe,
     network: FeatureNetwork,
     paintings: Sequence[Tensor] | None,
@@ -97,18 +97,18 @@ def style_targets_of(
     if not recipe.wants_style:
         return {}
     if paintings is None:
-        raise ShapeError("style terms count, and no style picture is given")
+        raise ShapeError("style terms have a weight, and no style picture is given")
     shares, sums = recipe.shares(len(paintings)), STYLE_LOSSES[recipe.style_loss].needs_sums
     alphas = alphas or [None] * len(paintings)
     if not regions:
         parts = alphas if any(alpha is not None for alpha in alphas) else None
-        found = blended(network, paintings, shares, tile, sums=sums, parts=parts)
+        found = blended_moments(network, paintings, shares, tile, sums=sums, parts=parts)
         targets = _guided(found, "", visible, network.topology)
     else:
         targets = {}
     for region in regions:
         there = [index for index, part in enumerate(region.parts) if part is not None]
-        found = blended(
+        found = blended_moments(
             network,
             [paintings[index] for index in there],
             [shares[index] for index in there],
@@ -159,7 +159,7 @@ def layer_weights(weights: Tensor, topology: Topology, layers: Iterable[str]) ->
     }
 
 
-def style_targets(
+def style_moments(
     network: FeatureNetwork,
     picture: Tensor,
     layers: Collection[str],
@@ -174,7 +174,7 @@ def style_targets(
         network: computes the features.
         picture: (1, 3, H, W).
         layers: may be empty.
-        tile: as above.
+        tile: pixels of a tile's core; None: the whole picture at once.
         sums: whether s is needed.
         part: (1, 1, H, W), weights of the pixels; None: all are 1. Layers at which the weights add
             up to less than a position are left out.
@@ -187,8 +187,8 @@ def style_targets(
         positions = {layer: float(each.sum()) for layer, each in counts.items()}
         layers = [layer for layer in layers if positions[layer] >= LEAST_POSITIONS]
     summed: dict[str, Moments] = {}
-    for seen, features in _parts(network, picture, layers, tile):
-        windows = seen.windows(layers, topology)
+    for core, features in _parts(network, picture, layers, tile):
+        windows = core.windows(layers, topology)
         for layer, values in features.items():
             weights = counts[layer][windows[layer]] if layer in counts else None
             found = feature_moments(values[0], sums=sums, weights=weights)
@@ -196,7 +196,7 @@ def style_targets(
     return {layer: total / positions[layer] for layer, total in summed.items()}
 
 
-def blended(
+def blended_moments(
     network: FeatureNetwork,
     paintings: Sequence[Tensor],
     shares: Sequence[Mapping[str, float]],
@@ -211,16 +211,16 @@ def blended(
         network: computes the features.
         paintings: (1, 3, H, W) each, of any size.
         shares: by painting, layer -> its share there; those of a layer add up to one.
-        tile: as above.
-        sums: as above.
-        parts: by painting, weights of its pixels, as `part` above. The shares of a layer are scaled
-            to add up to one over the paintings that fill a position there.
+        tile: pixels of a tile's core; None: each painting at once.
+        sums: whether s is needed.
+        parts: by painting, weights of its pixels, as `part` of `style_moments`. The shares of a
+            layer are scaled to add up to one over the paintings that fill a position there.
     """
     mixed: dict[str, Moments] = {}
     whole: dict[str, float] = {}
     for index, (painting, share) in enumerate(zip(paintings, shares, strict=True)):
         part = None if parts is None else parts[index]
-        found = style_targets(network, painting, share, tile, sums=sums, part=part)
+        found = style_moments(network, painting, share, tile, sums=sums, part=part)
         for layer, target in found.items():
             counted = target if share[layer] == 1 else target * share[layer]
             mixed[layer] = mixed[layer] + counted if layer in mixed else counted

@@ -70,7 +70,7 @@ class Gallery:
             title: of the page.
             text: below the title.
             sections: the pictures.
-            parameters: as above.
+            parameters: a file with the network's parameters, instead of the published one.
 
         Raises:
             InputError: an input cannot be used.

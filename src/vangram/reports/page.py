@@ -23,7 +23,7 @@ class Shown:
 
     caption: str
     picture: str
-    """As a data URL."""
+    """Data URL of the picture."""
     curve: str
     """Points of an SVG polyline."""
     first: float

@@ -1,4 +1,4 @@
-"""A run carried out: its steps taken with checkpoints, and whatever ends it, the picture so far."""
+"""A run with checkpoints: its steps, and the picture so far, whatever ends them."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class Kept:
     painting: Painting | None
     """None where there was no step."""
     path: Path
-    """Of the picture; it differs from the output where another file has appeared there."""
+    """Path of the picture; not the output's where another file has appeared there."""
     goes_on: bool
     """Whether the run can be resumed."""
 
@@ -40,12 +40,12 @@ def take_steps(
 
     Args:
         run: the run.
-        checkpoints: of the run, where it goes on from; written as it goes.
-        watch: told each step; what it raises ends the run.
+        checkpoints: of the run; the steps begin at the checkpoint that was read, if any.
+        watch: called with each step; an exception that it raises ends the run.
         computing: the context in which each step is computed.
 
     Returns:
-        Where the run stands, None before the first step; what ended it early, None at its end.
+        The state after the last step, None without one; the exception that ended the run early.
     """
     position = checkpoints.begin(run.record)
     try:
@@ -69,13 +69,13 @@ def keep_picture(
 
     Args:
         run: the run.
-        position: where it stands; None before the first step, when there is no picture.
-        stopped: what ended it early.
+        position: its state; None before the first step, when there is no picture.
+        stopped: the exception that ended it early.
         checkpoints: of the run.
 
     Raises:
-        OutputError: the picture cannot be written where it was to go; it is kept elsewhere, or the
-            run can be resumed.
+        OutputError: the picture cannot be written to the output; it is kept elsewhere, or the run
+            can be resumed.
     """
     painting, path = None, checkpoints.output
     if position is not None:

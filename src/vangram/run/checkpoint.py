@@ -1,4 +1,4 @@
-"""Checkpoints: a run's record and state in one file, written atomically.
+"""The checkpoint file: a run's record and state, written atomically.
 
 The file is in the safetensors format: eight bytes with the length of the header, the header in
 JSON, then the tensors' bytes. Its metadata are

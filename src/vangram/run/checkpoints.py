@@ -67,7 +67,7 @@ class Checkpoints:
         if not self.resumed:
             self.remove()  # another run's, which would be taken for this run's if writing failed
             self._write(None)
-        self.written = _place(position)
+        self.written = _reached(position)
         self.due = time.monotonic() + SECONDS_BETWEEN_CHECKPOINTS
         return position
 
@@ -82,7 +82,7 @@ class Checkpoints:
         """Write where a run was stopped; returns whether it can be resumed."""
         if position is None and not self.resumed:
             self.remove()
-        elif _place(position) != self.written:
+        elif _reached(position) != self.written:
             self._write(position)
         return self.path.exists()
 
@@ -102,7 +102,7 @@ class Checkpoints:
         assert self.record is not None
         checkpoint, started = Checkpoint(self.record, position), time.monotonic()
         if self.attempt(lambda: write_checkpoint(self.path, checkpoint)):
-            self.written = _place(position)
+            self.written = _reached(position)
         ended = time.monotonic()
         pause = max(SECONDS_BETWEEN_CHECKPOINTS, (ended - started) / LARGEST_SHARE)
         self.due = ended + pause
@@ -144,5 +144,6 @@ def check_unfinished(output: Path, *, force: bool) -> None:
         )
 
 
-def _place(position: RunState | None) -> tuple[int, int]:
+def _reached(position: RunState | None) -> tuple[int, int]:
+    """(level, step) of a state; (0, 0) before the first step."""
     return (position.level, position.level_state.number) if position else (0, 0)

@@ -1,4 +1,4 @@
-"""How long a run takes, from one evaluation of a small picture."""
+"""Estimate of a run's duration, from one evaluation of a small picture."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def seconds_per_pixel(
     recipe = recipe.replace(blend=(), each_style_layers=())
     objective = Objective.of(recipe, network, image, [image])
     engine = WholeEngine(network, objective)
-    engine(image)  # which transforms filters, and wakes a device up
+    engine(image)  # warm-up: transforms filters, starts the device
     began = time.perf_counter()
-    float(engine(image).gradient.sum())  # a number, for which a GPU is waited for
+    float(engine(image).gradient.sum())  # waits for a GPU
     return (time.perf_counter() - began) / (size[0] * size[1])

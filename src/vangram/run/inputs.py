@@ -18,10 +18,10 @@ from vangram.images.flow import opencv, read_flow
 from vangram.networks import Topology
 from vangram.objective import Region
 from vangram.run.colours import ColourMaps, colour_maps
-from vangram.run.memory import PIXEL, WEIGHT, InputMemory
-from vangram.run.previous import WarpedResult, warp_result
+from vangram.run.memory import PIXEL_BYTES, WEIGHT_BYTES, InputMemory
 from vangram.run.regions import check_shape, read_regions
 from vangram.run.visible import visible_inputs
+from vangram.run.warp import WarpedResult, warp_result
 from vangram.settings.inputs import Inputs
 from vangram.settings.recipe import LARGEST_SIZE, Recipe
 from vangram.storage.files import quoted
@@ -33,7 +33,7 @@ RunSource = Source | Picture
 """Types of an input: as a user gives it, or decoded."""
 
 
-class Guides(TypedDict, total=False):
+class OtherInputs(TypedDict, total=False):
     """Inputs beside the photograph and the paintings, as keyword arguments."""
 
     start: Source | None
@@ -45,7 +45,7 @@ class Guides(TypedDict, total=False):
     style_masks: Source | Sequence[Source]
     """One for each painting; a region takes its style from what has the same colour there."""
     keep: Source | None
-    """Where it is white, the photograph stays."""
+    """A mask, white where the photograph stays."""
     before: Source | None
     """In a sequence, the result of the frame before; implies `init="before"`."""
     before_frame: Source | None
@@ -114,7 +114,7 @@ class RunInputs:
             each for each in (*weights, self.flow, self.flow_back, *others) if each is not None
         ]
         return InputMemory(
-            decoded=sum((PIXEL + WEIGHT) * math.prod(picture.size) for picture in held)
+            decoded=sum((PIXEL_BYTES + WEIGHT_BYTES) * math.prod(picture.size) for picture in held)
             + sum(tensor.numel() * tensor.element_size() for tensor in tensors),
             keep=self.pictures.keep is not None,
             sequence=before is not None or self.others is not None,
@@ -206,7 +206,7 @@ def check_inputs(
         opencv()
     if (recipe.init == "picture") != (inputs.start is not None):
         raise SettingError('init "picture" and a picture to start from go together')
-    recipe.shares(len(inputs.styles))  # refuses another number of shares than of paintings
+    recipe.shares(len(inputs.styles))  # raises where their number is not the paintings'
     if inputs.content is None and (inputs.mask is not None or inputs.keep is not None):
         raise SettingError("a mask is one of a photograph, and none is given")
 

@@ -23,36 +23,36 @@ from vangram.settings.recipe import Recipe
 from vangram.settings.torchrun import ranks_here
 
 MB = 2**20
-PROCESS = 400 * MB
+PROCESS_BYTES = 400 * MB
 """Interpreter, torch, the compiler and the command line; measured at 340 MB."""
-CONTEXT = 700 * MB
+GPU_CONTEXT_BYTES = 700 * MB
 """GPU memory that the driver and the libraries take."""
-SAFE = 0.7
+SAFE_SHARE = 0.7
 """Share of the free memory that a run takes when no amount is given."""
-FILLED = 0.93
+FILL_SHARE = 0.93
 """Share of the memory given that the model may fill: measured peaks of one run differ by 10 %."""
-FRAGMENTS = 1.5
+FRAGMENTATION = 1.5
 """Size of the allocator's memory relative to the tensors in it; measured at 1.2 to 1.4."""
 TRANSIENT = 3
 """Temporary tensors of the largest layer's size, beside the activations that are kept."""
-WINOGRAD = 8
+WINOGRAD_FACTOR = 8
 """Size of Winograd's filters, for both ways, relative to the plain ones."""
-WORKSPACE = 64 * MB
+WORKSPACE_BYTES = 64 * MB
 """Largest workspace of Winograd's convolutions."""
-BANDS = 96 * MB
+BAND_BYTES = 96 * MB
 """Pages of spilled tensors that are in memory at a time."""
-STRIDES = 4
+LEAST_CORE_STRIDES = 4
 """Smallest core of a tile, in strides of the deepest layer."""
 ADAM_VECTORS = 10
 """Images, moments and gradients of Adam, the last step's among them."""
-PIXEL = 12
+PIXEL_BYTES = 12
 """Bytes of a pixel: three channels of float32."""
-WEIGHT = 4
+WEIGHT_BYTES = 4
 """Bytes of a pixel of a mask, float32."""
-REGION = 2 * WEIGHT
+REGION_BYTES = 2 * WEIGHT_BYTES
 """Bytes per pixel and region: the region's weights, and the same at the resolution of each layer,
 of which the first has the picture's own."""
-WRITING = 6
+WRITING_BYTES = 6
 """Bytes per pixel while a picture is written, when the last evaluation's memory is free: Pillow
 takes four, and the encoders of JPEG and WebP some."""
 
@@ -88,15 +88,19 @@ class MemoryModel:
     ) -> None:
         self.size, self.layers, self.topology = size, recipe.layers, network.topology
         self.pixels = math.prod(size)
-        beside = CONTEXT if network.mean.is_cuda else PROCESS + inputs.decoded
-        regions = REGION * inputs.regions * self.pixels
+        beside = GPU_CONTEXT_BYTES if network.mean.is_cuda else PROCESS_BYTES + inputs.decoded
+        regions = REGION_BYTES * inputs.regions * self.pixels
         self.fixed = beside + network_bytes(network, recipe) + regions
         self.activations = activation_bytes(network, recipe)
         self.content = content_bytes(network, recipe) * self.pixels
         # The image in grey; the photograph and a mixture; the last result. The last two have masks.
         images = (recipe.colour == "luminance") + 2 * inputs.keep + inputs.sequence
-        self.wrappers = (PIXEL * images + WEIGHT * (inputs.keep + inputs.sequence)) * self.pixels
-        self.smallest = STRIDES * max(self.topology.stride(layer) for layer in self.layers)
+        self.wrappers = (
+            PIXEL_BYTES * images + WEIGHT_BYTES * (inputs.keep + inputs.sequence)
+        ) * self.pixels
+        self.smallest = LEAST_CORE_STRIDES * max(
+            self.topology.stride(layer) for layer in self.layers
+        )
 
     def padded(self, core: int) -> int:
         """Pixels of a square core with its halo."""
@@ -116,13 +120,13 @@ class MemoryModel:
 
     def room(self, memory: int, pairs: int) -> float:
         """Room for a tile beside the optimiser's vectors; `pairs` is 0 for Adam."""
-        return (FILLED * memory - self._beside(pairs)) / self.activations
+        return (FILL_SHARE * memory - self._beside(pairs)) / self.activations
 
     def room_when_spilled(self, memory: int) -> float:
         """Room for a tile, where tensors of the picture's size live in files."""
-        if memory < self.fixed + WRITING * self.pixels:
+        if memory < self.fixed + WRITING_BYTES * self.pixels:
             return 0.0
-        return (FILLED * memory - self.fixed - BANDS) / self.activations
+        return (FILL_SHARE * memory - self.fixed - BAND_BYTES) / self.activations
 
     def bytes(self, core: Core | None, pairs: int) -> int:
         """Expected peak."""
@@ -130,11 +134,13 @@ class MemoryModel:
 
     def bytes_when_spilled(self, core: Core | None) -> int:
         """Expected peak, where tensors of the picture's size live in files."""
-        return math.ceil(self.fixed + max(self._tile(core) + BANDS, WRITING * self.pixels))
+        return math.ceil(
+            self.fixed + max(self._tile(core) + BAND_BYTES, WRITING_BYTES * self.pixels)
+        )
 
     def _beside(self, pairs: int) -> float:
         vectors = LBFGS.VECTORS + 2 * pairs if pairs else ADAM_VECTORS
-        return self.fixed + PIXEL * self.pixels * vectors + self.wrappers + self.content
+        return self.fixed + PIXEL_BYTES * self.pixels * vectors + self.wrappers + self.content
 
     def _tile(self, core: Core | None) -> float:
         if core is None:
@@ -157,8 +163,8 @@ def free_memory(device: torch.device) -> int:
         if limit.exists() and limit.read_text().strip().isdigit():
             free = min(free, int(limit.read_text()))
         free //= ranks_here()
-    step = 1 << max(int(free * SAFE).bit_length() - 3, 0)
-    return int(free * SAFE) // step * step
+    step = 1 << max(int(free * SAFE_SHARE).bit_length() - 3, 0)
+    return int(free * SAFE_SHARE) // step * step
 
 
 def has_room_for_winograd(network: FeatureNetwork, recipe: Recipe, memory: int) -> bool:
@@ -166,15 +172,15 @@ def has_room_for_winograd(network: FeatureNetwork, recipe: Recipe, memory: int) 
 
     Always true on a GPU, whose library can take gigabytes for its own algorithms instead.
     """
-    return network.mean.is_cuda or WINOGRAD * _filters(network, recipe) <= memory / 3
+    return network.mean.is_cuda or WINOGRAD_FACTOR * _filters(network, recipe) <= memory / 3
 
 
 def network_bytes(network: FeatureNetwork, recipe: Recipe) -> int:
     """Parameters, filters turned for the way back, and Winograd's filters and workspace."""
     plain = sum(parameter.numel() * 4 for parameter in network.parameters())
     filters = _filters(network, recipe)
-    workspace = GPU_BLOCK_BYTES if network.mean.is_cuda else WORKSPACE
-    return plain + filters + (WINOGRAD * filters + workspace if network.uses_winograd else 0)
+    workspace = GPU_BLOCK_BYTES if network.mean.is_cuda else WORKSPACE_BYTES
+    return plain + filters + (WINOGRAD_FACTOR * filters + workspace if network.uses_winograd else 0)
 
 
 def _filters(network: FeatureNetwork, recipe: Recipe) -> int:
@@ -196,7 +202,7 @@ def activation_bytes(network: FeatureNetwork, recipe: Recipe) -> float:
     for layer in set(recipe.layers) & topology.heads.keys():
         features = 4 * topology.width(layer) / topology.stride(layer) ** 2
         kept, largest = kept + features, max(largest, features)
-    return FRAGMENTS * (kept + TRANSIENT * largest)
+    return FRAGMENTATION * (kept + TRANSIENT * largest)
 
 
 def content_bytes(network: FeatureNetwork, recipe: Recipe) -> float:

@@ -14,7 +14,7 @@ from vangram.errors import SizeError
 from vangram.networks import FeatureNetwork
 from vangram.networks.geometry import Core, core_sides, grid, window_size
 from vangram.optimize import LBFGS, Adam, Level, Optimizer
-from vangram.run.memory import FILLED, InputMemory, MemoryModel, has_room_for_winograd
+from vangram.run.memory import FILL_SHARE, InputMemory, MemoryModel, has_room_for_winograd
 from vangram.settings.recipe import OptimizerName, Recipe
 from vangram.storage.tensors import IN_MEMORY, SpilledStorage, Storage
 
@@ -34,7 +34,7 @@ and messages take the rest."""
 STEP_OVERHEAD = 1.15
 """Cost of a step relative to its evaluation: the optimiser, and steps that are tried in vain."""
 TARGET_EVALUATIONS = 2
-"""Evaluations that a level's targets take as long as."""
+"""Cost of a level's targets, in evaluations."""
 
 
 @dataclass(frozen=True)
@@ -50,7 +50,7 @@ class LevelPlan:
     history: int
     """Pairs that L-BFGS keeps; 0 for Adam."""
     storage: Storage
-    """Where tensors of the picture's size live."""
+    """Storage of tensors of the picture's size."""
     bytes: int
     """Expected peak of the process, or of the GPU's memory."""
     work: float
@@ -126,11 +126,11 @@ def plan_run(
 
     Args:
         levels: from coarse to fine.
-        recipe: as of `plan_level`, like what follows.
-        network: as above.
-        inputs: as above.
-        memory: as above.
-        devices: as above.
+        recipe: layers and optimiser; its `tile` is taken whatever the memory, with a full history.
+        network: its parameters and topology, and whether it uses Winograd's filters.
+        inputs: of the run.
+        memory: bytes of the process, or of the GPU.
+        devices: ranks that may share the tiles.
 
     Raises:
         SizeError: nothing fits.
@@ -216,7 +216,7 @@ def plan_level(
             return plan(room, pairs)
     room = model.room_when_spilled(memory)
     if room < model.padded(model.smallest):
-        needed = model.bytes_when_spilled((model.smallest, model.smallest)) / FILLED
+        needed = model.bytes_when_spilled((model.smallest, model.smallest)) / FILL_SHARE
         raise SizeError(
             f"{memory / 1e9:.2g} GB do not suffice for {size[1]} x {size[0]} px: give at least "
             f"--memory {math.ceil(needed / 1e8) / 10:g}GB"

@@ -13,11 +13,11 @@ from vangram.run.run import Run
 from vangram.settings.command import command_of
 
 LEAST_DONE = 0.01
-"""Share of the work from which the rest can be foretold."""
+"""Share of the work after which the time left is estimated."""
 
 
 class Pace:
-    """How fast work goes, to foretell when it is done.
+    """Estimate of the time left, from the pace so far.
 
     Args:
         begun: share of the work that was done before.
@@ -32,7 +32,7 @@ class Pace:
         """Seconds that the rest takes at most; None where it is too early to say.
 
         Args:
-            done: share of all work that lies behind.
+            done: share of all work that is done.
         """
         taken = done - self.begun
         if taken < LEAST_DONE:
@@ -41,7 +41,7 @@ class Pace:
 
 
 def done_before(position: RunState | None, levels: Sequence[Level]) -> float:
-    """Share of a run's work that lies behind, where it stands at a position."""
+    """Share of a run's work that is done at a state."""
     return levels[position.level - 1].done(position.level_state.number) if position else 0.0
 
 

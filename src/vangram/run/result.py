@@ -149,7 +149,7 @@ def record_of(
 
 
 def versions_on(device: torch.device) -> dict[str, str]:
-    """Everything that the arithmetic depends on beside the network."""
+    """Versions and settings of the machine that rounding depends on."""
     return {
         "vangram": __version__,
         "torch": torch.__version__,

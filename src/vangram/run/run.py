@@ -24,7 +24,7 @@ from vangram.objective.targets import content_targets
 from vangram.optimize import Level, LevelState, Optimizer, RunState, Step, coarse_to_fine, descend
 from vangram.run.estimate import seconds_per_pixel
 from vangram.run.inputs import (
-    Guides,
+    OtherInputs,
     RunInputs,
     RunSource,
     Size,
@@ -36,7 +36,6 @@ from vangram.run.inputs import (
 from vangram.run.memory import free_memory
 from vangram.run.network import device_for, network_for
 from vangram.run.plan import LevelPlan, plan_run
-from vangram.run.previous import WarpedResult
 from vangram.run.recipe_file import read_recipe_file
 from vangram.run.resized import (
     ResizedInputs,
@@ -48,7 +47,8 @@ from vangram.run.resized import (
     wrap_evaluate,
 )
 from vangram.run.result import Painting, record_of
-from vangram.run.targets import style_targets
+from vangram.run.target_cache import cached_style_targets
+from vangram.run.warp import WarpedResult
 from vangram.settings.inputs import Inputs
 from vangram.settings.keywords import (
     ReconstructSettings,
@@ -65,7 +65,7 @@ if TYPE_CHECKING:
     from typing_extensions import Unpack
 
 
-class Given(Guides, StylizeSettings, ReconstructSettings, TextureSettings, total=False):
+class RunKeywords(OtherInputs, StylizeSettings, ReconstructSettings, TextureSettings, total=False):
     """Keyword arguments of a run of any kind."""
 
 
@@ -105,7 +105,7 @@ class Run:
     def _begin(
         self, plan: LevelPlan, inputs: ResizedInputs, coarse: Tensor | None, since: RunState | None
     ) -> Iterator[Step]:
-        """The remaining steps of a level; only the descent refers to the state where it begins."""
+        """The remaining steps of a level; no reference to its initial state is kept here."""
         evaluate = self.evaluate(plan, self.objective(plan, inputs), inputs)
         optimizer = plan.new_optimizer()
         begin = self._begin_state(plan, inputs, coarse, since, optimizer)
@@ -119,7 +119,7 @@ class Run:
         since: RunState | None,
         optimizer: Optimizer,
     ) -> LevelState:
-        """Where a level begins: at the first image, the last level's, or the state in `since`."""
+        """Initial state of a level: the first image, the last level's result, or `since`."""
         if since is None:
             return LevelState.start(first_image(self.inputs, inputs, plan))
         if since.level < plan.level.number:
@@ -141,7 +141,7 @@ class Run:
         if recipe.wants_content and inputs.content is not None:
             layers = recipe.content_layers
             content = content_targets(network, inputs.content, layers, tile, storage)
-        style = style_targets(self.inputs, recipe, network, plan, inputs.visible)
+        style = cached_style_targets(self.inputs, recipe, network, plan, inputs.visible)
         return Objective.with_targets(
             recipe, network.topology, plan.level.size, content, style, storage, inputs.visible
         )
@@ -157,7 +157,7 @@ class Run:
         content: Source | None = None,
         *styles: Source | Sequence[Source],
         kind: Kind = STYLIZE,
-        **given: Unpack[Given],
+        **given: Unpack[RunKeywords],
     ) -> Run:
         """Read and check everything that a run needs; nothing is computed yet.
 
@@ -174,13 +174,15 @@ class Run:
             InputError: an input or a setting cannot be used.
         """
         settings: dict[str, Any] = {**given}
-        guides = {name: settings.pop(name) for name in Guides.__annotations__ if name in settings}
+        other = {
+            name: settings.pop(name) for name in OtherInputs.__annotations__ if name in settings
+        }
         if isinstance(path := settings.get("recipe"), str | os.PathLike):
             settings["recipe"] = read_recipe_file(path)
         recipe = recipe_from(kind, settings)
-        masks = flattened([guides.pop("style_masks", ())])
+        masks = flattened([other.pop("style_masks", ())])
         inputs = Inputs[RunSource](
-            content=content, styles=flattened(styles), style_masks=masks, **guides
+            content=content, styles=flattened(styles), style_masks=masks, **other
         )
         if "init" not in settings and (inputs.start is not None or inputs.before is not None):
             recipe = recipe.replace(init="picture" if inputs.before is None else "before")

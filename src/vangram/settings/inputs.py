@@ -10,14 +10,14 @@ T_co = TypeVar("T_co", covariant=True)
 U = TypeVar("U")
 
 SEVERAL = {"styles": "style", "style_masks": "style_mask"}
-"""Fields of any number of inputs, and the name of one of them."""
+"""Fields that hold any number of inputs -> the name of one of them."""
 
 
 class InputName(NamedTuple):
     """The name of one input, for messages: "content", "style", "style 2", "before frame"."""
 
     kind: str
-    """As the field of `Inputs` is called, in the singular."""
+    """Name of the field of `Inputs`, in the singular."""
     number: int = 1
 
     def __str__(self) -> str:

@@ -32,7 +32,7 @@ ALTERNATIVES = (
     ("up_to", "style_layers"),
     ("up_to", "each_style_layers"),
 )
-"""Names of which one alone can be given."""
+"""Pairs of names that exclude each other."""
 PresetName = Literal["sketch", "balanced", "bold", "abstract"]
 
 

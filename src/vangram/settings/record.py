@@ -20,7 +20,7 @@ TOP_LEVEL = ("content", "style", "start", "parameters")
 NETWORK = "network"
 """Key of the network's version among the versions; `changes` compares it."""
 THEN = ", then "
-"""Separates the versions of a run that was resumed with others."""
+"""Separator between the versions of a run that was resumed with others."""
 
 
 @dataclass(frozen=True)
@@ -51,7 +51,7 @@ class Record:
     keep_metadata: bool = False
     """Whether the picture carries all of the photograph's EXIF, and paths as they were given."""
     film: Mapping[str, Any] | None = None
-    """Of a film, what else its frames depend on: part, rate, shots, and shares along its time."""
+    """Settings of a film beside the recipe: part, rate, shots, and shares along its time."""
 
     def __post_init__(self) -> None:
         """Check values that may come from a damaged file."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from pydantic_core import core_schema
 
@@ -13,6 +13,8 @@ from vangram.errors import SettingError
 
 if TYPE_CHECKING:
     from pydantic import GetCoreSchemaHandler
+
+N = TypeVar("N", int, float)
 
 UNITS_OF_MEMORY = {"": 1, "K": 1e3, "M": 1e6, "G": 1e9, "T": 1e12}
 """Bytes of each unit."""
@@ -92,12 +94,7 @@ def parse_blend(text: str) -> tuple[float, ...]:
     Raises:
         SettingError: a share is no number.
     """
-    try:
-        return tuple(float(part) for part in text.split(","))
-    except ValueError:
-        raise SettingError(
-            f"{text!r} are no shares; write one for each painting, as 0.7,0.3"
-        ) from None
+    return _numbers(text, float, "are no shares; write one for each painting, as 0.7,0.3")
 
 
 def format_blend(shares: Iterable[float]) -> str:
@@ -111,10 +108,7 @@ def parse_distances(text: str) -> tuple[int, ...]:
     Raises:
         SettingError: one is no whole number.
     """
-    try:
-        return tuple(int(part) for part in text.split(","))
-    except ValueError:
-        raise SettingError(f"{text!r} are no distances in frames; write them as 1,2,4") from None
+    return _numbers(text, int, "are no distances in frames; write them as 1,2,4")
 
 
 def format_distances(distances: Iterable[int]) -> str:
@@ -140,6 +134,14 @@ def parse_memory(text: str) -> int:
 def format_memory(size: int) -> str:
     """The inverse of `parse_memory`."""
     return f"{size}B"
+
+
+def _numbers(text: str, kind: Callable[[str], N], fault: str) -> tuple[N, ...]:
+    """Numbers separated by commas; `fault` ends the message where one is none."""
+    try:
+        return tuple(kind(part) for part in text.split(","))
+    except ValueError:
+        raise SettingError(f"{text!r} {fault}") from None
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""What torchrun says of this process, in environment variables."""
+"""The environment variables that torchrun sets for this process."""
 
 from __future__ import annotations
 
@@ -27,12 +27,12 @@ def rank_here() -> int:
 
 
 def is_launched() -> bool:
-    """Whether torchrun has started this command, which then goes on with what it has begun."""
+    """Whether torchrun started this command, which then resumes an unfinished run by itself."""
     return "TORCHELASTIC_RUN_ID" in os.environ
 
 
 def restarts() -> int:
-    """How often torchrun has started this command again, after a rank has failed."""
+    """Number of restarts by torchrun, each after a rank has failed."""
     return _number("TORCHELASTIC_RESTART_COUNT", 0)
 
 

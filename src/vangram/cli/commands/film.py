@@ -11,7 +11,7 @@ import typer
 
 from vangram.cli.downloads import ensure_fetched
 from vangram.cli.options import (
-    GUIDES,
+    OTHER_INPUTS,
     BaseRecipe,
     Force,
     InputsOf,
@@ -28,8 +28,8 @@ from vangram.settings.kinds import FILM, without_effect
 
 PART, MACHINES = "Film", "Many machines"
 """Headings of options in the help."""
-FILM_GUIDES = InputsOf(
-    {kind: GUIDES.helps[kind] for kind in ("mask", "style_mask", "keep")}
+FILM_INPUTS = InputsOf(
+    {kind: OTHER_INPUTS.helps[kind] for kind in ("mask", "style_mask", "keep")}
     | {
         "flow": (
             "Sequences",
@@ -40,7 +40,7 @@ FILM_GUIDES = InputsOf(
 )
 TIME = re.compile(r"(?:(?:(\d+):)?(\d{1,2}):)?(\d+(?:\.\d*)?)", re.ASCII)
 
-Given = Annotated[
+Footage = Annotated[
     str, typer.Argument(metavar="FILM", help="A video, an animation, or a folder of frames.")
 ]
 Result = Annotated[
@@ -103,13 +103,13 @@ ShardOption = Annotated[
 
 
 def film(
-    footage: Given,
+    footage: Footage,
     paintings: Paintings,
     output: Result,
     base: BaseRecipe,
     settings: Annotated[Settings, SettingsOf(FILM)],
     parameters: Parameters,
-    guides: Annotated[Inputs[str], FILM_GUIDES],
+    others: Annotated[Inputs[str], FILM_INPUTS],
     since: Since,
     until: Until,
     key: Keys,
@@ -141,7 +141,7 @@ def film(
         raise SettingError(f"--to {until} is not after --from {since}")
     named = [_key(each) for each in key or ()]
     styles = (*paintings, *(painting for _, painting in named))
-    inputs = replace(guides, content=footage, styles=styles, parameters=parameters)
+    inputs = replace(others, content=footage, styles=styles, parameters=parameters)
     changes = FilmSettings(
         since=begin or 0.0,
         until=end,

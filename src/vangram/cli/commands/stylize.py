@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import Annotated
 
 from vangram.cli.options import (
-    GUIDES,
+    OTHER_INPUTS,
     BaseRecipe,
     Monitoring,
     Output,
@@ -31,7 +31,7 @@ def stylize(
     save_recipe: SaveRecipe,
     settings: Annotated[Settings, SettingsOf(STYLIZE)],
     parameters: Parameters,
-    guides: Annotated[Inputs[str], GUIDES],
+    others: Annotated[Inputs[str], OTHER_INPUTS],
     monitoring: Monitoring,
 ) -> None:
     """Repaint PHOTO in the style of a PAINTING, or of several at once.
@@ -40,13 +40,13 @@ def stylize(
     cause. The picture carries its recipe: `vangram rerun` makes it again.
     """
     changes = dict(settings)
-    if guides.before is not None:
+    if others.before is not None:
         if "init" in settings:
             raise SettingError("--before sets the first image; give it or --init, not both")
         changes["init"] = "before"
     recipe, start = recipe_of(changes, base)
     inputs = replace(
-        guides, content=photo, styles=tuple(paintings), start=start, parameters=parameters
+        others, content=photo, styles=tuple(paintings), start=start, parameters=parameters
     )
 
     from vangram.cli.runner import make

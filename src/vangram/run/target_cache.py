@@ -9,7 +9,7 @@ from torch import Tensor
 
 from vangram.networks import FeatureNetwork
 from vangram.objective import TermKey
-from vangram.objective.targets import StyleTarget, style_targets_of
+from vangram.objective.targets import StyleTarget, style_targets
 from vangram.run.inputs import RunInputs
 from vangram.run.plan import LevelPlan
 from vangram.run.resized import resize_alphas, resize_regions, resize_styles
@@ -23,7 +23,7 @@ LARGEST_CACHE = 16
 """Levels whose targets are kept; 2.4 MB each for VGG-19."""
 
 
-def style_targets(
+def cached_style_targets(
     inputs: RunInputs,
     recipe: Recipe,
     network: FeatureNetwork,
@@ -37,7 +37,7 @@ def style_targets(
         return CACHE[key]
     styles, regions = resize_styles(inputs, plan), resize_regions(inputs, plan)
     alphas = resize_alphas(inputs, plan)
-    found = style_targets_of(
+    found = style_targets(
         recipe,
         network,
         styles,

@@ -11,7 +11,7 @@ import torch
 from vangram.objective import TermKey
 from vangram.objective.targets import StyleTarget
 from vangram.run import Run
-from vangram.run.targets import CACHE, LARGEST_CACHE, style_targets
+from vangram.run.target_cache import CACHE, LARGEST_CACHE, cached_style_targets
 
 SMALL: dict[str, Any] = {
     "size": 64,
@@ -22,7 +22,7 @@ SMALL: dict[str, Any] = {
 
 def targets(photo: Path, painting: Path, **settings: Any) -> dict[TermKey, StyleTarget]:
     run = Run.prepare(photo, painting, **SMALL | settings)
-    return dict(style_targets(run.inputs, run.recipe, run.network, run.plans[-1]))
+    return dict(cached_style_targets(run.inputs, run.recipe, run.network, run.plans[-1]))
 
 
 def assert_same(ours: dict[TermKey, StyleTarget], theirs: dict[TermKey, StyleTarget]) -> None:

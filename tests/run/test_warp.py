@@ -27,7 +27,7 @@ from vangram.networks import FeatureNetwork
 from vangram.objective import Evaluation, Objective
 from vangram.objective.temporal import TemporalConsistency
 from vangram.run import Run
-from vangram.run.previous import WarpedResult
+from vangram.run.warp import WarpedResult
 from vangram.settings.inputs import Inputs
 from vangram.settings.recipe import Recipe
 from vangram.settings.record import Record
