@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 import torch
-from tests.run.test_previous import constant, frame
 from torch import Tensor
 
 from tests.film.test_motion import Pictures
+from tests.run.test_warp import constant, frame
 from tests.support import drawn
 from vangram.film.cuts import histogram_distance, shots_of
 

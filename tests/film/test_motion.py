@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 import torch
-from tests.run.test_previous import constant, write_flow
 from torch import Tensor
 
+from tests.run.test_warp import constant, write_flow
 from tests.support import drawn, rounding
 from vangram.film import FlowFolder, Motion
 from vangram.film.motion import Warped, held_to

@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 import torch
-from tests.run.test_previous import frame
 from torch import Tensor
 
 from tests.film.test_motion import Pictures
+from tests.run.test_warp import frame
 from tests.support import drawn
 from vangram.film import FilmStep, Shot
 from vangram.images import read_picture
