@@ -15,7 +15,8 @@ The second form computes nothing: for 2, 8 and 64 ranks it prints what the model
 The model of an evaluation by N ranks. The image is square. Convolutions take the time; a rank's are
 those of its tiles, halos included, at each layer as far as deeper layers need them, and a second
 way forward for all tiles but one. Rank 0 sends every other rank the pixels that it sees and
-receives as many slopes, 12 bytes a pixel either way; statistics are added in 2 (N - 1) / N times
+receives slopes, 12 bytes a pixel either way: those that earlier ranks' tiles may reach for each
+tile by itself, the others for all tiles together. Statistics are added in 2 (N - 1) / N times
 their size at each rank, as in a ring. Rank 0's messages do not overlap with its arithmetic. VGG-19
 has random parameters, which make no difference to the time.
 """
@@ -36,7 +37,7 @@ import torch
 
 from benchmarks.evaluation import in_turns, made
 from vangram.engines import DistributedEngine, WholeEngine
-from vangram.engines.distributed import END, serve, shares
+from vangram.engines.distributed import END, pieces, serve, shares
 from vangram.engines.ranks import Ranks
 from vangram.engines.tiled import Part
 from vangram.networks import FeatureNetwork
@@ -167,18 +168,20 @@ def modelled(network: FeatureNetwork, side: int, count: int) -> tuple[float, flo
     size, layers = (side, side), Recipe().layers
     core = best_core_size(side * side, size, network.topology, layers, count)
     tiles = list(grid(size, core, network.topology, layers))
-    parts = [part for part in shares(tiles, count) if part]
+    parts = [Part(size, part) for part in shares(tiles, count) if part]
     work = [
-        sum((4 if index else 3) * multiplications(network, tile) for index, tile in enumerate(part))
+        sum((4 if i else 3) * multiplications(network, tile) for i, tile in enumerate(part.tiles))
         for part in parts
     ]
     everything = Tile((slice(0, side), slice(0, side)), (slice(0, side), slice(0, side)))
-    seen = sum(PIXEL * math.prod(window_size(Part(size, part).bounds.padded)) for part in parts[1:])
+    sent = [part.bounds.padded for part in parts[1:]]
+    received = [piece.window for each in pieces(parts)[1:] for piece in each]
+    moved = sum(PIXEL * math.prod(window_size(window)) for window in sent + received)
     widths = [network.topology.width(layer) for layer in Recipe().style_layers]
     sums = SUM * (sum(width * (width + 1) // 2 for width in widths) + 1)
     ring = 2 * (count - 1) / count * sums
     share = max(work) / (3 * multiplications(network, everything))
-    return share, 2 * seen + 2 * ring, 2 * seen + count * ring
+    return share, moved + 2 * ring, moved + count * ring
 
 
 def _bytes_sent() -> int:

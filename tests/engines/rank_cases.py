@@ -3,8 +3,8 @@
     torchrun --standalone --nproc-per-node=4 -m tests.engines.rank_cases RESULTS [PARAMETERS]
 
 In groups of 4, 3 and 2 ranks, one after the other, rank 0 writes the errors of every case to
-RESULTS, a JSON file, and what it says of a rank that does not answer, and of one that ends. With
-PARAMETERS, a file of VGG-19's, its gradient is among the cases.
+RESULTS, a JSON file, how its pictures differ from one process's, and what it says of a rank that
+does not answer, and of one that ends. With PARAMETERS, of VGG-19, it is among the networks.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import nullcontext
 from datetime import timedelta
+from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -29,13 +30,18 @@ from vangram.errors import RankError
 from vangram.networks import FeatureNetwork, load_network
 from vangram.networks.geometry import Core
 from vangram.objective import Evaluate, Evaluation, Objective, Region
+from vangram.run import Run
 from vangram.run.resized import ResizedInputs, wrap_evaluate
 from vangram.settings.recipe import Recipe
 from vangram.storage.tensors import IN_MEMORY
 
-SIZE = 101, 170
+SIZE = 61, 118
 """Multiples of no stride."""
 STYLE_SIZES = (70, 90), (83, 61)
+STEPS, FEW = 8, 3
+"""Of whole runs, and those after which they are compared with the whole engine's: the optimiser
+enlarges differences of rounding two- to fivefold with every step."""
+DTYPES = torch.float64, torch.float32
 
 
 class Case(NamedTuple):
@@ -67,35 +73,43 @@ class Outcome(NamedTuple):
 
 def cases(parameters: str | None, ranks: int) -> Iterator[Case]:
     """The cases for a number of ranks."""
-    narrow, tv = he_initialised(NARROW_VGG19), Recipe(tv_weight=0.1)
-    mask = batched(*SIZE, 8)[:, :1]
-    visible = (2 * batched(*SIZE, 4)[:, :1] - 0.5).clamp(0, 1)
-    content, last = batched(*SIZE, 1), batched(*SIZE, 7)
-    luminance = ResizedInputs(content, None, None, None)
+    tv = Recipe(tv_weight=0.1)
+    shallow = tv.replace(content_layers="relu2_1", style_layers="relu1_1")
     if ranks == 2:
-        yield Case("two strips", load_network("vgg19-lite"), tv, (112, 96))
+        yield Case("two strips", load_network("vgg19-lite"), tv, (64, 64))
     if ranks == 4:
-        for dtype in (torch.float64, torch.float32):
-            yield Case("lite", load_network("vgg19-lite").to(dtype), tv, (112, 48))
+        for dtype in DTYPES:
+            yield Case("lite", load_network("vgg19-lite").to(dtype), tv, (64, 32))
     if parameters is not None:
-        for dtype in (torch.float64, torch.float32):
+        for dtype in DTYPES:
             network = load_network("vgg19", parameters=parameters).to(dtype)
-            yield Case("vgg19", network, tv, 48)
-    yield Case("paper units", narrow, tv.replace(units="paper"), 48)
-    yield Case("more ranks than tiles", narrow, tv, (112, 96))
-    yield Case("one tile", narrow, tv, 256)
-    if ranks != 4:
-        return
+            yield Case("vgg19", network, tv, (64, 32))
+    for dtype in DTYPES:
+        network = he_initialised(NARROW_VGG19).to(dtype)
+        yield Case("small halos", network, shallow, 16)
+        yield Case("more ranks than tiles", network, tv, (64, 64))
+        yield Case("one tile", network, tv, 128)
+        if ranks == 4:
+            yield from controls(network, tv)
+
+
+def controls(network: FeatureNetwork, tv: Recipe) -> Iterator[Case]:
+    """Cases of all controls that change an evaluation."""
+    dtype = network.mean.dtype
+    content, last, hidden, mask = (batched(*SIZE, seed).to(dtype) for seed in (1, 7, 4, 8))
+    mask, visible = mask[:, :1], (2 * hidden[:, :1] - 0.5).clamp(0, 1)
+    luminance = ResizedInputs(content, None, None, None)
+    yield Case("paper units", network, tv.replace(units="paper"), 32)
     for loss in ("gram+moments", "wasserstein"):
-        yield Case(loss, narrow, tv.replace(style_loss=loss), 48)
-    yield Case("masks", narrow, tv, 32, regions=True)
-    yield Case("alpha", narrow, tv.replace(range_weight=1.0), 48, visible=visible)
-    yield Case("masks and alpha", narrow, tv, 48, regions=True, visible=visible)
-    yield Case("keep", narrow, tv, 48, wrapped=ResizedInputs(content, mask, None, None))
-    yield Case("luminance", narrow, tv.replace(colour="luminance"), 48, wrapped=luminance)
-    yield Case("sequence", narrow, tv, 48, wrapped=ResizedInputs(content, None, last, mask))
-    yield Case("reconstruct", narrow, Recipe(style_weight=0.0, tv_weight=0.0), 48)
-    yield Case("texture", narrow, Recipe(content_weight=0.0), 48)
+        yield Case(loss, network, tv.replace(style_loss=loss), 32)
+    yield Case("masks", network, tv, 32, regions=True)
+    yield Case("alpha", network, tv.replace(range_weight=1.0), 32, visible=visible)
+    yield Case("masks and alpha", network, tv, 32, regions=True, visible=visible)
+    yield Case("keep", network, tv, 32, wrapped=ResizedInputs(content, mask, None, None))
+    yield Case("luminance", network, tv.replace(colour="luminance"), 32, wrapped=luminance)
+    yield Case("sequence", network, tv, 32, wrapped=ResizedInputs(content, None, last, mask))
+    yield Case("reconstruct", network, Recipe(style_weight=0.0, tv_weight=0.0), 32)
+    yield Case("texture", network, Recipe(content_weight=0.0), 32)
 
 
 def evaluated(case: Case, ranks: Ranks) -> Outcome:
@@ -132,6 +146,62 @@ def evaluated(case: Case, ranks: Ranks) -> Outcome:
         torch.equal(ours.gradient, again.gradient),
         torch.equal(ours.gradient, tiled.gradient),
     )
+
+
+class Repainted(NamedTuple):
+    """A whole run by ranks beside one process's."""
+
+    ranks: int
+    network: str
+    devices: int
+    """That shared the picture."""
+    again: bool
+    """Whether a second run has the same picture to the last bit."""
+    as_tiled: bool
+    """Whether one process, in the same tiles, has."""
+    within_one: float
+    """After a few steps, the share of the pixels that differ by one level of 255 at most from those
+    of one process that computes all at once."""
+
+
+def repainted(ranks: Ranks, network: str, parameters: str | None) -> Repainted:
+    """A picture by ranks, twice, and by one process, in tiles and whole."""
+    run = Run.prepare(*_pictures(), **_settings(network, parameters, tile=48))
+    ours, again, tiled = _images(run), _images(run), _alone(network, parameters, 48)
+    whole = _alone(network, parameters, None)
+    few = [(255 * images[FEW - 1].clamp(0, 1)).round() for images in (ours, whole)]
+    return Repainted(
+        ranks.size,
+        network,
+        run.plans[-1].devices,
+        all(map(torch.equal, ours, again)),
+        all(map(torch.equal, ours, tiled)),
+        float(((few[0] - few[1]).abs().amax(1) <= 1).double().mean()),
+    )
+
+
+@cache
+def _alone(network: str, parameters: str | None, tile: int | None) -> list[Tensor]:
+    joined, Ranks.current = Ranks.current, None
+    try:
+        return _images(Run.prepare(*_pictures(), **_settings(network, parameters, tile)))
+    finally:
+        Ranks.current = joined
+
+
+def _pictures() -> tuple[Tensor, Tensor]:
+    return batched(54, 90, 1)[0], batched(60, 50, 2)[0]
+
+
+def _settings(network: str, parameters: str | None, tile: int | None) -> Any:
+    settings = {"network": network, "size": 90, "levels": 1, "steps": STEPS, "tolerance": 0.0}
+    given = {"tile": tile, "parameters": parameters}
+    return settings | {name: value for name, value in given.items() if value is not None}
+
+
+def _images(run: Run) -> list[Tensor]:
+    """The images after each step."""
+    return [step.image.clone() for step in run]
 
 
 def said_of(fails: str) -> str | None:
@@ -177,15 +247,22 @@ def in_groups(sizes: tuple[int, ...], work: Callable[[Ranks], Any]) -> list[Any]
 
 
 def main(results: str, parameters: str | None = None) -> None:
-    """Evaluate all cases."""
-    found = in_groups(
-        (4, 3, 2),
-        lambda ranks: [evaluated(case, ranks)._asdict() for case in cases(parameters, ranks.size)],
-    )
+    """Evaluate all cases, and make the pictures."""
+    networks = [("vgg19-lite", None), *([("vgg19", parameters)] if parameters else [])]
+
+    def work(ranks: Ranks) -> dict[str, Any]:
+        return {
+            "outcomes": [
+                evaluated(each, ranks)._asdict() for each in cases(parameters, ranks.size)
+            ],
+            "pictures": [repainted(ranks, *each)._asdict() for each in networks],
+        }
+
+    found = in_groups((4, 3, 2), work)
     said = [said_of(fails) for fails in ("silent", "ended")]
     if found:
-        outcomes = [each for group in found for each in group]
-        Path(results).write_text(json.dumps({"outcomes": outcomes, "said": said}))
+        of_all = {name: [each for group in found for each in group[name]] for name in found[0]}
+        Path(results).write_text(json.dumps(of_all | {"said": said}))
 
 
 if __name__ == "__main__":

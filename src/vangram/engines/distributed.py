@@ -6,26 +6,32 @@ evaluation
     rank 0 sends each rank the pixels that its tiles see;
     each rank measures its tiles; the statistics are added over all ranks, in one flat buffer;
     each rank has the loss's slopes from them, and propagates them back through its tiles;
-    each rank sends the gradient of its pixels to rank 0, which adds them up in the ranks' order.
+    each rank sends the gradient of its pixels to rank 0, which adds them up in the tiles' order.
+
+All sums are in that order, or of float32 values in float64, where the order makes no difference
+unless one is 2**29 times as large as another. So the ranks have the tiled engine's result.
 """
 
 from __future__ import annotations
 
+import math
 import signal
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
-from functools import lru_cache
-from typing import TypeVar
+from functools import lru_cache, reduce
+from operator import add
+from typing import NamedTuple, TypeVar
 
 import torch
 from torch import Tensor
 
 from vangram.engines.ranks import CPU, Ranks
 from vangram.engines.tiled import Part, TilePasses
+from vangram.kernels import Window
 from vangram.losses import Moments
 from vangram.networks import FeatureNetwork
-from vangram.networks.geometry import Core, grid, window_size
+from vangram.networks.geometry import Core, Tile, grid, overlap, relative_to, window_size
 from vangram.objective import Evaluation, Objective, Statistics
 from vangram.settings.torchrun import rank_here
 from vangram.storage.tensors import IN_MEMORY
@@ -40,8 +46,8 @@ NOWHERE = slice(0, 0), slice(0, 0)
 class DistributedEngine:
     """Value and gradient of an image whose tiles are shared out over the ranks.
 
-    The result is the whole engine's up to rounding, and the same to the last bit with as many
-    ranks.
+    The result is the whole engine's up to rounding, and the tiled engine's, in the same tiles, to
+    the last bit in float32, whatever the number of ranks.
 
     Args:
         ranks: the group, of which this process is rank 0.
@@ -62,17 +68,19 @@ class DistributedEngine:
         tiles = list(grid(size, core, network.topology, objective.layers))
         parts = [Part(size, share) for share in shares(tiles, ranks.size)]
         self.bounds = [part.bounds if part.tiles else None for part in parts]
+        self.pieces = pieces(parts)
         self.ranks, self.wire = ranks, ranks.wire(network.mean.device)
         known, ranks.network, ranks.engine = ranks.network is network, network, self
         with ranks.together(LEVEL):
             for rank, part in enumerate(parts[1:], 1):
                 ranks.send_value(network.mean.device.type, rank)
                 ranks.send_value(None if known else network.view(winograd=network.winograd), rank)
-                theirs = _Level.of(network, objective, part).objective
+                place = sum(len(each.tiles) for each in parts[:rank]), len(tiles)
+                theirs = _Level.of(network, objective, part, place).objective
                 recipe = theirs.recipe.replace(tv_weight=0.0, range_weight=0.0)
                 bare = replace(theirs, recipe=recipe, storage=IN_MEMORY, visible=None)
-                ranks.send_value((bare, part), rank)
-        self.level = _Level.of(network, objective, parts[0])
+                ranks.send_value((bare, part, place, self.pieces[rank]), rank)
+        self.level = _Level.of(network, objective, parts[0], (0, len(tiles)))
 
     def __call__(self, image: Tensor) -> Evaluation:
         """Evaluate at (1, 3, H, W), which is not changed.
@@ -95,16 +103,16 @@ class DistributedEngine:
         found = None if passes is None else passes.measure()
         for rank in range(1, ranks.size):
             _stop_if(ranks.receive_number(rank))
-        loss_terms = objective.loss_terms(level.sum_up(ranks, found), image)
+        loss_terms = objective.loss_terms(level.sum_up(ranks, passes, found), image)
         gradient = objective.storage.zeros(image.shape, image)
-        if passes is not None and ours is not None:
-            passes.add_gradient(loss_terms, ours.crop(gradient))
-        for rank, bounds in enumerate(others, 1):
-            if bounds is not None:
-                there = bounds.crop(gradient)
-                flat = ranks.receive((there.numel() + 1,), dtype, self.wire, rank)
+        if passes is not None:
+            for tile, grad in passes.gradients(loss_terms):
+                tile.crop(gradient).add_(grad.to(gradient.device))
+        for rank, theirs in enumerate(self.pieces[1:], 1):
+            if theirs:
+                flat = ranks.receive((_numel(theirs) + 1,), dtype, self.wire, rank)
                 _stop_if(int(flat[-1]))
-                there.add_(flat[:-1].view(there.shape).to(there.device))
+                add_pieces(theirs, flat, gradient)
         objective.add_pixel_grad(image, gradient)
         return Evaluation(loss_terms.loss, loss_terms.terms, gradient)
 
@@ -163,12 +171,13 @@ def _serve(
     ranks.send_number(number, 0)
     if number:
         return  # as rank 0 does
-    loss_terms = level.objective.loss_terms(level.sum_up(ranks, found), image)
+    loss_terms = level.objective.loss_terms(level.sum_up(ranks, passes, found), image)
     if passes is not None:
-        flat = image.new_zeros(image.numel() + 1)  # the gradient, and whether it is complete
+        # The gradient, and whether it is complete.
+        flat = image.new_zeros(_numel(level.pieces) + 1)
         try:
             with computing():
-                passes.add_gradient(loss_terms, flat[:-1].view(shape))
+                add_to_pieces(level.pieces, flat, passes.gradients(loss_terms))
         except KeyboardInterrupt:
             flat[-1] = asked_to_end()
         ranks.send(flat, 0)
@@ -183,25 +192,35 @@ class _Level:
     objective: Objective
     """For the bounds of the part."""
     part: Part
+    place: tuple[int, int]
+    """Number of the part's first tile, and of all tiles."""
+    pieces: Sequence[Piece] = ()
+    """In which this rank sends its gradient."""
 
     @classmethod
-    def of(cls, network: FeatureNetwork, objective: Objective, part: Part) -> _Level:
+    def of(
+        cls, network: FeatureNetwork, objective: Objective, part: Part, place: tuple[int, int]
+    ) -> _Level:
         """A part of the level that `objective` is for."""
         core = part.bounds.core if part.tiles else NOWHERE
-        return cls(network, objective.part(core, network.topology), part)
+        return cls(network, objective.part(core, network.topology), part, place)
 
     def passes(self, image: Tensor) -> TilePasses:
         """The passes over the part's tiles, of the pixels of its bounds."""
         return TilePasses(self.network, self.objective, self.part, image)
 
-    def sum_up(self, ranks: Ranks, found: Statistics | None) -> Statistics:
+    def sum_up(
+        self, ranks: Ranks, passes: TilePasses | None, found: Statistics | None
+    ) -> Statistics:
         """The statistics of all ranks together.
 
-        They travel as float64, of each symmetric matrix one half.
+        They travel as float64, of each symmetric matrix one half. Of the content terms, which are
+        no float32, each tile has a place of its own, and they are added in the tiles' order.
 
         Args:
             ranks: the group.
-            found: of this rank; None where it has no tiles.
+            passes: of this rank; None where it has no tiles.
+            found: what `passes` has measured.
         """
         like = self.network.mean
         parts: list[Tensor] = []
@@ -209,8 +228,12 @@ class _Level:
             moments = term.target.zero if found is None else found.style[key]
             parts.append(moments.products[_upper(len(moments.products), like.device)])
             parts += [] if moments.sums is None else [moments.sums]
+        first, count = self.place
         for key in self.objective.content:
-            parts.append((like.new_zeros(()) if found is None else found.content[key]).view(1))
+            values = like.new_zeros(count, dtype=torch.float64)
+            for number, each in enumerate(passes.content if passes else (), first):
+                values[number] = each[key]
+            parts.append(values)
         wire = ranks.wire(like.device)
         flat = torch.cat([part.to(wire, torch.float64) for part in parts])
         ranks.sum_up(flat)
@@ -223,7 +246,8 @@ class _Level:
             sums = None if term.target.sums is None else next(summed).to(term.target.sums)
             style[key] = Moments(products, sums)
         for key in self.objective.content:
-            content[key] = next(summed)[0].to(like.device)
+            total = reduce(add, next(summed).tolist())  # `sum` compensates, where tiles do not
+            content[key] = torch.tensor(total, dtype=torch.float64, device=like.device)
         return Statistics(style, content)
 
 
@@ -233,6 +257,87 @@ def shares(values: Sequence[T], count: int) -> list[Sequence[T]]:
         values[index * len(values) // count : (index + 1) * len(values) // count]
         for index in range(count)
     ]
+
+
+class Piece(NamedTuple):
+    """Pixels of a rank's gradient that are added to the image's at once."""
+
+    window: Window
+    """Rows and columns of the image."""
+    tile: int | None
+    """The tile of the rank, from 0, whose gradient it is; None: the sum of all of them."""
+
+
+def pieces(parts: Sequence[Part]) -> list[list[Piece]]:
+    """The pieces of each part's gradient, which add up in the order of the tiles.
+
+    Where tiles of earlier parts may reach, each tile's gradient is a piece: (a + b) + c is not
+    a + (b + c). Elsewhere the part's own sum is complete.
+
+    Args:
+        parts: contiguous tiles, in order.
+    """
+    found: list[list[Piece]] = []
+    lowest = rightmost = 0  # that earlier parts reach
+    for part in parts:
+        found.append([])
+        if not part.tiles:
+            continue
+        rows, columns = part.bounds.padded
+        middle = min(max(rows.start, lowest), rows.stop)
+        centre = min(max(columns.start, rightmost), columns.stop)
+        upper, lower = slice(rows.start, middle), slice(middle, rows.stop)
+        for number, tile in enumerate(part.tiles):
+            shared = overlap(tile.padded, (upper, slice(columns.start, centre)))
+            if shared is not None:
+                found[-1].append(Piece(shared, number))
+        own = (lower, columns), (upper, slice(centre, columns.stop))
+        found[-1] += [Piece(window, None) for window in own if math.prod(window_size(window))]
+        lowest, rightmost = max(lowest, rows.stop), max(rightmost, columns.stop)
+    return found
+
+
+def add_to_pieces(
+    pieces: Sequence[Piece], flat: Tensor, gradients: Iterable[tuple[Tile, Tensor]]
+) -> None:
+    """Add the gradients of a rank's tiles to its pieces.
+
+    Args:
+        pieces: of the rank.
+        flat: their values, one piece after the other; more values may follow.
+        gradients: the rank's tiles, and the gradient (1, 3, h, w) of each.
+    """
+    views = _views(pieces, flat)
+    for number, (tile, grad) in enumerate(gradients):
+        for piece, there in views:
+            shared = overlap(piece.window, tile.padded)
+            if shared is not None and piece.tile in (None, number):
+                rows, columns = relative_to(shared, piece.window)
+                from_rows, from_columns = relative_to(shared, tile.padded)
+                there[:, :, rows, columns].add_(grad[:, :, from_rows, from_columns])
+
+
+def add_pieces(pieces: Sequence[Piece], flat: Tensor, gradient: Tensor) -> None:
+    """Add a rank's pieces to the gradient (1, 3, H, W) of the image; as `add_to_pieces`."""
+    for piece, there in _views(pieces, flat):
+        rows, columns = piece.window
+        gradient[:, :, rows, columns].add_(there.to(gradient.device))
+
+
+def _numel(pieces: Sequence[Piece]) -> int:
+    """Number of the gradient's values in pieces."""
+    return sum(3 * math.prod(window_size(piece.window)) for piece in pieces)
+
+
+def _views(pieces: Sequence[Piece], flat: Tensor) -> list[tuple[Piece, Tensor]]:
+    """Pieces and their gradients (1, 3, h, w), one after the other in `flat`."""
+    found, start = [], 0
+    for piece in pieces:
+        shape = (1, 3, *window_size(piece.window))
+        stop = start + math.prod(shape)
+        found.append((piece, flat[start:stop].view(shape)))
+        start = stop
+    return found
 
 
 @lru_cache(maxsize=16)

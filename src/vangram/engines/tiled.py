@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 
@@ -12,7 +12,7 @@ from torch import Tensor
 from vangram.kernels import Window
 from vangram.networks import FeatureNetwork, ForwardPass
 from vangram.networks.geometry import Core, Tile, grid, relative_to
-from vangram.objective import Evaluation, LossTerms, Objective, Statistics
+from vangram.objective import Evaluation, LossTerms, Objective, Statistics, TermKey
 from vangram.storage.tensors import evict
 
 
@@ -58,6 +58,8 @@ class TilePasses:
     ) -> None:
         self.network, self.objective, self.part, self.image = network, objective, part, image
         self.bounds = part.bounds
+        self.content: list[Mapping[TermKey, Tensor]] = []
+        """Of each tile, in order, what `measure` has found of the content terms."""
         self._last: ForwardPass | None = None
 
     def measure(self) -> Statistics:
@@ -67,6 +69,7 @@ class TilePasses:
             last = tile is self.part.tiles[-1]
             passed = self._forward(tile, keep=last)
             found = self.objective.measure(passed.features, self._windows(tile)).to(torch.float64)
+            self.content.append(found.content)
             summed = found if summed is None else summed + found
             if last:
                 self._last = passed
@@ -75,20 +78,28 @@ class TilePasses:
         assert summed is not None
         return summed
 
-    def add_gradient(self, loss_terms: LossTerms, gradient: Tensor) -> None:
-        """Add the gradient of the feature terms, in place, where `image` is; once, after `measure`.
+    def gradients(self, loss_terms: LossTerms) -> Iterator[tuple[Tile, Tensor]]:
+        """The gradient of the feature terms, tile by tile; once, after `measure`.
+
+        Always in the tiles' order, so that the sums where halos meet are the same to the last bit
+        however tiles are divided into parts.
 
         Args:
             loss_terms: of the whole image.
-            gradient: like `image`.
+
+        Yields:
+            Each tile, and the gradient (1, 3, h, w) of its padded pixels.
         """
-        last, self._last = self._last, None
+        passed, self._last = self._last, None
         *others, tile = self.part.tiles
-        assert last is not None
-        self._add(tile, last, loss_terms, gradient)
-        del last
-        for tile in others:
-            self._add(tile, self._forward(tile, keep=True), loss_terms, gradient)
+        assert passed is not None
+        last = self._gradient(tile, passed, loss_terms)  # first, as its features are there
+        del passed
+        for each in others:
+            yield each, self._gradient(each, self._forward(each, keep=True), loss_terms)
+            evict()
+        yield tile, last
+        evict()
 
     def _forward(self, tile: Tile, *, keep: bool) -> ForwardPass:
         layers = self.objective.layers
@@ -103,11 +114,9 @@ class TilePasses:
             keep=keep,
         )
 
-    def _add(self, tile: Tile, passed: ForwardPass, terms: LossTerms, gradient: Tensor) -> None:
+    def _gradient(self, tile: Tile, passed: ForwardPass, terms: LossTerms) -> Tensor:
         grad = partial(self.objective.feature_grad, loss_terms=terms, windows=self._windows(tile))
-        rows, columns = relative_to(tile.padded, self.bounds.padded)
-        gradient[:, :, rows, columns].add_(passed.backward(grad).to(gradient.device))
-        evict()
+        return passed.backward(grad)
 
     def _windows(self, tile: Tile) -> dict[str, Window]:
         """Layer -> the core's positions, counted from the first of all cores."""
@@ -144,6 +153,7 @@ class TiledEngine:
         passes = TilePasses(self.network, objective, Part(size, tiles), image)
         loss_terms = objective.loss_terms(passes.measure().to(image.dtype), image)
         gradient = objective.storage.zeros(image.shape, image)
-        passes.add_gradient(loss_terms, gradient)
+        for tile, found in passes.gradients(loss_terms):
+            tile.crop(gradient).add_(found.to(gradient.device))
         objective.add_pixel_grad(image, gradient)
         return Evaluation(loss_terms.loss, loss_terms.terms, gradient)

@@ -78,8 +78,11 @@ def feature_moments(features: Tensor, *, sums: bool, weights: Tensor | None = No
         ShapeError: `features` does not have three dimensions.
     """
     _channels(features)
-    weighted = features if weights is None else features * weights
-    return Moments(*channel_products(weighted, features, sums=sums))
+    if weights is None:
+        return Moments(*channel_products(features, features, sums=sums))
+    products, found = channel_products(features * weights, features, sums=sums)
+    # (w f) g and (w g) f round differently; one half for both, as ranks send one.
+    return Moments(products.triu() + products.triu(1).mT, found)
 
 
 def feature_moments_grad(

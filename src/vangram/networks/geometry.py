@@ -264,6 +264,14 @@ def relative_to(window: Window, other: Window) -> Window:
     return rows, columns
 
 
+def overlap(one: Window, other: Window) -> Window | None:
+    """The rows and columns that two windows share; None: there are none."""
+    rows, columns = (
+        slice(max(a.start, b.start), min(a.stop, b.stop)) for a, b in zip(one, other, strict=True)
+    )
+    return (rows, columns) if rows.start < rows.stop and columns.start < columns.stop else None
+
+
 def window_size(window: Window) -> tuple[int, int]:
     """(rows, columns) of a window."""
     return window[0].stop - window[0].start, window[1].stop - window[1].start
