@@ -238,7 +238,7 @@ def test_single_frame_is_a_film(command: Command, painting: Path, tmp_path: Path
 
 
 def film_of(path: Path, painting: Path, output: Path, **changes: Any) -> Film:
-    recipe = Recipe(size=changes.pop("size", 44), steps=1, passes=1)
+    recipe = Recipe(size=changes.pop("size", 44), steps=1, frame_steps=1, passes=1)
     inputs = Inputs(content=str(path), styles=(str(painting),), **changes)
     return Film.prepare(output, inputs, recipe, FilmSettings())
 
@@ -396,13 +396,13 @@ print(json.dumps(peaks))
 def test_process_that_comes_late_leaves_the_film_of_another(
     command: Command, clip: Path, painting: Path, tmp_path: Path
 ) -> None:
-    words = (clip, painting, "-o", tmp_path / "out.mp4", "--size", 44, "--steps", 1)
+    words = (clip, painting, "-o", tmp_path / "out.mp4", "--size", 44, "--steps", 1, "--quiet")
     late = film_of(clip, painting, tmp_path / "out.mp4")
     list(late.extract())
     late.find_shots()
     assert len(late.shots) == 1
     assert late.share_painted(0) == 0
-    assert command("film", *words, "--passes", 1, "--quiet").code == 0
+    assert command("film", *words, "--frame-steps", 1, "--passes", 1).code == 0
     made = (tmp_path / "out.mp4").stat().st_mtime_ns
     film_runner._paint(late, [0], quiet=True, preview=None)
     film_runner._finish(late, force=False, is_part=False)
