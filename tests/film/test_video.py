@@ -17,9 +17,9 @@ from torch import Tensor
 
 from tests.film.clips import BASE, UNEVEN, av, make_clip, moving, packets
 from vangram.errors import ExistsError, OutputError, PictureError
-from vangram.film import video
 from vangram.film.video import Timing, open_video, recipe_in, write_video
 from vangram.images import deep_png, read_picture
+from vangram.storage.files import replacing
 
 
 def decoded(
@@ -301,14 +301,12 @@ def test_full_disk_is_told_of_the_output(
 ) -> None:
     clip = make_clip(tmp_path / "in.mp4", sound=True)
     frames, timing = decoded(clip)
-    whole = video.replacing
-
     @contextmanager
     def full(path: Path, *, overwrite: bool) -> Iterator[Full]:
-        with whole(path, overwrite=overwrite) as handle:
+        with replacing(path, overwrite=overwrite) as handle:
             yield Full(handle, room if copies else min(room, 600))
 
-    monkeypatch.setattr(video, "replacing", full)
+    monkeypatch.setattr("vangram.film.video.replacing", full)
     with pytest.raises(OutputError, match=r"out\.mp4' cannot be written \(No space left"):
         write_video(tmp_path / "out.mp4", frames, timing, source=str(clip) if copies else None)
     assert {path.name for path in tmp_path.iterdir()} == {"in.mp4"}
