@@ -301,6 +301,7 @@ def test_full_disk_is_told_of_the_output(
 ) -> None:
     clip = make_clip(tmp_path / "in.mp4", sound=True)
     frames, timing = decoded(clip)
+
     @contextmanager
     def full(path: Path, *, overwrite: bool) -> Iterator[Full]:
         with replacing(path, overwrite=overwrite) as handle:
