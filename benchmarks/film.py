@@ -1,14 +1,17 @@
-"""Steadiness of films: warping error and style left, of four ways to paint the same frames.
+"""Steadiness of films: warping error, style left and time of ways to paint the same frames.
 
     python -m benchmarks.film [--clips pan passing cut FILE ...] [--ways alone ...] [--teacher FILE]
+        [--frames FOLDER] [--painted NAME=FOLDER ...]
 
-The ways: every frame alone; `sequence`, each frame from the warped result of the frame before, at
-half the steps; one pass of a film; a film as it comes, with further passes and frames further back.
+The ways: every frame alone; one pass of a film, each frame held to the one before; a film as it
+comes, with further passes and frames further back. Another program's are measured as well: --frames
+writes the clips into FOLDER/CLIP, --painted reads what it made of them from FOLDER/CLIP.
 
 The warping error is Lai et al.'s (2018): the mean over visible pixels of (O_t - warp(O_t+k))². In
 clips that are drawn here motion and visibility are known; a film that is given is measured with
 OpenCV's flow where it is fully trusted. The style left is that of `training.judge`: by VGG-19 where
-its parameters are given, else by vgg19-lite. Results are kept in a folder, and not painted again.
+its parameters are given, else by vgg19-lite. The time is the processor's, of a frame after a shot's
+first, beside a frame alone. Results are kept in a folder, and not painted again.
 """
 
 from __future__ import annotations
@@ -17,7 +20,8 @@ import argparse
 import json
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field
+from math import nan
 from pathlib import Path
 from statistics import mean
 
@@ -223,20 +227,28 @@ class Kept:
     """Results in a folder: a file for each frame, with the pass that made it and its seconds."""
 
     folder: Path
+    since: float = field(default_factory=time.process_time)
+    """When the frame at hand was begun."""
 
     def passes(self, index: int) -> int:
         """Number of the last pass over a frame."""
         path = self._path(index)
         return int(np.load(path)["number"]) if path.exists() else 0
 
+    def seconds(self, index: int) -> float:
+        """Of the processor, in all passes over a frame."""
+        return float(np.load(self._path(index))["seconds"])
+
     def result(self, index: int) -> Tensor:
         """The image of a frame."""
         return torch.from_numpy(np.load(self._path(index))["image"])
 
-    def keep(self, index: int, number: int, image: Tensor, seconds: float = 0.0) -> None:
-        """Keep the image of a pass."""
+    def keep(self, index: int, number: int, image: Tensor) -> None:
+        """Keep the image of a pass, and the time since the last was kept."""
+        now, before = time.process_time(), self.seconds(index) if number > 1 else 0.0
         self.folder.mkdir(parents=True, exist_ok=True)
-        np.savez(self._path(index), image=image.numpy(), number=number)
+        seconds, self.since = before + now - self.since, now
+        np.savez(self._path(index), image=image.numpy(), number=number, seconds=seconds)
 
     def _path(self, index: int) -> Path:
         return self.folder / f"{index:04d}.npz"
@@ -248,21 +260,6 @@ def paint_alone(clip: Clip, painting: Picture, recipe: Recipe, kept: Kept) -> No
         if not kept.passes(index):
             inputs = Inputs[RunSource](content=_picture(pixels), styles=(painting,))
             _paint(Run.of(inputs, recipe), index, kept)
-
-
-def paint_sequence(clip: Clip, painting: Picture, recipe: Recipe, kept: Kept) -> None:
-    """Paint as `batch --sequence` did: half the steps, from the frame before alone."""
-    for index, pixels in enumerate(clip.frames):
-        if kept.passes(index):
-            continue
-        inputs, mine = Inputs[RunSource](content=_picture(pixels), styles=(painting,)), recipe
-        if index:
-            before = (kept.result(index - 1).float() * 255).round() / 255  # as its file has it
-            inputs = replace(
-                inputs, before=_picture(before), before_frame=_picture(clip.frames[index - 1])
-            )
-            mine = recipe.replace(init="before", levels=1, steps=-(-recipe.steps // 2))
-        _paint(Run.of(inputs, mine), index, kept)
 
 
 def paint_film(clip: Clip, painting: Picture, recipe: Recipe, kept: Kept) -> None:
@@ -296,7 +293,6 @@ def _picture(pixels: Tensor) -> Picture:
 
 WAYS: dict[str, tuple[Callable[[Clip, Picture, Recipe, Kept], None], dict[str, object]]] = {
     "alone": (paint_alone, {}),
-    "sequence": (paint_sequence, {}),
     "one-pass": (paint_film, {"passes": 1, "remember": (1,)}),
     "film": (paint_film, {}),
 }
@@ -309,11 +305,31 @@ def show(clip: Clip, results: Sequence[Tensor], path: Path) -> None:
     to_image(torch.cat(rows, dim=2).clamp(0, 1), None).save(path)
 
 
+def later(clip: Clip) -> list[int]:
+    """The frames that are no shot's first; of a clip without any, all."""
+    return [i for shot in clip.shots for i in shot[1:]] or list(clip.shots[0])
+
+
+def export(clip: Clip, folder: Path) -> None:
+    """Write the frames, for another program to paint."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for index, pixels in enumerate(clip.frames):
+        to_image(pixels, None).save(folder / f"{index:04d}.png")
+
+
+def row(clip: Clip, label: str, results: Sequence[Tensor], style: Style, share: float) -> str:
+    """A row of the table; `share` is the time of a frame beside a frame alone."""
+    far = min(FAR, *(max(len(shot) - 1, 1) for shot in clip.shots))
+    near, long = (1e4 * warping_error(clip, results, apart) for apart in (1, far))
+    left = mean(map(style.left, results))
+    return f"| {clip.name} | {label} | {near:.2f} | {long:.2f} | {left:.4f} | {share:.2f} |"
+
+
 def main() -> None:
     """Paint, measure and print a row for each clip and way."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--clips", nargs="+", default=["pan", "passing", "cut"])
-    parser.add_argument("--ways", nargs="+", default=list(WAYS), choices=list(WAYS))
+    parser.add_argument("--ways", nargs="*", default=list(WAYS), choices=list(WAYS))
     parser.add_argument("--painting", type=Path, default=PAINTING)
     parser.add_argument("--teacher", type=Path)
     parser.add_argument("--size", type=int, default=WIDE)
@@ -321,32 +337,39 @@ def main() -> None:
     parser.add_argument("--folder", type=Path, default=Path("film-benchmark"))
     parser.add_argument("--set", nargs="*", default=[], metavar="NAME=VALUE")
     parser.add_argument("--label", default="", help="beside the way, for other settings")
+    parser.add_argument("--frames", type=Path, help="write the clips here, and do no more")
+    parser.add_argument("--painted", nargs="*", default=[], metavar="NAME=FOLDER")
     given = parser.parse_args()
+    drawn = drawn_clips((round(0.75 * given.size), given.size), given.count)
+    clips = [drawn.get(name) or given_clip(name, given.size) for name in given.clips]
+    if given.frames:
+        for clip in clips:
+            export(clip, given.frames / clip.name)
+        return
     changes = {k: json.loads(v) for k, v in (each.split("=", 1) for each in given.set)}
-    clips = drawn_clips((round(0.75 * given.size), given.size), given.count)
     painting = read_picture(given.painting)
     style = Style(painting, given.size, given.teacher)
-    print("| clip | way | frame to frame | far | style left | s |\n" + "|---" * 6 + "|")
-    for name in given.clips:
-        clip = clips.get(name) or given_clip(name, given.size)
+    print("| clip | way | frame to frame | far | style left | time |\n" + "|---" * 6 + "|")
+    for clip in clips:
+        alone = Kept(given.folder / clip.name / "alone")
         for way in given.ways:
             paint, settings = WAYS[way]
             recipe = Recipe(size=given.size).replace(**settings | changes)
             label = way + given.label
             kept = Kept(given.folder / clip.name / label)
-            began = time.monotonic()
             paint(clip, painting, recipe, kept)
-            took = time.monotonic() - began
             results = [kept.result(i).float().clamp(0, 1) for i in range(len(clip.frames))]
             show(clip, results, given.folder / f"{clip.name}-{label}.png")
-            far = min(FAR, *(max(len(shot) - 1, 1) for shot in clip.shots))
-            errors = [1e4 * warping_error(clip, results, apart) for apart in (1, far)]
-            left = mean(map(style.left, results))
-            print(
-                f"| {clip.name} | {label} | {errors[0]:.2f} | {errors[1]:.2f} | {left:.4f} "
-                f"| {took:.0f} |",
-                flush=True,
-            )
+            seconds = [
+                mean(each.seconds(i) if each.passes(i) else nan for i in later(clip))
+                for each in (kept, alone)
+            ]
+            print(row(clip, label, results, style, seconds[0] / seconds[1]), flush=True)
+        for name, folder in (each.split("=", 1) for each in given.painted):
+            paths = sorted(Path(folder, clip.name).glob("*.png"))
+            results = [read_picture(path).pixels for path in paths]
+            show(clip, results, given.folder / f"{clip.name}-{name}.png")
+            print(row(clip, name, results, style, nan), flush=True)
 
 
 if __name__ == "__main__":

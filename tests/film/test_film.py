@@ -19,6 +19,7 @@ from PIL import Image
 from tests.conftest import Outcome
 from tests.film.clips import UNEVEN, make_clip, moving, packets
 from tests.film.test_video import decoded
+from tests.run.test_previous import constant, write_flow
 from vangram.cli import film_runner
 from vangram.cli.commands.film import parse_time
 from vangram.errors import SettingError
@@ -177,6 +178,7 @@ def test_frames_of_another_size_in_the_middle_are_refused(
         (("-o", "out.mp4", "--size", "8"), "too small"),
         (("-o", "out.mp4", "--mask", "missing.png"), "missing.png"),
         (("-o", "out.mp4", "--shots", "missing.txt"), "cannot be read"),
+        (("-o", "out.mp4", "--shots", "cuts.txt"), "'cuts.txt': 'soon' is no time"),
         (("-o", "out.mp4", "--from", "9"), "no frame"),
     ],
 )
@@ -189,6 +191,7 @@ def test_what_cannot_be_is_refused_before_any_work(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.chdir(clip.parent)
+    Path("cuts.txt").write_text("1\nsoon\n")
     assert_refused(command("film", "in.mp4", "painting.png", *arguments), said)
     assert clip.exists()
 
@@ -235,7 +238,7 @@ def test_single_frame_is_a_film(command: Command, painting: Path, tmp_path: Path
 
 
 def film_of(path: Path, painting: Path, output: Path, **changes: Any) -> Film:
-    recipe = Recipe(size=changes.pop("size", 44), steps=1, passes=1)
+    recipe = Recipe(size=changes.pop("size", 44), steps=1, frame_steps=1, passes=1)
     inputs = Inputs(content=str(path), styles=(str(painting),), **changes)
     return Film.prepare(output, inputs, recipe, FilmSettings())
 
@@ -257,6 +260,32 @@ def test_mask_may_be_a_film(painting: Path, clip: Path, tmp_path: Path) -> None:
     short = film_of(clip, painting, tmp_path / "short.mp4", keep=str(tmp_path / "masks"))
     with pytest.raises(Exception, match=r"has 5 frames, the film\s+6"):
         list(short.extract())
+
+
+@pytest.mark.parametrize(("library", "said"), [("cv2", "OpenCV"), ("av", "PyAV")])
+def test_library_that_is_missing_is_named(
+    library: str, said: str, command: Command, clip: Path, painting: Path, tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    monkeypatch.setitem(sys.modules, library, None)
+    done = command("film", clip, painting, "-o", tmp_path / "out.mp4", *TINY)
+    assert_refused(done, said)
+    assert "pip install 'vangram[film]'" in done.err
+
+
+def test_film_whose_flow_is_given_needs_no_opencv(
+    command: Command, painting: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "cv2", None)
+    for number, levels in enumerate(moving(count=3), 1):
+        (tmp_path / "frames").mkdir(exist_ok=True)
+        Image.fromarray(levels).save(tmp_path / "frames" / f"{number}.png")
+        for name in (f"{number}.flo", f"{number}-back.flo"):
+            write_flow(tmp_path / name, constant(0, 0, 48, 64))
+    words = (tmp_path / "frames", painting, "-o", tmp_path / "out", *TINY, "--flow", tmp_path)
+    assert_refused(command("film", *words), "--remember 1")
+    done = command("film", *words, "--remember", 1)
+    assert done.code == 0, done.err
 
 
 def test_shares_go_from_key_to_key() -> None:
@@ -367,13 +396,13 @@ print(json.dumps(peaks))
 def test_process_that_comes_late_leaves_the_film_of_another(
     command: Command, clip: Path, painting: Path, tmp_path: Path
 ) -> None:
-    words = (clip, painting, "-o", tmp_path / "out.mp4", "--size", 44, "--steps", 1)
+    words = (clip, painting, "-o", tmp_path / "out.mp4", "--size", 44, "--steps", 1, "--quiet")
     late = film_of(clip, painting, tmp_path / "out.mp4")
     list(late.extract())
     late.find_shots()
     assert len(late.shots) == 1
     assert late.share_painted(0) == 0
-    assert command("film", *words, "--passes", 1, "--quiet").code == 0
+    assert command("film", *words, "--frame-steps", 1, "--passes", 1).code == 0
     made = (tmp_path / "out.mp4").stat().st_mtime_ns
     film_runner._paint(late, [0], quiet=True, preview=None)
     film_runner._finish(late, force=False, is_part=False)

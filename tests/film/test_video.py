@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import errno
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from fractions import Fraction
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 import pytest
@@ -13,9 +16,10 @@ import torch
 from torch import Tensor
 
 from tests.film.clips import BASE, UNEVEN, av, make_clip, moving, packets
-from vangram.errors import ExistsError, PictureError
+from vangram.errors import ExistsError, OutputError, PictureError
 from vangram.film.video import Timing, open_video, recipe_in, write_video
 from vangram.images import deep_png, read_picture
+from vangram.storage.files import replacing
 
 
 def decoded(
@@ -264,6 +268,7 @@ def test_what_is_no_film_is_refused_in_one_line(case: str, tmp_path: Path) -> No
     with pytest.raises(PictureError, match=said) as refused:
         decoded(make(tmp_path))
     assert "\n" not in str(refused.value)
+    assert "Errno" not in str(refused.value)
 
 
 def test_existing_file_is_untouched(tmp_path: Path) -> None:
@@ -273,6 +278,39 @@ def test_existing_file_is_untouched(tmp_path: Path) -> None:
         write_video(tmp_path / "out.mp4", frames, timing, overwrite=False)
     assert (tmp_path / "out.mp4").read_bytes() == b"mine"
     assert {path.name for path in tmp_path.iterdir()} == {"in.mp4", "out.mp4"}
+
+
+class Full:
+    """A file on a disk that has room for some bytes."""
+
+    def __init__(self, handle: BinaryIO, room: int) -> None:
+        self.handle, self.room = handle, room
+        self.seek, self.tell = handle.seek, handle.tell
+
+    def write(self, data: bytes) -> int:
+        self.room -= len(data)
+        if self.room < 0:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        return self.handle.write(data)
+
+
+@pytest.mark.parametrize("room", [0, 600, 9000])  # at the first byte, in the film, at its end
+@pytest.mark.parametrize("copies", [False, True])
+def test_full_disk_is_told_of_the_output(
+    room: int, copies: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clip = make_clip(tmp_path / "in.mp4", sound=True)
+    frames, timing = decoded(clip)
+
+    @contextmanager
+    def full(path: Path, *, overwrite: bool) -> Iterator[Full]:
+        with replacing(path, overwrite=overwrite) as handle:
+            yield Full(handle, room if copies else min(room, 600))
+
+    monkeypatch.setattr("vangram.film.video.replacing", full)
+    with pytest.raises(OutputError, match=r"out\.mp4' cannot be written \(No space left"):
+        write_video(tmp_path / "out.mp4", frames, timing, source=str(clip) if copies else None)
+    assert {path.name for path in tmp_path.iterdir()} == {"in.mp4"}
 
 
 def test_durations_are_those_between_the_times() -> None:

@@ -125,7 +125,7 @@ class Film:
             InputError: an input or a setting cannot be used.
         """
         assert inputs.content is not None
-        opencv()
+        _check_motion(inputs, recipe)
         if recipe.init not in ("content", "noise"):
             raise SettingError("a film starts from its frames; set init to content or noise")
         film = cls(
@@ -365,6 +365,19 @@ class Film:
 
     def _path(self, kind: str) -> str:
         return str(getattr(self.inputs, kind if kind != FRAMES else "content"))
+
+
+def _check_motion(inputs: Inputs[str], recipe: Recipe) -> None:
+    """Check that the motion between frames is given, or can be estimated."""
+    if inputs.flow is not None and max(recipe.remember) == 1:
+        return  # files are of neighbours
+    try:
+        opencv()
+    except SettingError:
+        raise SettingError(
+            "films need OpenCV for the motion in them: pip install 'vangram[film]', or give the"
+            " flow both ways as .flo files, and --remember 1"
+        ) from None
 
 
 def _record_of(inputs: Inputs[str], recipe: Recipe, settings: FilmSettings) -> Record:

@@ -8,12 +8,12 @@ from __future__ import annotations
 import heapq
 import os
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 import torch
@@ -119,7 +119,8 @@ class Video:
         """
         base, first = Fraction(self.stream.time_base), self.stream.start_time or 0
         if since:
-            self.container.seek(first + int(since / base), stream=self.stream)
+            with _reading(self.label):
+                self.container.seek(first + int(since / base), stream=self.stream)
         size: tuple[int, int] | None = None
         gap, last = 0, None
         for frame in self._decoded():
@@ -226,24 +227,34 @@ def open_video(path: str | os.PathLike[str]) -> Iterator[Video]:
         SettingError: PyAV is not installed.
     """
     library, label = pyav(), quoted(path)
-    try:
-        with open_regular(path) as handle:
+    with ExitStack() as opened:
+        with _reading(label):
+            handle = opened.enter_context(open_regular(path))
             if not os.fstat(handle.fileno()).st_size:
                 raise PictureError(f"{label} is empty; give a film")
             # Playlists, which name other files and addresses, are refused.
             alone = {"protocol_whitelist": "crypto"}
-            with library.open(handle, container_options=alone, metadata_errors="replace") as file:
-                stream = _video_of(file)
-                if stream is None:
-                    raise PictureError(f"{label} has no video; give a film")
-                video = Video(label, file, stream)
-                if stream.codec_context.format and any(
-                    part.is_alpha for part in stream.codec_context.format.components
-                ):
-                    video.notes.append(f"{label} has transparency, which is left out")
-                stream.thread_type = "AUTO"
-                yield video
-    except (OSError, library.error.FFmpegError) as error:
+            file = opened.enter_context(
+                library.open(handle, container_options=alone, metadata_errors="replace")
+            )
+            stream = _video_of(file)
+        if stream is None:
+            raise PictureError(f"{label} has no video; give a film")
+        video = Video(label, file, stream)
+        if stream.codec_context.format and any(
+            part.is_alpha for part in stream.codec_context.format.components
+        ):
+            video.notes.append(f"{label} has transparency, which is left out")
+        stream.thread_type = "AUTO"
+        yield video
+
+
+@contextmanager
+def _reading(label: str) -> Iterator[None]:
+    """Errors of a film's file, and none of what is made of its frames, told as the film's."""
+    try:
+        yield
+    except (OSError, pyav().error.FFmpegError) as error:
         raise PictureError(
             f"{label} cannot be read as a film ({reason(error)}); check the path, or save it again"
         ) from error
@@ -313,13 +324,29 @@ def write_video(
     )
     format = {".mkv": "matroska"}.get(suffix := Path(path).suffix.lower(), suffix[1:])
     with replacing(path, overwrite=overwrite) as handle:
+        sink = _Sink(handle)
         try:
-            with library.open(handle, "w", format=format, container_options=options) as out:
+            with library.open(sink, "w", format=format, container_options=options) as out:
                 return _mux(out, encoder, frames, timing, source, span, recipe)
         except library.error.FFmpegError as error:
-            if isinstance(error, OSError) and error.errno is not None:
-                raise  # from the disk
+            if sink.error is not None:
+                raise sink.error from None
             raise OutputError(f"{quoted(path)} cannot be encoded ({reason(error)})") from error
+
+
+class _Sink:
+    """A file to write, with the error of the disk that FFmpeg replaces by one of its own."""
+
+    def __init__(self, handle: BinaryIO) -> None:
+        self.handle, self.error = handle, None  # type: tuple[BinaryIO, OSError | None]
+        self.seek, self.tell = handle.seek, handle.tell
+
+    def write(self, data: bytes) -> int:
+        try:
+            return self.handle.write(data)
+        except OSError as error:
+            self.error = error
+            raise
 
 
 def _mux(
@@ -420,8 +447,9 @@ def _copied(
         return
     last: dict[int, int] = {}
     if shift:
-        video.container.seek(int(shift * 1_000_000))
-    for packet in video.container.demux(streams):
+        with _reading(video.label):
+            video.container.seek(int(shift * 1_000_000))
+    for packet in _demuxed(video, streams):
         if packet.dts is None:
             continue
         at, index = _time_of(packet), packet.stream.index
@@ -435,6 +463,19 @@ def _copied(
             packet.pts = None if packet.pts is None else packet.pts - ticks
             packet.dts -= ticks
         packet.stream = copies[index]
+        yield packet
+
+
+def _demuxed(video: Video, streams: list[Any]) -> Iterator[Any]:
+    """Packets of streams, as far as the file is whole; its frames have told of damage."""
+    packets = video.container.demux(streams)
+    while True:
+        try:
+            packet = next(packets, None)
+        except pyav().error.FFmpegError:
+            return
+        if packet is None:
+            return
         yield packet
 
 

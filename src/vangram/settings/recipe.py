@@ -154,10 +154,10 @@ class Recipe(BaseModel):
     precision: Precision = setting("float32",
         "Precision of convolutions on a GPU; tf32 is faster, its gradients have two digits.",
         group="Machine")
-    flicker_weight: Weight = setting(300.0,
+    flicker_weight: Weight = setting(1000.0,
         "Weight of the squared difference from other frames' results, warped to this frame.",
         group="Sequences", needs=("before",))
-    frame_steps: int = setting(20,
+    frame_steps: int = setting(12,
         "Optimiser steps of a film's frame in each pass, after the first of a shot.",
         group="Sequences", least=1, most=1_000_000, needs=("before", "film"))
     passes: int = setting(2,

@@ -38,7 +38,7 @@ def printable(text: str) -> str:
 
 def reason(error: BaseException) -> str:
     """The text of an error on one line, without the path."""
-    text = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+    text = getattr(error, "strerror", None) or str(error)  # FFmpeg's errors have it as well
     return " ".join(text.split()) or type(error).__name__
 
 

@@ -203,7 +203,10 @@ def _times(path: Path) -> tuple[float, ...]:
         raise SettingError(
             f"{quoted(path)} cannot be read ({reason(error)}); write the time of a cut a line"
         ) from None
-    return tuple(map(parse_time, lines))
+    try:
+        return tuple(map(parse_time, lines))
+    except SettingError as error:
+        raise SettingError(f"{quoted(path)}: {error}") from None
 
 
 def _shares(
