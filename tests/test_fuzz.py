@@ -8,6 +8,7 @@ import time
 import zlib
 from collections import Counter
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -95,6 +96,17 @@ def test_failures_are_told_apart(monkeypatch: pytest.MonkeyPatch, tmp_path: Path
     assert judged(monkeypatch, tmp_path, raising(PictureError("\x1b[2J"))) == "traceback"
     assert judged(monkeypatch, tmp_path, raising(KeyError("key"))) == "traceback"
     assert judged(monkeypatch, tmp_path, darker) == "silent"
+
+
+def test_frame_that_is_missing_is_found(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    original = next(each for each in fuzz.originals() if each.name == "animated.png")
+    path = tmp_path / "p.png"
+    path.write_bytes(original.data)
+    value = fuzz.value_of(original, path)
+    assert fuzz.judge(original, path, value[:1] + value).kind == "note"  # its picture has a note
+    shorter = [replace(value[0], notes=()), *value[1:-1]]
+    monkeypatch.setattr(fuzz, "value_of", lambda *_: shorter)
+    assert fuzz.judge(original, path, value).words == "frames are missing"
 
 
 def dies(*_: object) -> None:

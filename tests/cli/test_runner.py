@@ -12,14 +12,14 @@ from importlib import import_module
 from pathlib import Path
 
 import pytest
-from torch import Tensor
+from torch import Tensor, tensor
 
 from tests.conftest import Outcome
 from tests.support import descending, refused_descent, stopped_by
 from vangram.cli.options import Monitoring
 from vangram.cli.runner import FRAMES, SideImages
 from vangram.errors import DivergedError, OutputError
-from vangram.images import read_picture, read_recipe
+from vangram.images import read_frames, read_picture, read_recipe
 from vangram.optimize import Level, LevelState, RunState, Step
 from vangram.run.checkpoints import checkpoint_path
 from vangram.settings.record import Record
@@ -209,6 +209,24 @@ def test_timelapse_takes_evenly_no_more_frames_than_it_should(
     for step in steps(plan):
         side_images.add(step)
     assert len(side_images.frames) == min(FRAMES, sum(counts))
+
+
+def test_preview_and_timelapse_are_transparent_where_the_photograph_is(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr("vangram.cli.runner.SECONDS_BETWEEN_PREVIEWS", -1.0)
+    plan, alpha = levels(3), tensor([0.0] * 4 + [1.0] * 4).expand(1, 1, 8, 8)
+    given = Monitoring(preview=tmp_path / "preview.png", timelapse=tmp_path / "timelapse.webp")
+    side_images = SideImages(given, plan, as_it_is, alpha=alpha)
+    for step in steps(plan):
+        side_images.add(step)
+    side_images.finish(step.image)
+    for path in (given.preview, given.timelapse):
+        assert path is not None
+        with read_frames(path) as (_, frames):
+            for frame in frames:
+                assert frame.alpha is not None
+                assert frame.alpha.equal(alpha)
 
 
 def test_preview_and_timelapse_that_cannot_be_written_cost_a_warning_each(

@@ -19,7 +19,8 @@ from PIL import Image
 from tests.conftest import Outcome
 from tests.film.clips import UNEVEN, make_clip, moving, packets
 from tests.film.test_video import decoded
-from tests.run.test_previous import constant, write_flow
+from tests.images.files import chunk, png
+from tests.run.test_warp import constant, write_flow
 from vangram.cli import film_runner
 from vangram.cli.commands.film import parse_time
 from vangram.errors import SettingError
@@ -27,7 +28,7 @@ from vangram.film import output as film_output
 from vangram.film.film import Film, FilmSettings
 from vangram.film.output import milliseconds, record_in
 from vangram.film.video import Timing
-from vangram.images import read_frames
+from vangram.images import read_frames, read_picture
 from vangram.settings.inputs import Inputs
 from vangram.settings.recipe import Recipe
 
@@ -214,6 +215,43 @@ def test_animations_and_folders_keep_their_timing(
         assert count == 4
         assert [int((each.seconds or 0) * 1000) for each in frames] == shown
     assert record_in(tmp_path / "out.png").film is not None
+
+
+@pytest.mark.parametrize("name", ["out.webp", "out.png", "out.gif", "out", "out.mp4"])
+def test_transparent_animation_stays_transparent(
+    command: Command, painting: Path, tmp_path: Path, name: str
+) -> None:
+    first, *others = (Image.new("RGBA", (44, 34)) for _ in range(2))
+    for index, frame in enumerate((first, *others)):
+        frame.paste((0, 200, 0, 255), (4 + 16 * index, 8, 24 + 16 * index, 28))
+    first.save(tmp_path / "in.gif", save_all=True, append_images=others, disposal=2)
+    done = command("film", tmp_path / "in.gif", painting, "-o", tmp_path / name, *TINY)
+    assert done.code == 0, done.err
+    assert ("transparency, which is left out" in done.err) == (name == "out.mp4")
+    if name == "out.mp4":
+        return
+    if name == "out":
+        found = [read_picture(path) for path in sorted((tmp_path / name).iterdir())]
+    else:
+        with read_frames(tmp_path / name) as (_, frames):
+            found = list(frames)
+    for picture, wanted in zip(found, (first, *others), strict=True):
+        assert picture.alpha is not None
+        shown = torch.from_numpy(np.array(wanted.getchannel("A"))) / 255
+        assert torch.equal(picture.alpha[0, 0], shown)
+
+
+def test_notes_on_any_frame_are_told_once(command: Command, painting: Path, tmp_path: Path) -> None:
+    (tmp_path / "frames").mkdir()
+    lost = chunk(b"gAMA", (50_000).to_bytes(4, "big"), check=1)
+    for number, levels in enumerate(moving(count=3)):
+        path = tmp_path / "frames" / f"{number}.png"
+        path.write_bytes(png(levels, lost) if number else png(levels))
+    done = command("film", tmp_path / "frames", painting, "-o", tmp_path / "out", *TINY)
+    assert done.code == 0, done.err
+    for number, times in enumerate((0, 1, 1)):
+        said = [line for line in done.err.splitlines() if f"{number}.png'" in line]
+        assert len(said) == times, done.err
 
 
 def test_folder_of_frames_in_and_out(command: Command, painting: Path, tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ import pytest
 import torch
 from PIL import Image
 
-from tests.images.files import apng, levels
+from tests.images.files import apng, chunk, levels, png
 from vangram.errors import PictureError, SizeError
 from vangram.images import Picture, read_frames, read_picture, write_animation
 
@@ -211,6 +211,34 @@ def test_animation_cut_short_is_refused(suffix: str, tmp_path: Path) -> None:
     path.write_bytes(path.read_bytes()[: path.stat().st_size // 3])
     with pytest.raises(PictureError):
         frames(path)
+
+
+def test_frames_have_the_notes_of_their_file(tmp_path: Path) -> None:
+    """Of what is lost in each frame, and not that there are others."""
+    lost = chunk(b"gAMA", (50_000).to_bytes(4, "big"), check=1)
+    files = {
+        "still.png": png(np.full((6, 8, 3), 100, np.uint8), lost),
+        "moving.png": apng(
+            (6, 8), [(np.full((6, 8, 4), n, np.uint8), 0, 0, 0, 0) for n in (9, 99)]
+        ),
+    }
+    files["lost.png"] = files["moving.png"][:33] + lost + files["moving.png"][33:]
+    for name, data in files.items():
+        (tmp_path / name).write_bytes(data)
+        with read_frames(tmp_path / name) as (_, frames):
+            found = [frame.notes for frame in frames]
+        note = f"{str(tmp_path / name)!r}: ignored, as damaged or too long: gAMA"
+        wanted = () if name == "moving.png" else (note,)
+        assert found == [wanted] * (1 if name == "still.png" else 2)
+
+
+def test_pages_have_no_note_that_there_are_others(tmp_path: Path) -> None:
+    first, other = (Image.new("RGB", (8, 6), colour) for colour in ("red", "blue"))
+    for name in ("a.tif", "a.webp", "a.gif"):
+        first.save(tmp_path / name, save_all=True, append_images=[other])
+        with read_frames(tmp_path / name) as (count, frames):
+            assert (count, [frame.notes for frame in frames]) == (2, [(), ()])
+        assert "the first is read" in read_picture(tmp_path / name).notes[0]
 
 
 def test_frames_are_read_as_they_are_asked_for(tmp_path: Path) -> None:

@@ -14,7 +14,13 @@ from PIL import Image
 from torch import Tensor
 
 from vangram.errors import OutputError, PictureError, ShapeError
-from vangram.images import check_output, read_picture, write_animation, write_picture
+from vangram.images import (
+    check_output,
+    read_frames,
+    read_picture,
+    write_animation,
+    write_picture,
+)
 from vangram.images.write import FORMATS, _levels
 from vangram.storage.files import quoted
 
@@ -360,3 +366,25 @@ def test_encoder_that_refuses_is_reported(
     with pytest.raises(OutputError, match="encoder error") as caught:
         write_picture(tmp_path / "p.png", picture())
     one_line(caught.value, tmp_path / "p.png")
+
+
+@pytest.mark.parametrize("suffix", [".webp", ".png", ".gif"])
+def test_animation_keeps_the_alpha_of_each_frame(suffix: str, tmp_path: Path) -> None:
+    frames, parts = [torch.full((1, 3, 8, 24), 0.5)] * 4, [torch.zeros(1, 1, 8, 24) for _ in "123"]
+    for index, alpha in enumerate(parts):
+        alpha[..., 2:6, 8 * index : 8 * index + 6] = 1
+        alpha[..., 0, :] = 0.25  # a GIF has no such pixels
+    alphas: list[torch.Tensor | None] = [*parts, None]
+    path = tmp_path / f"a{suffix}"
+    write_animation(path, frames, alphas=alphas, recipe="r")
+    with read_frames(path) as (count, found):
+        assert count == 4
+        for frame, given in zip(found, alphas, strict=True):
+            if given is None:
+                assert frame.alpha is None
+                continue
+            wanted = (given >= 0.5).float() if suffix == ".gif" else given
+            assert frame.alpha is not None
+            assert torch.allclose(frame.alpha, wanted, rtol=0, atol=0.5 / 255)  # of 8 bits
+            shown = frame.alpha.expand(-1, 3, -1, -1) == 1
+            assert (frame.pixels[shown] - 0.5).abs().max() < 0.02  # lossy, or a palette

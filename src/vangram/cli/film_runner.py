@@ -52,9 +52,10 @@ def make_film(
         print(film.output)
         return
     keep_freed_memory()
-    report(film.first_run().inputs.notes)
+    told = film.first_run().inputs.notes
+    report(told)
     _extract(film, quiet=quiet)
-    report(film.notes)
+    report([note for note in film.notes if note not in told])
     shots = [number for number in range(len(film.shots)) if has_shot(number)]
     try:
         _paint(film, shots, quiet=quiet, preview=preview)

@@ -210,7 +210,9 @@ def make_picture(
     output = checkpoints.output
     check_output(output, size=run.levels[-1].size)
     keep_freed_memory()
-    side_images = SideImages(monitoring, run.levels, run.shown, checkpoints.place.force)
+    content = run.inputs.pictures.content
+    alpha = None if content is None else content.alpha
+    side_images = SideImages(monitoring, run.levels, run.shown, checkpoints.place.force, alpha)
 
     def watch(step: Step) -> None:
         (events or progress).show(step)
@@ -272,6 +274,8 @@ class SideImages:
     """`Run.shown` of the run."""
     force: bool = False
     """Overwrite files that have appeared since the run began."""
+    alpha: Tensor | None = None
+    """The photograph's, (1, 1, H, W), which the finished picture has, too; None: opaque."""
     frames: list[Tensor] = field(default_factory=list)
     written: float = field(default_factory=time.monotonic)
     preview: SideWrites = field(default_factory=lambda: SideWrites(warn))
@@ -297,8 +301,11 @@ class SideImages:
         if self.monitoring.timelapse:
             self.frames.append(resize(pixels, self._frame_size))
             place, frames = self.places[self.monitoring.timelapse], self.frames
+            alphas = [self._alpha(self._frame_size)] * len(frames)
             self.timelapse(
-                lambda: write_at(place, lambda p, o: write_animation(p, frames, overwrite=o))
+                lambda: write_at(
+                    place, lambda p, o: write_animation(p, frames, alphas=alphas, overwrite=o)
+                )
             )
 
     @property
@@ -319,4 +326,8 @@ class SideImages:
     def _write_preview(self, pixels: Tensor) -> None:
         assert self.monitoring.preview is not None
         place = self.places[self.monitoring.preview]
-        write_at(place, lambda path, over: write_picture(path, pixels, overwrite=over))
+        alpha = self._alpha(self._size)
+        write_at(place, lambda path, over: write_picture(path, pixels, alpha=alpha, overwrite=over))
+
+    def _alpha(self, size: tuple[int, int]) -> Tensor | None:
+        return None if self.alpha is None else resize(self.alpha, size)

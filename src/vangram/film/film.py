@@ -22,7 +22,7 @@ from vangram.film.footage import RATE, Footage, frames_in, is_moving, open_foota
 from vangram.film.motion import FlowFolder
 from vangram.film.shot import Shot
 from vangram.film.video import Timing
-from vangram.images import READ_SUFFIXES, Picture, file_sha256, fit, resize
+from vangram.images import ANIMATIONS, READ_SUFFIXES, Picture, file_sha256, fit, resize
 from vangram.images.flow import opencv
 from vangram.run import Run
 from vangram.run.inputs import RunSource, read_source
@@ -183,6 +183,7 @@ class Film:
         for kind in self._moving:
             with open_footage(self._path(kind), settings.rate) as masks:
                 yield from self._written(kind, masks, settings.since, settings.until)
+            notes += [note for note in masks.notes if note not in notes]
             if (count := len(masks.timing().starts)) != len(timing.starts):
                 raise PictureError(
                     f"{quoted(self._path(kind))} has {count} frames, the film"
@@ -199,11 +200,17 @@ class Film:
             deep = bool((levels - levels.round()).abs().max() > FINEST)
             shown = self._fitted(picture) if kind == FRAMES else picture
             frames.keep(index, shown, deep=deep and picture.alpha is None)
-            if picture.alpha is not None and self.output.suffix and not footage.notes:
-                footage.notes.append(
-                    f"{quoted(self._path('content'))} has transparency, which is left out"
-                )
+            notes = list(picture.notes)
+            if kind == FRAMES and picture.alpha is not None and not self._shows_alpha:
+                notes.append(f"{quoted(self._path('content'))} has transparency, which is left out")
+            footage.notes += [note for note in notes if note not in footage.notes]
             yield index + 1
+
+    @property
+    def _shows_alpha(self) -> bool:
+        """Whether the result can be transparent: an animation, or a folder of frames."""
+        suffix = self.output.suffix.lower()
+        return not suffix or suffix in ANIMATIONS
 
     def _fitted(self, picture: Picture) -> Picture:
         """A frame no larger than the result."""

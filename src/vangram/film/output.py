@@ -111,9 +111,11 @@ def write_film(film: Film, path: Path, *, overwrite: bool, finished: bool = True
             overwrite=overwrite,
         )
     if suffix in ANIMATIONS:
+        shown = list(film.shown())
         write_animation(
             path,
-            [pixels for pixels, _ in film.shown()],
+            [pixels for pixels, _ in shown],
+            alphas=[alpha for _, alpha in shown],
             milliseconds=milliseconds(timing, TICK.get(suffix, 1)),
             recipe=recipe,
             overwrite=overwrite,

@@ -33,6 +33,8 @@ class Frame(NamedTuple):
     """(1, 1, H, W); None: opaque."""
     seconds: Fraction | None = None
     """Duration; None: a page, or a still picture."""
+    notes: tuple[str, ...] = ()
+    """As `Picture.notes`, without the file's name."""
 
 
 @dataclass
@@ -91,7 +93,8 @@ def frames_in(
             image.seek(number)
             shown = _decoded(of_image(image, label, first.space))
             milliseconds = round(image.info.get("duration", 0))  # known once it is decoded
-            yield shown._replace(seconds=Fraction(milliseconds, 1000))
+            notes = tuple(dict.fromkeys((*first.notes, *shown.notes)))
+            yield shown._replace(seconds=Fraction(milliseconds, 1000), notes=notes)
 
     count: int = getattr(image, "n_frames", 1)
     return count, frames()
@@ -99,7 +102,8 @@ def frames_in(
 
 def _decoded(encoded: Encoded) -> Frame:
     rows = encoded.decode()
-    return Frame(*assembled(rows, encoded.size, encoded.space, UPRIGHT))
+    pixels, alpha = assembled(rows, encoded.size, encoded.space, UPRIGHT)
+    return Frame(pixels, alpha, notes=tuple(encoded.notes))
 
 
 def composed(
@@ -131,7 +135,8 @@ def composed(
             under[:, at] = _over(over, under[:, at]) if patch.blends else over
         opaque = bool((canvas[3] == 1).all())
         pixels, alpha = (torch.from_numpy(each.copy())[None] for each in (canvas[:3], canvas[3:]))
-        yield Frame(pixels, None if opaque else alpha, patch.seconds)
+        notes = tuple(patch.encoded.notes)
+        yield Frame(pixels, None if opaque else alpha, patch.seconds, notes)
         if patch.clears:
             under[:] = 0
         elif before is not None:

@@ -36,4 +36,6 @@ class Encoded:
     space: RGBSpace | None = None
     """The colour space of the rows; None: sRGB, as they are converted by an ICC profile."""
     notes: list[str] = field(default_factory=list)
+    choice: str | None = None
+    """What is read of a file that has more; None: it has no more."""
     """Losses and repairs, each to follow the file's name and a colon."""

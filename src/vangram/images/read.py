@@ -122,7 +122,7 @@ def read_frames(
             for _ in range(count):
                 with decoding(label):  # and not while the caller works on the frame
                     frame = next(frames)
-                yield _of_frame(frame, os.fspath(path))
+                yield _of_frame(frame, os.fspath(path), label)
 
         yield count, read()
 
@@ -169,8 +169,9 @@ def _of_file(handle: BinaryIO, name: str, label: str, largest: int, wanted: int 
         format = format_of(handle, label)
         if format == "GIF":
             count, frames = frames_in(handle, format, label, largest)
-            notes = (f"{label}: it has {count} frames, the first is read",) * (count > 1)
-            picture = replace(_of_frame(next(frames), name), notes=notes)
+            picture = _of_frame(next(frames), name, label)
+            choice = (f"{label}: it has {count} frames, the first is read",) * (count > 1)
+            picture = replace(picture, notes=picture.notes + choice)
         else:
             picture = _picture(still(handle, format, label, largest, wanted), name, label)
     return replace(picture, sha256=sha256_of(handle))
@@ -245,9 +246,10 @@ def _of_image(image: Image.Image, largest: int) -> Encoded:
     return of_image(image, label)
 
 
-def _of_frame(frame: Frame, name: str) -> Picture:
-    pixels, alpha, seconds = frame
-    return Picture(pixels, alpha, exif=None, sha256=None, name=name, seconds=seconds)
+def _of_frame(frame: Frame, name: str, label: str) -> Picture:
+    pixels, alpha, seconds, found = frame
+    notes = tuple(f"{label}: {note}" for note in found)
+    return Picture(pixels, alpha, exif=None, sha256=None, name=name, notes=notes, seconds=seconds)
 
 
 def _picture(encoded: Encoded, name: str, label: str) -> Picture:
@@ -255,5 +257,6 @@ def _picture(encoded: Encoded, name: str, label: str) -> Picture:
     rows = encoded.decode()
     exif = encoded.exif()
     pixels, alpha = assembled(rows, encoded.size, encoded.space, orientation_of(exif))
-    notes = tuple(f"{label}: {note}" for note in encoded.notes)
+    found = [*encoded.notes, *([encoded.choice] if encoded.choice else [])]
+    notes = tuple(f"{label}: {note}" for note in found)
     return Picture(pixels, alpha, kept_exif(exif), sha256=None, name=name, notes=notes)

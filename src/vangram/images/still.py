@@ -71,7 +71,7 @@ def still(
         if note := check_zeros(data, encoded.size, label):
             encoded.notes.append(note)
         if (frames := getattr(image, "n_frames", 1)) > 1:
-            encoded.notes.append(f"it has {frames} frames, the first is read")
+            encoded.choice = f"it has {frames} frames, the first is read"
     if format in ("AVIF", "HEIF") and not image.info.get("icc_profile"):
         encoded.space = heif.space_of(data, label)
     return encoded
@@ -107,7 +107,7 @@ def of_png(found: png.Png, label: str, largest: int, frame: png.Frame | None = N
 
     encoded.decode, encoded.notes = checked, found.notes
     if frame is None and found.frames:
-        found.notes.append("it is an animation, its default picture is read")
+        encoded.choice = "it is an animation, its default picture is read"
     return encoded
 
 
@@ -135,5 +135,5 @@ def of_tiff(
         )
     whole = sum(not tiff.is_reduced(each) for each in pages)
     if whole > 1:
-        encoded.notes.append(f"it has {whole} pages, the first is read")
+        encoded.choice = f"it has {whole} pages, the first is read"
     return encoded

@@ -45,6 +45,9 @@ QUALITY = 95
 """Quality of JPEG and WebP, 1 to 100; JPEG without chroma subsampling."""
 ANIMATION_QUALITY = 90
 """Quality of an animated WebP."""
+CLEARED = 2
+"""Disposal of a GIF's frame whose place is cleared: the next one is transparent where it says."""
+
 LAST_FRAME_TIMES = 12
 """Duration of an animation's last frame, in durations of the others."""
 
@@ -139,6 +142,7 @@ def write_animation(
     path: str | os.PathLike[str],
     frames: Sequence[Tensor],
     *,
+    alphas: Sequence[Tensor | None] | None = None,
     milliseconds: int | Sequence[int] = 120,
     recipe: str | None = None,
     overwrite: bool = True,
@@ -148,6 +152,8 @@ def write_animation(
     Args:
         path: ends in .webp, .png or .gif.
         frames: (1, 3, H, W) sRGB in [0, 1] each, of one size.
+        alphas: (1, 1, H, W) in [0, 1] of each frame; None: opaque. A GIF's pixels are shown, from
+            0.5 on, or not.
         milliseconds: duration of each frame; of one number, the last frame is shown longer.
         recipe: text that `read_recipe` gives back; a GIF has none.
         overwrite: False refuses to replace a file.
@@ -166,7 +172,14 @@ def write_animation(
     shapes = {tuple(frame.shape) for frame in frames}
     if len(shapes) != 1:
         raise ShapeError(f"an animation takes frames of one shape, not {sorted(shapes) or 'none'}")
-    first, *others = (to_image(frame, None) for frame in frames)
+    shown = [None] * len(frames) if alphas is None else alphas
+    if all(alpha is None for alpha in shown):
+        first, *others = (to_image(frame, None) for frame in frames)
+    else:  # with alpha all of them, as the encoders take the first one's mode
+        if format == "GIF":
+            shown = [None if alpha is None else (alpha >= 0.5).float() for alpha in shown]
+        pairs = zip(frames, shown, strict=True)
+        first, *others = (to_image(*pair).convert("RGBA") for pair in pairs)
     _check_side((first.height, first.width), format, path)
     if isinstance(milliseconds, int):
         milliseconds = [milliseconds] * len(others) + [milliseconds * LAST_FRAME_TIMES]
@@ -175,6 +188,8 @@ def write_animation(
         {} if format == "GIF" else _options(format, None, packet, ANIMATION_QUALITY)
     )
     options |= {"save_all": True, "append_images": others, "loop": 0}
+    if format == "GIF" and first.mode == "RGBA":
+        options["disposal"] = CLEARED
     options["duration"] = list(milliseconds) if others else milliseconds[0]
     _write(path, first, format, options, overwrite)
 
