@@ -410,7 +410,10 @@ def test_history_is_the_folder_whoever_made_what_is_in_it(
     assert taken["recipe"]["settings"] == item["recipe"]["settings"]
     assert taken["bytes"] == item["bytes"]
 
-    assert shared.client.delete(f"/history/{item['id']}").status_code == 204
+    deleted = shared.client.delete(f"/history/{item['id']}")
+    assert deleted.status_code == 204
+    place = shared.get("/bin")["pictures"][0]["id"]
+    assert deleted.headers["location"] == f"/api/v1/bin/{place}"
     assert not output.exists()
     assert (shared.folder / "bin" / name).exists()
     refused(shared.client.get(f"/history/{item['id']}"), 404)

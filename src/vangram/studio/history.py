@@ -212,8 +212,11 @@ class History:
         self.store.star(file.name, starred)
         self.starred = self.store.starred()
 
-    def delete(self, file: File) -> None:
+    def delete(self, file: File) -> str:
         """Move a picture, and its checkpoint, into the bin.
+
+        Returns:
+            Its id in the bin.
 
         Raises:
             Refused: a job is at work on it.
@@ -228,6 +231,7 @@ class History:
             with suppress(FileNotFoundError):
                 checkpoint = self.folder.root / f"{file.name}.checkpoint"
                 os.rename(checkpoint, self.folder.bin / f"{name}.checkpoint")
+        return id_of(name)
 
     def deleted(self) -> list[dict[str, Any]]:
         """Pictures in the bin, the last deleted first."""
