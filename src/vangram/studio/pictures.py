@@ -149,6 +149,12 @@ class Pictures:
             for name, value in inputs.items()
         }
 
+    def said(self, line: str, ids: Iterable[str]) -> str:
+        """A line with pictures called by their names, not by the paths that they are kept under."""
+        for values in filter(None, map(self.store.picture, ids)):
+            line = line.replace(quoted(self.path(values)), quoted(values["name"]))
+        return line
+
     def use(self, ids: Iterable[str]) -> None:
         """Note that pictures are used now."""
         self.store.use_pictures(ids, time.time())

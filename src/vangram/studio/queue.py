@@ -397,7 +397,7 @@ class Queue:
                 plan = {k: v for k, v in message["plan"].items() if k not in ("settings", "notes")}
                 self._changed(job, plan=job.plan | plan, settings=message["plan"]["settings"])
         elif event == "note":
-            self._changed(job, notes=[*job.notes, message["note"]])
+            self._changed(job, notes=[*job.notes, self._said(job, message["note"])])
         elif event == "progress":
             job.progress = message["progress"]
             if job.progress["note"]:
@@ -441,8 +441,12 @@ class Queue:
             self._changed(job, first, state="queued", asked=None)
         else:
             state = states.get(how, "failed")
+            error = error and self._said(job, error)
             self._changed(job, state=state, asked=None, ended=now(), error=error)
             self._prune()
+
+    def _said(self, job: Job, line: str) -> str:
+        return self.pictures.said(line, JobBody.model_validate(job.request).pictures())
 
     async def _ask(self, job: Job, what: str) -> None:
         """Ask the worker to let go of the job that it runs."""

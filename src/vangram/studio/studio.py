@@ -19,6 +19,7 @@ from vangram.studio.pictures import Pictures, Received
 from vangram.studio.queue import Job, Queue
 from vangram.studio.reader import NOW, SOON, Reader
 from vangram.studio.records import recipe_of
+from vangram.studio.refusals import Refused
 from vangram.studio.requests import JobBody, cells_of
 from vangram.studio.store import Store
 
@@ -83,9 +84,15 @@ class Studio:
         """
         recipes = [cell.recipe.to_dict() for cell in cells_of(body)]
         inputs = self.pictures.paths(body.inputs)
-        return await self.reader.ask(
-            "plan", urgency=urgency, inputs=inputs, recipes=recipes, given=list(body.settings)
-        )
+        try:
+            found = await self.reader.ask(
+                "plan", urgency=urgency, inputs=inputs, recipes=recipes, given=list(body.settings)
+            )
+        except Refused as refused:
+            said = self.pictures.said(refused.detail, body.pictures())
+            raise Refused(refused.status_code, said, refused.kind) from None
+        notes = [self.pictures.said(note, body.pictures()) for note in found["notes"]]
+        return found | {"notes": notes}
 
     async def add(self, body: JobBody, key: str | None) -> tuple[Job, bool]:
         """Put a job into the queue; it, and whether it is new; errors as `plan`."""
