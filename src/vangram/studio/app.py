@@ -64,7 +64,7 @@ def application(studio: Studio) -> FastAPI:
 
 
 class _Parts(StaticFiles):
-    """Parts of the page, asked for anew each time: a page of two versions' parts fails."""
+    """Static files, revalidated on each request: modules of two versions do not fit together."""
 
     def file_response(self, *args: Any, **options: Any) -> Response:
         response = super().file_response(*args, **options)
@@ -80,7 +80,11 @@ def guarded(studio: Studio) -> ASGIApp:
 
 async def _refused(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, HTTPException)
-    said = {400: "the body is no JSON", 404: "there is nothing at this address", 405: "this address takes no such method"}
+    said = {
+        400: "the body is no JSON",
+        404: "there is nothing at this address",
+        405: "this address takes no such method",
+    }
     kind = getattr(error, "kind", None)
     message = error.detail if kind else said.get(error.status_code, error.detail)
     body = body_of(str(message), kind or "HTTPError")
