@@ -310,8 +310,7 @@ class Queue:
             except Exception as error:  # as where the disk is full: the others would fail as well
                 self.worker.kill()
                 self.held = True
-                with suppress(VangramError):
-                    self._end(job, "failed", line_of(error))
+                self._fail(job, line_of(error))
 
     def _next(self) -> Job | None:
         """The job to run; where the queue is held, only one whose picture so far is wanted."""
@@ -321,10 +320,10 @@ class Queue:
 
     async def _run(self, job: Job) -> None:
         """Have the worker run a job, once more where the worker crashes."""
-        self.running = job
-        self.history.busy.add(job.output)
-        self._changed(job, self._without(job), state="running", started=job.started or now())
         try:
+            self.running = job
+            self.history.busy.add(job.output)
+            self._changed(job, self._without(job), state="running", started=job.started or now())
             while not await self._attempt(job):
                 pass
         finally:
@@ -444,6 +443,20 @@ class Queue:
             error = error and self._said(job, error)
             self._changed(job, state=state, asked=None, ended=now(), error=error)
             self._prune()
+
+    def _fail(self, job: Job, error: str) -> None:
+        """End a job whose run the queue could not follow, even where that cannot be saved.
+
+        What is saved then says that it runs, so that the next server goes on with it.
+        """
+        try:
+            self._end(job, "failed", error)
+        except VangramError:
+            self.unsaved = []
+            job.state, job.asked, job.ended, job.error = "failed", None, now(), error
+            self.order = self._without(job)
+            self.hub.publish("job", job.id, self.told(job))
+        self.hub.publish("queue", "", self._queue())
 
     def _said(self, job: Job, line: str) -> str:
         return self.pictures.said(line, JobBody.model_validate(job.request).pictures())

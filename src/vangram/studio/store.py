@@ -172,7 +172,8 @@ class Store:
                 yield self.connection
                 self.connection.execute("COMMIT")
             except BaseException:
-                self.connection.execute("ROLLBACK")
+                if self.connection.in_transaction:  # a full disk ends the transaction itself
+                    self.connection.execute("ROLLBACK")
                 raise
 
     @contextmanager
