@@ -262,7 +262,7 @@ def test_presets_are_shown_on_the_users_own_pair(
     page.check("#previews")
     drop(page, photo, painting)
     until(page, "document.querySelectorAll('.presets img:not([hidden])').length === 4")
-    assert page.locator(".queue li").count() == 0
+    assert page.locator(".queue li:is([data-state=queued], [data-state=running])").count() == 0
     page.check("[name=preset][value=bold]", force=True)
     page.unroute("**/api/v1/jobs")
     with page.expect_request("**/api/v1/jobs") as posted:
@@ -387,6 +387,31 @@ def test_question_about_a_picture_holds_up_no_run(
     page.wait_for_selector("dialog")
     until(page, "document.getElementById('estimate').textContent.includes('px')")
     assert page.is_enabled("#run")
+
+
+def test_failed_run_and_a_sweep_can_be_found_again_until_they_are_dismissed(
+    open_studio: Callable[..., Studio], open_page: Open, photo: Path, painting: Path
+) -> None:
+    studio = open_studio()
+    pair = {"content": studio.upload(photo), "styles": [studio.upload(painting)]}
+    sweep = small(pair, steps=1) | {"kind": "sweep", "vary": {"seed": [1, 2]}}
+    swept = studio.ended(studio.post("/jobs", sweep)["id"])
+    studio.post("/queue", {"held": True})
+    failed = studio.post("/jobs", small(pair))["id"]
+    for path in (studio.folder / ".studio" / "pictures").glob(f"{pair['content']}.*"):
+        path.write_bytes(b"no picture any more")
+    studio.post("/queue", {"held": False})
+    assert studio.ended(failed)["state"] == "failed"
+    page = open_page(studio.address)
+    page.click(f".queue li[data-id='{swept['id']}'] .job")
+    until(page, "document.querySelectorAll('.cells img').length === 2")
+    page.click(f".queue li[data-id='{failed}'] .job")
+    page.wait_for_selector(".growing .state.bad")
+    page.click(f".queue li[data-id='{failed}'] [aria-label='Dismiss']")
+    page.wait_for_selector(f".queue li[data-id='{failed}']", state="detached")
+    page.reload()
+    page.wait_for_selector(f".queue li[data-id='{swept['id']}']")
+    assert page.locator(".queue li").count() == 1
 
 
 @pytest.mark.parametrize("size", [(1440, 900), (820, 1180), NARROW])
