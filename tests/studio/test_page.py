@@ -429,6 +429,10 @@ def test_long_names_and_many_paintings_stay_within_their_column(
         page.click("#add-painting")
     chooser.value.set_files(paintings[1:])
     page.wait_for_selector(f"img[alt='Painting: {names[-1]}']")
+    assert (
+        page.evaluate("document.getElementById('make').getBoundingClientRect().width")
+        == ({1440: 348, 820: 332, 375: 375}[size[0]])
+    )
     shares, column = (page.locator(each).bounding_box() for each in (".shares", ".inputs"))
     assert shares["x"] + shares["width"] <= column["x"] + column["width"] + 0.5  # rounded
 
