@@ -148,12 +148,18 @@ def test_copy_with_other_values_is_checked() -> None:
 
 
 def test_kinds_of_run_have_the_settings_that_their_inputs_allow() -> None:
-    assert set(FILM.settings()) == set(SETTINGS)
-    assert set(SETTINGS) - set(STYLIZE.settings()) == {"frame_steps", "passes", "remember"}
+    assert set(SETTINGS) - set(FILM.settings()) == {"proportions"}
+    assert set(SETTINGS) - set(STYLIZE.settings()) == {
+        "frame_steps",
+        "passes",
+        "remember",
+        "proportions",
+    }
     without_painting = set(SETTINGS) - set(RECONSTRUCT.settings())
     assert {"style_weight", "style_layers", "blend", "colour", "init"} <= without_painting
     without_photo = set(SETTINGS) - set(SYNTHESIZE.settings())
     assert {"content_weight", "content_layers", "colour", "init"} <= without_photo
+    assert "proportions" in SYNTHESIZE.settings()
     assert not {"size", "steps", "seed"} & (without_painting | without_photo)
 
 

@@ -410,7 +410,10 @@ def test_history_is_the_folder_whoever_made_what_is_in_it(
     assert taken["recipe"]["settings"] == item["recipe"]["settings"]
     assert taken["bytes"] == item["bytes"]
 
-    assert shared.client.delete(f"/history/{item['id']}").status_code == 204
+    deleted = shared.client.delete(f"/history/{item['id']}")
+    assert deleted.status_code == 204
+    place = shared.get("/bin")["pictures"][0]["id"]
+    assert deleted.headers["location"] == f"/api/v1/bin/{place}"
     assert not output.exists()
     assert (shared.folder / "bin" / name).exists()
     refused(shared.client.get(f"/history/{item['id']}"), 404)
@@ -541,3 +544,39 @@ def test_held_queue_begins_nothing(shared: Studio, pair: dict[str, Any]) -> None
     assert not shared.post("/queue", {"held": False})["held"]
     ends = [shared.ended(id)["ended"] for id in jobs]
     assert ends[2] <= ends[0] <= ends[1]
+
+
+def test_refusal_and_failure_call_a_picture_by_its_name(
+    shared: Studio, photo: Path, painting: Path, saved: Callable[..., Path]
+) -> None:
+    pair = {"content": shared.upload(photo), "styles": [shared.upload(painting)]}
+    mask = shared.upload(saved("my mask.png", 30, 41, 77))
+    said = refused(shared.client.post("/plan", json=small(pair) | {"mask": mask}), 422)
+    assert "'my mask.png'" in said
+    assert ".studio" not in said
+    lost = shared.upload(saved("my photo.png", 64, 48, 78))
+    shared.post("/queue", {"held": True})
+    job = shared.post("/jobs", small(pair) | {"content": lost})["id"]
+    (kept,) = (shared.folder / ".studio" / "pictures").glob(f"{lost}.*")
+    kept.write_bytes(b"no picture any more")
+    shared.post("/queue", {"held": False})
+    failed = shared.ended(job)
+    assert failed["state"] == "failed"
+    assert "'my photo.png'" in failed["error"]
+    assert ".studio" not in failed["error"]
+    kept.unlink()
+
+
+@pytest.mark.parametrize("body", [b"[" * 100_000, b'{"size": ' + b"9" * 6000 + b"}", b"{", b"\xff"])
+def test_body_that_is_no_json_is_said_to_be_none(shared: Studio, body: bytes) -> None:
+    headers = {"Content-Type": "application/json"}
+    refused(shared.client.post("/jobs", content=body, headers=headers), 400, "no JSON")
+
+
+def test_body_of_another_type_is_told_which_one_to_send(
+    shared: Studio, pair: dict[str, Any]
+) -> None:
+    body = json.dumps(small(pair))
+    for headers, content in (({"Content-Type": "text/plain"}, body), ({}, "[]")):
+        answer = shared.client.post("/jobs", content=content, headers=headers)
+        refused(answer, 422, "application/json")

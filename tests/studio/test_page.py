@@ -104,9 +104,8 @@ def test_every_setting_has_one_control_made_from_the_description(
         ".setting [name]", "found => found.map((each) => each.id)")}  # fmt: skip
     assert set(shown) == wanted - elsewhere
     for name, id in shown.items():
-        assert told["schema"]["properties"][name]["description"] in (
-            page.text_content(f"#{id}-help") or ""
-        )
+        help = told["schema"]["properties"][name]["description"].replace("`", "")
+        assert help in (page.text_content(f"#{id}-help") or "")
 
 
 def test_value_that_is_refused_is_said_beside_its_control(
@@ -263,7 +262,7 @@ def test_presets_are_shown_on_the_users_own_pair(
     page.check("#previews")
     drop(page, photo, painting)
     until(page, "document.querySelectorAll('.presets img:not([hidden])').length === 4")
-    assert page.locator(".queue li").count() == 0
+    assert page.locator(".queue li:is([data-state=queued], [data-state=running])").count() == 0
     page.check("[name=preset][value=bold]", force=True)
     page.unroute("**/api/v1/jobs")
     with page.expect_request("**/api/v1/jobs") as posted:
@@ -347,6 +346,97 @@ def test_history_has_what_others_make_and_a_deleted_picture_comes_back(
     page.wait_for_selector("text=Nothing is like that.")
 
 
+def test_undo_puts_back_the_picture_that_it_stands_beside(
+    open_studio: Callable[..., Studio], open_page: Open, photo: Path, painting: Path
+) -> None:
+    studio = open_studio()
+    pair = {"content": studio.upload(photo), "styles": [studio.upload(painting)]}
+    names = []
+    for seed in (5, 6):
+        made = studio.ended(studio.post("/jobs", small(pair, seed=seed, init="noise"))["id"])
+        names.append(made["result"]["name"])
+    page = open_page(studio.address)
+    for name in names:
+        page.focus(f".gallery button:has(img[alt^='{name}'])")
+        page.keyboard.press("Delete")
+        page.wait_for_selector(f".gallery img[alt^='{name}']", state="detached")
+    page.locator(".toast:has-text('Moved to the bin') >> text=Undo").first.click()
+    page.wait_for_selector(f".gallery img[alt^='{names[0]}']")
+    assert (studio.folder / "bin" / names[1]).exists()
+
+
+def test_one_bad_file_among_several_leaves_the_others(
+    shared: Studio, open_page: Open, photo: Path, painting: Path, tmp_path: Path
+) -> None:
+    notes = tmp_path / "notes.txt"
+    notes.write_text("no picture")
+    page = open_page(shared.address)
+    drop(page, photo, notes, painting)
+    page.wait_for_selector("img[alt='Photograph: photo.png']")
+    page.wait_for_selector("img[alt='Painting: painting.png']")
+    assert "notes.txt" in (page.text_content("[role=alert] .toast") or "")
+
+
+def test_question_about_a_picture_holds_up_no_run(
+    shared: Studio, open_page: Open, photo: Path, painting: Path, saved: Callable[..., Path]
+) -> None:
+    page = open_page(shared.address, settings=QUICK)
+    drop(page, photo, painting)
+    page.wait_for_selector("img[alt='Painting: painting.png']")
+    drop(page, saved("third.png", 40, 40, 9))
+    page.wait_for_selector("dialog")
+    until(page, "document.getElementById('estimate').textContent.includes('px')")
+    assert page.is_enabled("#run")
+
+
+def test_failed_run_and_a_sweep_can_be_found_again_until_they_are_dismissed(
+    open_studio: Callable[..., Studio], open_page: Open, photo: Path, painting: Path
+) -> None:
+    studio = open_studio()
+    pair = {"content": studio.upload(photo), "styles": [studio.upload(painting)]}
+    sweep = small(pair, steps=1) | {"kind": "sweep", "vary": {"seed": [1, 2]}}
+    swept = studio.ended(studio.post("/jobs", sweep)["id"])
+    studio.post("/queue", {"held": True})
+    failed = studio.post("/jobs", small(pair))["id"]
+    for path in (studio.folder / ".studio" / "pictures").glob(f"{pair['content']}.*"):
+        path.write_bytes(b"no picture any more")
+    studio.post("/queue", {"held": False})
+    assert studio.ended(failed)["state"] == "failed"
+    page = open_page(studio.address)
+    page.click(f".queue li[data-id='{swept['id']}'] .job")
+    until(page, "document.querySelectorAll('.cells img').length === 2")
+    page.click(f".queue li[data-id='{failed}'] .job")
+    page.wait_for_selector(".growing .state.bad")
+    page.click(f".queue li[data-id='{failed}'] [aria-label='Dismiss']")
+    page.wait_for_selector(f".queue li[data-id='{failed}']", state="detached")
+    page.reload()
+    page.wait_for_selector(f".queue li[data-id='{swept['id']}']")
+    assert page.locator(".queue li").count() == 1
+
+
+@pytest.mark.parametrize("size", [(1440, 900), (820, 1180), NARROW])
+def test_long_names_and_many_paintings_stay_within_their_column(
+    shared: Studio, open_page: Open, photo: Path, saved: Callable[..., Path], size: tuple[int, int]
+) -> None:
+    page = open_page(shared.address, size, settings=QUICK)
+    names = [f"a-painting-with-a-rather-long-name-{number}.png" for number in range(4)]
+    drop(page, photo)
+    page.wait_for_selector("img[alt='Photograph: photo.png']")
+    paintings = [saved(name, 40, 40, 50 + at) for at, name in enumerate(names)]
+    drop(page, paintings[0])
+    page.wait_for_selector(f"img[alt='Painting: {names[0]}']")
+    with page.expect_file_chooser() as chooser:
+        page.click("#add-painting")
+    chooser.value.set_files(paintings[1:])
+    page.wait_for_selector(f"img[alt='Painting: {names[-1]}']")
+    assert (
+        page.evaluate("document.getElementById('make').getBoundingClientRect().width")
+        == ({1440: 348, 820: 332, 375: 375}[size[0]])
+    )
+    shares, column = (page.locator(each).bounding_box() for each in (".shares", ".inputs"))
+    assert shares["x"] + shares["width"] <= column["x"] + column["width"] + 0.5  # rounded
+
+
 @pytest.mark.parametrize("what", ["notes.txt", "picture"])
 def test_file_that_cannot_be_used_is_said_in_the_servers_words(
     shared: Studio, open_page: Open, tmp_path: Path, what: str
@@ -422,6 +512,25 @@ def test_painted_mask_makes_the_bytes_that_the_command_line_makes_with_the_saved
     assert not bool((pixels[0] == pixels[1]).all())
     again.unlink()
     unmasked.unlink()
+
+
+def test_soft_edge_of_a_mask_outlives_a_reload(
+    shared: Studio, open_page: Open, photo: Path, painting: Path
+) -> None:
+    page = open_page(shared.address, settings=QUICK)
+    drop(page, photo, painting)
+    page.wait_for_selector("img[alt^='Painting:']")
+    page.click("#paint-masks")
+    page.wait_for_selector(".painting")
+    page.check("[name=target][value='2']", force=True)
+    page.locator(".painting").click(position={"x": 200, "y": 200})
+    page.fill("#feather", "30")
+    page.click("text=Use these masks")
+    page.wait_for_selector("text=Edit masks")
+    page.reload()
+    page.click("text=Edit masks")
+    page.wait_for_selector(".painting")
+    assert page.input_value("#feather") == "30"
 
 
 def test_large_picture_is_looked_at_in_tiles_down_to_single_pixels(
@@ -522,6 +631,11 @@ def test_sweep_shows_its_pictures_and_one_of_them_is_taken(
     page.wait_for_selector("dialog .bad:has-text('many')")
     page.fill("#values-1", "2, 3, 5")
     page.click("text=Run the sweep")
+    page.wait_for_selector(".cells")
+    heights = page.eval_on_selector_all(
+        ".cells .picture", "all => all.map((each) => each.getBoundingClientRect().height)"
+    )
+    assert min(heights) > 0  # those that are not made yet have their place
     until(page, "document.querySelectorAll('.cells img').length === 6")
     page.click("[aria-label='Take this one: strength 2, steps 5']")
     page.wait_for_selector("text=Taken.")

@@ -431,11 +431,49 @@ def test_disk_that_is_full_refuses_a_job_and_holds_the_queue(
             with pytest.raises(OutputError):
                 await desk.queue.pause(job)
             assert seen(job, "state", "asked") == ("running", None)
+            desk.worker.step()
             desk.worker.end("finished")
             await settled()
             assert desk.queue.held
+            assert seen(job, "state") == ("failed",)
+            assert "free some space" in (job.error or "")
         assert desk.queue.task is not None
         assert not desk.queue.task.done()
+        desk.worker.answers = asyncio.Queue()  # a new process says nothing of the last one's
+        await desk.queue.hold(False)
+        await desk.queue.resume(job)
+        await settled()
+        assert seen(job, "state", "error") == ("running", None)
+        await desk.queue.stop(job)
+        await settled()
+        assert desk.states() == ["stopped"]
+
+    run(tmp_path, story)
+
+
+def test_job_that_cannot_be_begun_on_a_full_disk_is_not_the_running_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from vangram.errors import OutputError
+
+    async def story(desk: Desk) -> None:
+        await desk.queue.hold(True)
+        job = await desk.add()
+
+        def full(*arguments: Any, **named: Any) -> None:
+            raise OutputError("'studio.sqlite' cannot be used (disk I/O error); free some space")
+
+        desk.queue.held = False
+        with monkeypatch.context() as patch:
+            patch.setattr(desk.studio.store, "save_jobs", full)
+            desk.queue.wake.set()
+            await settled()
+            assert desk.queue.running is None
+            assert desk.studio.history.busy == set()
+            assert seen(job, "state") == ("failed",)
+        again = await desk.killed()
+        await settled()
+        assert [each.id for each in again.queue.jobs.values()] == [job.id]
 
     run(tmp_path, story)
 

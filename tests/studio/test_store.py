@@ -6,6 +6,7 @@ import multiprocessing
 import os
 import signal
 import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -66,6 +67,17 @@ def save_for_ever(path: Path, number: int) -> None:
     while True:
         number += 1
         store.save_jobs([("a", {"n": number}), ("b", {"n": number})], order=[number])
+
+
+def test_disk_that_is_full_is_the_reason_that_is_given(tmp_path: Path) -> None:
+    with closing(Store(tmp_path / "a.sqlite")) as store:
+        store.save_jobs([], value="before")
+        pages = store.connection.execute("PRAGMA page_count").fetchone()[0]
+        store.connection.execute(f"PRAGMA max_page_count = {pages}")
+        with pytest.raises(OutputError, match=r"database or disk is full.*free some space"):
+            store.save_jobs([("a", {"text": "a" * 100_000})])
+        store.save_jobs([], value="after")
+        assert store.state("value", None) == "after"
 
 
 @pytest.mark.skipif(os.name != "posix", reason="SIGKILL is of POSIX")

@@ -43,7 +43,10 @@ RECONSTRUCT = Kind(
     {"content_layers": "layer"},
 )
 SYNTHESIZE = Kind(
-    "texture", frozenset({"style", "styles", "noise"}), TEXTURE, {"style_layers": "layers"}
+    "texture",
+    frozenset({"style", "styles", "noise", "texture"}),
+    TEXTURE,
+    {"style_layers": "layers"},
 )
 
 ABSENT = {
@@ -52,6 +55,7 @@ ABSENT = {
     "styles": "there is one painting",
     "before": "there is no frame before",
     "film": "it is no film",
+    "texture": "it is no texture",
     "noise": "the first image is not noise",
 }
 """Why a setting has no effect, by what it needs."""
@@ -73,6 +77,7 @@ def without_effect(given: Iterable[str], recipe: Recipe, inputs: Inputs[Any]) ->
         "styles": len(inputs.styles) > 1,
         "before": inputs.before is not None,
         "film": inputs.before is not None,
+        "texture": inputs.content is None,
         "noise": recipe.init == "noise",
     }
     lines = []

@@ -83,7 +83,7 @@ class Recipe(BaseModel):
         most=LARGEST_SIZE, unit="px")
     proportions: Annotated[tuple[Side, Side] | None, BeforeValidator(_as_tuple)] = setting(None,
         "Height and width of a texture, to take their ratio.", group="Picture",
-        unset="the painting's", allowed="a height and a width", option=False)
+        unset="the painting's", allowed="a height and a width", option=False, needs=("texture",))
     steps: int = setting(200,
         "Optimiser steps at full size, at most; a quarter at each coarser size.", group="Picture",
         least=1, most=1_000_000)

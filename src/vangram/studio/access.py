@@ -1,4 +1,4 @@
-"""Who may ask: the host and the origin of a request, the token, the headers of every answer.
+"""Access control: `Host`, `Origin` and token of a request, security headers of every answer.
 
 A page of another site can make a browser send requests to this machine. It cannot choose the
 headers `Host` and `Origin`, so a name that was rebound to a loopback address, and a write from
@@ -36,19 +36,19 @@ HEADERS = {
     "X-Content-Type-Options": "nosniff",
     "X-Frame-Options": "DENY",
 }
-"""Of every answer."""
+"""Headers of every answer."""
 
 
 @dataclass(frozen=True)
 class Access:
-    """Where the server listens, and what a request needs."""
+    """Address and port of the server, its token, the limit of an upload."""
 
     address: str = "127.0.0.1"
     token: str | None = None
     """None on a loopback address."""
     port: int = 8411
     upload_bytes: int = 500_000_000
-    """Largest upload."""
+    """Largest upload in bytes."""
 
     @property
     def is_loopback(self) -> bool:
@@ -86,14 +86,14 @@ class Access:
         return f"vangram-studio-{self.port}"
 
     def is_token(self, given: str) -> bool:
-        """Whether a text is the token, in a time that does not tell how much of it is right."""
+        """Whether a text equals the token, compared in constant time."""
         return self.token is not None and secrets.compare_digest(
             given.encode(), self.token.encode()
         )
 
 
 class Guard:
-    """Refuses what has no business here, bounds bodies, and adds the headers of every answer.
+    """ASGI middleware: refuses foreign requests, bounds bodies, adds the headers of every answer.
 
     Args:
         app: the application behind it.
@@ -156,7 +156,7 @@ class Guard:
             raise too_large(limit)
 
     def _check_origin(self, scope: Scope, headers: Headers, host: str) -> None:
-        """A page of another origin may link here, and do nothing else."""
+        """Refuse a request from a page of another origin, except a link to the page."""
         reads = scope["method"] in ("GET", "HEAD", "OPTIONS")
         origin = headers.get("origin")
         own = f"{scope['scheme']}://{host}".lower()
@@ -174,7 +174,7 @@ class Guard:
         return self.access.is_token(query.get("token", [""])[0])
 
     async def _welcome(self, send: Send) -> None:
-        """Leave the token in a cookie, and not in the address bar."""
+        """Set the token as a cookie and redirect to the address without it."""
         cookie = (
             f"{self.access.cookie}={self.access.token}; Path=/; HttpOnly; SameSite=Lax;"
             " Max-Age=31536000"
@@ -185,12 +185,12 @@ class Guard:
 
 
 def too_large(limit: int) -> Refused:
-    """A body beyond the limit."""
+    """Refusal of a body larger than the limit."""
     return Refused(413, f"this is more than the limit of {limit / 1e6:g} MB; send a smaller file")
 
 
 def is_loopback(name: str) -> bool:
-    """Whether an address is this machine's own loopback; a name is none, but for "localhost"."""
+    """Whether an address is a loopback address or the name "localhost"."""
     if name == "localhost":
         return True
     try:
@@ -200,7 +200,7 @@ def is_loopback(name: str) -> bool:
 
 
 def own_names() -> set[str]:
-    """The names by which others on the network may know this machine."""
+    """Host names of this machine on the network."""
     name = socket.gethostname().lower()
     return {name, name.partition(".")[0], f"{name.partition('.')[0]}.local"} - {""}
 

@@ -64,7 +64,7 @@ def application(studio: Studio) -> FastAPI:
 
 
 class _Parts(StaticFiles):
-    """Parts of the page, asked for anew each time: a page of two versions' parts fails."""
+    """Static files, revalidated on each request: modules of two versions do not fit together."""
 
     def file_response(self, *args: Any, **options: Any) -> Response:
         response = super().file_response(*args, **options)
@@ -80,7 +80,11 @@ def guarded(studio: Studio) -> ASGIApp:
 
 async def _refused(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, HTTPException)
-    said = {404: "there is nothing at this address", 405: "this address takes no such method"}
+    said = {
+        400: "the body is no JSON",
+        404: "there is nothing at this address",
+        405: "this address takes no such method",
+    }
     kind = getattr(error, "kind", None)
     message = error.detail if kind else said.get(error.status_code, error.detail)
     body = body_of(str(message), kind or "HTTPError")
@@ -97,6 +101,9 @@ async def _invalid(request: Request, error: Exception) -> JSONResponse:
     first = error.errors()[0]
     if first["type"] == "json_invalid":
         return JSONResponse(body_of("the body is no JSON", "HTTPError"), 400)
+    if first["type"] == "model_attributes_type":
+        said = "the body needs to be a JSON object, with the header Content-Type: application/json"
+        return JSONResponse(body_of(said, "SettingError"), 422)
     place = ".".join(str(part) for part in first["loc"][1:])
     message = " ".join(f"{place or 'the body'}: {first['msg']}".split())
     return JSONResponse(body_of(message, "SettingError"), 422)

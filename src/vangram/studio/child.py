@@ -1,4 +1,4 @@
-"""A process that works for the server: JSON a line in, JSON a line out.
+"""A child process of the server, with one JSON message a line in both directions.
 
 It is a new interpreter: torch cannot be loaded safely into a fork of a server with threads and
 connections.
@@ -16,7 +16,7 @@ from contextlib import suppress
 from typing import Any
 
 LONGEST_LINE = 1 << 24
-"""Bytes of a message."""
+"""Largest message in bytes."""
 
 
 class Child:
@@ -89,7 +89,7 @@ class Child:
         await self.process.wait()
 
     def fate(self) -> str:
-        """How the process ended, in words."""
+        """Exit code or signal of the process, in words."""
         code = None if self.process is None else self.process.returncode
         if code is None or code >= 0:
             return f"with exit code {code}"

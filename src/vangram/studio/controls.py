@@ -1,4 +1,4 @@
-"""What a page needs to make its controls: every setting, kind of job and preset."""
+"""Description of every setting, kind of job and preset, from which a page makes its controls."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from vangram.settings.recipe import Recipe
 from vangram.studio.requests import KINDS
 
 HIDDEN = "before"
-"""An input that jobs here are not given, and a way to begin that needs it."""
+"""An input of films, and the value of `init` that needs it; the studio's jobs have neither."""
 
 
 def controls() -> dict[str, Any]:
-    """All of it."""
+    """The body of `GET /api/v1/settings`."""
     schema = schema_of_settings()
     least, most = STRENGTHS
     properties = schema["properties"].values()

@@ -1,4 +1,4 @@
-"""Server-sent events: what has changed, to everybody who listens.
+"""Server-sent events: the latest state of each job, sent to every client.
 
 Nothing is queued for a client. Each thing that can change has its latest event, encoded once for
 all; a client is sent those that are newer than what it has seen. So a slow client costs no memory
@@ -18,12 +18,12 @@ from dataclasses import dataclass
 from typing import Any
 
 SECONDS_BETWEEN = 0.2
-"""Two events to one client, at least."""
+"""Least time between two events to one client."""
 SECONDS_A_CLIENT = 0.01
-"""Added to it for each client: a hundred of them have news about once a second."""
+"""Added to that interval for each client: a hundred clients get an event about once a second."""
 SECONDS_OF_SILENCE = 15.0
 MOST_EVENTS = 4000
-"""Kept for those who listen; who has not seen the oldest is told everything anew."""
+"""Events kept; a client that has missed the oldest one is sent the whole state."""
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""Where the studio keeps things: the output folder, and what lies hidden in it."""
+"""Paths of the studio's files: the output folder, and the hidden folder in it."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ class Folder:
 
     @property
     def database(self) -> Path:
-        """Jobs, pictures and what was noted of them."""
+        """The database: jobs, pictures, history."""
         return self.hidden / "studio.sqlite"
 
     @property
@@ -84,19 +84,19 @@ class Folder:
         return self.hidden / "token"
 
     def preview(self, job: str, *, full: bool = False) -> Path:
-        """Where the preview of a job lies."""
+        """Path of a job's preview."""
         return self.previews / f"{job}{'-full' * full}.jpg"
 
     def thumbnail(self, key: str) -> Path:
-        """Where the thumbnail of a key lies."""
+        """Path of the thumbnail of a key."""
         return self.thumbnails / f"{key}.jpg"
 
     def draft(self, job: str, suffix: str = "") -> Path:
-        """Where the result of a draft lies; without a suffix, the folder of a sweep."""
+        """Path of a draft's result; without a suffix, a sweep's folder."""
         return self.drafts / f"{job}{suffix}"
 
     def forget(self, job: str) -> None:
-        """Remove what was kept of a job beside its picture."""
+        """Remove a job's previews and drafts."""
         for path in (self.preview(job), self.preview(job, full=True), *self.drafts.glob(f"{job}*")):
             with suppress(OSError):
                 shutil.rmtree(path) if path.is_dir() else path.unlink()

@@ -35,26 +35,26 @@ class File:
     name: str
     bytes: int
     modified: int
-    """Nanoseconds."""
+    """Time of the last change in nanoseconds."""
 
     @property
     def id(self) -> str:
-        """Fit for a path; a name may be anything."""
+        """Id of the file, safe in a path, unlike its name."""
         return id_of(self.name)
 
     @property
     def version(self) -> str:
-        """Changes when the file does."""
+        """Key of this version of the file; it changes with its time and size."""
         return f"{self.modified}-{self.bytes}"
 
     @property
     def place(self) -> str:
-        """Sorts as the history does: the newest has the largest."""
+        """Sort key of the history, largest for the newest file."""
         return f"{max(self.modified, 0):020d}.{self.id}"
 
     @property
     def key(self) -> str:
-        """Name of what is kept of this version."""
+        """Name of the thumbnail of this version."""
         return hashlib.sha256(f"{self.name}/{self.version}".encode()).hexdigest()[:24]
 
 
@@ -78,9 +78,9 @@ class History:
         self.described = store.described()
         self.starred = store.starred()
         self.texts: dict[str, str] = {}
-        """By key of a file, what is searched of it."""
+        """Key of a file -> the text that a search looks at."""
         self.busy: set[str] = set()
-        """Names that jobs are at work on, which are not deleted."""
+        """Names of files that running jobs write; these are not deleted."""
 
     def files(self) -> list[File]:
         """Files that may be pictures, newest first."""
@@ -108,7 +108,7 @@ class History:
         return found
 
     async def describe(self, file: File, urgency: int = NOW) -> dict[str, Any] | None:
-        """What a file is; None where it is no picture that carries a record."""
+        """Size, record and version of a picture; None for a file that carries no record."""
         version, values = self.described.get(file.name, ("", {}))
         if version != file.version:
             path, thumbnail = self.folder.root / file.name, self.folder.thumbnail(file.key)
@@ -193,7 +193,7 @@ class History:
         return {"pictures": found, "next": None}
 
     def _text(self, file: File) -> str:
-        """What is searched of a picture that is described."""
+        """The text of a described picture that a search looks at."""
         if file.key not in self.texts:
             recipe = self.recipe(self.described[file.name][1]["record"], file.name)
             parts = [file.name, recipe["kind"], recipe["inputs"], recipe["changed"]]
@@ -212,8 +212,11 @@ class History:
         self.store.star(file.name, starred)
         self.starred = self.store.starred()
 
-    def delete(self, file: File) -> None:
+    def delete(self, file: File) -> str:
         """Move a picture, and its checkpoint, into the bin.
+
+        Returns:
+            Its id in the bin.
 
         Raises:
             Refused: a job is at work on it.
@@ -228,6 +231,7 @@ class History:
             with suppress(FileNotFoundError):
                 checkpoint = self.folder.root / f"{file.name}.checkpoint"
                 os.rename(checkpoint, self.folder.bin / f"{name}.checkpoint")
+        return id_of(name)
 
     def deleted(self) -> list[dict[str, Any]]:
         """Pictures in the bin, the last deleted first."""
@@ -290,7 +294,7 @@ class History:
                 changed(added, gone, altered)
 
     def _forget(self, before: Mapping[str, File], files: Mapping[str, File]) -> None:
-        """Drop what was kept of versions that are no longer there."""
+        """Drop thumbnails and descriptions of versions that no longer exist."""
         for name, file in before.items():
             if files.get(name) != file:
                 self.texts.pop(file.key, None)

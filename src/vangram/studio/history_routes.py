@@ -70,9 +70,9 @@ def history_routes(studio: Studio) -> APIRouter:
 
     @router.delete("/history/{id}", status_code=204)
     async def delete(id: str) -> Response:
-        history.delete(history.find(id))
+        deleted = history.delete(history.find(id))
         studio.tell_of_history((), (id,), ())
-        return Response(status_code=204)
+        return Response(status_code=204, headers={"Location": f"/api/v1/bin/{deleted}"})
 
     @router.get("/bin")
     async def deleted() -> dict[str, Any]:

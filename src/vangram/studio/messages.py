@@ -1,4 +1,4 @@
-"""The other end of `child`: messages of a process that works for the server."""
+"""Messages of a child process from and to the server: the counterpart of `child`."""
 
 from __future__ import annotations
 

@@ -32,7 +32,7 @@ LONGEST_NAME = 120
 TYPES = {".jpg": "image/jpeg", ".png": "image/png", ".webp": "image/webp", ".tif": "image/tiff"}
 """Suffix that a picture is kept under -> its type."""
 SIGNATURES = {b"\xff\xd8\xff": ".jpg", b"\x89PNG": ".png", b"RIFF": ".webp", b"II": ".tif"}
-"""What a file begins with -> its suffix; any other that is a picture is a TIFF."""
+"""First bytes of a file -> its suffix; any other picture is kept as a TIFF."""
 
 
 @dataclass(frozen=True)
@@ -40,7 +40,7 @@ class Received:
     """A file that was sent, whole and on the disk."""
 
     path: Path
-    """Among those that are not checked yet."""
+    """In the folder of unchecked uploads."""
     name: str
     """To be shown; never a path."""
     sha256: str
@@ -49,11 +49,11 @@ class Received:
 
 
 class Pictures:
-    """Keeps what is uploaded.
+    """The uploaded pictures.
 
     Args:
-        folder: where.
-        store: what was noted of each.
+        folder: holds the files.
+        store: holds their descriptions.
         reader: reads them.
         largest: pixels of a picture.
     """
@@ -117,7 +117,7 @@ class Pictures:
             raise Refused(refused.status_code, said, refused.kind) from None
 
     def get(self, id: str) -> dict[str, Any]:
-        """What was noted of a picture.
+        """The saved description of a picture.
 
         Raises:
             Refused: there is none of this id.
@@ -128,7 +128,7 @@ class Pictures:
         return values
 
     def path(self, values: dict[str, Any]) -> Path:
-        """Where a picture lies."""
+        """Path of a picture."""
         return self.folder.pictures / f"{values['id']}{values['suffix']}"
 
     def paths(self, inputs: dict[str, Any]) -> dict[str, Any]:
@@ -149,12 +149,18 @@ class Pictures:
             for name, value in inputs.items()
         }
 
+    def said(self, line: str, ids: Iterable[str]) -> str:
+        """A line with pictures called by their names, not by the paths that they are kept under."""
+        for values in filter(None, map(self.store.picture, ids)):
+            line = line.replace(quoted(self.path(values)), quoted(values["name"]))
+        return line
+
     def use(self, ids: Iterable[str]) -> None:
         """Note that pictures are used now."""
         self.store.use_pictures(ids, time.time())
 
     def named(self, sha256: str | None) -> dict[str, Any] | None:
-        """The picture here with these bytes."""
+        """The uploaded picture with this SHA-256, if any."""
         values = None if sha256 is None else self.store.picture(sha256[:ID])
         return values if values is not None and values["sha256"] == sha256 else None
 
@@ -222,14 +228,14 @@ class _Form:
         )
 
     def feed(self, chunk: bytes) -> None:
-        """Take in what has come."""
+        """Parse the next chunk."""
         try:
             self.parser.write(chunk)
         except FormParserError:
             raise _no_form() from None
 
     def finish(self) -> None:
-        """Nothing more comes."""
+        """Check that the form is complete."""
         if not (self.found and self.complete):
             raise _no_form()
 
@@ -267,7 +273,7 @@ class _Form:
 
 @contextmanager
 def writing(path: Path) -> Iterator[None]:
-    """Tell what the disk refuses as an error of ours."""
+    """Turn an `OSError` of the disk into an `OutputError`."""
     try:
         yield
     except OSError as error:

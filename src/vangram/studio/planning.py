@@ -1,4 +1,4 @@
-"""What a run will take, told before it begins."""
+"""Estimate of a run before it begins: size, seconds, memory."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from vangram.settings.recipe import Recipe
 
 
 def prepared(inputs: Mapping[str, Any], recipe: Recipe) -> Run:
-    """A run of pictures by what they are, read and checked; errors as `Run.prepare`."""
+    """A checked run of inputs by name; errors as `Run.prepare`."""
     given = dict(inputs)
     content, styles = given.pop("content", None), given.pop("styles", ())
     return Run.prepare(content, *styles, **given, recipe=recipe)
@@ -21,7 +21,7 @@ def prepared(inputs: Mapping[str, Any], recipe: Recipe) -> Run:
 def plan(
     inputs: Mapping[str, Any], recipes: Sequence[Mapping[str, Any]], given: Sequence[str]
 ) -> dict[str, Any]:
-    """What it takes to make pictures of the same inputs, one after the other.
+    """Size, seconds and memory of pictures made of the same inputs, one after the other.
 
     Args:
         inputs: paths by what they are.

@@ -31,46 +31,46 @@ State = Literal["queued", "running", "paused", "finished", "stopped", "failed", 
 ENDED = ("finished", "stopped", "failed", "cancelled")
 MOST_QUEUED = 1000
 MOST_ENDED = 300
-"""Jobs that have ended and are still listed; their pictures stay in any case."""
+"""Ended jobs that stay in the list; their pictures are kept in any case."""
 MOST_LOSSES = 2000
-"""Losses that are told of a job; more are thinned out."""
+"""Most losses in the description of a job; more are thinned out."""
 SECONDS_BETWEEN_SAVES = 2.0
-"""Of losses; the last ones before a kill are computed again in any case."""
+"""Interval of saving losses; those after the last checkpoint are computed again after a kill."""
 SECONDS_TO_CANCEL = 3.0
-"""What is thrown away need not end well."""
+"""Time for a cancelled worker to end before it is killed."""
 SECONDS_TO_LEAVE = 20.0
-"""For a worker to write its checkpoint when the server ends."""
+"""Time for a worker to write its checkpoint when the server ends."""
 
 
 @dataclass
 class Job:
-    """One thing to make."""
+    """A job: one picture, or the pictures of a sweep."""
 
     id: str
     kind: str
     request: dict[str, Any]
     """The body that made it."""
     settings: dict[str, Any]
-    """All of them; of a sweep, its first picture's."""
+    """Every setting of the recipe; for a sweep, of its first picture."""
     plan: dict[str, Any]
     created: str
     output: str
-    """Name of the picture in the output folder, or of what a draft or a sweep makes."""
+    """Name of the picture in the output folder, of a draft's file or of a sweep's folder."""
     draft: bool = False
     key: str | None = None
-    """What the client calls the request, lest it makes two jobs."""
+    """The client's `Idempotency-Key`; a repeated one makes no second job."""
     state: State = "queued"
     asked: str | None = None
-    """What the worker has been asked and not done yet."""
+    """Pending request to the worker: pause, stop, cancel or leave."""
     started: str | None = None
     ended: str | None = None
     progress: dict[str, Any] | None = None
     notes: list[str] = field(default_factory=list)
     error: str | None = None
     crashes: int = 0
-    """Of the worker, since the job was begun or resumed."""
+    """Crashes of the worker since the job was begun or resumed."""
     cells: list[dict[str, Any]] | None = None
-    """Of a sweep: values, settings, and the picture's file once it is made."""
+    """Cells of a sweep: values, settings, and the picture's file once it is made."""
 
     @property
     def in_history(self) -> bool:
@@ -82,10 +82,10 @@ class Queue:
     """Keeps the jobs and has the worker run them.
 
     Args:
-        folder: where everything lies.
-        store: what must not be forgotten.
-        pictures: what jobs are given.
-        history: what they make.
+        folder: paths of the studio's files.
+        store: the database.
+        pictures: inputs of jobs.
+        history: results of jobs.
     """
 
     def __init__(self, folder: Folder, store: Store, pictures: Pictures, history: History) -> None:
@@ -114,7 +114,7 @@ class Queue:
     # What there is
 
     def hello(self) -> dict[str, Any]:
-        """Everything that a client must know."""
+        """The state of server and queue, sent first on every event stream."""
         return {"server": self.server, "version": 1} | self.listing()
 
     def listing(self, states: Sequence[str] = ()) -> dict[str, Any]:
@@ -159,7 +159,7 @@ class Queue:
         return [loss for index, loss in enumerate(losses) if (len(losses) - 1 - index) % every == 0]
 
     def output(self, job: Job) -> Path:
-        """Where a job's picture goes; of a sweep, the folder of its pictures."""
+        """Path of a job's picture; for a sweep, the folder of its pictures."""
         return (self.folder.root if job.in_history else self.folder.drafts) / job.output
 
     def by_picture(self) -> dict[str, str]:
@@ -310,8 +310,7 @@ class Queue:
             except Exception as error:  # as where the disk is full: the others would fail as well
                 self.worker.kill()
                 self.held = True
-                with suppress(VangramError):
-                    self._end(job, "failed", line_of(error))
+                self._fail(job, line_of(error))
 
     def _next(self) -> Job | None:
         """The job to run; where the queue is held, only one whose picture so far is wanted."""
@@ -321,10 +320,10 @@ class Queue:
 
     async def _run(self, job: Job) -> None:
         """Have the worker run a job, once more where the worker crashes."""
-        self.running = job
-        self.history.busy.add(job.output)
-        self._changed(job, self._without(job), state="running", started=job.started or now())
         try:
+            self.running = job
+            self.history.busy.add(job.output)
+            self._changed(job, self._without(job), state="running", started=job.started or now())
             while not await self._attempt(job):
                 pass
         finally:
@@ -350,7 +349,7 @@ class Queue:
         return self._crashed(job)
 
     def _crashed(self, job: Job) -> bool:
-        """What becomes of a job whose worker has ended; whether the job has as well."""
+        """Retry a job whose worker crashed, once; whether the job has ended."""
         self._save_losses(job)
         if self.closing:
             return True  # it is still saved as running, and goes on with the next server
@@ -371,7 +370,7 @@ class Queue:
         return False
 
     def _order(self, job: Job) -> dict[str, Any]:
-        """What the worker is told of a job."""
+        """The message that gives a job to the worker."""
         body = JobBody.model_validate(job.request)
         order = {
             "what": "run",
@@ -389,7 +388,7 @@ class Queue:
         return order
 
     def _hear(self, job: Job, message: Mapping[str, Any]) -> None:
-        """A message of the worker's about the job that it runs."""
+        """Apply a message of the worker to the job that it runs."""
         event = message["event"]
         if event == "begun":
             self.store.cut_losses(job.id, message["level"], message["step"])
@@ -397,7 +396,7 @@ class Queue:
                 plan = {k: v for k, v in message["plan"].items() if k not in ("settings", "notes")}
                 self._changed(job, plan=job.plan | plan, settings=message["plan"]["settings"])
         elif event == "note":
-            self._changed(job, notes=[*job.notes, message["note"]])
+            self._changed(job, notes=[*job.notes, self._said(job, message["note"])])
         elif event == "progress":
             job.progress = message["progress"]
             if job.progress["note"]:
@@ -427,7 +426,7 @@ class Queue:
             self.store.save_jobs([(job.id, asdict(job))])
 
     def _end(self, job: Job, how: str, error: str | None) -> None:
-        """A job that the worker has let go of."""
+        """Set the state of a job that the worker has returned."""
         self._save_losses(job)
         states: dict[str, State] = {"finished": "finished", "stop": "stopped"}
         first = [job.id, *self._without(job)]
@@ -441,8 +440,26 @@ class Queue:
             self._changed(job, first, state="queued", asked=None)
         else:
             state = states.get(how, "failed")
+            error = error and self._said(job, error)
             self._changed(job, state=state, asked=None, ended=now(), error=error)
             self._prune()
+
+    def _fail(self, job: Job, error: str) -> None:
+        """End a job whose run the queue could not follow, even where that cannot be saved.
+
+        What is saved then says that it runs, so that the next server goes on with it.
+        """
+        try:
+            self._end(job, "failed", error)
+        except VangramError:
+            self.unsaved = []
+            job.state, job.asked, job.ended, job.error = "failed", None, now(), error
+            self.order = self._without(job)
+            self.hub.publish("job", job.id, self.told(job))
+        self.hub.publish("queue", "", self._queue())
+
+    def _said(self, job: Job, line: str) -> str:
+        return self.pictures.said(line, JobBody.model_validate(job.request).pictures())
 
     async def _ask(self, job: Job, what: str) -> None:
         """Ask the worker to let go of the job that it runs."""
@@ -498,7 +515,7 @@ class Queue:
         return self.order.index(job.id) + (self.running is not None)
 
     def _result(self, job: Job) -> dict[str, Any] | None:
-        """Where a job's picture is, once there is one."""
+        """URL and name of a job's picture; None before there is one."""
         path = self.result(job)
         if path is None or job.state not in ENDED:
             return None
@@ -510,7 +527,7 @@ class Queue:
         }
 
     def name(self, job: Job) -> str:
-        """What a job's picture is saved as."""
+        """File name under which a job's picture is saved."""
         return f"sweep-{job.id[:4]}.png" if job.kind == "sweep" else job.output
 
     def result(self, job: Job) -> Path | None:
@@ -528,7 +545,7 @@ class Queue:
         return first + waiting + paused + sorted(ended, key=_when, reverse=True)
 
     def _prune(self) -> None:
-        """Keep the list from growing for ever."""
+        """Remove the oldest ended jobs beyond `MOST_ENDED`."""
         ended = sorted((j for j in self.jobs.values() if j.state in ENDED), key=_when)
         for job in ended[: max(len(ended) - MOST_ENDED, 0)]:
             self.remove(job)

@@ -1,4 +1,4 @@
-"""The reader, as the server sees it: it reads pictures and plans runs in a process beside it."""
+"""The server's side of the reader, a process that reads pictures and plans runs."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from vangram.studio.child import Child
 from vangram.studio.refusals import Refused
 
 SECONDS = 300.0
-"""An answer that takes longer will not come."""
+"""Time limit of an answer."""
 NOW, SOON, LATER = 0, 1, 2
-"""A picture that somebody waits for, an estimate, nothing that anybody waits for."""
+"""Urgency of a request: a client waits for it, an estimate, background work."""
 
 
 @dataclass(order=True)
@@ -26,7 +26,7 @@ class _Question:
 
 
 class Reader:
-    """Asks the process one thing at a time, so that it is known what a crash was about."""
+    """Sends the process one request at a time, so that a crash belongs to one request."""
 
     def __init__(self) -> None:
         self.child = Child("vangram.studio.reader_process")
@@ -35,12 +35,12 @@ class Reader:
         self.task: asyncio.Task[None] | None = None
 
     def start(self) -> None:
-        """Begin to answer, and load what that takes."""
+        """Start the process and load its modules."""
         if self.task is None:
             self.task = asyncio.get_running_loop().create_task(self._serve())
 
     async def ask(self, what: str, *, urgency: int = NOW, **arguments: Any) -> dict[str, Any]:
-        """Have something done.
+        """Send a request to the process.
 
         Raises:
             Refused: something given cannot be used; the line is the command line's own.

@@ -19,7 +19,7 @@ from vangram.studio.sizes import THUMBNAIL
 from vangram.studio.tiles import Tiles, thumbnail
 
 NICE = 5
-"""Lower priority than the run's, which must not become slower by those who look on."""
+"""Niceness: below the run's priority, which viewers must not slow down."""
 
 
 def main() -> None:
@@ -39,7 +39,7 @@ def main() -> None:
 
 
 def answer(do: Callable[..., dict[str, Any]], asked: dict[str, Any]) -> dict[str, Any]:
-    """What is done, or the line that says why not."""
+    """The result of a request, or the error as one line."""
     try:
         return do(**asked)
     except VangramError as error:
@@ -52,7 +52,7 @@ def answer(do: Callable[..., dict[str, Any]], asked: dict[str, Any]) -> dict[str
 
 
 def inspect(path: str, thumbnail: str | None, largest: int) -> dict[str, Any]:
-    """Read a picture whole: its size, what to note of it, its record; write a thumbnail."""
+    """Read a whole picture and write its thumbnail: size, notes, record."""
     picture = read_picture(path, largest=largest)
     record = read_recipe(path)
     notes = []

@@ -1,4 +1,4 @@
-"""What a picture says of how it was made, as the interface tells it."""
+"""The record in a picture in the form of the HTTP interface."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from vangram.settings.record import Input, Record
 from vangram.studio.requests import KINDS
 
 Named = Callable[[str | None], dict[str, Any] | None]
-"""The picture here with the bytes of a SHA-256, where there is one."""
+"""SHA-256 -> the uploaded picture with it, or None."""
 
 
 def recipe_of(record: Record, named: Named, output: str | None = None) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Requests that are refused: which status, and the line that says why."""
+"""Refused requests: status and message."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ class Refused(HTTPException):
 
 
 def missing(what: str) -> Refused:
-    """There is nothing of that id."""
+    """Refusal: there is nothing of that id."""
     return Refused(404, f"there is no {what}; it may have been removed")
 
 
 def conflict(message: str) -> Refused:
-    """The state does not allow it."""
+    """Refusal: the state does not allow it."""
     return Refused(409, message)
 
 

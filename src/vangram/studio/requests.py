@@ -1,4 +1,4 @@
-"""What a client asks for: bodies of requests, and the recipes that they stand for."""
+"""Bodies of requests, and the recipes that they describe."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from vangram.settings.presets import PRESETS, STRENGTHS, strengthened
 from vangram.settings.recipe import Recipe
 
 MOST_CELLS = 100
-"""Pictures of a sweep."""
+"""Most pictures of a sweep."""
 SWEPT = 192
 """Longer side of a sweep's pictures in pixels, as the command's own default."""
 KINDS: Mapping[str, RunKind] = {
@@ -39,7 +39,7 @@ class Body(BaseModel):
 
 
 class JobBody(Body):
-    """What a job is to make."""
+    """Kind, inputs and settings of a new job."""
 
     kind: Kind
     content: Id | None = None
@@ -68,7 +68,7 @@ class JobBody(Body):
 
 
 class MoveBody(Body):
-    """Where a job goes in the queue: one of the two."""
+    """New place of a job in the queue: exactly one of the two."""
 
     to: Literal["first", "last"] | None = None
     before: Id | None = None
@@ -91,7 +91,7 @@ class Cell:
     """One picture that a job makes."""
 
     values: Mapping[str, Any]
-    """By setting, what a sweep gives it; nothing for other jobs."""
+    """Setting -> value of a sweep's cell; empty for other jobs."""
     recipe: Recipe
 
 

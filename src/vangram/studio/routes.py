@@ -20,7 +20,7 @@ from vangram.studio.studio import Studio, examples
 
 IMMUTABLE = {"Cache-Control": "private, max-age=31536000, immutable"}
 FRESH = {"Cache-Control": "no-cache"}
-"""Asked for anew each time."""
+"""Headers that make a browser revalidate on each request."""
 BRIEFLY = {"Cache-Control": "private, max-age=600"}
 UPLOADS = ("/pictures", "/recipe")
 """Paths of routes that take files."""
@@ -38,10 +38,10 @@ FORM = {
         },
     }
 }
-"""Of a route that reads the body itself, as it comes."""
+"""OpenAPI description of a route that reads its body as a stream."""
 
 SECONDS_BETWEEN_LOOKS = 0.3
-"""At whether who asked still waits."""
+"""Interval of checks whether the client is still connected."""
 
 Place = Annotated[int, PathParameter(ge=0, le=100_000)]
 """Level, column or row of a tile."""

@@ -23,7 +23,7 @@ from vangram.studio.folder import Folder
 from vangram.studio.studio import Studio
 
 SECONDS_TO_ANSWER = 2
-"""For requests that are being answered when the server ends; streams are ended at once."""
+"""Time for open requests when the server ends; event streams end at once."""
 EVERYWHERE = ("0.0.0.0", "::")
 
 
@@ -88,7 +88,7 @@ def serve(
 
 
 class _Server(uvicorn.Server):
-    """Tells when it is ready, and ends the streams of events first, which have no end else."""
+    """Uvicorn server that reports when it is ready, and ends the endless event streams first."""
 
     def __init__(self, config: uvicorn.Config, studio: Studio, ready: Callable[[], object]) -> None:
         super().__init__(config)
@@ -145,7 +145,7 @@ def token_of(folder: Folder) -> str:
 
 
 def urls(address: str, port: int) -> list[str]:
-    """Where a browser finds the server, this machine's own address first."""
+    """URLs of the server, this machine's own address first."""
     if address not in EVERYWHERE:
         return [f"http://{_in_url(address)}:{port}"]
     found = ["http://127.0.0.1" if address == EVERYWHERE[0] else "http://[::1]"]

@@ -1,4 +1,4 @@
-"""What the studio must not forget, in one SQLite file: jobs, their losses, pictures, the history.
+"""The studio's database, one SQLite file: jobs, their losses, pictures, the history.
 
 Every change is on the disk when its method returns, and whole or not there, however the process
 ends. One server at a time uses a file.
@@ -132,12 +132,12 @@ class Store:
             )
 
     def described(self) -> dict[str, tuple[str, dict[str, Any]]]:
-        """By the name of a file in the output folder: its version, and what it is."""
+        """Name of a file in the output folder -> its version and description."""
         rows = self._rows("SELECT name, version, json FROM described")
         return {name: (version, json.loads(text)) for name, version, text in rows}
 
     def describe(self, name: str, version: str, values: dict[str, Any]) -> None:
-        """Save what a version of a file in the output folder is."""
+        """Save the description of a version of a file in the output folder."""
         with self._change() as connection:
             connection.execute(
                 "INSERT OR REPLACE INTO described VALUES (?, ?, ?)",
@@ -145,7 +145,7 @@ class Store:
             )
 
     def undescribe(self, names: Iterable[str]) -> None:
-        """Forget files that are no longer there."""
+        """Remove the descriptions of files that no longer exist."""
         with self._change() as connection:
             connection.executemany("DELETE FROM described WHERE name = ?", [(n,) for n in names])
 
@@ -172,7 +172,8 @@ class Store:
                 yield self.connection
                 self.connection.execute("COMMIT")
             except BaseException:
-                self.connection.execute("ROLLBACK")
+                if self.connection.in_transaction:  # a full disk ends the transaction itself
+                    self.connection.execute("ROLLBACK")
                 raise
 
     @contextmanager

@@ -19,21 +19,22 @@ from vangram.studio.pictures import Pictures, Received
 from vangram.studio.queue import Job, Queue
 from vangram.studio.reader import NOW, SOON, Reader
 from vangram.studio.records import recipe_of
+from vangram.studio.refusals import Refused
 from vangram.studio.requests import JobBody, cells_of
 from vangram.studio.store import Store
 
 LARGEST_UPLOAD = 100_000_000
-"""Pixels of a picture that is uploaded."""
+"""Largest upload in pixels."""
 SECONDS_BEFORE_READING = 0.3
-"""The page comes first; loading torch takes both of two cores for a while."""
+"""Delay before the reader loads torch, which occupies two cores: the page comes first."""
 SECONDS_BETWEEN_LOOKS = 2.0
-"""At the output folder, for what others make in it."""
+"""Interval of looking for new files in the output folder."""
 EXAMPLES = {"photos": "photo", "styles": "painting"}
-"""Folder of examples -> what they are."""
+"""Folder of examples -> their role."""
 
 
 class Studio:
-    """Everything behind the interface.
+    """Pictures, queue and history behind the HTTP interface.
 
     Args:
         root: the output folder.
@@ -71,7 +72,7 @@ class Studio:
         self.store.close()
 
     async def plan(self, body: JobBody, urgency: int = SOON) -> dict[str, Any]:
-        """What a job takes; it is checked as the run itself would check it.
+        """Size, seconds and memory of a job, checked as the run itself would check it.
 
         Args:
             body: of the job.
@@ -83,9 +84,15 @@ class Studio:
         """
         recipes = [cell.recipe.to_dict() for cell in cells_of(body)]
         inputs = self.pictures.paths(body.inputs)
-        return await self.reader.ask(
-            "plan", urgency=urgency, inputs=inputs, recipes=recipes, given=list(body.settings)
-        )
+        try:
+            found = await self.reader.ask(
+                "plan", urgency=urgency, inputs=inputs, recipes=recipes, given=list(body.settings)
+            )
+        except Refused as refused:
+            said = self.pictures.said(refused.detail, body.pictures())
+            raise Refused(refused.status_code, said, refused.kind) from None
+        notes = [self.pictures.said(note, body.pictures()) for note in found["notes"]]
+        return found | {"notes": notes}
 
     async def add(self, body: JobBody, key: str | None) -> tuple[Job, bool]:
         """Put a job into the queue; it, and whether it is new; errors as `plan`."""
@@ -150,13 +157,13 @@ class Studio:
     def tell_of_history(
         self, added: Sequence[str], removed: Sequence[str], changed: Sequence[str]
     ) -> None:
-        """Tell everybody which pictures have come, gone or changed, by their ids."""
+        """Send an event with the ids of pictures that were added, removed or changed."""
         said = {"added": list(added), "removed": list(removed), "changed": list(changed)}
         self.queue.hub.publish("history", str(self.queue.hub.revision), said)
 
 
 def examples() -> dict[str, tuple[Path, str]]:
-    """Pictures that ship, by id: where each is, and what it is."""
+    """Examples that ship: id -> (path, role)."""
     package = Path(vangram.__file__).parent
     places = package / "studio" / "examples", package.parent.parent / "examples"
     found: dict[str, tuple[Path, str]] = {}

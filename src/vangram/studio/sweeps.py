@@ -1,4 +1,4 @@
-"""A sweep as a job: the pictures of `vangram.reports`, made cheapest first, and what shows them."""
+"""A sweep as a job: the pictures of `vangram.reports`, cheapest first, and their sheet and page."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ class Sweep:
             before = at.made
 
     def pictures(self) -> list[str | None]:
-        """By cell, the name of its picture in the folder; None where it is not made."""
+        """File name of each cell's picture; None before it is made."""
         found = (self.gallery.made(figure, self.folder) for figure in self.figures)
         return [None if made is None else made.picture.name for made in found]
 

@@ -9,7 +9,7 @@ from vangram.images import fit, read_picture, resize
 from vangram.studio.sizes import TILE
 
 BYTES = 600_000_000
-"""Of pictures that are kept decoded, besides the latest one."""
+"""Most memory of decoded pictures, besides the latest one."""
 
 
 class Tiles:
@@ -17,7 +17,7 @@ class Tiles:
 
     def __init__(self) -> None:
         self.kept: dict[str, list[Tensor]] = {}
-        """By key, the levels, (1, 3, H, W) in uint8; the latest last."""
+        """Key -> levels, (1, 3, H, W) in uint8; the latest last."""
 
     def tile(self, path: str, key: str, level: int, column: int, row: int) -> Tensor | None:
         """A tile, (1, 3, h, w) in [0, 1]; None where there is none.

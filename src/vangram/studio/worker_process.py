@@ -38,13 +38,13 @@ from vangram.studio.sweeps import Sweep
 SECONDS_BETWEEN_MESSAGES = 0.25
 SECONDS_BETWEEN_PREVIEWS = 2.0
 LARGEST_SHARE = 0.03
-"""Of the time, that previews may take."""
+"""Largest share of the run's time for previews."""
 HEAVY = 1_500_000_000
-"""Bytes that an idle worker may hold; freed memory is kept for the next evaluation."""
+"""Most bytes that an idle worker may hold; freed memory is kept for the next evaluation."""
 
 
 class AskedError(Exception):
-    """The run is to end here: "pause", "stop", "cancel", or "leave", as the server goes."""
+    """The server asked to end the run: "pause", "stop", "cancel", or "leave" as it ends itself."""
 
 
 class Watch:
@@ -100,7 +100,7 @@ class Watch:
             self.losses, self.sent = [], time.monotonic()
 
     def _preview(self, step: Step, run: Run) -> None:
-        """Write the picture as it is, where it is time."""
+        """Write a preview, where one is due."""
         began = time.monotonic()
         if began < self.due and not step.last:
             return
@@ -118,12 +118,12 @@ class Watch:
         self.due = ended + max(SECONDS_BETWEEN_PREVIEWS, (ended - began) / LARGEST_SHARE)
 
     def note(self, line: str) -> None:
-        """Tell what was done about something that went wrong."""
+        """Send a note about a fault that was handled."""
         self.pipe.send(event="note", note=line)
 
 
 def main() -> None:
-    """Run what comes until the server goes; its argument is the file that one worker locks."""
+    """Run jobs until the server ends; the argument is the lock file of the folder's one worker."""
     pipe = Pipe()
     keep_freed_memory()
     # A worker whose server was killed ends after the step that it is at.
@@ -139,7 +139,7 @@ def main() -> None:
 
 
 def run_job(pipe: Pipe, job: Mapping[str, Any]) -> dict[str, Any]:
-    """Run a job; how it ended."""
+    """Run a job, and return its state and error."""
     watch = Watch(pipe, job)
     try:
         run = run_sweep if job["kind"] == "sweep" else run_picture
@@ -211,7 +211,7 @@ def _continued(watch: Watch, job: Mapping[str, Any], kept: Checkpoints) -> Run |
 
 
 def _is_finished(output: Path) -> bool:
-    """Whether a picture is there already that was made to its end."""
+    """Whether the output is already a finished picture."""
     try:
         text = read_recipe(output)
         return text is not None and Record.from_json(text).finished

@@ -16,7 +16,7 @@ async function request(method, path, options = {}) {
   } catch {
     throw new Refusal("The studio does not answer; is it still running?", 0);
   }
-  if (answer.ok) return answer.status === 204 ? null : answer.json();
+  if (answer.ok) return answer.status === 204 ? answer.headers.get("Location")?.slice(ROOT.length) : answer.json();
   const body = await answer.json().catch(() => null);
   throw new Refusal(body?.error?.message ?? `the studio answered ${answer.status}`, answer.status);
 }

@@ -10,9 +10,9 @@ let mode = "slider"; // stays for the next two
 export function compare(first, second, [firstName, secondName]) {
   const pictures = [[first, firstName], [second, secondName]].map(([source, name]) =>
     el("figure", {}, rendition(source, `${name}: ${source.name}`), el("figcaption", { class: "tiny" }, name)));
-  const border = el("input", { type: "range", min: 0, max: 100, value: 50, step: 1, "aria-label": `How much of ${firstName.toLowerCase()} is shown`, oninput: move });
+  const border = el("input", { type: "range", min: 0, max: 100, value: 50, step: 1, "aria-label": `How much of the ${firstName.toLowerCase()} is shown`, oninput: move });
   const line = el("div", { class: "border", "aria-hidden": "true" });
-  const flip = el("button", { type: "button", class: "flip" }, `Hold to see ${firstName.toLowerCase()}`);
+  const flip = el("button", { type: "button", class: "flip" }, `Hold to see the ${firstName.toLowerCase()}`);
   // both fill the same frame, which has the second one's shape
   const frame = el("div", { class: "pair" }, pictures[1], pictures[0], line);
   const place = el("div", { class: "arena" }, frame);

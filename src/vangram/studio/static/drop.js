@@ -19,21 +19,31 @@ export function choosing(role) {
 
 // Take files for a role; where none is given, the empty places are filled first.
 export async function receive(files, role = null) {
-  tell("uploading", files.length);
-  try {
-    for (const file of files) await receiveOne(file, role, files.length > 1);
-  } catch (error) {
-    complain(error);
-  } finally {
-    tell("uploading", 0);
+  for (const file of files) {
+    try {
+      await receiveOne(file, role, files.length > 1);
+    } catch (error) {
+      complain(error);
+    }
   }
 }
 
 async function receiveOne(file, role, several) {
-  const picture = await upload(file);
+  const picture = await sent(file);
   if (picture.recipe) return askOf(picture, role);
   const to = role ?? emptyRole() ?? (await askRole(picture));
   if (to) place(picture, several && to === "styles" && form.styles.length ? "add" : to);
+}
+
+let sending = 0;
+
+async function sent(file) {
+  tell("uploading", (sending += 1));
+  try {
+    return await upload(file);
+  } finally {
+    tell("uploading", (sending -= 1));
+  }
 }
 
 function emptyRole() {

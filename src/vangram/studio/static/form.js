@@ -5,7 +5,7 @@ import { on, tell } from "./bus.js";
 
 const KEPT = "vangram-form";
 const FRESH = {
-  kind: "stylize", content: null, styles: [], mask: null, style_masks: [], keep: null, start: null,
+  kind: "stylize", content: null, styles: [], mask: null, style_masks: [], keep: null, start: null, feather: 0,
   preset: "balanced", strength: null, changed: {}, previews: true,
 };
 

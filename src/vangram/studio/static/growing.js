@@ -50,7 +50,7 @@ export function growing(id) {
     bar.setAttribute("aria-valuetext", `${percent} %`);
     head.textContent = headline(job);
     head.classList.toggle("bad", job.state === "failed");
-    detail.textContent = place(job);
+    detail.replaceChildren(...place(job));
     const known = lossesOf(id);
     graph.show(known);
     loss.textContent = known.length > 1 ? `loss ${short(known.at(-1)[2])}` : "";
@@ -89,23 +89,28 @@ const before = (job) => {
   return id ? get(`/pictures/${id}`).then((picture) => picture.thumbnail).catch(() => null) : null;
 };
 
-function headline(job) {
+export function headline(job) {
   if (job.asked) return ASKED[job.asked] ?? "Waiting …";
   if (job.state === "failed") return sentence(job.error ?? "It failed");
   if (job.state === "cancelled") return "Given up";
   if (job.state === "paused") return "Paused";
+  if (job.state === "finished") return "Finished";
+  if (job.state === "stopped") return "Stopped early";
   if (job.state === "queued") {
     const before = queue().findIndex((each) => each.id === job.id);
     return before > 0 ? `Waits for ${before === 1 ? "one other" : `${before} others`}` : "Begins in a moment";
   }
   const left = job.progress?.seconds_left;
-  return left === null || left === undefined ? "Starting …" : `About ${duration(left)} left`;
+  if (left !== null && left !== undefined) return `About ${duration(left)} left`;
+  return job.progress?.step ? "Measuring how long it takes …" : "Starting …";
 }
 
+// Where a run is, in parts that do not break.
 function place({ progress, plan }) {
-  if (!progress?.step) return plan.size ? dimensions(plan.size) : "";
+  if (!progress?.step) return plan.size ? [dimensions(plan.size)] : [];
   const level = progress.levels > 1 ? `level ${progress.level} of ${progress.levels}` : null;
-  return [`step ${progress.step} of ${progress.steps}`, level, dimensions(progress)].filter(Boolean).join(" · ");
+  const parts = [`step ${progress.step} of ${progress.steps}`, level, dimensions(progress)].filter(Boolean);
+  return parts.flatMap((part, index) => [index ? " · " : "", el("span", {}, part)]);
 }
 
 export function actionsOf(job) {

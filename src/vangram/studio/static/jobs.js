@@ -23,6 +23,10 @@ export function queue() {
   return [...all.filter((job) => job.state === "running"), ...waiting, ...all.filter((job) => job.state === "paused")];
 }
 
+// Jobs that have ended and are nowhere else: failures, and sweeps, whose pictures are not in the history.
+export const leftOver = () => [...jobs.values()].filter((job) => !isDraft(job) && !job.result?.history
+  && (job.state === "failed" || (job.kind === "sweep" && ["finished", "stopped"].includes(job.state))));
+
 export function takeJob(job) {
   const before = jobs.get(job.id);
   // what is told of a change has the progress of then

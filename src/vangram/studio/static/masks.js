@@ -25,7 +25,7 @@ async function edit() {
   const { content, mask, keep } = form;
   try {
     const ids = `${content.id} ${mask?.id} ${keep?.id} ${form.styles.length}`;
-    if (painted?.ids !== ids) painted = { ids, feather: 0, layers: await read(content, mask, keep) };
+    if (painted?.ids !== ids) painted = { ids, feather: mask || keep ? form.feather : 0, layers: await read(content, mask, keep) };
     const photograph = await drawn(fromPicture(content));
     await paint(photograph, painted, regionNames(), use);
   } catch (error) {
@@ -100,5 +100,5 @@ async function use(names) {
   const count = names.length - 1;
   const [mask, keep] = await Promise.all(["regions", "kept"].map(async (name) => (has[name] ? upload(await maskFile(painted, name, count)) : null)));
   painted.ids = `${form.content.id} ${mask?.id} ${keep?.id} ${form.styles.length}`;
-  change({ mask, keep, style_masks: [] });
+  change({ mask, keep, style_masks: [], feather: painted.feather });
 }

@@ -68,16 +68,16 @@ async function useAgain(item) {
 }
 
 export async function discard(item) {
+  let place;
   try {
-    await remove(`/history/${item.id}`);
+    place = await remove(`/history/${item.id}`);
   } catch (error) {
     complain(error);
     return;
   }
   notice("Moved to the bin.", { act: ["Undo", async () => {
     try {
-      const { pictures } = await get("/bin");
-      const back = await post(`/bin/${pictures[0].id}/restore`);
+      const back = await post(`${place}/restore`);
       tell("select", { picture: back.id });
     } catch (error) {
       complain(error);

@@ -15,7 +15,7 @@ export function queueList() {
   let rows = new Map();
 
   function draw() {
-    const jobs = all.queue();
+    const jobs = [...all.queue(), ...all.leftOver()];
     node.hidden = !jobs.length && !all.held;
     hold.replaceChildren(all.held ? "Go on with the queue" : "Hold the queue");
     const waiting = jobs.filter((job) => job.state === "queued");
@@ -47,21 +47,22 @@ function row(id, waiting, place) {
   const said = el("span", { class: "tiny quiet number" });
   const bar = el("span", { class: "bit", "aria-hidden": "true" }, el("span", {}));
   const move = (to) => all.ask(job(), "move", to);
-  const node = el("li", { class: "row", "data-id": id },
+  const node = el("li", { class: "row", "data-id": id, "data-state": state },
     el("button", { type: "button", class: "plain job", "data-act": "show", "aria-current": selected.job === id ? "true" : null, onclick: () => tell("select", { job: id }) },
       picture ? el("img", { src: `/api/v1/pictures/${picture}/thumbnail`, alt: "" }) : null,
       el("span", { class: "names" }, el("span", { class: "small cut" }, kindName(kind)), said, bar)),
     state === "queued" && waiting.length > 1 && place > 0 && iconButton("first", "Run next", () => move({ to: "first" }), { kind: "plain small", "data-act": "first" }),
     state === "queued" && place < waiting.length - 1 && iconButton("down", "Later", () => move(waiting[place + 2] ? { before: waiting[place + 2].id } : { to: "last" }), { kind: "plain small", "data-act": "later" }),
-    iconButton("close", "Give up", () => giveUp(job()), { kind: "plain small", "data-act": "cancel" }));
+    all.ended(job()) ? iconButton("close", "Dismiss", () => all.forget(job()), { kind: "plain small", "data-act": "cancel" })
+      : iconButton("close", "Give up", () => giveUp(job()), { kind: "plain small", "data-act": "cancel" }));
   const update = () => {
     const { progress } = job();
     const done = progress?.done ?? 0;
     const left = progress?.seconds_left;
     said.textContent = state === "running" ? `${Math.round(100 * done)} %${left ? ` · ${duration(left)} left` : ""}`
-      : state === "paused" ? "paused" : place === 0 ? "next" : `${place + 1} in line`;
+      : state !== "queued" ? state : place === 0 ? "next" : `${place + 1} in line`;
     bar.firstChild.style.width = `${100 * done}%`;
-    bar.hidden = state === "queued" && !done;
+    bar.hidden = all.ended(job()) || (state === "queued" && !done);
   };
   return { node, update };
 }

@@ -24,7 +24,8 @@ export function announce(text) {
   document.getElementById("live").textContent = text;
 }
 
-export const sentence = (text) => text.charAt(0).toUpperCase() + text.slice(1);
+// A line with a capital; the name of a setting, as "tv_weight", stays as it is written.
+export const sentence = (text) => (/^[a-z]+_/.test(text) ? text : text.charAt(0).toUpperCase() + text.slice(1));
 
 export const words = (name) => sentence(name.replaceAll("_", " ").replace(/^tv /, "TV "));
 

@@ -7,6 +7,7 @@ import { field } from "./fields.js";
 import * as form from "./form.js";
 import { sentence, words } from "./say.js";
 
+const LONGEST = 12; // letters of a default in words that a narrow field shows
 const ELSEWHERE = new Set(["size", "blend"]); // above, and among the paintings
 
 export function more() {
@@ -47,6 +48,9 @@ export function more() {
   return node;
 }
 
+// Help, with what stands between backticks as code.
+const help = (text) => text.split("`").map((part, index) => (index % 2 ? el("code", {}, part) : part));
+
 // One setting: label, control, help, reset.
 function row(name, schema) {
   const id = `setting-${name}`;
@@ -59,10 +63,10 @@ function row(name, schema) {
   const input = control.input ?? control.node;
   const back = iconButton("reset", `Reset ${words(name)}`, () => { form.reset(name); refresh(true); input.focus(); }, { kind: "plain small" });
   const unit = schema.unit && schema.unit !== "bytes" ? ` (${schema.unit})` : "";
-  const wide = schema.type === "object" || schema.type === "array" || schema.anyOf?.[0].type === "array";
+  const wide = schema.type === "object" || schema.type === "array" || schema.anyOf?.[0].type === "array" || schema.unset?.length > LONGEST;
   const node = el("div", { class: `setting ${wide ? "wide" : ""}` },
     el("label", { for: id }, words(name) + unit), back, control.node,
-    el("p", { class: "quiet tiny", id: `${id}-help` }, schema.description), error);
+    el("p", { class: "quiet tiny", id: `${id}-help` }, help(schema.description)), error);
 
   function refuse(message) {
     const mine = message?.startsWith(`${name} `);

@@ -6,7 +6,7 @@ import { tell } from "./bus.js";
 import { button, el, icon } from "./dom.js";
 import { parse, write } from "./fields.js";
 import * as form from "./form.js";
-import { actionsOf } from "./growing.js";
+import { actionsOf, headline } from "./growing.js";
 import { jobs, takeJob } from "./jobs.js";
 import { makeWay } from "./presets.js";
 import { complain, duration, notice, sentence, short, words } from "./say.js";
@@ -41,7 +41,7 @@ export function planSweep() {
   const start = button("Run the sweep", begin, { kind: "primary", sign: "play" });
   const dialog = open("Sweep", "choice", el("div", { class: "body" },
     el("p", { class: "quiet small" }, "The same two pictures with other settings, small and side by side. One of them can be taken for the next run."),
-    rows.map((each) => each.node), el("div", { class: "row" }, el("label", { for: "sweep-size", class: "small" }, "Size (px)"), side), line), el("footer", {}, start));
+    rows.map((each) => each.node), el("div", { class: "vary" }, el("label", { for: "sweep-size", class: "small" }, "Size (px)"), side), line), el("footer", {}, start));
   let asked = 0;
   let waiting = new AbortController();
 
@@ -124,6 +124,8 @@ export function grid(id) {
   const cells = jobs.get(id).cells.map((cell) => cellOf(id, cell));
   const across = Object.values(jobs.get(id).request.vary).at(-1).length;
   table.style.setProperty("--columns", across);
+  const { width, height } = jobs.get(id).plan.size;
+  table.style.setProperty("--ratio", `${width} / ${height}`);
   table.append(...cells.map((each) => each.node));
   let acted = null;
 
@@ -135,8 +137,8 @@ export function grid(id) {
     const done = job.state === "finished" ? 1 : (progress?.done ?? 0);
     bar.firstChild.style.width = `${100 * done}%`;
     bar.setAttribute("aria-valuenow", Math.round(100 * done));
-    const left = progress?.seconds_left;
-    head.textContent = job.state === "failed" ? sentence(job.error) : job.state === "running" && left ? `About ${duration(left)} left` : sentence(job.state);
+    head.textContent = headline(job);
+    head.classList.toggle("bad", job.state === "failed");
     detail.textContent = `${job.cells.filter((cell) => cell.url).length} of ${job.cells.length} pictures`;
     if (acted === `${job.state} ${job.asked}`) return;
     acted = `${job.state} ${job.asked}`;

@@ -8,6 +8,9 @@ import { form, missing, takes } from "./form.js";
 import { takeExample } from "./inputs.js";
 import { complain } from "./say.js";
 
+const TITLES = { texture: "A texture, made of a painting", reconstruct: "A photograph, made anew of its features" };
+const FIRST = { texture: "Drop a painting", reconstruct: "Drop a photograph" };
+
 export function welcome() {
   const title = el("h2", {});
   const text = el("p", { class: "quiet" });
@@ -15,11 +18,11 @@ export function welcome() {
   let shown = null;
   const draw = () => {
     const ready = !missing();
-    if (ready === shown) return;
-    shown = ready;
-    title.textContent = ready ? "Ready" : "A photograph, in the style of a painting";
+    if (`${ready} ${form.kind}` === shown) return;
+    shown = `${ready} ${form.kind}`;
+    title.textContent = ready ? "Ready" : TITLES[form.kind] ?? "A photograph, in the style of a painting";
     text.textContent = ready ? "Press Run. The picture grows here; it stays safe when this page is closed."
-      : "Drop both anywhere on this page, paste them, or choose files. Nothing leaves this machine.";
+      : `${FIRST[form.kind] ?? "Drop both"} anywhere on this page, paste, or choose files. Nothing leaves this machine.`;
     actions.replaceChildren(...(ready ? [] : [
       button("Choose files", () => choosing(!form.content && takes("content") ? null : "styles"), { kind: "primary" }),
       button("Try an example", tryExample)]));
