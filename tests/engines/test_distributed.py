@@ -101,7 +101,7 @@ def test_picture_by_ranks_is_that_of_one_process(results: dict[str, Any]) -> Non
 def test_picture_by_ranks_is_that_of_one_process_with_vgg19(results: dict[str, Any]) -> None:
     repainted(results, "vgg19")
     dtypes = [found["dtype"] for found in results["outcomes"] if found["case"] == "vgg19"]
-    assert dtypes == 3 * [*EXACT]
+    assert sorted(dtypes) == 2 * ["float32"] + 2 * ["float64"]
 
 
 @given(st.integers(20, 90), st.integers(20, 90), st.integers(1, 3), st.integers(1, 9))
