@@ -254,7 +254,10 @@ def options() -> set[str]:
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
 def test_every_option_that_a_page_names_is_one_of_the_program(page: Path) -> None:
     named = {name for code in codes(page) for name in re.findall(r"^--[a-z][a-z-]+", code)}
-    others = {"benchmarks": {"--ablation", "--device"}, "training": {"--padding"}}
+    others = {
+        "benchmarks": {"--ablation", "--device", "--frames", "--painted"},
+        "training": {"--padding"},
+    }
     assert not named - options() - others.get(page.parent.name, set())
 
 
