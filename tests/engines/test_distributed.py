@@ -21,7 +21,7 @@ from tests.engines.rank_cases import Outcome
 from tests.support import NARROW_VGG19, batched
 from vangram.engines import WholeEngine, engine_for
 from vangram.engines.distributed import add_pieces, add_to_pieces, pieces, shares
-from vangram.engines.ranks import Ranks
+from vangram.engines.ranks import Ranks, check_address
 from vangram.engines.tiled import Part
 from vangram.errors import SettingError
 from vangram.networks import FeatureNetwork
@@ -148,6 +148,27 @@ def test_time_that_is_none_is_refused_by_name(text: str, monkeypatch: pytest.Mon
     monkeypatch.setenv("VANGRAM_TIMEOUT", text)
     with pytest.raises(SettingError, match=r"VANGRAM_TIMEOUT='.*' is no time"):
         Ranks.join()
+
+
+@pytest.mark.parametrize(
+    ("address", "port", "said"),
+    [
+        ("nowhere.invalid", "29500", "MASTER_ADDR='nowhere.invalid' is not known here"),
+        (80 * "x", "29500", "MASTER_ADDR='x+' is not known here"),
+        ("127.0.0.1", "tcp", "MASTER_PORT='tcp' is no port"),
+        ("127.0.0.1", "65536", "MASTER_PORT='65536' is no port"),
+    ],
+)
+def test_address_that_is_none_is_refused_by_name(
+    address: str, port: str, said: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MASTER_ADDR", address)
+    monkeypatch.setenv("MASTER_PORT", port)
+    with pytest.raises(SettingError, match=said):
+        check_address(0)
+    monkeypatch.setenv("MASTER_ADDR", "127.0.0.1")
+    monkeypatch.setenv("MASTER_PORT", "29500")
+    check_address(0)
 
 
 def told(theirs: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> Ranks:

@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import os
 import platform
+import socket
+import time
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, suppress
 from datetime import timedelta
@@ -30,6 +32,8 @@ TIMEOUT = "VANGRAM_TIMEOUT"
 DEFAULT_TIMEOUT = 120.0
 LEAST_TO_JOIN = 120.0
 """Seconds that a rank waits at least for the others to start."""
+SECONDS_FOR_NAMES = 20.0
+"""Seconds until a cluster that is just starting knows the name of rank 0's machine."""
 FOREVER = timedelta(days=3650)
 """Time that a rank waits for a request; one that has ended is noticed at once."""
 ENDED = "vangram/ended"
@@ -72,9 +76,11 @@ class Ranks:
 
         Raises:
             RankError: a rank does not come.
-            SettingError: the time is no number, or a rank has other versions.
+            SettingError: the time is no number, the address of rank 0 is none, or a rank has other
+                versions.
         """
         timeout = _timeout()
+        check_address(SECONDS_FOR_NAMES)
         patience = max(timeout, LEAST_TO_JOIN)
         waiting = timedelta(seconds=patience)
         gpu = torch.cuda.is_available() and dist.is_nccl_available()
@@ -274,6 +280,33 @@ def _failures(who: str, timeout: float) -> Iterator[None]:
             f"{who} ended, or cannot be reached; its own output, or torchrun's, says why, and the"
             " same command goes on from the checkpoint"
         ) from error
+
+
+def check_address(patience: float) -> None:
+    """Check that the address of rank 0's machine is known; torch would try for minutes.
+
+    Args:
+        patience: seconds until it has to be.
+
+    Raises:
+        SettingError: it is not, or the port is no number of a port.
+    """
+    address, port = os.environ["MASTER_ADDR"], os.environ["MASTER_PORT"]
+    if not (port.isdecimal() and 0 < int(port) < 2**16):
+        raise SettingError(f"MASTER_PORT={port!r} is no port; give rank 0's, as MASTER_PORT=29500")
+    until = time.monotonic() + patience
+    while True:
+        try:
+            socket.getaddrinfo(address, int(port))
+        except (OSError, UnicodeError) as error:
+            if time.monotonic() >= until:
+                raise SettingError(
+                    f"MASTER_ADDR={address!r} is not known here; give the name or address of the"
+                    " machine with rank 0"
+                ) from error
+            time.sleep(0.5)
+        else:
+            return
 
 
 def _timeout() -> float:
