@@ -12,6 +12,7 @@ from tests.film.test_motion import Pictures
 from tests.run.test_warp import frame
 from tests.support import drawn
 from vangram.film import FilmStep, Shot
+from vangram.film.shot import FIRST_HOLD
 from vangram.images import read_picture
 from vangram.run.inputs import RunSource
 from vangram.settings.inputs import Inputs
@@ -62,6 +63,19 @@ def test_passes_go_forward_and_backward_in_turn(painting: Inputs[RunSource]) -> 
     done = [each.done for each in steps]
     assert done == sorted(done)
     assert done[-1] == pytest.approx(1)
+
+
+def test_first_of_several_passes_holds_less(painting: Inputs[RunSource]) -> None:
+    store = Memory()
+    for index in range(4):
+        store.keep(index, 1, torch.full((1, 3, 48, 64), 0.5).half())
+    held = {
+        (passes, number): shot_of(painting, store, passes=passes, flicker_weight=10.0)
+        .run(1, number)
+        .recipe.flicker_weight
+        for passes, number in ((1, 1), (2, 1), (2, 2))
+    }
+    assert held == {(1, 1): 10.0, (2, 1): 10.0 * FIRST_HOLD, (2, 2): 10.0}
 
 
 def test_single_frame_has_one_pass(painting: Inputs[RunSource]) -> None:

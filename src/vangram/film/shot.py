@@ -27,6 +27,9 @@ from vangram.settings.inputs import Inputs
 from vangram.settings.recipe import Recipe
 from vangram.storage.tensors import IN_MEMORY
 
+FIRST_HOLD = 0.3
+"""Share of the flicker weight in the first of several passes: what comes into sight is
+painted in few steps, and improved from frame to frame."""
 BLEND = 0.5
 """Share of the other frames' results, where they are trusted, in the start of a further pass."""
 
@@ -114,6 +117,8 @@ class Shot:
         if self._is_first(index, number):
             return Run.of(inputs, recipe)
         recipe = recipe.replace(init="before", levels=1, steps=recipe.frame_steps)
+        if number == 1 and self.passes > 1:
+            recipe = recipe.replace(flicker_weight=FIRST_HOLD * recipe.flicker_weight)
         return Run.of(inputs, recipe, self._others(index, number))
 
     def shown(self, index: int) -> Tensor:
