@@ -47,8 +47,8 @@ from vangram.images import (
     write_picture,
 )
 
-SECONDS, STARTING = 10.0, 60.0
-"""For a file, and for the first, before which the process starts."""
+SECONDS, STARTING = 10.0, 300.0
+"""For a file, and for the first, before which the process starts: a minute on a busy machine."""
 MEMORY = 2**30
 """Bytes that the process may grow by."""
 PICTURE_MEMORY = MEMORY // 4
@@ -284,7 +284,7 @@ def _difference(original: Original, value: Any, wanted: Any) -> str:
     (picture, *frames), (other, *others) = value, wanted
     if not _same(picture, other):
         return "the picture differs"
-    if not frames or picture.notes:  # they are refused, or the file is told to have no others
+    if not frames or frames[0].notes:  # they are refused, or what was lost is told
         others = others[: len(frames)]
     if len(frames) != len(others):
         return "frames are missing"

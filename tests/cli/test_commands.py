@@ -820,7 +820,7 @@ def test_folder_that_cannot_be_made_is_refused(
         outcome = command(*words, "-o", folder / name / "page.html")
         assert_refused(outcome, "page.html.parts", "cannot be a folder of pictures")
         outcome = command("stylize", photo, painting, "-o", folder / name / "out.png")
-        assert_refused(outcome, "out.png", "a folder that does not exist")
+        assert_refused(outcome, "out.png", "which is no folder")
     outcome = command("stylize", photo, folder / "loop", "-o", folder / "out.png")
     assert_refused(outcome, "loop", "cannot be opened")
 

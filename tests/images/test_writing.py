@@ -278,7 +278,7 @@ def test_existing_file_passes(picture: MAKE, tmp_path: Path) -> None:
         ("p.png.txt", "end it in .png"),
         (".png", "end it in .png"),
         ("none/p.png", "does not exist"),
-        ("file/p.png", "does not exist"),
+        ("file/p.png", "is no folder"),
         ("folder.png", "is a folder"),
         ("x" * 300 + ".png", "choose another name"),
         ("a\0b.png", "choose another name"),

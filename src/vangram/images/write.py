@@ -80,6 +80,10 @@ def check_place(path: str | os.PathLike[str]) -> None:
         folder = os.path.dirname(target)
         if os.path.isdir(target):
             raise OutputError(f"{quoted(path)} is a folder; add a file name")
+        if os.path.lexists(folder) and not os.path.isdir(folder):
+            raise OutputError(
+                f"{quoted(path)} is in {quoted(folder)}, which is no folder; use another"
+            )
         if not os.path.isdir(folder):
             raise OutputError(f"{quoted(path)} is in a folder that does not exist; create it first")
         if not os.access(folder, os.W_OK | os.X_OK):
