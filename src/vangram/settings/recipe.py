@@ -164,7 +164,7 @@ class Recipe(BaseModel):
         "Passes over a film's shot, forward and backward in turn.", group="Sequences", least=1,
         most=100, needs=("before", "film"))
     remember: Annotated[tuple[Distance, ...], BeforeValidator(_as_tuple), DISTANCES] = setting(
-        (1, 2, 4), "Frames further back that a film's frame is held to, as 1,2,4.",
+        (1, 2, 4, 8), "Frames further back that a film's frame is held to, as 1,2,4.",
         group="Sequences", allowed="a whole number for each frame", needs=("before", "film"))
     # fmt: on
 
