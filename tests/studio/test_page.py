@@ -407,7 +407,10 @@ def test_failed_run_and_a_sweep_can_be_found_again_until_they_are_dismissed(
     until(page, "document.querySelectorAll('.cells img').length === 2")
     page.click(f".queue li[data-id='{failed}'] .job")
     page.wait_for_selector(".growing .state.bad")
-    page.click(f".queue li[data-id='{failed}'] [aria-label='Dismiss']")
+    # At once: between the press and the release of a mouse the list may be drawn anew.
+    page.eval_on_selector(
+        f".queue li[data-id='{failed}'] [aria-label='Dismiss']", "found => found.click()"
+    )
     page.wait_for_selector(f".queue li[data-id='{failed}']", state="detached")
     page.reload()
     page.wait_for_selector(f".queue li[data-id='{swept['id']}']")
