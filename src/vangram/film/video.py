@@ -8,7 +8,7 @@ from __future__ import annotations
 import heapq
 import os
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from itertools import pairwise
@@ -468,15 +468,8 @@ def _copied(
 
 def _demuxed(video: Video, streams: list[Any]) -> Iterator[Any]:
     """Packets of streams, as far as the file is whole; its frames have told of damage."""
-    packets = video.container.demux(streams)
-    while True:
-        try:
-            packet = next(packets, None)
-        except pyav().error.FFmpegError:
-            return
-        if packet is None:
-            return
-        yield packet
+    with suppress(pyav().error.FFmpegError):
+        yield from video.container.demux(streams)
 
 
 def _copy_metadata(out: Any, video: Video, shift: float) -> None:
