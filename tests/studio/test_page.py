@@ -389,6 +389,44 @@ def test_question_about_a_picture_holds_up_no_run(
     assert page.is_enabled("#run")
 
 
+def fail(studio: Studio, pair: dict[str, Any]) -> str:
+    """The id of a job that has failed, as its photograph is none any more."""
+    studio.post("/queue", {"held": True})
+    failed: str = studio.post("/jobs", small(pair))["id"]
+    for path in (studio.folder / ".studio" / "pictures").glob(f"{pair['content']}.*"):
+        path.write_bytes(b"no picture any more")
+    studio.post("/queue", {"held": False})
+    assert studio.ended(failed)["state"] == "failed"
+    return failed
+
+
+def test_answer_that_comes_late_brings_no_dismissed_job_back(
+    open_studio: Callable[..., Studio], open_page: Open, photo: Path, painting: Path
+) -> None:
+    studio = open_studio()
+    pair = {"content": studio.upload(photo), "styles": [studio.upload(painting)]}
+    failed = fail(studio, pair)
+    page, late = open_page(studio.address), []
+
+    def answer(route: Any) -> None:
+        if route.request.method == "GET":
+            late.append((route, route.fetch()))
+        else:
+            route.continue_()
+
+    page.route(f"**/api/v1/jobs/{failed}", answer)
+    page.click(f".queue li[data-id='{failed}'] .job")
+    page.wait_for_selector(".growing .state.bad")
+    page.wait_for_timeout(300)  # for the question
+    assert late
+    page.click(f".queue li[data-id='{failed}'] [aria-label='Dismiss']")
+    page.wait_for_selector(f".queue li[data-id='{failed}']", state="detached")
+    for route, response in late:
+        route.fulfill(response=response)
+    page.wait_for_timeout(300)  # in which nothing comes
+    assert page.locator(".queue li").count() == 0
+
+
 def test_failed_run_and_a_sweep_can_be_found_again_until_they_are_dismissed(
     open_studio: Callable[..., Studio], open_page: Open, photo: Path, painting: Path
 ) -> None:
@@ -396,21 +434,13 @@ def test_failed_run_and_a_sweep_can_be_found_again_until_they_are_dismissed(
     pair = {"content": studio.upload(photo), "styles": [studio.upload(painting)]}
     sweep = small(pair, steps=1) | {"kind": "sweep", "vary": {"seed": [1, 2]}}
     swept = studio.ended(studio.post("/jobs", sweep)["id"])
-    studio.post("/queue", {"held": True})
-    failed = studio.post("/jobs", small(pair))["id"]
-    for path in (studio.folder / ".studio" / "pictures").glob(f"{pair['content']}.*"):
-        path.write_bytes(b"no picture any more")
-    studio.post("/queue", {"held": False})
-    assert studio.ended(failed)["state"] == "failed"
+    failed = fail(studio, pair)
     page = open_page(studio.address)
     page.click(f".queue li[data-id='{swept['id']}'] .job")
     until(page, "document.querySelectorAll('.cells img').length === 2")
     page.click(f".queue li[data-id='{failed}'] .job")
     page.wait_for_selector(".growing .state.bad")
-    # At once: between the press and the release of a mouse the list may be drawn anew.
-    page.eval_on_selector(
-        f".queue li[data-id='{failed}'] [aria-label='Dismiss']", "found => found.click()"
-    )
+    page.click(f".queue li[data-id='{failed}'] [aria-label='Dismiss']")
     page.wait_for_selector(f".queue li[data-id='{failed}']", state="detached")
     page.reload()
     page.wait_for_selector(f".queue li[data-id='{swept['id']}']")

@@ -12,6 +12,7 @@ export const jobs = new Map(); // id -> job
 export let held = false;
 let order = [];
 const losses = new Map(); // id -> [[level, step, loss]]
+const gone = new Set(); // ids of removed jobs, which an answer that comes late would bring back
 
 export const ended = (job) => ENDED.has(job.state);
 export const isDraft = (job) => job.draft && job.kind === "sweep" && "preset" in (job.request.vary ?? {});
@@ -28,6 +29,7 @@ export const leftOver = () => [...jobs.values()].filter((job) => !isDraft(job) &
   && (job.state === "failed" || (job.kind === "sweep" && ["finished", "stopped"].includes(job.state))));
 
 export function takeJob(job) {
+  if (gone.has(job.id)) return;
   const before = jobs.get(job.id);
   // what is told of a change has the progress of then
   jobs.set(job.id, { ...before, ...job, progress: job.progress ?? before?.progress ?? null });
@@ -97,6 +99,7 @@ export function connect() {
       tell("progress", job);
     },
     removed({ id }) {
+      gone.add(id);
       jobs.delete(id);
       losses.delete(id);
       tell("jobs", { removed: id });
