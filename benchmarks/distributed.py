@@ -4,11 +4,13 @@
     python -m benchmarks.distributed --model [--sizes 8192] [--gigabits 10]
 
 The first form starts torchrun with ranks of one thread each on this machine. Rank 0 times the whole
-engine, while the others wait, and the distributed one, in turns; the least times are printed. The
-efficiency is the time alone over that of the ranks times their number. It needs a core for each
-rank; the efficiency by CPU seconds, rank 0's in both, shows the arithmetic on a busy machine as
-well. Bytes are those of the loopback device, so other programs' are among them; the model's are
-beside them.
+engine, while the others wait, and the distributed one, in turns; then all ranks evaluate the whole
+image at once, each by itself. The least times are printed. The efficiency is the time alone over
+that of the ranks times their number. It needs a core for each rank. "At once" is the time alone
+over that of all at once: what is missing from 1 there is lost to the memory and caches that cores
+of one machine share, as it is not by ranks on machines of their own. The efficiency by CPU seconds,
+rank 0's in both, shows the arithmetic on a busy machine as well. Bytes are those of the loopback
+device, so other programs' are among them; the model's are beside them.
 
 The second form computes nothing: for 2, 8 and 64 ranks it prints what the model says.
 
@@ -34,6 +36,7 @@ from functools import partial
 
 import psutil
 import torch
+import torch.distributed as dist
 
 from benchmarks.evaluation import in_turns, made
 from vangram.engines import DistributedEngine, WholeEngine
@@ -86,54 +89,87 @@ def main() -> None:
 
 
 def measure(options: argparse.Namespace) -> None:
-    """Time evaluations at rank 0, which the other ranks serve."""
+    """Time evaluations at rank 0; the other ranks serve them, and compute beside it."""
     keep_freed_memory()
     torch.set_num_threads(1)
     ranks = Ranks.join()
-    if ranks.rank:
-        serve(ranks, nullcontext, lambda: 0)
-    else:
+    if not ranks.rank:
         print(f"torch {torch.__version__}, {ranks.size} ranks of one thread\n")
-        titles = "alone | ranks | efficiency | by CPU seconds | by the model | bytes | the model's"
-        print(f"| network | size | {titles} |")
-        print("|---" * 9 + "|")
-        for name in options.networks:
-            for side in options.sizes:
-                print(row(name, side, ranks, options.rounds), flush=True)
-        with ranks.together(END):
-            pass
+        titles = "alone | ranks | efficiency | at once | by CPU seconds | by the model"
+        print(f"| network | size | {titles} | bytes | the model's |")
+        print("|---" * 10 + "|")
+    for name in options.networks:
+        for side in options.sizes:
+            evaluation = Measured(name, side, ranks, options.rounds)
+            if ranks.rank:
+                serve(ranks, nullcontext, lambda: 0)
+                evaluation.at_once()
+            else:
+                print(evaluation.row(), flush=True)
     ranks.leave()
 
 
-def row(name: str, side: int, ranks: Ranks, rounds: int) -> str:
-    """One network at one size."""
-    network, size, recipe = made(name), (side, side), Recipe()
-    generator = torch.Generator().manual_seed(0)
-    content, style = (torch.rand(1, 3, *size, generator=generator) for _ in range(2))
-    style = style[..., : side // 2, : side // 2]
-    objective = Objective.of(recipe, network, content, style, tile=512)
-    core = best_core_size(side * side, size, network.topology, recipe.layers, ranks.size)
-    shared = DistributedEngine(ranks, network, objective, size, core)
-    sent: list[int] = []
-    busy: dict[Evaluate, list[float]] = {}
+class Measured:
+    """Evaluations of one network at one size, by all ranks.
 
-    def counted(engine: Evaluate) -> None:
-        bytes_before, before = _bytes_sent(), time.process_time()
-        engine(content)
-        busy.setdefault(engine, []).append(time.process_time() - before)
-        if engine is shared:
-            sent.append(_bytes_sent() - bytes_before)
+    Args:
+        name: of the network.
+        side: of the image, pixels.
+        ranks: the group.
+        rounds: times that everything is timed.
+    """
 
-    engines: tuple[Evaluate, Evaluate] = WholeEngine(network, objective), shared
-    alone, together = in_turns(*(partial(counted, each) for each in engines), rounds=rounds)
-    cpu_alone, cpu_together = (min(busy[each][1:]) for each in engines)
-    share, _, everywhere = modelled(network, side, ranks.size)
-    return (
-        f"| {name} | {side} × {side} | {alone:.2f} s | {together:.2f} s"
-        f" | {alone / together / ranks.size:.2f} | {cpu_alone / cpu_together / ranks.size:.2f}"
-        f" | {1 / share / ranks.size:.2f}"
-        f" | {min(sent) / 1e6:.1f} MB | {everywhere / 1e6:.1f} MB |"
-    )
+    def __init__(self, name: str, side: int, ranks: Ranks, rounds: int) -> None:
+        self.name, self.side, self.ranks, self.rounds = name, side, ranks, rounds
+        self.size = side, side
+        self.network, self.recipe = made(name), Recipe()
+        generator = torch.Generator().manual_seed(0)
+        self.content, style = (torch.rand(1, 3, *self.size, generator=generator) for _ in range(2))
+        style = style[..., : side // 2, : side // 2]
+        self.objective = Objective.of(self.recipe, self.network, self.content, style, tile=512)
+        self.whole = WholeEngine(self.network, self.objective)
+
+    def at_once(self) -> float:
+        """Least seconds of the whole engine, while every rank has it compute the same."""
+        self.whole(self.content)
+        times = []
+        for _ in range(self.rounds):
+            dist.barrier()
+            start = time.perf_counter()
+            self.whole(self.content)
+            times.append(time.perf_counter() - start)
+        return min(times)
+
+    def row(self) -> str:
+        """A row of the table, at rank 0."""
+        ranks, network, topology = self.ranks, self.network, self.network.topology
+        pixels, layers = self.side**2, self.recipe.layers
+        core = best_core_size(pixels, self.size, topology, layers, ranks.size)
+        shared = DistributedEngine(ranks, network, self.objective, self.size, core)
+        engines: tuple[Evaluate, Evaluate] = self.whole, shared
+        sent: list[int] = []
+        busy: dict[Evaluate, list[float]] = {each: [] for each in engines}
+
+        def counted(engine: Evaluate) -> None:
+            bytes_before, before = _bytes_sent(), time.process_time()
+            engine(self.content)
+            busy[engine].append(time.process_time() - before)
+            if engine is shared:
+                sent.append(_bytes_sent() - bytes_before)
+
+        counts = [partial(counted, each) for each in engines]
+        alone, together = in_turns(*counts, rounds=self.rounds)
+        with ranks.together(END):
+            pass
+        at_once = self.at_once()
+        cpu_alone, cpu_together = (min(busy[each][1:]) for each in engines)
+        share, _, everywhere = modelled(network, self.side, ranks.size)
+        return (
+            f"| {self.name} | {self.side} × {self.side} | {alone:.2f} s | {together:.2f} s"
+            f" | {alone / together / ranks.size:.2f} | {alone / at_once:.2f}"
+            f" | {cpu_alone / cpu_together / ranks.size:.2f} | {1 / share / ranks.size:.2f}"
+            f" | {min(sent) / 1e6:.1f} MB | {everywhere / 1e6:.1f} MB |"
+        )
 
 
 def print_model(options: argparse.Namespace) -> None:

@@ -243,12 +243,22 @@ class Kept:
         """The image of a frame."""
         return torch.from_numpy(np.load(self._path(index))["image"])
 
-    def keep(self, index: int, number: int, image: Tensor) -> None:
-        """Keep the image of a pass, and the time since the last was kept."""
+    def painted(self, index: int) -> Tensor:
+        """How far the places of a result are painted."""
+        return torch.from_numpy(np.load(self._path(index))["painted"])
+
+    def keep(self, index: int, number: int, image: Tensor, painted: Tensor) -> None:
+        """Keep the result of a pass, and the time since the last was kept."""
         now, before = time.process_time(), self.seconds(index) if number > 1 else 0.0
         self.folder.mkdir(parents=True, exist_ok=True)
         seconds, self.since = before + now - self.since, now
-        np.savez(self._path(index), image=image.numpy(), number=number, seconds=seconds)
+        np.savez(
+            self._path(index),
+            image=image.numpy(),
+            painted=painted.numpy(),
+            number=number,
+            seconds=seconds,
+        )
 
     def _path(self, index: int) -> Path:
         return self.folder / f"{index:04d}.npz"
@@ -284,7 +294,8 @@ def _paint(run: Run, index: int, kept: Kept) -> None:
     for step in run:
         image = step.image
     assert image is not None
-    kept.keep(index, 1, run.shown(image, run.levels[-1].size).half())
+    shown = run.shown(image, run.levels[-1].size).half()
+    kept.keep(index, 1, shown, torch.ones_like(shown[:, :1]))
 
 
 def _picture(pixels: Tensor) -> Picture:

@@ -45,6 +45,11 @@ def clip(tmp_path: Path) -> Path:
     return make_clip(tmp_path / "in.mp4", starts=UNEVEN, sound=True)
 
 
+def kept_to_the_end(film: Film, index: int, image: torch.Tensor) -> None:
+    """Keep a result that is painted everywhere."""
+    film.work.keep(index, 1, image.half(), torch.ones_like(image[:, :1]).half())
+
+
 def assert_refused(outcome: Outcome, said: str) -> None:
     assert outcome.code == 2
     assert said in outcome.err
@@ -372,7 +377,7 @@ def test_film_so_far_ends_before_the_first_frame_that_is_missing(
     assert list(film.extract()) == [1, 2, 3, 4, 5, 6]
     film.find_shots()
     for index in (0, 1, 3):
-        film.work.keep(index, 1, torch.full((1, 3, 33, 44), 0.5).half())
+        kept_to_the_end(film, index, torch.full((1, 3, 33, 44), 0.5))
     film_output.write_film(film, tmp_path / "part.mp4", overwrite=True, finished=False)
     assert decoded(tmp_path / "part.mp4")[1].starts == UNEVEN[:2]
 
@@ -424,7 +429,7 @@ for count in (100, 800):
     assert list(film.extract())[-1] == count
     film.find_shots()
     for index in range(count):
-        film.work.keep(index, 1, film.frames.frame(index).pixels.half())
+        kept_to_the_end(film, index, film.frames.frame(index).pixels)
     write_film(film, film.output, overwrite=True)
     peaks.append(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024)
 print(json.dumps(peaks))

@@ -11,7 +11,7 @@ from torch import Tensor
 from tests.run.test_warp import constant, write_flow
 from tests.support import drawn, rounding
 from vangram.film import FlowFolder, Motion
-from vangram.film.motion import Warped, held_to
+from vangram.film.motion import YOUNG, Warped, held_to
 from vangram.images import Picture
 
 
@@ -29,15 +29,16 @@ class Pictures:
         return Picture(self.pixels[index], None, None, None, str(index))
 
 
-def target(value: float, trust: float) -> Warped:
-    return Warped(torch.full((1, 3, 2, 2), value), torch.full((1, 1, 2, 2), trust))
+def target(value: float, trust: float, painted: float = 1.0) -> Warped:
+    one = torch.ones(1, 1, 2, 2)
+    return Warped(torch.full((1, 3, 2, 2), value), trust * one, painted * one)
 
 
 def warp_of(seed: int) -> Warped:
     generator = torch.Generator().manual_seed(seed)
     pixels = torch.rand(1, 3, 5, 6, generator=generator, dtype=torch.float64)
     trust = torch.rand(1, 1, 5, 6, generator=generator, dtype=torch.float64) / 3
-    return Warped(pixels, trust)
+    return Warped(pixels, trust, torch.ones_like(trust))
 
 
 def test_target_of_several_frames_has_the_gradient_of_their_terms() -> None:
@@ -62,6 +63,14 @@ def test_two_neighbours_hold_a_frame_no_harder_than_one() -> None:
     held = held_to([target(0.2, 1.0), target(0.4, 1.0)])
     assert float(held.trust.max()) == 1.0
     assert float(held.pixels[0, 0, 0, 0]) == pytest.approx(0.3, rel=1e-6)
+
+
+def test_target_is_that_of_results_that_are_painted_further() -> None:
+    held = held_to([target(0.2, 1.0, 0.25), target(0.6, 1.0, 0.75)])
+    share = 0.75**YOUNG / (0.25**YOUNG + 0.75**YOUNG)
+    assert float(held.pixels[0, 0, 0, 0]) == pytest.approx(0.2 + 0.4 * share, rel=1e-6)
+    assert float(held.painted[0, 0, 0, 0]) == pytest.approx(0.25 + 0.5 * share, rel=1e-6)
+    assert float(held.trust.min()) == 1.0
 
 
 def test_nothing_is_held_where_no_flow_is_trusted() -> None:
@@ -100,5 +109,5 @@ def test_frame_is_decoded_once_for_all_its_neighbours() -> None:
     frames = Pictures([drawn(24, 32, seed)[None] for seed in range(4)])
     motion = Motion(frames, (48, 64))
     for other in (0, 1, 3):
-        motion.warp(drawn(48, 64, 9)[None], 2, other)
+        motion.warp(drawn(48, 64, 9)[None], torch.ones(1, 1, 48, 64), 2, other)
     assert sorted(frames.read) == [0, 1, 2, 3]

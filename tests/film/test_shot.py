@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -12,7 +13,7 @@ from tests.film.test_motion import Pictures
 from tests.run.test_warp import frame
 from tests.support import drawn
 from vangram.film import FilmStep, Shot
-from vangram.film.shot import FIRST_HOLD
+from vangram.film.shot import PAINTED
 from vangram.images import read_picture
 from vangram.run.inputs import RunSource
 from vangram.settings.inputs import Inputs
@@ -28,7 +29,7 @@ class Memory:
     """A store in memory."""
 
     def __init__(self) -> None:
-        self.kept: dict[int, tuple[int, Tensor]] = {}
+        self.kept: dict[int, tuple[int, Tensor, Tensor]] = {}
         self.order: list[tuple[int, int]] = []
 
     def passes(self, index: int) -> int:
@@ -37,9 +38,13 @@ class Memory:
     def result(self, index: int) -> Tensor:
         return self.kept[index][1]
 
-    def keep(self, index: int, number: int, image: Tensor) -> None:
-        assert image.dtype == torch.float16
-        self.kept[index] = number, image
+    def painted(self, index: int) -> Tensor:
+        return self.kept[index][2]
+
+    def keep(self, index: int, number: int, image: Tensor, painted: Tensor) -> None:
+        assert image.dtype == painted.dtype == torch.float16
+        assert painted.shape == image[:, :1].shape
+        self.kept[index] = number, image, painted
         self.order.append((number, index))
 
 
@@ -65,17 +70,29 @@ def test_passes_go_forward_and_backward_in_turn(painting: Inputs[RunSource]) -> 
     assert done[-1] == pytest.approx(1)
 
 
-def test_first_of_several_passes_holds_less(painting: Inputs[RunSource]) -> None:
+def test_place_is_held_more_from_frame_to_frame_until_it_is_painted(
+    painting: Inputs[RunSource],
+) -> None:
     store = Memory()
-    for index in range(4):
-        store.keep(index, 1, torch.full((1, 3, 48, 64), 0.5).half())
-    held = {
-        (passes, number): shot_of(painting, store, passes=passes, flicker_weight=10.0)
-        .run(1, number)
-        .recipe.flicker_weight
-        for passes, number in ((1, 1), (2, 1), (2, 2))
-    }
-    assert held == {(1, 1): 10.0, (2, 1): 10.0 * FIRST_HOLD, (2, 2): 10.0}
+    shot = shot_of(painting, store, passes=1, frame_steps=PAINTED // 3)
+    frames = Pictures([drawn(48, 64, 3)[None]] * 4)
+    shot = replace(shot, frames=frames)
+    new = torch.zeros(1, 1, 48, 64).half()
+    new[..., :32] = 1
+    store.keep(0, 1, torch.full((1, 3, 48, 64), 0.5).half(), new)
+    left, right = [], []
+    for index in (1, 2, 3):
+        run, painted = shot.run(index, 1)
+        assert painted is not None
+        weights = run.inputs.warped.weights  # type: ignore[union-attr]
+        assert weights is not None
+        left.append(float(weights[..., :24].min()))
+        right.append(float(weights[..., 40:].max()))
+        store.keep(index, 1, torch.full((1, 3, 48, 64), 0.5).half(), painted.half())
+    assert left == pytest.approx([1, 1, 1], abs=1e-3)
+    assert right[0] == pytest.approx(0, abs=1e-3)
+    assert 0 < right[1] < right[2] < 1
+    assert 0.9 < float(store.painted(3)[..., 40:].min()) <= 1
 
 
 def test_single_frame_has_one_pass(painting: Inputs[RunSource]) -> None:
@@ -124,6 +141,6 @@ def test_frame_is_shown_as_its_run_shows_it(painting: Inputs[RunSource], colour:
     store = Memory()
     shot = shot_of(painting, store, range(1), colour=colour)
     steps: list[FilmStep] = list(shot.paint())
-    wanted = shot.run(0, 1).shown(steps[-1].step.image.half().float(), (48, 64))
+    wanted = shot.run(0, 1)[0].shown(steps[-1].step.image.half().float(), (48, 64))
     assert torch.equal(shot.shown(0), wanted)
     assert 0 <= float(wanted.min()) <= float(wanted.max()) <= 1

@@ -51,6 +51,27 @@ def test_lbfgs_without_its_history_is_far_slower() -> None:
     assert float((image - GOAL).abs().max()) > 1e-3
 
 
+@pytest.mark.parametrize("seed", [1, 2, 3])
+def test_stiff_pixels_do_not_hold_up_the_others(seed: int) -> None:
+    goal, start, stiffness = (
+        torch.rand(1, 3, 24, 24, generator=generator, dtype=torch.float64)
+        for generator in [torch.Generator().manual_seed(seed)] * 3
+    )
+    stiffness = 300 * stiffness[:, :1]
+    stiffness[..., 12:] = 0
+
+    def partly_stiff(image: Tensor) -> Tensor:
+        return 0.5 * ((1 + stiffness) * (image - goal).square()).sum()
+
+    def left(known: Tensor | None) -> float:
+        """Of the error beside the stiff pixels, after some moves."""
+        last = run(LBFGS(stiffness=known), start, Counted(partly_stiff), 12)[-1].image
+        away, at_first = ((x - goal)[..., 12:].square().sum() for x in (last, start))
+        return float(away / at_first)
+
+    assert left(stiffness) < 0.2 * left(None)
+
+
 def test_lbfgs_decreases_rosenbrock_monotonically() -> None:
     evaluate = Counted(rosenbrock)
     moves = run(LBFGS(), torch.full(GOAL.shape, -0.8, dtype=torch.float64), evaluate, 200)

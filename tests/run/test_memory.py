@@ -50,7 +50,8 @@ WRAPPED = (
     PEAK
     + """
 from vangram.objective import Evaluation
-from vangram.run.resized import ResizedInputs, wrap_evaluate
+from vangram.optimize import LBFGS
+from vangram.run.resized import ResizedInputs, flicker_stiffness, wrap_evaluate
 from vangram.settings.recipe import Recipe
 from vangram.storage.tensors import IN_MEMORY
 
@@ -61,13 +62,15 @@ def made(side):
 
     image, gradient = torch.ones(1, 3, side, side), torch.ones(1, 3, side, side)
     before = peak()
-    inputs = ResizedInputs(*given("keep"), *given("sequence"))
+    last, trust = given("sequence")
+    inputs = ResizedInputs(*given("keep"), last, trust, trust)
+    optimizer = LBFGS(stiffness=flicker_stiffness(inputs, Recipe()))
     evaluate = lambda image: Evaluation(1.0, (), gradient.fill_(1))
-    return image, wrap_evaluate(evaluate, inputs, Recipe(), IN_MEMORY), before
+    return image, wrap_evaluate(evaluate, inputs, Recipe(), IN_MEMORY), optimizer, before
 
-image, wrapped, _ = made(64)
+image, wrapped, _, _ = made(64)
 wrapped(image)  # whatever code it needs is loaded now
-image, wrapped, before = made(4096)
+image, wrapped, optimizer, before = made(4096)
 wrapped(image)
 print(peak() - before)
 """

@@ -129,16 +129,24 @@ class WorkFolder:
         if not path.exists():
             return 0
         with safe_open(path, "pt") as file:
-            return int(file.metadata()[PASS])
+            whole = {"image", "painted"} <= set(file.keys())  # else an earlier version's
+            return int(file.metadata()[PASS]) if whole else 0
 
     def result(self, index: int) -> Tensor:
         """The image of a frame's last pass, (1, 3, H, W) float16."""
-        with safe_open(self._image_path(index), "pt") as file:
-            image: Tensor = file.get_tensor("image")
-            return image
+        return self._tensor(index, "image")
 
-    def keep(self, index: int, number: int, image: Tensor) -> None:
-        """Keep the image of a pass instead of that of the pass before.
+    def painted(self, index: int) -> Tensor:
+        """How far the places of a result are painted, (1, 1, H, W) float16 in [0, 1]."""
+        return self._tensor(index, "painted")
+
+    def _tensor(self, index: int, name: str) -> Tensor:
+        with safe_open(self._image_path(index), "pt") as file:
+            found: Tensor = file.get_tensor(name)
+            return found
+
+    def keep(self, index: int, number: int, image: Tensor, painted: Tensor) -> None:
+        """Keep the result of a pass instead of that of the pass before.
 
         Raises:
             OutputError: it cannot be written.
@@ -146,7 +154,8 @@ class WorkFolder:
         path = self._image_path(index)
         make_folder(path.parent)
         with replacing(path) as handle:
-            handle.write(save({"image": image.contiguous()}, {PASS: str(number)}))
+            tensors = {"image": image.contiguous(), "painted": painted.contiguous()}
+            handle.write(save(tensors, {PASS: str(number)}))
 
     def discard(self) -> None:
         """Remove everything.

@@ -16,7 +16,7 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
-from vangram.film.motion import Frames, Motion, held_to
+from vangram.film.motion import YOUNG, Frames, Motion, held_to
 from vangram.images import fit
 from vangram.optimize import Step
 from vangram.run import Run
@@ -27,9 +27,8 @@ from vangram.settings.inputs import Inputs
 from vangram.settings.recipe import Recipe
 from vangram.storage.tensors import IN_MEMORY
 
-FIRST_HOLD = 0.3
-"""Share of the flicker weight in the first of several passes: what comes into sight is
-painted in few steps, and improved from frame to frame."""
+PAINTED = 48
+"""Steps after which a place counts as painted to the end."""
 BLEND = 0.5
 """Share of the other frames' results, where they are trusted, in the start of a further pass."""
 
@@ -43,8 +42,11 @@ class Store(Protocol):
     def result(self, index: int) -> Tensor:
         """The image of a frame's last pass, (1, 3, H, W) float16."""
 
-    def keep(self, index: int, number: int, image: Tensor) -> None:
-        """Keep the image of a pass instead of that of the pass before."""
+    def painted(self, index: int) -> Tensor:
+        """How far the places of a result are painted, (1, 1, H, W) float16 in [0, 1]."""
+
+    def keep(self, index: int, number: int, image: Tensor, painted: Tensor) -> None:
+        """Keep the result of a pass instead of that of the pass before."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -103,23 +105,31 @@ class Shot:
             if self.store.passes(index) >= number:
                 continue
             before, image = sum(work[:at]), None
-            for step in self.run(index, number):
+            run, painted = self.run(index, number)
+            for step in run:
                 image = step.image
                 done = (before + work[at] * step.done) / sum(work)
                 yield FilmStep(index, number, step, done)
             assert image is not None
-            self.store.keep(index, number, image.cpu().half())
+            if painted is None:
+                painted = torch.ones_like(image[:, :1])
+            self.store.keep(index, number, image.cpu().half(), painted.cpu().half())
 
-    def run(self, index: int, number: int) -> Run:
-        """The run of a frame in a pass, from the images in the store."""
+    def run(self, index: int, number: int) -> tuple[Run, Tensor | None]:
+        """The run of a frame in a pass, from the results in the store.
+
+        Returns:
+            The run, and how far the places of its result are painted, (1, 1, H, W) in [0, 1]; None:
+            to the end.
+        """
         inputs = replace(self.inputs_of(index), content=self.frames.frame(index))
         recipe = self.recipe_of(index)
         if self._is_first(index, number):
-            return Run.of(inputs, recipe)
+            return Run.of(inputs, recipe), None
         recipe = recipe.replace(init="before", levels=1, steps=recipe.frame_steps)
-        if number == 1 and self.passes > 1:
-            recipe = recipe.replace(flicker_weight=FIRST_HOLD * recipe.flicker_weight)
-        return Run.of(inputs, recipe, self._others(index, number))
+        others, painted = self._others(index, number)
+        painted = (painted + recipe.frame_steps / PAINTED).clamp(max=1)
+        return Run.of(inputs, recipe, others), painted
 
     def shown(self, index: int) -> Tensor:
         """A frame as the film shows it, from its image in the store: (1, 3, H, W) in [0, 1]."""
@@ -135,16 +145,21 @@ class Shot:
         recipe = self.recipe_of(index)
         return recipe.steps if self._is_first(index, number) else recipe.frame_steps
 
-    def _others(self, index: int, number: int) -> WarpedResult:
-        """What the results of other frames hold a frame to, and where it starts."""
+    def _others(self, index: int, number: int) -> tuple[WarpedResult, Tensor]:
+        """What other frames' results hold a frame to, and how far its start is painted."""
         back = 1 if number % 2 else -1  # to the frames of this pass
         distances = {back * each for each in self.recipe_of(self.of[0]).remember}
         distances |= {back} if number == 1 else {back, -back}
         there = [index - each for each in sorted(distances, key=abs) if index - each in self.of]
-        held = held_to(
-            [self.motion.warp(self.store.result(each).float(), index, each) for each in there]
-        )
+        held = held_to([self.motion.warp(*self._result(each), index, each) for each in there])
+        weights = held.trust * held.painted**YOUNG
         if number == 1:
-            return WarpedResult(*held)
-        own = self.store.result(index).float()
-        return WarpedResult(*held, start=torch.lerp(own, held.pixels, BLEND * held.trust))
+            return WarpedResult(held.pixels, held.trust, weights), held.trust * held.painted
+        start, painted = (
+            torch.lerp(own, theirs, BLEND * held.trust)
+            for own, theirs in zip(self._result(index), (held.pixels, held.painted), strict=True)
+        )
+        return WarpedResult(held.pixels, held.trust, weights, start), painted
+
+    def _result(self, index: int) -> tuple[Tensor, Tensor]:
+        return self.store.result(index).float(), self.store.painted(index).float()

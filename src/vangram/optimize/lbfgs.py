@@ -10,7 +10,7 @@ from torch import Tensor
 from vangram.objective import Evaluate, Evaluation
 from vangram.optimize.optimizer import Move, State, evaluation_of, evaluation_state
 from vangram.optimize.preconditioner import multilevel
-from vangram.optimize.vectors import add, dot, is_finite, largest, plus, times
+from vangram.optimize.vectors import add, dot, is_finite, largest, plus, scaled_by, times
 from vangram.storage.tensors import IN_MEMORY, Storage
 
 SUFFICIENT_DECREASE = 1e-4
@@ -31,21 +31,27 @@ directions in it dominate. With 4 every fifth step has to be shortened."""
 class LBFGS:
     """L-BFGS, Nocedal and Wright, Numerical Optimization, algorithm 7.5, with backtracking.
 
-    The initial metric is `multilevel`. A full step is tried first and shortened by quadratic
-    interpolation until it meets Armijo's condition; nearly every step does at once, so a step costs
-    one evaluation. Pairs without positive curvature are skipped, which keeps the metric positive
-    definite without the evaluations of a Wolfe line search.
+    The initial metric is `multilevel`, with less of it where `stiffness` is large. A full step is
+    tried first and shortened by quadratic interpolation until it meets Armijo's condition; nearly
+    every step does at once, so a step costs one evaluation. Pairs without positive curvature are
+    skipped, which keeps the metric positive definite without the evaluations of a Wolfe line
+    search.
 
     Args:
         history: pairs of image and gradient changes to keep; each takes twice an image's memory.
         storage: of images, gradients and pairs.
+        stiffness: (1, 1, H, W), the curvature of terms of single pixels beside the rest's; None:
+            there are no such terms.
     """
 
     VECTORS = 8
     """Tensors of the image's size, besides two for each pair."""
 
-    def __init__(self, history: int = 20, storage: Storage = IN_MEMORY) -> None:
+    def __init__(
+        self, history: int = 20, storage: Storage = IN_MEMORY, stiffness: Tensor | None = None
+    ) -> None:
         self.storage = storage
+        self.scale = None if stiffness is None else (1 + stiffness).rsqrt_()
         self.pairs: deque[tuple[Tensor, Tensor, float]] = deque(maxlen=history)
         self.here: Evaluation | None = None
         self.first_scale = 1.0
@@ -96,11 +102,18 @@ class LBFGS:
             length *= _shorter(here.loss, slope * length, there.loss)
         return Move(image, here, stuck=True)
 
+    def _metric(self, gradient: Tensor) -> Tensor:
+        """S P S g, with P `multilevel` and S = (1 + stiffness)^-1/2."""
+        if self.scale is None:
+            return multilevel(gradient, self.storage)
+        scaled = multilevel(scaled_by(self.scale, gradient, self.storage), self.storage)
+        return scaled_by(self.scale, scaled, self.storage)
+
     def _direction(self, gradient: Tensor) -> Tensor:
         """Minus the metric times the gradient, by the two-loop recursion (algorithm 7.4)."""
         storage = self.storage
         if not self.pairs:
-            direction = multilevel(gradient, storage)
+            direction = self._metric(gradient)
             most = max(largest(direction), SMALLEST_GRADIENT)
             return times(direction, -FIRST_CHANGE * self.first_scale / most, storage)
         q = times(gradient, -1.0, storage)
@@ -109,8 +122,8 @@ class LBFGS:
             alphas.append(dot(change, q) / s_y)
             add(q, -alphas[-1], grad_change)
         change, grad_change, s_y = self.pairs[-1]
-        y_p_y = dot(grad_change, multilevel(grad_change, storage))
-        q = times(multilevel(q, storage), INITIAL_SCALE * s_y / y_p_y, storage)
+        y_p_y = dot(grad_change, self._metric(grad_change))
+        q = times(self._metric(q), INITIAL_SCALE * s_y / y_p_y, storage)
         for (change, grad_change, s_y), alpha in zip(self.pairs, reversed(alphas), strict=True):
             add(q, alpha - dot(grad_change, q) / s_y, change)
         return q

@@ -66,3 +66,12 @@ def times(a: Tensor, factor: float, storage: Storage) -> Tensor:
         at = (..., band, slice(None))
         torch.mul(a[at], factor, out=product[at])
     return product
+
+
+def scaled_by(weights: Tensor, a: Tensor, storage: Storage) -> Tensor:
+    """A new image, each pixel of (1, C, H, W) times its weight of (1, 1, H, W)."""
+    product = storage.empty(tuple(a.shape), a)
+    for band in row_bands(a):
+        at = (..., band, slice(None))
+        torch.mul(a[at], weights[at], out=product[at])
+    return product

@@ -93,10 +93,11 @@ class MemoryModel:
         self.fixed = beside + network_bytes(network, recipe) + regions
         self.activations = activation_bytes(network, recipe)
         self.content = content_bytes(network, recipe) * self.pixels
-        # The image in grey; the photograph and a mixture; the last result. The last two have masks.
+        # The image in grey; the photograph, a mixture and their mask; the last result, its weights,
+        # and two that the optimiser makes of them.
         images = (recipe.colour == "luminance") + 2 * inputs.keep + inputs.sequence
         self.wrappers = (
-            PIXEL_BYTES * images + WEIGHT_BYTES * (inputs.keep + inputs.sequence)
+            PIXEL_BYTES * images + WEIGHT_BYTES * (inputs.keep + 3 * inputs.sequence)
         ) * self.pixels
         self.smallest = LEAST_CORE_STRIDES * max(
             self.topology.stride(layer) for layer in self.layers

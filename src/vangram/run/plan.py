@@ -75,10 +75,10 @@ class LevelPlan:
         """The tensor on the device where this level's tensors of the picture's size live."""
         return tensor.to(self.storage.device_for(self.device))
 
-    def new_optimizer(self) -> Optimizer:
-        """The level's optimiser, before its first step."""
+    def new_optimizer(self, stiffness: Tensor | None) -> Optimizer:
+        """The level's optimiser, before its first step; `stiffness` as in `LBFGS`."""
         if self.optimizer == "lbfgs":
-            return LBFGS(self.history, self.storage)
+            return LBFGS(self.history, self.storage, stiffness)
         return Adam(storage=self.storage)
 
     @property

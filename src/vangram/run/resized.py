@@ -21,6 +21,8 @@ from vangram.storage.tensors import IN_MEMORY, Storage, row_bands
 
 TINT_CELL = 16
 """Side in pixels of the cells in which a change of colours is averaged."""
+STIFFNESS = 0.03
+"""Curvature of the term against flicker beside that of the network's terms, for a weight of 1."""
 FAR_SHARE = 1e-3
 """Weight of the whole picture's change of colours beside that of the cells around."""
 
@@ -37,6 +39,8 @@ class ResizedInputs:
     """Other frames' results, warped, (1, 3, H, W)."""
     trust: Tensor | None
     """(1, 1, H, W) in [0, 1], 1 where `last` can be trusted."""
+    weights: Tensor | None = None
+    """Weights of the term against flicker, (1, 1, H, W) in [0, 1]."""
     visible: Tensor | None = None
     """The photograph's alpha, (1, 1, H, W) in [0, 1]; None: opaque."""
     start: Tensor | None = None
@@ -53,13 +57,16 @@ def resize_inputs(inputs: RunInputs, plan: LevelPlan) -> ResizedInputs:
     if pictures.content is not None and pictures.content.alpha is not None:
         visible = plan.place(_weights(pictures.content.alpha, size, storage))
     if warped is None:
-        return ResizedInputs(content, keep, None, None, visible)
+        return ResizedInputs(content, keep, None, None, visible=visible)
     last = plan.place(resized(warped.pixels, size, storage))
     trust = plan.place(_weights(warped.trust, size, storage))
-    start = warped.start if warped.start is None else resized(warped.start, size, storage)
-    return ResizedInputs(
-        content, keep, last, trust, visible, start if start is None else plan.place(start)
-    )
+    weights = trust
+    if warped.weights is not None:
+        weights = plan.place(_weights(warped.weights, size, storage))
+    start = None
+    if warped.start is not None:
+        start = plan.place(resized(warped.start, size, storage))
+    return ResizedInputs(content, keep, last, trust, weights, visible, start)
 
 
 def resize_content(inputs: RunInputs, size: Size, plan: LevelPlan) -> Tensor | None:
@@ -120,14 +127,23 @@ def wrap_evaluate(
 ) -> Evaluate:
     """The objective with kept pixels, in luminance, with the term against flicker, as asked for."""
     content, keep = resized_inputs.content, resized_inputs.keep
-    last, trust = resized_inputs.last, resized_inputs.trust
+    last, weights = resized_inputs.last, resized_inputs.weights
     if content is not None and keep is not None:
         evaluate = KeepPixels(evaluate, content, keep, storage)
     if recipe.colour == "luminance":
         evaluate = LuminanceOnly(evaluate, storage)
-    if last is not None and trust is not None:
-        evaluate = TemporalConsistency(evaluate, last, trust, recipe.flicker_weight)
+    if last is not None and weights is not None:
+        evaluate = TemporalConsistency(evaluate, last, weights, recipe.flicker_weight)
     return evaluate
+
+
+def flicker_stiffness(resized_inputs: ResizedInputs, recipe: Recipe) -> Tensor | None:
+    """Curvature of the term against flicker at each pixel, (1, 1, H, W), as `LBFGS` takes it.
+
+    Steps that suit what is held would be far too short for what comes into sight beside it.
+    """
+    weights = resized_inputs.weights
+    return None if weights is None else STIFFNESS * recipe.flicker_weight * weights
 
 
 def first_image(inputs: RunInputs, resized_inputs: ResizedInputs, plan: LevelPlan) -> Tensor:

@@ -40,6 +40,7 @@ from vangram.run.recipe_file import read_recipe_file
 from vangram.run.resized import (
     ResizedInputs,
     first_image,
+    flicker_stiffness,
     render,
     resize_content,
     resize_inputs,
@@ -107,7 +108,7 @@ class Run:
     ) -> Iterator[Step]:
         """The remaining steps of a level; no reference to its initial state is kept here."""
         evaluate = self.evaluate(plan, self.objective(plan, inputs), inputs)
-        optimizer = plan.new_optimizer()
+        optimizer = plan.new_optimizer(flicker_stiffness(inputs, self.recipe))
         begin = self._begin_state(plan, inputs, coarse, since, optimizer)
         return descend(begin, evaluate, optimizer, plan.level, self.recipe.tolerance)
 

@@ -21,6 +21,8 @@ class WarpedResult:
     """ω, (1, 3, H, W)."""
     trust: Tensor
     """c, (1, 1, H, W) in [0, 1]."""
+    weights: Tensor | None = None
+    """Of the term against flicker, (1, 1, H, W) in [0, 1]; None: `trust`."""
     start: Tensor | None = None
     """(1, 3, H, W), the first image; None: `pixels` where they are trusted, else the photograph."""
 

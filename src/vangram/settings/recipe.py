@@ -157,7 +157,7 @@ class Recipe(BaseModel):
     flicker_weight: Weight = setting(1000.0,
         "Weight of the squared difference from other frames' results, warped to this frame.",
         group="Sequences", needs=("before",))
-    frame_steps: int = setting(12,
+    frame_steps: int = setting(8,
         "Optimiser steps of a film's frame in each pass, after the first of a shot.",
         group="Sequences", least=1, most=1_000_000, needs=("before", "film"))
     passes: int = setting(2,
