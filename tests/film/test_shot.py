@@ -125,7 +125,7 @@ def test_shots_do_not_depend_on_each_other(painting: Inputs[RunSource]) -> None:
 def test_film_that_stands_still_stays_still(painting: Inputs[RunSource]) -> None:
     frames = Pictures([drawn(48, 64, 3)[None]] * 3)
     moved = []
-    for weight in (300.0, 0.0):
+    for weight in (1000.0, 0.0):
         changes = {"steps": 20, "frame_steps": 6, "passes": 1, "flicker_weight": weight}
         store, recipes = Memory(), [SMALL.replace(**changes)] * 3
         shot = Shot(frames, store, range(3), lambda _: painting, recipes.__getitem__)
