@@ -13,6 +13,7 @@ from vangram.kernels.convolution import (
 )
 from vangram.kernels.gemm import GPU_BLOCK_BYTES
 from vangram.kernels.multiply import channel_products, mix_channels
+from vangram.kernels.pointwise import convolve_pointwise
 from vangram.kernels.pooling import pool, unpool
 from vangram.kernels.precision import conv_precision
 from vangram.kernels.window import Window
@@ -25,6 +26,7 @@ __all__ = [
     "Window",
     "channel_products",
     "conv_precision",
+    "convolve_pointwise",
     "fixed_convolutions",
     "mix_channels",
     "pool",

@@ -54,7 +54,7 @@ class CPUGemm:
     def __init__(self, filters: Tensor) -> None:
         self.points, self.channels, self.outputs = filters.shape
         lanes = lanes_for(self.outputs, filters.dtype)
-        self.rows, self.columns = _register_block(self.outputs // lanes)
+        self.rows, self.columns = register_block(self.outputs // lanes)
         self.panel = self.columns * lanes
         panels = filters.view(self.points, self.channels, -1, self.panel)
         self.filters = panels.transpose(1, 2).contiguous()
@@ -122,7 +122,7 @@ def _equal_blocks(tiles: int, most: int) -> int:
     return -(-tiles // -(-tiles // most))
 
 
-def _register_block(vectors: int) -> tuple[int, int]:
+def register_block(vectors: int) -> tuple[int, int]:
     """(rows, vectors) of the product that is accumulated in registers.
 
     Args:

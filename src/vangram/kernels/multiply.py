@@ -6,15 +6,17 @@ On the CPU in float32, oneDNN's 1×1 convolution takes less than half of BLAS's 
 from __future__ import annotations
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
+
+from vangram.kernels.pointwise import convolve_pointwise
+from vangram.kernels.symmetric import has_symmetric_products, symmetric_products
 
 
 def channel_products(a: Tensor, b: Tensor, *, sums: bool) -> tuple[Tensor, Tensor | None]:
     """A Bᵀ, summed over positions, and Σ A if `sums`.
 
-    By oneDNN it is the gradient of a 1×1 convolution's filters and bias, with input B and output
-    gradient A.
+    Of A = B a compiled kernel computes one half. By oneDNN it is the gradient of a 1×1
+    convolution's filters and bias, with input B and output gradient A.
 
     Args:
         a: (C, h, w).
@@ -25,6 +27,8 @@ def channel_products(a: Tensor, b: Tensor, *, sums: bool) -> tuple[Tensor, Tenso
         (C, C) and (C,) or None.
     """
     channels = len(a)
+    if a is b and has_symmetric_products(a):
+        return symmetric_products(_batched(a)), a.sum((1, 2)) if sums else None
     if not _one_dnn_is_faster(a):
         flat = a.flatten(1)
         return flat @ b.flatten(1).mT, flat.sum(1) if sums else None
@@ -47,10 +51,10 @@ def mix_channels(matrix: Tensor, x: Tensor, bias: Tensor | None = None) -> Tenso
         bias: t, (C,); None: zero.
 
     Returns:
-        (C, h, w), channels last in memory, the layout that oneDNN is fastest with.
+        (C, h, w), channels last in memory, the layout that the CPU is fastest with.
     """
-    if _one_dnn_is_faster(x):
-        return F.conv2d(_batched(x), matrix[:, :, None, None], bias)[0]
+    if x.device.type == "cpu":
+        return convolve_pointwise(_batched(x), matrix, bias)[0]
     product = x.flatten(1).mT @ matrix
     if bias is not None:
         product += bias

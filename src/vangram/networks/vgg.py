@@ -9,7 +9,14 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from vangram.errors import SizeError
-from vangram.kernels import FixedConvolution, conv_precision, fixed_convolutions, pool, relu_grad
+from vangram.kernels import (
+    FixedConvolution,
+    conv_precision,
+    convolve_pointwise,
+    fixed_convolutions,
+    pool,
+    relu_grad,
+)
 from vangram.networks.topology import Topology, block_of, follows_pooling
 
 
@@ -153,7 +160,10 @@ class FeatureNetwork(nn.Module):
         """A layer's features (B, C, h, w) from the trunk's activation."""
         if layer not in self.topology.heads:
             return x
-        return F.relu_(self.module(head_name(layer))(x))
+        head = self.module(head_name(layer))
+        if torch.is_grad_enabled():
+            return F.relu_(head(x))
+        return convolve_pointwise(x, head.weight.flatten(1), head.bias, relu=True)
 
     def head_grad(self, layer: str, grad: Tensor, features: Tensor) -> Tensor:
         """Gradient with respect to the trunk's activation, from that to the features.
@@ -166,7 +176,7 @@ class FeatureNetwork(nn.Module):
         if layer not in self.topology.heads:
             return grad
         head = self.module(head_name(layer))
-        return F.conv2d(relu_grad(grad, features), head.weight.transpose(0, 1))
+        return convolve_pointwise(relu_grad(grad, features), head.weight.flatten(1).mT)
 
     def check(self, image: Tensor, layers: Collection[str]) -> None:
         """Raise LayerError or SizeError where `forward` would."""

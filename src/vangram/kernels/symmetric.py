@@ -1,0 +1,100 @@
+"""X Xᵀ over the positions of channels-last features: the half that is not the other one mirrored.
+
+A compiled kernel. The positions are divided into as many parts for one thread as for many, so that
+the sums are the same.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+
+import torch
+from torch import Tensor
+
+from vangram.kernels.codegen import Integer, KernelBuilder, Pointer, Vector
+from vangram.kernels.jit import CPU, Kernel, has_kernels
+
+CHUNK = 128
+"""Positions that are packed and multiplied at once: of 512 channels a quarter of a megabyte, which
+stays in a core's cache."""
+MOST_PARTS = 16
+"""Parts of the positions, each with a matrix of its own."""
+COLUMNS = 2
+"""Vectors of a block's rows; the panels are so wide."""
+
+
+def has_symmetric_products(x: Tensor) -> bool:
+    """Whether `symmetric_products` can be compiled for x, (C, h, w), and is worth it."""
+    on_cpu = x.device.type == "cpu" and has_kernels(x)
+    return on_cpu and len(x) % _panel(x.dtype) == 0 and x.shape[1:].numel() > 0
+
+
+def symmetric_products(x: Tensor) -> Tensor:
+    """X Xᵀ, summed over positions.
+
+    Args:
+        x: (1, C, h, w), channels last without gaps; C a multiple of two vectors.
+
+    Returns:
+        (C, C), exactly symmetric.
+    """
+    channels, positions = x.shape[1], x.shape[2:].numel()
+    parts = min(MOST_PARTS, max(1, positions // CHUNK))
+    packed = x.new_empty(parts, CHUNK * channels)
+    sums = x.new_zeros(parts, channels, channels)
+    lanes = _panel(x.dtype) // COLUMNS
+    rows = 8 if CPU.host().registers == 32 else 4
+    kernel = _products(x.dtype, lanes, min(rows, COLUMNS * lanes))
+    kernel(parts, x, packed, sums, positions, parts, channels)
+    upper = sums.sum(0).triu_()
+    return upper + upper.triu(1).mT
+
+
+def _panel(dtype: torch.dtype) -> int:
+    """Channels of a panel."""
+    return COLUMNS * (CPU.host().vector // dtype.itemsize)
+
+
+@cache
+def _products(dtype: torch.dtype, lanes: int, rows: int) -> Kernel:
+    """Kernel of X Xᵀ, but for the blocks below the diagonal's panels.
+
+    An item is a part of the positions. Of each chunk, panels of channels are packed one after the
+    other; a block of the product, `rows` × `COLUMNS` vectors, stays in registers over its
+    positions.
+    """
+
+    def body(
+        kernel: KernelBuilder, part: Integer, x: Pointer, packed: Pointer, sums: Pointer,
+        positions: Integer, parts: Integer, channels: Integer,
+    ) -> None:  # fmt: skip
+        width = COLUMNS * lanes
+        first, last = positions * part // parts, positions * (part + 1) // parts
+        room, into = part * channels * CHUNK, part * channels * channels
+        with kernel.range(last, first=first, step=CHUNK) as start:
+            count = (last - start).minimum(CHUNK)
+            with kernel.range(count) as p, kernel.range(channels // width) as panel:
+                for n in range(COLUMNS):
+                    value = x[(start + p) * channels + panel * width + n * lanes]
+                    packed[room + (panel * CHUNK + p) * width + n * lanes] = value
+            with (
+                kernel.range(channels // width) as panel,
+                kernel.range((panel + 1) * (width // rows)) as block,
+            ):
+                row = block * rows
+                right = room + panel * (CHUNK * width)
+                left = room + row // width * (CHUNK * width) + row % width
+
+                def step(p: Integer, products: list[Vector]) -> list[Vector]:
+                    columns = [packed[right + p * width + n * lanes] for n in range(COLUMNS)]
+                    values = [packed.broadcast(left + p * width + r) for r in range(rows)]
+                    more = (value * column for value in values for column in columns)
+                    return [total + each for total, each in zip(products, more, strict=True)]
+
+                found = iter(kernel.fold(count, rows * COLUMNS, step))
+                for r in range(rows):
+                    for n in range(COLUMNS):
+                        at = into + (row + r) * channels + panel * width + n * lanes
+                        sums[at] = sums[at] + next(found)
+
+    return Kernel(body, dtype, lanes)
