@@ -23,7 +23,7 @@ from typer.main import get_command
 import vangram
 from vangram import cli
 from vangram.cli import film_runner, runner
-from vangram.cli.app import app
+from vangram.cli.app import COMMANDS, app, load_command
 from vangram.film.film import Film
 from vangram.images import fit, read_recipe
 from vangram.networks import load_network
@@ -118,6 +118,8 @@ def parsed(words: list[str], monkeypatch: pytest.MonkeyPatch) -> Recipe | None:
     monkeypatch.setattr(film_runner, "make_film", lambda *given, **more: None)
     command: Any = get_command(app)
     rest = list(words)
+    if rest and rest[0] in COMMANDS:
+        command = load_command(rest.pop(0))
     while rest and rest[0] in getattr(command, "commands", {}):
         command = command.commands[rest.pop(0)]
     if not rest and len(words) > 0:
@@ -248,7 +250,7 @@ def test_python_shown_runs(
 def options() -> set[str]:
     """Every option of every command."""
     known: set[str] = set()
-    commands: list[Any] = [get_command(app)]
+    commands: list[Any] = [get_command(app), *map(load_command, COMMANDS)]
     while commands:
         command = commands.pop()
         commands += getattr(command, "commands", {}).values()

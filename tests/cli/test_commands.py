@@ -10,18 +10,17 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 import torch
 from PIL import Image
 from torch.nn import functional
-from typer.main import get_command
 
 from tests.conftest import Outcome
 from tests.support import descending, drawn, refused_descent
 from vangram.api import stylize
-from vangram.cli.app import app
+from vangram.cli import commands
+from vangram.cli.app import COMMANDS, load_command
 from vangram.errors import DivergedError
 from vangram.images import read_picture, read_recipe, write_picture
 from vangram.optimize import Step
@@ -60,8 +59,7 @@ def assert_refused(outcome: Outcome, *said: str) -> None:
 
 
 def test_every_setting_of_the_recipe_is_an_option_with_its_default() -> None:
-    program: Any = get_command(app)
-    options = {option.name: option for option in program.commands["stylize"].params}
+    options = {option.name: option for option in load_command("stylize").params}
     for name, setting in settings_of(Recipe).items():
         if name in NO_OPTIONS:
             continue
@@ -792,20 +790,38 @@ def test_version_is_told(command: Command) -> None:
     assert outcome.out.startswith("vangram 0.")
 
 
-def test_help_needs_no_torch_and_no_pillow() -> None:
+def loaded_for(*words: str) -> set[str]:
+    """The modules in a fresh process after a command."""
     script = (
         "import json, sys\n"
         "from vangram.cli import main\n"
-        "sys.argv = ['vangram', 'stylize', '--help']\n"
+        f"sys.argv = ['vangram', *{words}]\n"
         "try:\n    main()\nexcept SystemExit as stop:\n    assert not stop.code\n"
         "print(json.dumps(sorted(sys.modules)))\n"
     )
     done = subprocess.run(
         [sys.executable, "-c", script], capture_output=True, text=True, check=True, timeout=60
     )
-    loaded = set(json.loads(done.stdout.splitlines()[-1]))
-    assert "vangram.cli.app" in loaded
+    return set(json.loads(done.stdout.splitlines()[-1]))
+
+
+def test_help_of_a_command_needs_no_torch_no_pillow_and_no_other_command() -> None:
+    loaded = loaded_for("stylize", "--help")
     assert not loaded & {"torch", "PIL", "safetensors", "numpy"}
+    files = {name for name in loaded if name.startswith("vangram.cli.commands.")}
+    assert files == {"vangram.cli.commands.stylize"}
+
+
+def test_list_of_commands_needs_none_of_them_and_no_recipe() -> None:
+    loaded = loaded_for("--help")
+    assert "vangram.cli.app" in loaded
+    assert not loaded & {"torch", "PIL", "vangram.cli.commands", "vangram.settings.recipe"}
+
+
+def test_command_has_a_file_of_its_name() -> None:
+    files = Path(commands.__file__).parent.glob("[!_]*.py")
+    assert sorted(COMMANDS) == sorted(file.stem for file in files)
+    assert [load_command(name).name for name in COMMANDS] == [*COMMANDS]
 
 
 def test_folder_that_cannot_be_made_is_refused(

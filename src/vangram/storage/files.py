@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import errno
-import hashlib
 import os
-import secrets
 import stat
 import sys
 from collections.abc import Iterator
@@ -94,7 +92,9 @@ def sha256_of(handle: BinaryIO) -> str:
     Raises:
         OSError: it cannot be read to its end.
     """
-    digest, left = hashlib.sha256(), handle.seek(0, os.SEEK_END)
+    from hashlib import sha256  # loads OpenSSL, which the command line's help can do without
+
+    digest, left = sha256(), handle.seek(0, os.SEEK_END)
     handle.seek(0)
     while chunk := handle.read(min(CHUNK, left)):
         digest.update(chunk)
@@ -126,7 +126,7 @@ def replacing(
     """
     target = os.path.realpath(path) if follow_links else os.path.abspath(path)
     folder = os.path.dirname(target)
-    temporary = os.path.join(folder, part or f".vangram-{secrets.token_hex(8)}.part")
+    temporary = os.path.join(folder, part or f".vangram-{os.urandom(8).hex()}.part")
     try:
         sweep(folder)
         # Not `tempfile`: its files are readable by their owner only.
