@@ -28,8 +28,8 @@ from vangram.images import read_picture
 from vangram.images.icc import srgb_profile
 from vangram.networks import parameters, parameters_path
 from vangram.objective import targets
-from vangram.run import checkpoints, inputs, network, target_cache
-from vangram.run.checkpoints import checkpoint_path
+from vangram.run import checkpointer, inputs, network, target_cache
+from vangram.run.checkpointer import checkpoint_path
 from vangram.settings.recipe import Recipe
 from vangram.storage.locks import claim
 
@@ -40,14 +40,14 @@ TINY = ("--size", 48, "--steps", 1)
 PROGRAM = """
 import os, signal
 from vangram.cli import main
-from vangram.run import checkpoints
-add, steps = checkpoints.Checkpoints.add, []
+from vangram.run import checkpointer
+add, steps = checkpointer.Checkpointer.add, []
 def counted(self, step):
     steps.append(step)
     if len(steps) == 6:
         os.kill(os.getpid(), signal.SIGKILL)
     add(self, step)
-checkpoints.Checkpoints.add = counted
+checkpointer.Checkpointer.add = counted
 main()
 """
 
@@ -403,7 +403,7 @@ def test_terminated_shard_goes_on_to_the_same_bytes(
     command: Command, folder: Path, paintings: list[Path], tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:  # fmt: skip
-    add, out = checkpoints.Checkpoints.add, tmp_path / "out"
+    add, out = checkpointer.Checkpointer.add, tmp_path / "out"
     words = ("batch", folder, *paintings[:1], "--size", 48, "--steps", 4, "--tolerance", 0, "-q")
     shard = (*words, "--shard", "2/3")
 
@@ -412,7 +412,7 @@ def test_terminated_shard_goes_on_to_the_same_bytes(
         add(*arguments)
 
     with monkeypatch.context() as patch:
-        patch.setattr(checkpoints.Checkpoints, "add", terminated)
+        patch.setattr(checkpointer.Checkpointer, "add", terminated)
         outcome = command(*shard, "-o", out)
     assert outcome.code == 143
     (begun,) = out.glob("*.checkpoint")
@@ -471,7 +471,7 @@ def test_file_that_appears_during_a_batch_is_kept(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:  # fmt: skip
     out = tmp_path / "out"
-    add, early, late = checkpoints.Checkpoints.add, out / "p0-s0.png", out / "p3-s0.png"
+    add, early, late = checkpointer.Checkpointer.add, out / "p0-s0.png", out / "p3-s0.png"
 
     def appear(*arguments: Any) -> None:
         for path in (early, late):
@@ -479,7 +479,7 @@ def test_file_that_appears_during_a_batch_is_kept(
                 path.write_bytes(b"precious")
         add(*arguments)
 
-    monkeypatch.setattr(checkpoints.Checkpoints, "add", appear)
+    monkeypatch.setattr(checkpointer.Checkpointer, "add", appear)
     outcome = command("batch", folder, paintings[0], "-o", out, *TINY, "--quiet")
     assert outcome.code == 3
     assert early.read_bytes() == late.read_bytes() == b"precious"

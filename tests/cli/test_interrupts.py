@@ -19,10 +19,10 @@ from tests.support import descending, stopped_by
 from vangram.cli.interrupts import SIGNALS, Interrupts
 from vangram.errors import DivergedError
 from vangram.images import read_picture
-from vangram.run.checkpoints import Checkpoints, checkpoint_path
+from vangram.run.checkpointer import Checkpointer, checkpoint_path
 
 RESULT = import_module("vangram.run.result")
-CHECKPOINTS = import_module("vangram.run.checkpoints")
+CHECKPOINTER = import_module("vangram.run.checkpointer")
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="signals of POSIX")
 
@@ -32,12 +32,12 @@ SMALL = ("--size", "16", "--content-layers", "relu2_1", "--style-layers", "relu1
 SLOW = """
 import time
 from pathlib import Path
-from vangram.run import checkpoints, result
-add = checkpoints.Checkpoints.add
+from vangram.run import checkpointer, result
+add = checkpointer.Checkpointer.add
 def stepped(self, step):
     self.path.with_name("step").touch()
     add(self, step)
-checkpoints.Checkpoints.add = stepped
+checkpointer.Checkpointer.add = stepped
 write = result.write_picture
 def slow(path, *arguments, **options):
     Path(path).with_name("saving").touch()
@@ -175,14 +175,14 @@ def test_signal_before_the_first_step_leaves_no_checkpoint(
     command: Callable[..., Outcome], photo: Path, painting: Path, tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:  # fmt: skip
-    write, output = CHECKPOINTS.write_checkpoint, tmp_path / "out.png"
+    write, output = CHECKPOINTER.write_checkpoint, tmp_path / "out.png"
 
     def interrupted(*arguments: object) -> None:
         signal.raise_signal(signal.SIGINT)
         write(*arguments)
         assert checkpoint_path(output).exists()
 
-    monkeypatch.setattr(CHECKPOINTS, "write_checkpoint", interrupted)
+    monkeypatch.setattr(CHECKPOINTER, "write_checkpoint", interrupted)
     outcome = command("stylize", photo, painting, "-o", output, *SMALL, "--steps", 1)
     assert outcome.code == 130
     assert outcome.err == "vangram: stopped before the first step, there is no picture\n"
@@ -193,7 +193,7 @@ def test_file_that_appears_during_a_run_is_kept(
     command: Callable[..., Outcome], photo: Path, painting: Path, tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:  # fmt: skip
-    add, output, film = Checkpoints.add, tmp_path / "out.png", tmp_path / "film.webp"
+    add, output, film = Checkpointer.add, tmp_path / "out.png", tmp_path / "film.webp"
 
     def appear(*arguments: object) -> None:
         output.write_bytes(b"precious")
@@ -202,7 +202,7 @@ def test_file_that_appears_during_a_run_is_kept(
 
     words = ("stylize", photo, painting, "-o", output, *SMALL, "--steps", 2, "--timelapse", film)
     with monkeypatch.context() as patch:
-        patch.setattr(Checkpoints, "add", appear)
+        patch.setattr(Checkpointer, "add", appear)
         outcome = command(*words)
     assert outcome.code == 0, outcome.err
     assert outcome.out == f"{tmp_path / 'out-2.png'}\n"
@@ -212,7 +212,7 @@ def test_file_that_appears_during_a_run_is_kept(
     assert read_picture(tmp_path / "out-2.png").size == (12, 16)
     assert (tmp_path / "film-2.webp").exists()
     with monkeypatch.context() as patch:
-        patch.setattr(Checkpoints, "add", appear)
+        patch.setattr(Checkpointer, "add", appear)
         outcome = command(*words, "--force")
     assert outcome == Outcome(0, f"{output}\n", "")
     assert recorded(output).finished

@@ -25,7 +25,7 @@ from vangram.images import read_picture
 from vangram.networks import FeatureNetwork
 from vangram.optimize import RunState, Step
 from vangram.run import Checkpoint, Run, read_checkpoint, write_checkpoint
-from vangram.run.checkpoints import Checkpoints, checkpoint_path
+from vangram.run.checkpointer import Checkpointer, checkpoint_path
 from vangram.run.network import network_for
 
 Command = Callable[..., Outcome]
@@ -34,8 +34,8 @@ QUICK = ("--size", 48, "--steps", 8, "--levels", 2, "--init", "noise", *SHALLOW)
 
 # A checkpoint after every step.
 PROGRAM = (
-    "from vangram.cli import main; from vangram.run import checkpoints; "
-    "checkpoints.SECONDS_BETWEEN_CHECKPOINTS = 0.0; checkpoints.LARGEST_SHARE = 1e9; main()"
+    "from vangram.cli import main; from vangram.run import checkpointer; "
+    "checkpointer.SECONDS_BETWEEN_CHECKPOINTS = 0.0; checkpointer.LARGEST_SHARE = 1e9; main()"
 )
 
 RUN = import_module("vangram.run.run")
@@ -110,7 +110,7 @@ def test_run_killed_after_its_picture_was_written_finishes_without_work(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     with monkeypatch.context() as patch:
-        patch.setattr(Checkpoints, "remove", lambda checkpoints: None)
+        patch.setattr(Checkpointer, "remove", lambda checkpointer: None)
         assert command("stylize", photo, painting, "-o", output, *QUICK).code == 0
     assert checkpoint_path(output).exists()
     before = output.read_bytes()
@@ -288,7 +288,7 @@ def test_picture_of_another_run_is_not_overwritten(
 @pytest.mark.usefixtures("no_work")
 def test_run_that_another_process_is_at_work_on_is_refused(command: Command, output: Path) -> None:
     pytest.importorskip("fcntl")
-    with closing(Checkpoints(output, warn)):
+    with closing(Checkpointer(output, warn)):
         assert_refused(command("resume", output), "another process")
 
 

@@ -21,7 +21,7 @@ from vangram.cli.runner import FRAMES, SideImages
 from vangram.errors import DivergedError, OutputError
 from vangram.images import read_frames, read_picture, read_recipe
 from vangram.optimize import Level, LevelState, RunState, Step
-from vangram.run.checkpoints import checkpoint_path
+from vangram.run.checkpointer import checkpoint_path
 from vangram.settings.record import Record
 
 SECONDS = 120

@@ -34,7 +34,7 @@ from vangram.errors import (
 )
 from vangram.run.carry_out import keep_picture, take_steps
 from vangram.run.checkpoint import read_checkpoint, write_checkpoint
-from vangram.run.checkpoints import Checkpoints, checkpoint_path
+from vangram.run.checkpointer import Checkpointer, checkpoint_path
 from vangram.settings.record import published_path
 from vangram.storage.allocator import keep_freed_memory
 from vangram.storage.files import make_folder, quoted, reason, replacing
@@ -447,10 +447,10 @@ def _paint(
             folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="vangram-")))
             batch, pair = _unpacked(folder, batch, pair, shipment, painting or b"")
         try:
-            checkpoints = Checkpoints(batch.output(pair), notes.append, force=batch.force)
-            stack.enter_context(closing(checkpoints))
+            checkpointer = Checkpointer(batch.output(pair), notes.append, force=batch.force)
+            stack.enter_context(closing(checkpointer))
             watch(0.0)
-            outcome = _made(batch, pair, checkpoints, shipment, watch, notes)
+            outcome = _made(batch, pair, checkpointer, shipment, watch, notes)
         except BusyError:
             outcome = Outcome("busy")
         except ExistsError as error:
@@ -472,32 +472,32 @@ def _paint(
 def _made(
     batch: Batch,
     pair: Pair,
-    checkpoints: Checkpoints,
+    checkpointer: Checkpointer,
     shipment: Shipment | None,
     watch: Callable[[float], object],
     notes: list[str],
 ) -> Outcome:
     """Take the steps of a picture that are left, and keep it; errors as `_paint`."""
-    begun = batch.begin(pair, checkpoints)
+    begun = batch.begin(pair, checkpointer)
     if begun is None:
         return Outcome("there")
     run, noted = begun
     notes += noted
     record, published = run.record, {} if shipment is None else shipment.published
     run = replace(run, record=record.with_paths(published))
-    position, stopped = take_steps(run, checkpoints, lambda step: watch(step.done))
-    kept = keep_picture(run, position, stopped, checkpoints)
+    position, stopped = take_steps(run, checkpointer, lambda step: watch(step.done))
+    kept = keep_picture(run, position, stopped, checkpointer)
     if stopped is not None and not isinstance(stopped, KeyboardInterrupt):
         raise stopped
     picture = checkpoint = None
     if shipment is not None and kept.painting is not None:
         picture = kept.path.read_bytes()
-    elif kept.path != checkpoints.output:
+    elif kept.path != checkpointer.output:
         batch.check_place(pair)  # says why
     if shipment is not None and kept.goes_on:
-        left = replace(read_checkpoint(checkpoints.path), record=record)
-        write_checkpoint(checkpoints.path, left)
-        checkpoint = checkpoints.path.read_bytes()
+        left = replace(read_checkpoint(checkpointer.path), record=record)
+        write_checkpoint(checkpointer.path, left)
+        checkpoint = checkpointer.path.read_bytes()
     state: State = "made" if stopped is None else "stopped"
     return Outcome(state, picture=picture, checkpoint=checkpoint)
 

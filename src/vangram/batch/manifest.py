@@ -13,7 +13,7 @@ from typing import Any
 from vangram.batch.shards import Shard
 from vangram.errors import InputError, OutputError, RecipeError
 from vangram.images import read_recipe
-from vangram.run.checkpoints import checkpoint_path
+from vangram.run.checkpointer import checkpoint_path
 from vangram.settings.recipe import Recipe
 from vangram.settings.record import Record
 from vangram.storage.files import open_regular, quoted, reason

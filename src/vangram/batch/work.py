@@ -24,7 +24,7 @@ from vangram.batch.shards import Shard
 from vangram.errors import CheckpointError, ExistsError, OutputError, PictureError, SizeError
 from vangram.images import Picture, check_output, file_sha256
 from vangram.run import Run
-from vangram.run.checkpoints import Checkpoints, checkpoint_path, continued
+from vangram.run.checkpointer import Checkpointer, checkpoint_path, continued
 from vangram.run.inputs import RunSource, read_source
 from vangram.run.network import device_for, network_for
 from vangram.settings.inputs import Inputs
@@ -141,7 +141,7 @@ class Batch:
         """Paths of the inputs of a pair's run."""
         return Inputs(content=pair.photo, styles=(pair.painting,), parameters=self.parameters)
 
-    def begin(self, pair: Pair, checkpoints: Checkpoints) -> tuple[Run, list[str]] | None:
+    def begin(self, pair: Pair, checkpointer: Checkpointer) -> tuple[Run, list[str]] | None:
         """Prepare a pair's run, from its checkpoint where an earlier process began it.
 
         Returns:
@@ -154,20 +154,20 @@ class Batch:
         if self.is_made(pair):
             return None
         self.check_place(pair)
-        checkpoints.place.accept()
-        run, notes = self._continued(pair, checkpoints) or (None, [])
+        checkpointer.place.accept()
+        run, notes = self._continued(pair, checkpointer) or (None, [])
         if run is None:
-            checkpoints.discard()
+            checkpointer.discard()
             run = self._run(pair, self.recipe)
         record = replace(run.record, keep_metadata=self.keep_metadata)
         return replace(run, record=record), [*notes, *run.inputs.notes]
 
-    def _continued(self, pair: Pair, checkpoints: Checkpoints) -> tuple[Run, list[str]] | None:
+    def _continued(self, pair: Pair, checkpointer: Checkpointer) -> tuple[Run, list[str]] | None:
         """The run that an earlier process began, if there is one of this picture."""
-        if not checkpoints.path.exists():
+        if not checkpointer.path.exists():
             return None
         try:
-            was = checkpoints.read()
+            was = checkpointer.read()
             if not self.is_of(was, pair):
                 return None
             run = self._run(pair, was.recipe)

@@ -25,7 +25,7 @@ from vangram.errors import (
     OutputError,
     line_of,
 )
-from vangram.run.checkpoints import Checkpoints
+from vangram.run.checkpointer import Checkpointer
 from vangram.storage.files import printable
 
 UNFINISHED = 1
@@ -150,13 +150,13 @@ def _make(batch: Batch, pair: Pair, quiet: bool, place: BatchPlace, told: Told) 
     """
     try:
         output = batch.output(pair)
-        with closing(Checkpoints(output, warn, force=batch.force)) as checkpoints:
-            begun = batch.begin(pair, checkpoints)
+        with closing(Checkpointer(output, warn, force=batch.force)) as checkpointer:
+            begun = batch.begin(pair, checkpointer)
             if begun is None:
                 return None
             run, notes = begun
             told.notes(notes)
-            if make_picture(run, Monitoring(quiet=quiet), checkpoints, place) != output:
+            if make_picture(run, Monitoring(quiet=quiet), checkpointer, place) != output:
                 batch.check_place(pair)  # says why
     except ExistsError as error:
         return str(error)

@@ -16,9 +16,9 @@ def report(differences: Iterable[str]) -> None:
 
 def continued(was: Record, now: Record) -> Record:
     """The record of a run that is continued; prints which versions differ. Errors as in `run`."""
-    from vangram.run import checkpoints
+    from vangram.run import checkpointer
 
-    record = checkpoints.continued(was, now)
+    record = checkpointer.continued(was, now)
     report(was.differences(now))
     return record
 

@@ -39,7 +39,7 @@ from vangram.images import (
 from vangram.optimize import Level, RunState, Step
 from vangram.run import Run
 from vangram.run.carry_out import Kept, keep_picture, take_steps
-from vangram.run.checkpoints import Checkpoints, check_unfinished
+from vangram.run.checkpointer import Checkpointer, check_unfinished
 from vangram.run.progress import done_before
 from vangram.run.recipe_file import recorded
 from vangram.run.side_writes import SideWrites
@@ -78,8 +78,8 @@ def make(
         save_recipe: file that the recipe is written to.
     """
     check_timelapse(monitoring.timelapse)
-    with closing(Checkpoints(output.output, warn, force=output.force)) as checkpoints:
-        if is_launched() and _resumed_by_torchrun(recipe, inputs, output, monitoring, checkpoints):
+    with closing(Checkpointer(output.output, warn, force=output.force)) as checkpointer:
+        if is_launched() and _resumed_by_torchrun(recipe, inputs, output, monitoring, checkpointer):
             return
         check_unfinished(output.output, force=output.force)
         written = output.output, monitoring.preview, monitoring.timelapse
@@ -93,7 +93,7 @@ def make(
         report([*without_effect(given, recipe, inputs), *run.inputs.notes])
         if save_recipe is not None:
             write_recipe_file(save_recipe, recipe)
-        make_picture(run, monitoring, checkpoints)
+        make_picture(run, monitoring, checkpointer)
 
 
 def _resumed_by_torchrun(
@@ -101,7 +101,7 @@ def _resumed_by_torchrun(
     inputs: Inputs[str],
     output: Output,
     monitoring: Monitoring,
-    checkpoints: Checkpoints,
+    checkpointer: Checkpointer,
 ) -> bool:
     """Resume the run that this command began under torchrun; True where one was, or is finished.
 
@@ -109,15 +109,15 @@ def _resumed_by_torchrun(
         CheckpointError: another run was begun.
     """
     again = restarts() > 0
-    if checkpoints.path.exists() and (again or not output.force):
-        record = checkpoints.read()
+    if checkpointer.path.exists() and (again or not output.force):
+        record = checkpointer.read()
         memory = record.recipe.memory if recipe.memory is None else recipe.memory
         if record.recipe != recipe.replace(memory=memory):
             raise CheckpointError(
                 f"{str(output.output)!r} was begun with other settings: `vangram resume"
                 f" {quote(str(output.output))}` goes on with these, --force starts anew"
             )
-        go_on(record, inputs, checkpoints, monitoring, force=again or output.force)
+        go_on(record, inputs, checkpointer, monitoring, force=again or output.force)
         return True
     if again and not output.force and output.output.exists():
         record = recorded(str(output.output))
@@ -131,7 +131,7 @@ def _resumed_by_torchrun(
 def go_on(
     record: Record,
     inputs: Inputs[str],
-    checkpoints: Checkpoints,
+    checkpointer: Checkpointer,
     monitoring: Monitoring,
     *,
     force: bool,
@@ -141,13 +141,13 @@ def go_on(
     Args:
         record: of the checkpoint.
         inputs: paths of its inputs.
-        checkpoints: of the run, read.
+        checkpointer: of the run, read.
         monitoring: as of `make`.
         force: overwrite any file at the picture's place, and those beside it.
     """
-    output = checkpoints.output
+    output = checkpointer.output
     _check_ours(output, record, force)
-    checkpoints.place.accept()
+    checkpointer.place.accept()
     check_outputs(output, inputs=inputs, force=True)
     others = (str(output), *inputs)
     check_outputs(monitoring.preview, monitoring.timelapse, inputs=others, force=force)
@@ -156,8 +156,8 @@ def go_on(
     run = Run.of(inputs, record.recipe)
     run = replace(run, record=continued(record, run.record))
     if not monitoring.quiet:
-        _tell_place(checkpoints.position, run.levels)
-    make_picture(run, monitoring, checkpoints)
+        _tell_place(checkpointer.position, run.levels)
+    make_picture(run, monitoring, checkpointer)
 
 
 def _check_ours(output: Path, record: Record, force: bool) -> None:
@@ -187,7 +187,7 @@ def _tell_place(position: RunState | None, levels: tuple[Level, ...]) -> None:
 
 
 def make_picture(
-    run: Run, monitoring: Monitoring, checkpoints: Checkpoints, place: BatchPlace | None = None
+    run: Run, monitoring: Monitoring, checkpointer: Checkpointer, place: BatchPlace | None = None
 ) -> Path:
     """Run to the end, write the picture, and print its path last.
 
@@ -197,7 +197,7 @@ def make_picture(
     Args:
         run: the run.
         monitoring: preview, timelapse, and whether there is progress.
-        checkpoints: of the run, with its output.
+        checkpointer: of the run, with its output.
         place: position of the picture in a batch.
 
     Returns:
@@ -207,18 +207,18 @@ def make_picture(
         OutputError: the picture cannot be written.
         typer.Exit: 129, 130 or 143 when interrupted; in a batch, not after the last step.
     """
-    output = checkpoints.output
+    output = checkpointer.output
     check_output(output, size=run.levels[-1].size)
     keep_freed_memory()
     content = run.inputs.pictures.content
     alpha = None if content is None else content.alpha
-    side_images = SideImages(monitoring, run.levels, run.shown, checkpoints.place.force, alpha)
+    side_images = SideImages(monitoring, run.levels, run.shown, checkpointer.place.force, alpha)
 
     def watch(step: Step) -> None:
         (events or progress).show(step)
         side_images.add(step)
 
-    done = done_before(checkpoints.position, run.levels)
+    done = done_before(checkpointer.position, run.levels)
     told = not (monitoring.quiet or place)
     events = Events(run, done) if told and monitoring.progress == "json" else None
     if told and events is None:
@@ -226,8 +226,8 @@ def make_picture(
     progress = Progress(monitoring.quiet or events is not None, done, place)
     with INTERRUPTS.deferred():
         with progress:
-            position, stopped = take_steps(run, checkpoints, watch, INTERRUPTS.allowed)
-        kept = keep_picture(run, position, stopped, checkpoints)
+            position, stopped = take_steps(run, checkpointer, watch, INTERRUPTS.allowed)
+        kept = keep_picture(run, position, stopped, checkpointer)
         if events is not None:
             events.end(stopped, kept.path if kept.painting is not None else None)
         if kept.painting is not None:

@@ -25,7 +25,7 @@ from vangram.images import fit, read_recipe, write_picture
 from vangram.optimize import RunState, Step
 from vangram.run import Run
 from vangram.run.carry_out import keep_picture, take_steps
-from vangram.run.checkpoints import Checkpoints, continued
+from vangram.run.checkpointer import Checkpointer, continued
 from vangram.run.progress import Pace, done_before, plan_of, progress_of
 from vangram.settings.recipe import Recipe
 from vangram.settings.record import Record
@@ -157,7 +157,7 @@ def run_picture(watch: Watch, job: Mapping[str, Any]) -> str:
     output = Path(job["output"])
     if _is_finished(output):  # the worker was killed before it could say so
         return "finished"
-    with closing(Checkpoints(output, warn=watch.note, force=True)) as kept:
+    with closing(Checkpointer(output, warn=watch.note, force=True)) as kept:
         run = _continued(watch, job, kept)
         if run is None:
             kept.discard()
@@ -197,7 +197,7 @@ def run_sweep(watch: Watch, job: Mapping[str, Any]) -> str:
     return "finished"
 
 
-def _continued(watch: Watch, job: Mapping[str, Any], kept: Checkpoints) -> Run | None:
+def _continued(watch: Watch, job: Mapping[str, Any], kept: Checkpointer) -> Run | None:
     """The run that an earlier worker began; None where there is none, or it cannot go on."""
     if not kept.path.exists():
         return None

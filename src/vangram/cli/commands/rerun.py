@@ -32,7 +32,7 @@ def rerun(picture: Made, output: Again, moved: MovedInputs, force: Force, quiet:
     from vangram.cli.runner import make_picture
     from vangram.film.output import record_in
     from vangram.run import Run
-    from vangram.run.checkpoints import Checkpoints, check_unfinished
+    from vangram.run.checkpointer import Checkpointer, check_unfinished
 
     record = record_in(picture)
     if record.film is not None:
@@ -40,7 +40,7 @@ def rerun(picture: Made, output: Again, moved: MovedInputs, force: Force, quiet:
         return
     target = output or Path(picture).with_stem(f"{Path(picture).stem}-rerun")
     inputs = find_inputs(record, picture, moved)
-    with closing(Checkpoints(target, warn, force=force)) as checkpoints:
+    with closing(Checkpointer(target, warn, force=force)) as checkpointer:
         check_unfinished(target, force=force)
         check_outputs(target, inputs=(picture, *inputs), force=force)
         if record.inputs.parameters is None:
@@ -49,7 +49,7 @@ def rerun(picture: Made, output: Again, moved: MovedInputs, force: Force, quiet:
         differences = record.differences(run.record)
         report(differences)
         run = replace(run, record=run.record.with_paths_of(record))
-        again = make_picture(run, Monitoring(quiet=quiet), checkpoints)
+        again = make_picture(run, Monitoring(quiet=quiet), checkpointer)
     _compare(picture, again, differences)
 
 

@@ -14,7 +14,7 @@ from vangram.errors import CheckpointError, InputError
 from vangram.settings.record import Record
 
 if TYPE_CHECKING:
-    from vangram.run.checkpoints import Checkpoints
+    from vangram.run.checkpointer import Checkpointer
 
 
 Unfinished = Annotated[
@@ -37,24 +37,24 @@ def resume(
     from vangram.cli.outputs import check_timelapse
     from vangram.cli.records import warn
     from vangram.cli.runner import go_on
-    from vangram.run.checkpoints import Checkpoints
+    from vangram.run.checkpointer import Checkpointer
 
     check_timelapse(monitoring.timelapse)
-    with closing(Checkpoints(output, warn, force=force)) as checkpoints:
-        record = _unfinished(checkpoints, output)
+    with closing(Checkpointer(output, warn, force=force)) as checkpointer:
+        record = _unfinished(checkpointer, output)
         inputs = find_inputs(record, str(output), moved)
-        go_on(record, inputs, checkpoints, monitoring, force=force)
+        go_on(record, inputs, checkpointer, monitoring, force=force)
 
 
-def _unfinished(checkpoints: Checkpoints, output: Path) -> Record:
+def _unfinished(checkpointer: Checkpointer, output: Path) -> Record:
     """The record of the run that was to make a picture.
 
     Raises:
         CheckpointError: there is no such run, or it cannot go on.
     """
-    if not checkpoints.path.exists():
+    if not checkpointer.path.exists():
         raise CheckpointError(_nothing_to_resume(output))
-    record = checkpoints.read()
+    record = checkpointer.read()
     for name, given in record.inputs.named():
         if given.sha256 is None:
             raise CheckpointError(

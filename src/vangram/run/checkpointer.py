@@ -21,7 +21,7 @@ LARGEST_SHARE = 0.05
 """Share of the time that checkpoints may take, without those at a level's end, which are small."""
 
 
-class Checkpoints:
+class Checkpointer:
     """The checkpoint of one run, named after its output.
 
     Args:
