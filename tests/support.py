@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from importlib import import_module
+from itertools import islice
 from typing import Any, NamedTuple
 
 import pytest
@@ -164,12 +165,23 @@ def quadratic(image: Tensor) -> Tensor:
     return 0.5 * (STIFFNESS * (image - GOAL) ** 2).sum()
 
 
-def stopped_by(reason: BaseException) -> Callable[..., Iterator[Step]]:
-    """A descent that takes one step."""
+def stopped_by(reason: BaseException, after: int = 1) -> Callable[..., Iterator[Step]]:
+    """A descent that takes so many steps, then fails."""
 
     def descent(*arguments: Any) -> Iterator[Step]:
-        yield next(descend(*arguments))
+        yield from islice(descend(*arguments), after)
         raise reason
+
+    return descent
+
+
+def accompanied_by(action: Callable[[], object]) -> Callable[..., Iterator[Step]]:
+    """A descent during which something else happens, after each step."""
+
+    def descent(*arguments: Any) -> Iterator[Step]:
+        for step in descend(*arguments):
+            action()
+            yield step
 
     return descent
 

@@ -17,14 +17,13 @@ from PIL import Image
 from torch.nn import functional
 
 from tests.conftest import Outcome
-from tests.support import descending, drawn, refused_descent
+from tests.support import descending, drawn, refused_descent, stopped_by
 from vangram.api import stylize
 from vangram.cli import commands
 from vangram.cli.app import COMMANDS, load_command
 from vangram.errors import DivergedError
 from vangram.images import read_picture, read_recipe, write_picture
 from vangram.optimize import Step
-from vangram.run import Run
 from vangram.settings.fields import settings_of
 from vangram.settings.recipe import LARGEST_SIZE, Recipe
 from vangram.settings.record import Record
@@ -706,13 +705,10 @@ def test_rerun_of_a_picture_from_memory_asks_for_it(
 
 
 def test_failure_nobody_expected_is_one_line_and_exit_code_1(
-    command: Command, photo: Path, painting: Path, output: Path, monkeypatch: pytest.MonkeyPatch
+    command: Command, photo: Path, painting: Path, output: Path
 ) -> None:
-    def fail(*arguments: object, **settings: object) -> None:
-        raise RuntimeError("two\nlines")
-
-    monkeypatch.setattr(Run, "of", fail)
-    outcome = command("stylize", photo, painting, "-o", output, *QUICK)
+    with descending(stopped_by(RuntimeError("two\nlines"), after=0)):
+        outcome = command("stylize", photo, painting, "-o", output, *QUICK, "--quiet")
     assert outcome.code == 1
     (line,) = outcome.err.splitlines()
     assert line.startswith("vangram: error: unexpected: RuntimeError: two lines")
@@ -731,26 +727,19 @@ def test_lack_of_memory_is_told_as_such(
     photo: Path,
     painting: Path,
     output: Path,
-    monkeypatch: pytest.MonkeyPatch,
     error: Exception,
 ) -> None:
-    def fail(*arguments: object, **settings: object) -> None:
-        raise error
-
-    monkeypatch.setattr(Run, "of", fail)
-    outcome = command("stylize", photo, painting, "-o", output, *QUICK)
+    with descending(stopped_by(error, after=0)):
+        outcome = command("stylize", photo, painting, "-o", output, *QUICK)
     assert outcome.code == 1
     assert "smaller --size" in outcome.err
 
 
 def test_interrupt_before_any_work_has_exit_code_130(
-    command: Command, photo: Path, painting: Path, output: Path, monkeypatch: pytest.MonkeyPatch
+    command: Command, photo: Path, painting: Path, output: Path
 ) -> None:
-    def interrupt(*arguments: object, **settings: object) -> None:
-        raise KeyboardInterrupt
-
-    monkeypatch.setattr(Run, "of", interrupt)
-    outcome = command("stylize", photo, painting, "-o", output, *QUICK)
+    with descending(stopped_by(KeyboardInterrupt(), after=0)):
+        outcome = command("stylize", photo, painting, "-o", output, *QUICK)
     assert outcome.code == 130
     assert "Traceback" not in outcome.err
     assert outcome.out == ""
@@ -842,13 +831,11 @@ def test_folder_that_cannot_be_made_is_refused(
 
 
 def test_error_of_the_system_is_one_line_and_exit_code_2(
-    command: Command, photo: Path, painting: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    command: Command, photo: Path, painting: Path, tmp_path: Path
 ) -> None:
-    def full(*arguments: object) -> None:
-        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), "/memory/x")
-
-    monkeypatch.setattr("vangram.run.run.read_inputs", full)
-    outcome = command("stylize", photo, painting, "-o", tmp_path / "out.png")
+    full = OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), "/memory/x")
+    with descending(stopped_by(full, after=0)):
+        outcome = command("stylize", photo, painting, "-o", tmp_path / "out.png", "--quiet")
     assert_refused(outcome, "'/memory/x' cannot be used", "free some space")
 
 

@@ -15,11 +15,11 @@ import pytest
 
 from tests.cli.test_runner import PROGRAM, SECONDS, recorded
 from tests.conftest import Outcome
-from tests.support import descending, stopped_by
+from tests.support import accompanied_by, descending, stopped_by
 from vangram.cli.interrupts import SIGNALS, Interrupts
 from vangram.errors import DivergedError
 from vangram.images import read_picture
-from vangram.run.checkpointer import Checkpointer, checkpoint_path
+from vangram.run.checkpointer import checkpoint_path
 
 RESULT = import_module("vangram.run.result")
 CHECKPOINTER = import_module("vangram.run.checkpointer")
@@ -190,19 +190,16 @@ def test_signal_before_the_first_step_leaves_no_checkpoint(
 
 
 def test_file_that_appears_during_a_run_is_kept(
-    command: Callable[..., Outcome], photo: Path, painting: Path, tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:  # fmt: skip
-    add, output, film = Checkpointer.add, tmp_path / "out.png", tmp_path / "film.webp"
+    command: Callable[..., Outcome], photo: Path, painting: Path, tmp_path: Path
+) -> None:
+    output, film = tmp_path / "out.png", tmp_path / "film.webp"
 
-    def appear(*arguments: object) -> None:
+    def appear() -> None:
         output.write_bytes(b"precious")
         film.write_bytes(b"precious")
-        add(*arguments)  # type: ignore[arg-type]
 
     words = ("stylize", photo, painting, "-o", output, *SMALL, "--steps", 2, "--timelapse", film)
-    with monkeypatch.context() as patch:
-        patch.setattr(Checkpointer, "add", appear)
+    with descending(accompanied_by(appear)):
         outcome = command(*words)
     assert outcome.code == 0, outcome.err
     assert outcome.out == f"{tmp_path / 'out-2.png'}\n"
@@ -211,8 +208,7 @@ def test_file_that_appears_during_a_run_is_kept(
     assert output.read_bytes() == film.read_bytes() == b"precious"
     assert read_picture(tmp_path / "out-2.png").size == (12, 16)
     assert (tmp_path / "film-2.webp").exists()
-    with monkeypatch.context() as patch:
-        patch.setattr(Checkpointer, "add", appear)
+    with descending(accompanied_by(appear)):
         outcome = command(*words, "--force")
     assert outcome == Outcome(0, f"{output}\n", "")
     assert recorded(output).finished

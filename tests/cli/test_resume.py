@@ -9,7 +9,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
-from importlib import import_module
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -22,11 +22,9 @@ from tests.support import descending, drawn, refused_descent, stopped_by
 from vangram.cli.records import warn
 from vangram.errors import CheckpointError
 from vangram.images import read_picture
-from vangram.networks import FeatureNetwork
 from vangram.optimize import RunState, Step
 from vangram.run import Checkpoint, Run, read_checkpoint, write_checkpoint
 from vangram.run.checkpointer import Checkpointer, checkpoint_path
-from vangram.run.network import network_for
 
 Command = Callable[..., Outcome]
 SHALLOW = ("--content-layers", "relu2_1", "--style-layers", "relu1_1")
@@ -37,9 +35,6 @@ PROGRAM = (
     "from vangram.cli import main; from vangram.run import checkpointer; "
     "checkpointer.SECONDS_BETWEEN_CHECKPOINTS = 0.0; checkpointer.LARGEST_SHARE = 1e9; main()"
 )
-
-RUN = import_module("vangram.run.run")
-RESULT = import_module("vangram.run.result")
 
 
 @pytest.fixture
@@ -67,6 +62,14 @@ def stopped(
         assert command("stylize", photo, painting, "-o", output, *QUICK).code == 130
     assert not recorded(output).finished
     return output
+
+
+def change_record(output: Path, **changes: Any) -> None:
+    """Change what an unfinished run's checkpoint says of its beginning."""
+    path = checkpoint_path(output)
+    checkpoint = read_checkpoint(path)
+    record = replace(checkpoint.record, **changes)
+    write_checkpoint(path, replace(checkpoint, record=record))
 
 
 @pytest.fixture
@@ -140,10 +143,7 @@ def test_run_interrupted_before_its_first_step_leaves_nothing(
 def test_resumed_run_interrupted_at_once_can_be_resumed_again(
     command: Command, whole: bytes, stopped: Path
 ) -> None:
-    def interrupt(*arguments: object) -> Iterator[Step]:
-        raise KeyboardInterrupt
-
-    with descending(interrupt):
+    with descending(stopped_by(KeyboardInterrupt(), after=0)):
         outcome = command("resume", stopped)
     assert outcome.code == 130
     assert f"`vangram resume {stopped}` goes on" in outcome.err
@@ -180,15 +180,9 @@ def test_changed_start_is_refused_by_name(
 
 
 @pytest.mark.usefixtures("no_work")
-def test_changed_network_is_refused_by_name(
-    command: Command, output: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def changed(*arguments: Any) -> FeatureNetwork:
-        network = network_for(*arguments)
-        network.sha256 = "another"
-        return network
-
-    monkeypatch.setattr(RUN, "network_for", changed)
+def test_changed_network_is_refused_by_name(command: Command, output: Path) -> None:
+    output.unlink()
+    change_record(output, network_sha256="another")
     assert_refused(command("resume", output), "the network vgg19-lite has other parameters")
 
 
@@ -208,16 +202,14 @@ def test_input_that_has_moved_is_taken_from_where_it_is(
     assert stopped.read_bytes() == whole
 
 
-def test_other_versions_are_noted_and_recorded(
-    command: Command, stopped: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_other_versions_are_noted_and_recorded(command: Command, stopped: Path) -> None:
     versions = recorded(stopped).versions
-    monkeypatch.setattr(RESULT, "versions_on", lambda device: {**versions, "threads": "64"})
+    change_record(stopped, versions={**versions, "threads": "64"})
     outcome = command("resume", stopped)
     assert outcome.code == 0
-    was = versions["threads"]
-    assert f"vangram: note: threads was {was}, is 64\n" in outcome.err
-    assert recorded(stopped).versions == {**versions, "threads": f"{was}, then 64"}
+    now = versions["threads"]
+    assert f"vangram: note: threads was 64, is {now}\n" in outcome.err
+    assert recorded(stopped).versions == {**versions, "threads": f"64, then {now}"}
 
 
 def test_nothing_to_resume_is_told_for_what_it_is(
