@@ -21,8 +21,9 @@ from markdown_it.token import Token
 from typer.main import get_command
 
 import vangram
+from tests.support import nothing_made
 from vangram import cli
-from vangram.cli import film_runner, runner
+from vangram.cli import film_runner
 from vangram.cli.app import COMMANDS, app, load_command
 from vangram.film.film import Film
 from vangram.images import fit, read_recipe
@@ -113,7 +114,6 @@ def parsed(words: list[str], monkeypatch: pytest.MonkeyPatch) -> Recipe | None:
         Exception: it is no command line of the program.
     """
     recipes: list[Recipe] = []
-    monkeypatch.setattr(runner, "make", lambda recipe, *others: recipes.append(recipe))
     monkeypatch.setattr(Film, "prepare", lambda *given, **more: recipes.append(given[2]))
     monkeypatch.setattr(film_runner, "make_film", lambda *given, **more: None)
     command: Any = get_command(app)
@@ -126,11 +126,12 @@ def parsed(words: list[str], monkeypatch: pytest.MonkeyPatch) -> Recipe | None:
         return None  # named, not called
     if {"-h", "--help", "--version", "--install-completion"} & set(words):
         return None
-    with command.make_context("vangram", rest) as context:
+    with nothing_made() as begun, command.make_context("vangram", rest) as context:
         if command.name in MAKES:
             command.invoke(context)
         elif getattr(command, "commands", None):
             raise AssertionError(f"no command {rest[0]!r}")
+    recipes += [recipe for recipe, _ in begun]
     return recipes[0] if recipes else None
 
 

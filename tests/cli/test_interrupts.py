@@ -8,7 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from importlib import import_module
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -20,9 +20,6 @@ from vangram.cli.interrupts import SIGNALS, Interrupts
 from vangram.errors import DivergedError
 from vangram.images import read_picture
 from vangram.run.checkpointer import checkpoint_path
-
-RESULT = import_module("vangram.run.result")
-CHECKPOINTER = import_module("vangram.run.checkpointer")
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="signals of POSIX")
 
@@ -133,38 +130,41 @@ def test_picture_is_saved_however_many_signals_come(
     assert set(os.listdir(tmp_path)) == {*names, "step"}
 
 
+@contextmanager
+def signalled(number: int, saved: Path) -> Iterator[None]:
+    """A signal that comes when a file is written, before it has its name."""
+
+    def signalling(naming: Callable[[str, str], None]) -> Callable[[str, str], None]:
+        def named(source: str, target: str) -> None:
+            if target == str(saved):
+                signal.raise_signal(number)
+            naming(source, target)
+
+        return named
+
+    with pytest.MonkeyPatch.context() as patch:
+        for name in ("link", "replace"):
+            patch.setattr(os, name, signalling(getattr(os, name)))
+        yield
+
+
 def test_signal_while_a_finished_picture_is_saved_costs_nothing(
-    command: Callable[..., Outcome], photo: Path, painting: Path, tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:  # fmt: skip
-    write = RESULT.write_picture
-
-    def interrupted(*arguments: object, **options: object) -> None:
-        signal.raise_signal(signal.SIGTERM)
-        write(*arguments, **options)
-
-    monkeypatch.setattr(RESULT, "write_picture", interrupted)
+    command: Callable[..., Outcome], photo: Path, painting: Path, tmp_path: Path
+) -> None:
     output = tmp_path / "out.png"
-    outcome = command("stylize", photo, painting, "-o", output, *SMALL, "--steps", 1)
+    with signalled(signal.SIGTERM, output):
+        outcome = command("stylize", photo, painting, "-o", output, *SMALL, "--steps", 1)
     assert outcome == Outcome(143, f"{output}\n", "")
     assert recorded(output).finished
     assert not checkpoint_path(output).exists()
 
 
 def test_signal_while_a_failed_run_is_saved_hides_no_error(
-    command: Callable[..., Outcome], photo: Path, painting: Path, tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:  # fmt: skip
-    write = RESULT.write_picture
-
-    def interrupted(*arguments: object, **options: object) -> None:
-        signal.raise_signal(signal.SIGINT)
-        write(*arguments, **options)
-
-    monkeypatch.setattr(RESULT, "write_picture", interrupted)
+    command: Callable[..., Outcome], photo: Path, painting: Path, tmp_path: Path
+) -> None:
     diverging = stopped_by(DivergedError("the loss became nan"))
     output = tmp_path / "out.png"
-    with descending(diverging):
+    with descending(diverging), signalled(signal.SIGINT, output):
         outcome = command("stylize", photo, painting, "-o", output, *SMALL, "--steps", 3)
     assert outcome.code == 1
     assert outcome.err.splitlines()[-1] == "vangram: error: the loss became nan"
@@ -172,18 +172,11 @@ def test_signal_while_a_failed_run_is_saved_hides_no_error(
 
 
 def test_signal_before_the_first_step_leaves_no_checkpoint(
-    command: Callable[..., Outcome], photo: Path, painting: Path, tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:  # fmt: skip
-    write, output = CHECKPOINTER.write_checkpoint, tmp_path / "out.png"
-
-    def interrupted(*arguments: object) -> None:
-        signal.raise_signal(signal.SIGINT)
-        write(*arguments)
-        assert checkpoint_path(output).exists()
-
-    monkeypatch.setattr(CHECKPOINTER, "write_checkpoint", interrupted)
-    outcome = command("stylize", photo, painting, "-o", output, *SMALL, "--steps", 1)
+    command: Callable[..., Outcome], photo: Path, painting: Path, tmp_path: Path
+) -> None:
+    output = tmp_path / "out.png"
+    with signalled(signal.SIGINT, checkpoint_path(output)):
+        outcome = command("stylize", photo, painting, "-o", output, *SMALL, "--steps", 1)
     assert outcome.code == 130
     assert outcome.err == "vangram: stopped before the first step, there is no picture\n"
     assert sorted(os.listdir(tmp_path)) == ["painting.png", "photo.png"]

@@ -110,12 +110,11 @@ def test_run_killed_after_its_picture_was_written_finishes_without_work(
     photo: Path,
     painting: Path,
     output: Path,
-    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    with monkeypatch.context() as patch:
-        patch.setattr(Checkpointer, "remove", lambda checkpointer: None)
-        assert command("stylize", photo, painting, "-o", output, *QUICK).code == 0
-    assert checkpoint_path(output).exists()
+    run = Run.prepare(photo, painting, size=48, steps=2)
+    *_, last = run
+    run.painting(last.image).save(output)
+    write_checkpoint(checkpoint_path(output), Checkpoint(run.record, last.state))
     before = output.read_bytes()
     with descending(refused_descent):
         outcome = command("resume", output)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import signal
 import subprocess
@@ -178,6 +179,10 @@ def test_run_that_diverges_keeps_the_picture_and_has_exit_code_1(
     assert not checkpoint_path(output).exists()
 
 
+LONG_AGO = -math.inf
+"""When a preview was written, so that the next one is due."""
+
+
 def levels(*steps: int) -> list[Level]:
     share = 1 / len(steps)
     return [
@@ -212,12 +217,11 @@ def test_timelapse_takes_evenly_no_more_frames_than_it_should(
 
 
 def test_preview_and_timelapse_are_transparent_where_the_photograph_is(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    tmp_path: Path,
 ) -> None:
-    monkeypatch.setattr("vangram.cli.runner.SECONDS_BETWEEN_PREVIEWS", -1.0)
     plan, alpha = levels(3), tensor([0.0] * 4 + [1.0] * 4).expand(1, 1, 8, 8)
     given = Monitoring(preview=tmp_path / "preview.png", timelapse=tmp_path / "timelapse.webp")
-    side_images = SideImages(given, plan, as_it_is, alpha=alpha)
+    side_images = SideImages(given, plan, as_it_is, alpha=alpha, written=LONG_AGO)
     for step in steps(plan):
         side_images.add(step)
     side_images.finish(step.image)
@@ -230,12 +234,11 @@ def test_preview_and_timelapse_are_transparent_where_the_photograph_is(
 
 
 def test_preview_and_timelapse_that_cannot_be_written_cost_a_warning_each(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr("vangram.cli.runner.SECONDS_BETWEEN_PREVIEWS", -1.0)
     plan, gone = levels(3), tmp_path / "gone"
     given = Monitoring(preview=gone / "preview.png", timelapse=gone / "timelapse.webp")
-    side_images = SideImages(given, plan, as_it_is)
+    side_images = SideImages(given, plan, as_it_is, written=LONG_AGO)
     for step in steps(plan):
         side_images.add(step)
     side_images.finish(step.image)

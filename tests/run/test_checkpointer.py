@@ -11,6 +11,7 @@ import pytest
 import torch
 
 from tests.conftest import Outcome
+from tests.support import full_disk
 from vangram.cli.records import warn
 from vangram.errors import BusyError, OutputError
 from vangram.images import read_picture
@@ -72,10 +73,6 @@ def unwritable(output: Path) -> Path:
     path = Path(f"{checkpoint_path(output)}.part")
     path.mkdir()
     return path
-
-
-def full(*arguments: object) -> None:
-    raise OutputError("'out.png.checkpoint' cannot be written (No space left on device); free some")
 
 
 def test_checkpoint_is_written_at_the_start_then_every_so_often(
@@ -164,12 +161,13 @@ def test_run_without_checkpoints_makes_its_picture_and_warns_once(
 
 
 def test_run_begun_anew_leaves_no_checkpoint_of_another(
-    kept: Checkpointer, monkeypatch: pytest.MonkeyPatch
+    kept: Checkpointer, capsys: pytest.CaptureFixture[str]
 ) -> None:
     kept.path.write_bytes(b"another run's")
     Path(f"{kept.path}.part").write_bytes(b"half of another's")
-    monkeypatch.setattr(checkpointer, "write_checkpoint", full)
-    kept.begin(RECORD)
+    with full_disk():
+        kept.begin(RECORD)
+    assert "cannot be written" in capsys.readouterr().err
     assert os.listdir(kept.path.parent) == [".vangram-out.png.lock"]
 
 
