@@ -1,4 +1,4 @@
-"""The manifests in a folder: of all its pictures, or one of each shard; and their sum."""
+"""The manifests in a batch's folder: one for all pictures, or one for each shard; their summary."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ FORMAT = 1
 """Version of the manifest's form."""
 
 DAMAGE = OSError, ValueError, TypeError, KeyError, RecursionError
-"""Exceptions of reading a manifest."""
+"""Exceptions that reading a damaged manifest raises."""
 
 
 def manifest_name(shard: Shard | None) -> str:
-    """The manifest's name, of all pictures or of a shard."""
+    """File name of the manifest of a shard; None: of all pictures."""
     return MANIFEST if shard is None else f"batch-{shard.number}-of-{shard.of}.json"
 
 
@@ -85,11 +85,11 @@ class Status:
 
     made: set[str] = field(default_factory=set)
     failed: dict[str, str] = field(default_factory=dict)
-    """Errors by name."""
+    """Name of each failed picture -> its error."""
     begun: set[str] = field(default_factory=set)
-    """Unfinished, with a checkpoint."""
+    """Names of unfinished pictures that have a checkpoint."""
     missing: set[str] = field(default_factory=set)
-    """Neither of these."""
+    """Names of pictures that are neither made nor failed nor begun."""
     idle: list[Shard] = field(default_factory=list)
     """Shards that have not begun, whose pictures are not known."""
 
