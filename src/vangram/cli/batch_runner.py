@@ -29,7 +29,7 @@ from vangram.run.checkpointer import Checkpointer
 from vangram.storage.files import printable
 
 UNFINISHED = 1
-"""Exit code of a status where pictures are left to make."""
+"""Exit code of `--status` where pictures are left to make."""
 SKIPPED = 3
 """Exit code where some pictures failed."""
 SECONDS_BETWEEN_TRIES = 0.5
@@ -38,7 +38,7 @@ SECONDS_BETWEEN_TRIES = 0.5
 
 @dataclass
 class Told:
-    """The lines that a batch prints, each once, and the states that it settles."""
+    """Prints each line once, and enters the outcome of each picture into the manifest."""
 
     batch: Batch
     lines: set[str] = field(default_factory=set)
@@ -50,7 +50,7 @@ class Told:
         self.lines.update(new)
 
     def settle(self, pair: Pair, error: str | None) -> None:
-        """Enter a picture that is made, or the error that it failed with, into the manifest."""
+        """Enter a picture into the manifest: made, or failed with an error."""
         with INTERRUPTS.deferred():
             self.batch.settle(pair, "failed" if error else "made", error)
         if error and error not in self.lines:  # one bad file can be part of many pictures
@@ -92,7 +92,7 @@ def make_batch(batch: Batch, *, quiet: bool) -> None:
     """
     there, of, started = batch.count("made"), len(batch.pairs), time.monotonic()
     left = deque(pair for pair in batch.pairs if batch.entries[pair].state != "made")
-    busy = 0  # how many in a row others are at work on
+    busy = 0  # pictures in a row that other processes are making
     with making(batch, quiet=quiet) as told:
         while left:
             pair = left[0]
@@ -140,7 +140,7 @@ def _wait(pair: Pair, told: Told) -> None:
 
 
 def _make(batch: Batch, pair: Pair, quiet: bool, place: BatchPlace, told: Told) -> str | None:
-    """Make a picture, after notes that were not told yet; the error's text where that fails.
+    """Make a picture; returns None, or the text of the error with which this picture failed.
 
     An output that cannot be written, as on a full disk, ends the batch: the others would fail, too.
 

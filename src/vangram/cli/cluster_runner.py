@@ -1,4 +1,4 @@
-"""A batch on a Ray cluster: what runs where, and each picture's path when it is made."""
+"""A batch on a Ray cluster: progress, and each picture's path when it is made."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from vangram.run.progress import Pace
 from vangram.storage.files import printable
 
 SHOWN = 8
-"""Running pictures that are named; of more, their number is printed."""
+"""Number of running pictures that are named; the others are counted."""
 
 
 def make_on_cluster(batch: Batch, address: str, *, cores: int, ship: bool, quiet: bool) -> None:
@@ -69,7 +69,7 @@ class _Moves:
         self.last: dict[str, Running] = {}
 
     def __call__(self, running: Sequence[Running]) -> Iterator[str]:
-        """A note for each picture that another worker makes than before."""
+        """A note for each picture whose worker is another one than before."""
         for each in running:
             was = self.last.setdefault(each.name, each)
             self.last[each.name] = each
@@ -81,7 +81,7 @@ class _Moves:
 
 
 class _Progress:
-    """Pictures made, what runs where, and the time left: lines on a terminal, else now and then."""
+    """Prints pictures made, running pictures with their nodes, and the time left."""
 
     def __init__(self, batch: Batch) -> None:
         self.batch = batch
@@ -94,7 +94,7 @@ class _Progress:
             self.live.start()
 
     def __call__(self, running: Sequence[Running]) -> None:
-        """Show what runs where."""
+        """Print the progress: at once on a terminal, elsewhere every few seconds."""
         elapsed = time.monotonic() - self.pace.started
         if self.live is None and elapsed - self.printed < SECONDS_BETWEEN_LINES:
             return
@@ -112,6 +112,6 @@ class _Progress:
             print("  ".join([lines[0], ", ".join(lines[1:])]), file=sys.stderr, flush=True)
 
     def close(self) -> None:
-        """Leave the terminal."""
+        """Remove the lines from the terminal."""
         if self.live:
             self.live.stop()

@@ -38,7 +38,7 @@ class BatchPlace:
     begun: int
     """Pictures that existed when this process began."""
     started: float
-    """Time at which it began, by `time.monotonic`."""
+    """Time at which this process began, by `time.monotonic`."""
 
     @property
     def share_begun(self) -> float:

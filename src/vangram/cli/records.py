@@ -1,4 +1,4 @@
-"""A record compared with that of a run now; warnings."""
+"""Lines on the differences between a record and a run; warnings."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ def report(differences: Iterable[str]) -> None:
 
 
 def continued(was: Record, now: Record) -> Record:
-    """The record of a run that is continued; prints which versions differ. Errors as in `run`."""
+    """The record of a run that is continued; prints versions that differ. Raises as in `run`."""
     from vangram.run import checkpointer
 
     record = checkpointer.continued(was, now)

@@ -54,7 +54,7 @@ from vangram.storage.places import Place
 
 SECONDS_BETWEEN_PREVIEWS = 3.0
 FRAMES = 60
-"""Frames of a timelapse, at most."""
+"""Largest number of frames of a timelapse."""
 LARGEST_FRAME = 512
 """Longer side of a timelapse in pixels."""
 
@@ -67,7 +67,7 @@ def make(
     given: Collection[str],
     save_recipe: Path | None = None,
 ) -> None:
-    """Check the outputs, which needs no input, then run.
+    """Check the outputs, which is possible before any input is read, then run.
 
     Args:
         recipe: of the run.
@@ -161,7 +161,7 @@ def go_on(
 
 
 def _check_ours(output: Path, record: Record, force: bool) -> None:
-    """Check that the file that the run would overwrite is its picture so far.
+    """Check that the file at the output's path is the picture so far of this run.
 
     Raises:
         OutputError: it is another, and `force` is not given.
@@ -191,7 +191,7 @@ def make_picture(
 ) -> Path:
     """Run to the end, write the picture, and print its path last.
 
-    A run that is stopped by whatever cause after its first step writes the image so far, whatever
+    A run that is stopped by any cause after its first step writes the image so far, whatever
     signals come meanwhile.
 
     Args:
@@ -241,7 +241,7 @@ def make_picture(
 
 
 def _tell_end(kept: Kept, output: Path, stopped: BaseException | None) -> None:
-    """Say what is kept of a run that was stopped, and print the picture's path."""
+    """Print the picture's path, and for a stopped run how it continues."""
     tell_moved(output, kept.path)
     how = f"; `vangram resume {quote(str(output))}` goes on" if kept.goes_on else ""
     if isinstance(stopped, KeyboardInterrupt) and kept.painting is None:
@@ -271,11 +271,11 @@ class SideImages:
     monitoring: Monitoring
     levels: Sequence[Level]
     shown: Callable[[Tensor, tuple[int, int]], Tensor]
-    """`Run.shown` of the run."""
+    """The run's `Run.shown`."""
     force: bool = False
-    """Overwrite files that have appeared since the run began."""
+    """Whether files that have appeared since the run began are overwritten."""
     alpha: Tensor | None = None
-    """The photograph's, (1, 1, H, W), which the finished picture has, too; None: opaque."""
+    """Alpha of the photograph and the result, (1, 1, H, W); None: opaque."""
     frames: list[Tensor] = field(default_factory=list)
     written: float = field(default_factory=time.monotonic)
     preview: SideWrites = field(default_factory=lambda: SideWrites(warn))
@@ -286,7 +286,7 @@ class SideImages:
         self.places = {path: Place(path, force=self.force) for path in given if path is not None}
 
     def add(self, step: Step) -> None:
-        """Keep a frame and write the preview where they are due; a failure is a warning."""
+        """Keep a frame and write the preview, if they are due; a failure is a warning."""
         if self.monitoring.timelapse and self._is_frame(step):
             self.frames.append(self.shown(step.image, self._frame_size))
         now = time.monotonic()

@@ -1,4 +1,4 @@
-"""The standard streams of a command, whose failures never fail a run, and lines printed to them."""
+"""The standard streams: their failures never fail a run; lines for the standard error."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ class _Lenient(RawIOBase):
 
 
 def protect_streams() -> None:
-    """Let no failure of the standard streams reach the code that prints."""
+    """Replace the standard streams by ones that raise no error."""
     for number in range(3):
         try:
             os.fstat(number)

@@ -25,9 +25,9 @@ from vangram.settings.inputs import Inputs
 from vangram.settings.kinds import STYLIZE, without_effect
 
 BATCH = replace(STYLIZE, given=STYLIZE.given - {"styles"})
-"""Runs of a batch: each of one painting."""
+"""Kind of a batch's runs: each has one painting."""
 MACHINES = "Many machines"
-"""Heading of options in the help."""
+"""Heading of the options for many machines in `--help`."""
 FORMATS = ("png", "jpg", "webp", "tif")
 
 Folder = Annotated[

@@ -27,7 +27,7 @@ from vangram.settings.inputs import Inputs
 from vangram.settings.kinds import FILM, without_effect
 
 PART, MACHINES = "Film", "Many machines"
-"""Headings of options in the help."""
+"""Headings of options in `--help`."""
 FILM_INPUTS = InputsOf(
     {kind: OTHER_INPUTS.helps[kind] for kind in ("mask", "style_mask", "keep")}
     | {
@@ -189,7 +189,7 @@ def _key(text: str) -> tuple[float, str]:
 
 
 def _times(path: Path) -> tuple[float, ...]:
-    """The times in a file.
+    """The times in a file, one a line.
 
     Raises:
         SettingError: it cannot be read.
@@ -212,7 +212,7 @@ def _times(path: Path) -> tuple[float, ...]:
 def _shares(
     blend: tuple[float, ...], paintings: int, times: list[float]
 ) -> tuple[tuple[float, tuple[float, ...]], ...]:
-    """The share of each painting at each key: first those given, then one after the other."""
+    """(time, share of each painting) of each key: first the blend, then one painting each."""
     if not times:
         return ()
     if sorted(set(times)) != times or times[0] <= 0:

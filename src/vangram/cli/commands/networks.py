@@ -1,4 +1,4 @@
-"""`vangram networks`: which there are, where they are, and how they get there."""
+"""`vangram networks`: list the networks, download, locate and check their parameters."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`vangram resume`: a run that was stopped, taken up from its checkpoint."""
+"""`vangram resume`: a stopped run, continued from its checkpoint."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def resume(
 
 
 def _unfinished(checkpointer: Checkpointer, output: Path) -> Record:
-    """The record of the run that was to make a picture.
+    """The record of the unfinished run that makes the output.
 
     Raises:
         CheckpointError: there is no such run, or it cannot go on.

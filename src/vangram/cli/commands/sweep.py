@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from vangram.reports.sweep import Cell
 
 SWEPT = replace(STYLIZE, given=STYLIZE.given - {"styles", "before"}, changes={"size": 192})
-"""Runs of a sweep: small, each of one painting."""
+"""Kind of a sweep's runs: small, each has one painting."""
 
 Output = Annotated[
     Path, typer.Option("--output", "-o", help="Page to write: .html; a .png goes beside it.")
@@ -89,7 +89,7 @@ def sweep(
 def _figure_of(
     photo: str, painting: str, settings: Settings, base: BaseRecipe
 ) -> Callable[[Cell, str], Figure]:
-    """A function that gives the figure of a combination of varied options."""
+    """A function from a combination of varied options to its figure."""
     known = {setting.key: setting for setting in SettingsOf(SWEPT).settings}
 
     def figure(cell: Cell, caption: str) -> Figure:
