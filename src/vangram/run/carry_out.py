@@ -1,4 +1,4 @@
-"""A run with checkpoints: its steps, and the picture so far, whatever ends them."""
+"""A run with checkpoints: take its steps, and write the picture so far when they end."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ class Kept:
     """Outcome of a run that has ended."""
 
     painting: Painting | None
-    """None where there was no step."""
+    """The result so far; None before the first step."""
     path: Path
-    """Path of the picture; not the output's where another file has appeared there."""
+    """Path of the picture; not the output's path where another file has appeared there."""
     goes_on: bool
     """Whether the run can be resumed."""
 
@@ -40,7 +40,7 @@ def take_steps(
 
     Args:
         run: the run.
-        checkpointer: of the run; the steps begin at the checkpoint that was read, if any.
+        checkpointer: the run's; the steps begin at the checkpoint that it has read, if any.
         watch: called with each step; an exception that it raises ends the run.
         computing: the context in which each step is computed.
 

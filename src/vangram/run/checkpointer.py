@@ -1,4 +1,4 @@
-"""The checkpoint beside an unfinished picture: written now and then, removed at the end."""
+"""Writes the checkpoint beside an unfinished picture now and then, and removes it at the end."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ from vangram.storage.places import Place
 
 SECONDS_BETWEEN_CHECKPOINTS = 30.0
 LARGEST_SHARE = 0.05
-"""Share of the time that checkpoints may take, without those at a level's end, which are small."""
+"""Largest share of the time for checkpoints, except those at a level's end, which are small."""
 
 
 class Checkpointer:
-    """The checkpoint of one run, named after its output.
+    """Writes, reads and removes the checkpoint of one run, and locks its output.
 
     Args:
         output: path of the picture; the checkpoint is beside it.
@@ -57,11 +57,14 @@ class Checkpointer:
         return checkpoint.record
 
     def discard(self) -> None:
-        """Begin anew, whatever was read."""
+        """Forget the checkpoint that was read, and begin anew."""
         self.resumed, self.position = False, None
 
     def begin(self, record: Record) -> RunState | None:
-        """Begin the checkpoints of a run; returns the state to continue from, and drops it here."""
+        """Begin the checkpoints of a run; returns the state to continue from, or None.
+
+        No reference to the state, which holds large tensors, is kept here.
+        """
         self.record = record
         position, self.position = self.position, None
         if not self.resumed:
@@ -72,14 +75,14 @@ class Checkpointer:
         return position
 
     def add(self, step: Step) -> None:
-        """Write a checkpoint if one is due; a failure is a warning."""
+        """Write a checkpoint of a step, if one is due; a failure is a warning."""
         ended_early = step.number == 1 and step.level.number > 1 and not self.level_ended
         self.level_ended = step.last
         if self.level_ended or ended_early or time.monotonic() >= self.due:
             self._write(step.state)
 
     def stop(self, position: RunState | None) -> bool:
-        """Write where a run was stopped; returns whether it can be resumed."""
+        """Write the state of a run that was stopped; returns whether it can be resumed."""
         if position is None and not self.resumed:
             self.remove()
         elif _reached(position) != self.written:
@@ -93,7 +96,7 @@ class Checkpointer:
                 path.unlink()
 
     def close(self) -> None:
-        """Let other processes have the output."""
+        """Unlock the output for other processes."""
         if self.lock is not None:
             self.lock.release()
             self.lock = None
@@ -117,8 +120,8 @@ def continued(was: Record, now: Record) -> Record:
     """The record of a run that is continued.
 
     Args:
-        was: of the checkpoint.
-        now: of the run prepared to continue it.
+        was: record in the checkpoint.
+        now: record of the run prepared to continue it.
 
     Raises:
         CheckpointError: an input or the network is not what the run began with.

@@ -1,4 +1,4 @@
-"""Writes beside a run, whose failure is a warning and does not end the run."""
+"""Files written beside a run, such as previews: a failure is a warning, and the run goes on."""
 
 from __future__ import annotations
 
