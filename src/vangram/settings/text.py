@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 N = TypeVar("N", int, float)
 
 UNITS_OF_MEMORY = {"": 1, "K": 1e3, "M": 1e6, "G": 1e9, "T": 1e12}
-"""Bytes of each unit."""
+"""Prefix of a unit -> bytes."""
 
 
 def parse_layers(text: str) -> dict[str, float]:
@@ -149,12 +149,12 @@ class TextForm:
     """Text form of a setting whose values are no plain text, number or switch."""
 
     parse: Callable[[str], Any]
-    """Raises `SettingError` where the text is no value."""
+    """Text -> value; raises a `SettingError` where the text has no value."""
     format: Callable[[Any], str]
     metavar: str
-    """Stands for the text in `--help`."""
+    """Placeholder of the text in `--help`."""
     parse_each: Callable[[Sequence[str]], tuple[Any, ...]] | None = None
-    """The values of a text for each painting, where they depend on each other."""
+    """Texts, one for each painting -> values, where these depend on each other."""
 
     def __get_pydantic_core_schema__(
         self, source: Any, handler: GetCoreSchemaHandler
