@@ -16,13 +16,13 @@ from vangram.storage.locks import Lock, sweep
 CHUNK = 1 << 20
 """Bytes read at a time for a checksum."""
 LONGEST_PATH = 1024
-"""Characters of a path that a message repeats; what is longer is rather a file's content."""
+"""Most characters of a path in a message; a longer text is likelier a file's content."""
 LONGEST_WITH_NUL = 40
-"""The same for a text with a NUL, which no path has."""
+"""Most characters of a text with a NUL, which no path has, in a message."""
 
 
 def quoted(path: str | os.PathLike[str]) -> str:
-    """A path in quotes on one line, with special characters escaped; no content of a file."""
+    """A path in quotes on one line, with special characters escaped and its length limited."""
     text = os.fspath(path)
     if len(text) > LONGEST_PATH or ("\0" in text and len(text) > LONGEST_WITH_NUL):
         return f"a text of {len(text)} characters"
@@ -153,7 +153,7 @@ def replacing(
 
 
 def _moved(path: str, target: str) -> bool:
-    """Rename a file to a name that no file has; False where one has it."""
+    """Rename a file unless another one has the new name; returns whether it was renamed."""
     try:
         os.link(path, target)
     except FileExistsError:
