@@ -25,7 +25,7 @@ KINDS: Mapping[str, RunKind] = {
     "reconstruct": RECONSTRUCT,
     "sweep": replace(STYLIZE, changes={"size": SWEPT}),
 }
-"""Kind of job -> what its runs are given, and their defaults."""
+"""Kind of job -> kind of its runs, with their inputs and defaults."""
 
 Kind = Literal["stylize", "texture", "reconstruct", "sweep"]
 Id = Annotated[str, Field(min_length=1, max_length=64, pattern=r"^[0-9a-z]+$")]
@@ -33,7 +33,7 @@ Text = Annotated[str, Field(min_length=1, max_length=200)]
 
 
 class Body(BaseModel):
-    """A JSON body: nothing but the fields that are known."""
+    """A JSON body; unknown fields are refused."""
 
     model_config = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False)
 
@@ -57,7 +57,7 @@ class JobBody(Body):
 
     @property
     def inputs(self) -> dict[str, Any]:
-        """Ids of pictures by what they are, as in `vangram.run.Run.prepare`."""
+        """Name of an input, as in `vangram.run.Run.prepare` -> id or ids of pictures."""
         named = {"content": self.content, "styles": self.styles, "start": self.start}
         return named | {"mask": self.mask, "style_masks": self.style_masks, "keep": self.keep}
 
@@ -68,7 +68,7 @@ class JobBody(Body):
 
 
 class MoveBody(Body):
-    """New place of a job in the queue: exactly one of the two."""
+    """New place of a job in the queue; exactly one field is given."""
 
     to: Literal["first", "last"] | None = None
     before: Id | None = None
@@ -121,7 +121,7 @@ def cells_of(body: JobBody) -> list[Cell]:
 
 
 def _check(body: JobBody) -> None:
-    """Refuse what a kind of job cannot be given."""
+    """Refuse inputs and settings that a kind of job does not take."""
     kind = body.kind
     if kind != "texture" and body.content is None:
         raise SettingError(f"{kind} needs a photograph; give its id as content")

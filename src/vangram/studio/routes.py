@@ -23,7 +23,7 @@ FRESH = {"Cache-Control": "no-cache"}
 """Headers that make a browser revalidate on each request."""
 BRIEFLY = {"Cache-Control": "private, max-age=600"}
 UPLOADS = ("/pictures", "/recipe")
-"""Paths of routes that take files."""
+"""Paths of routes that receive files."""
 FORM = {
     "requestBody": {
         "required": True,
@@ -50,7 +50,7 @@ Key = Annotated[str | None, Header(alias="Idempotency-Key", min_length=1, max_le
 
 
 def picture(path: Path, headers: dict[str, str], name: str | None = None) -> FileResponse:
-    """A picture's file, to be shown; `name` is what it is saved as."""
+    """Response with a picture's file for display; `name` is the name to save it under."""
     kind = TYPES.get({".jpeg": ".jpg", ".tiff": ".tif"}.get(path.suffix, path.suffix))
     return FileResponse(
         path, media_type=kind, headers=headers, filename=name, content_disposition_type="inline"

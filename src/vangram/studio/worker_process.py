@@ -1,4 +1,4 @@
-"""The worker's process: runs jobs, one at a time, until the server goes.
+"""The worker's process: runs jobs, one at a time, until the server ends.
 
 It runs them as the command line does: `vangram.run`, with the same checkpoints beside the picture,
 so that either can go on with what the other began.
@@ -38,9 +38,9 @@ from vangram.studio.sweeps import Sweep
 SECONDS_BETWEEN_MESSAGES = 0.25
 SECONDS_BETWEEN_PREVIEWS = 2.0
 LARGEST_SHARE = 0.03
-"""Largest share of the run's time for previews."""
+"""Largest share of a run's time for previews."""
 HEAVY = 1_500_000_000
-"""Most bytes that an idle worker may hold; freed memory is kept for the next evaluation."""
+"""Most bytes that an idle worker may hold; one that holds more ends, as it keeps freed memory."""
 
 
 class AskedError(Exception):
@@ -48,7 +48,7 @@ class AskedError(Exception):
 
 
 class Watch:
-    """Tells the server of the run's steps, and hears from it what is asked.
+    """Reports a run's steps to the server, and receives its requests.
 
     Args:
         pipe: to the server.
@@ -64,16 +64,16 @@ class Watch:
         self.pace = Pace()
 
     def begin(self, run: Run, position: RunState | None) -> None:
-        """Tell what the run takes, and where it begins."""
+        """Report the run's plan, and the level and step at which it begins."""
         self.pace = Pace(done_before(position, run.levels))
         level, step = (position.level, position.level_state.number) if position else (0, 0)
         self.pipe.send(event="begun", plan=plan_of(run), level=level, step=step)
 
     def hear(self) -> None:
-        """End the run, where that is asked.
+        """End the run if the server has asked for that.
 
         Raises:
-            AskedError: it is.
+            AskedError: the server has asked.
         """
         while (message := self.pipe.poll()) is not None:
             raise AskedError(message["what"])
@@ -81,7 +81,7 @@ class Watch:
             raise AskedError("leave")
 
     def tell(self, step: Step, run: Run) -> None:
-        """Tell of a step."""
+        """Report a step."""
         self.losses.append((step.level.number, step.number, step.loss))
         now = time.monotonic()
         due = step.last or step.note or now - self.sent >= SECONDS_BETWEEN_MESSAGES
@@ -94,13 +94,13 @@ class Watch:
         self.hear()
 
     def flush(self) -> None:
-        """Send what has not been sent of the steps taken."""
+        """Send the steps that were not sent yet."""
         if self.losses:
             self.pipe.send(event="progress", losses=self.losses, progress=self.progress)
             self.losses, self.sent = [], time.monotonic()
 
     def _preview(self, step: Step, run: Run) -> None:
-        """Write a preview, where one is due."""
+        """Write a preview, if one is due."""
         began = time.monotonic()
         if began < self.due and not step.last:
             return
@@ -153,7 +153,7 @@ def run_job(pipe: Pipe, job: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def run_picture(watch: Watch, job: Mapping[str, Any]) -> str:
-    """Make a picture, or go on with one that was begun; the state that the job ends in."""
+    """Make a picture, or continue one; returns the state in which the job ends."""
     output = Path(job["output"])
     if _is_finished(output):  # the worker was killed before it could say so
         return "finished"
@@ -183,7 +183,7 @@ def run_picture(watch: Watch, job: Mapping[str, Any]) -> str:
 
 
 def run_sweep(watch: Watch, job: Mapping[str, Any]) -> str:
-    """Make what is missing of a sweep's pictures; the state that the job ends in."""
+    """Make the missing pictures of a sweep; returns the state in which the job ends."""
     sweep = Sweep.prepare(job)
     watch.pipe.send(event="begun", plan=None, level=0, step=0)
     for progress in sweep.make():
