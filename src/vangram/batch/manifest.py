@@ -19,8 +19,8 @@ from vangram.settings.record import Record
 from vangram.storage.files import open_regular, quoted, reason
 
 MANIFEST = "batch.json"
-NAMED = re.compile(r"batch(?:-(\d{1,5})-of-(\d{1,5}))?\.json", re.ASCII)
-"""Names of manifests."""
+MANIFEST_NAME = re.compile(r"batch(?:-(\d{1,5})-of-(\d{1,5}))?\.json", re.ASCII)
+"""Pattern of a manifest's file name."""
 FORMAT = 1
 """Version of the manifest's form."""
 
@@ -41,7 +41,7 @@ def manifests_in(folder: Path) -> list[Path]:
     """
     if not folder.exists():
         return []
-    found = [path for path in folder.iterdir() if NAMED.fullmatch(path.name)]
+    found = [path for path in folder.iterdir() if MANIFEST_NAME.fullmatch(path.name)]
     return sorted(found, key=lambda path: (path.stat().st_mtime_ns, path.name))
 
 
@@ -143,5 +143,5 @@ def _add(status: Status, path: Path, name: str, picture: Mapping[str, Any]) -> N
 
 
 def _shard_of(manifest: Path) -> Shard | None:
-    found = NAMED.fullmatch(manifest.name)
+    found = MANIFEST_NAME.fullmatch(manifest.name)
     return Shard(int(found[1]), int(found[2])) if found and found[1] else None

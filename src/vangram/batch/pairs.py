@@ -13,7 +13,7 @@ from vangram.errors import OutputError, PictureError, SettingError
 from vangram.images import READ_SUFFIXES, is_raw
 from vangram.storage.files import open_regular, quoted, reason
 
-NAMED = 5
+NOTED = 5
 """Number of left-out files that a note names."""
 COLUMNS = ("photo", "painting")
 """Required columns of a table of pairs; "output" is optional."""
@@ -73,7 +73,7 @@ def _in_folder(folder: Path) -> tuple[list[str], dict[str, list[str]]]:
             why = "cameras' raw files" if is_raw(path) else "no pictures by their names"
             others.setdefault(why, []).append(quoted(path.name))
     shortened = {
-        why: [*names[:NAMED], *([f"{len(names) - NAMED} more"] if len(names) > NAMED else [])]
+        why: [*names[:NOTED], *([f"{len(names) - NOTED} more"] if len(names) > NOTED else [])]
         for why, names in others.items()
     }
     return pictures, shortened
