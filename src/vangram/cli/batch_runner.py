@@ -27,13 +27,12 @@ from vangram.errors import (
 )
 from vangram.run.checkpointer import Checkpointer
 from vangram.storage.files import printable
+from vangram.storage.locks import SECONDS_BETWEEN_TRIES
 
 UNFINISHED = 1
 """Exit code of `--status` where pictures are left to make."""
 SKIPPED = 3
 """Exit code where some pictures failed."""
-SECONDS_BETWEEN_TRIES = 0.5
-"""Pause where another process is at work on the pictures that are left."""
 
 
 @dataclass

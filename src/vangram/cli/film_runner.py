@@ -14,6 +14,7 @@ from vangram.film.film import Film
 from vangram.film.output import is_made, write_film
 from vangram.run.side_writes import SideWrites
 from vangram.storage.allocator import keep_freed_memory
+from vangram.storage.locks import SECONDS_BETWEEN_TRIES
 from vangram.storage.places import Place
 
 MANY = 100
@@ -21,8 +22,6 @@ MANY = 100
 SECONDS_BETWEEN_PREVIEWS = 30.0
 PREVIEW_SHARE = 0.1
 """Largest share of the time that previews take."""
-SECONDS_BETWEEN_TRIES = 0.5
-"""Pause where other processes are at work on the shots that are left."""
 
 
 def make_film(

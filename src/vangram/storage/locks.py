@@ -15,6 +15,9 @@ if sys.platform != "win32":
 LEFTOVER = re.compile(r"\.vangram-([0-9a-f]{16}\.part|.+\.lock)", re.DOTALL)
 """Names of temporary files and locks that killed processes leave behind."""
 
+SECONDS_BETWEEN_TRIES = 0.5
+"""Pause before another try where other processes are at work on all that is left."""
+
 _swept: set[str] = set()
 """Folders that this process has swept."""
 
