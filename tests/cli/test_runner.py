@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import os
 import signal
 import subprocess
@@ -18,11 +17,13 @@ from torch import Tensor, tensor
 from tests.conftest import Outcome
 from tests.support import descending, refused_descent, stopped_by
 from vangram.cli.options import Monitoring
+from vangram.cli.records import warn
 from vangram.cli.runner import FRAMES, SideImages
 from vangram.errors import DivergedError, OutputError
 from vangram.images import read_frames, read_picture, read_recipe
 from vangram.optimize import Level, LevelState, RunState, Step
 from vangram.run.checkpointer import checkpoint_path
+from vangram.run.side_writes import SideWrites
 from vangram.settings.record import Record
 
 SECONDS = 120
@@ -179,10 +180,6 @@ def test_run_that_diverges_keeps_the_picture_and_has_exit_code_1(
     assert not checkpoint_path(output).exists()
 
 
-LONG_AGO = -math.inf
-"""When a preview was written, so that the next one is due."""
-
-
 def levels(*steps: int) -> list[Level]:
     share = 1 / len(steps)
     return [
@@ -221,7 +218,7 @@ def test_preview_and_timelapse_are_transparent_where_the_photograph_is(
 ) -> None:
     plan, alpha = levels(3), tensor([0.0] * 4 + [1.0] * 4).expand(1, 1, 8, 8)
     given = Monitoring(preview=tmp_path / "preview.png", timelapse=tmp_path / "timelapse.webp")
-    side_images = SideImages(given, plan, as_it_is, alpha=alpha, written=LONG_AGO)
+    side_images = SideImages(given, plan, as_it_is, alpha=alpha, preview=SideWrites(warn))
     for step in steps(plan):
         side_images.add(step)
     side_images.finish(step.image)
@@ -238,7 +235,7 @@ def test_preview_and_timelapse_that_cannot_be_written_cost_a_warning_each(
 ) -> None:
     plan, gone = levels(3), tmp_path / "gone"
     given = Monitoring(preview=gone / "preview.png", timelapse=gone / "timelapse.webp")
-    side_images = SideImages(given, plan, as_it_is, written=LONG_AGO)
+    side_images = SideImages(given, plan, as_it_is, preview=SideWrites(warn))
     for step in steps(plan):
         side_images.add(step)
     side_images.finish(step.image)

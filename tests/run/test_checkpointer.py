@@ -16,7 +16,7 @@ from vangram.cli.records import warn
 from vangram.errors import BusyError, OutputError
 from vangram.images import read_picture
 from vangram.optimize import Level, LevelState, RunState, Step
-from vangram.run import Checkpoint, checkpointer, read_checkpoint
+from vangram.run import Checkpoint, checkpointer, read_checkpoint, side_writes
 from vangram.run.checkpointer import Checkpointer, check_unfinished, checkpoint_path
 from vangram.settings.inputs import Inputs
 from vangram.settings.recipe import Recipe
@@ -51,7 +51,7 @@ class Clock:
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     clock = Clock()
-    monkeypatch.setattr(checkpointer, "time", clock)
+    monkeypatch.setattr(side_writes, "time", clock)
     monkeypatch.setattr(checkpointer, "write_checkpoint", clock.write)
     return clock
 

@@ -136,16 +136,12 @@ class Preview:
 
     def __init__(self, film: Film, path: Path) -> None:
         self.film, self.place = film, Place(path, force=True)
-        self.writes = SideWrites(warn)
-        self.due = time.monotonic() + SECONDS_BETWEEN_PREVIEWS
+        self.writes = SideWrites(warn, SECONDS_BETWEEN_PREVIEWS, PREVIEW_SHARE)
 
     def write_when_due(self) -> None:
         """Write the preview, unless the last one is recent."""
-        started = time.monotonic()
-        if started > self.due and self.film.shown_timing().starts:
+        if self.writes.is_due and self.film.shown_timing().starts:
             self.write()
-            taken = time.monotonic() - started
-            self.due = time.monotonic() + max(SECONDS_BETWEEN_PREVIEWS, taken / PREVIEW_SHARE)
 
     def write(self) -> None:
         """Write the preview; a failure is a warning."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import time
 from collections.abc import Callable, Collection, Sequence
 from contextlib import closing, suppress
 from dataclasses import dataclass, field, replace
@@ -277,8 +276,7 @@ class SideImages:
     alpha: Tensor | None = None
     """Alpha of the photograph and the result, (1, 1, H, W); None: opaque."""
     frames: list[Tensor] = field(default_factory=list)
-    written: float = field(default_factory=time.monotonic)
-    preview: SideWrites = field(default_factory=lambda: SideWrites(warn))
+    preview: SideWrites = field(default_factory=lambda: SideWrites(warn, SECONDS_BETWEEN_PREVIEWS))
     timelapse: SideWrites = field(default_factory=lambda: SideWrites(warn))
 
     def __post_init__(self) -> None:
@@ -289,10 +287,8 @@ class SideImages:
         """Keep a frame and write the preview, if they are due; a failure is a warning."""
         if self.monitoring.timelapse and self._is_frame(step):
             self.frames.append(self.shown(step.image, self._frame_size))
-        now = time.monotonic()
-        if self.monitoring.preview and now - self.written > SECONDS_BETWEEN_PREVIEWS:
+        if self.monitoring.preview and self.preview.is_due:
             self.preview(lambda: self._write_preview(self.shown(step.image, self._size)))
-            self.written = now
 
     def finish(self, pixels: Tensor) -> None:
         """Write the last preview, and the timelapse."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import time
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
@@ -43,8 +42,7 @@ class Checkpointer:
         self.resumed = False
         self.written: tuple[int, int] | None = None
         self.level_ended = False
-        self.due = 0.0
-        self.attempt = SideWrites(warn)
+        self.writes = SideWrites(warn, SECONDS_BETWEEN_CHECKPOINTS, LARGEST_SHARE)
 
     def read(self) -> Record:
         """Continue an earlier run; returns its record.
@@ -71,14 +69,13 @@ class Checkpointer:
             self.remove()  # another run's, which would be taken for this run's if writing failed
             self._write(None)
         self.written = _reached(position)
-        self.due = time.monotonic() + SECONDS_BETWEEN_CHECKPOINTS
         return position
 
     def add(self, step: Step) -> None:
         """Write a checkpoint of a step, if one is due; a failure is a warning."""
         ended_early = step.number == 1 and step.level.number > 1 and not self.level_ended
         self.level_ended = step.last
-        if self.level_ended or ended_early or time.monotonic() >= self.due:
+        if self.level_ended or ended_early or self.writes.is_due:
             self._write(step.state)
 
     def stop(self, position: RunState | None) -> bool:
@@ -103,12 +100,9 @@ class Checkpointer:
 
     def _write(self, position: RunState | None) -> None:
         assert self.record is not None
-        checkpoint, started = Checkpoint(self.record, position), time.monotonic()
-        if self.attempt(lambda: write_checkpoint(self.path, checkpoint)):
+        checkpoint = Checkpoint(self.record, position)
+        if self.writes(lambda: write_checkpoint(self.path, checkpoint)):
             self.written = _reached(position)
-        ended = time.monotonic()
-        pause = max(SECONDS_BETWEEN_CHECKPOINTS, (ended - started) / LARGEST_SHARE)
-        self.due = ended + pause
 
 
 def checkpoint_path(output: Path) -> Path:

@@ -20,13 +20,14 @@ from typing import Any
 import psutil
 from filelock import FileLock
 
-from vangram.errors import CheckpointError, InputError, OutputError, line_of
+from vangram.errors import CheckpointError, InputError, line_of
 from vangram.images import fit, read_recipe, write_picture
 from vangram.optimize import RunState, Step
 from vangram.run import Run
 from vangram.run.carry_out import keep_picture, take_steps
 from vangram.run.checkpointer import Checkpointer, continued
 from vangram.run.progress import Pace, done_before, plan_of, progress_of
+from vangram.run.side_writes import SideWrites
 from vangram.settings.recipe import Recipe
 from vangram.settings.record import Record
 from vangram.storage.allocator import keep_freed_memory
@@ -59,7 +60,8 @@ class Watch:
         self.pipe, self.job = pipe, job
         self.losses: list[tuple[int, int, float]] = []
         self.progress: dict[str, Any] = {}
-        self.sent = self.due = -math.inf
+        self.sent = -math.inf
+        self.writes = SideWrites(self.note, SECONDS_BETWEEN_PREVIEWS, LARGEST_SHARE, self.sent)
         self.previews = int(job["previews"])
         self.pace = Pace()
 
@@ -85,8 +87,8 @@ class Watch:
         self.losses.append((step.level.number, step.number, step.loss))
         now = time.monotonic()
         due = step.last or step.note or now - self.sent >= SECONDS_BETWEEN_MESSAGES
-        if due:
-            self._preview(step, run)
+        if due and (self.writes.is_due or step.last):
+            self.previews += self.writes(lambda: self._write_preview(step, run))
         progress = progress_of(step, self.pace.seconds_left(step.done))
         self.progress = progress | {"preview": self.previews}
         if due:
@@ -99,23 +101,14 @@ class Watch:
             self.pipe.send(event="progress", losses=self.losses, progress=self.progress)
             self.losses, self.sent = [], time.monotonic()
 
-    def _preview(self, step: Step, run: Run) -> None:
-        """Write a preview, if one is due."""
-        began = time.monotonic()
-        if began < self.due and not step.last:
-            return
+    def _write_preview(self, step: Step, run: Run) -> None:
+        """Write a preview, small and in full size."""
         size, path = step.level.size, Path(self.job["preview"])
-        try:
-            small = run.shown(step.image, fit(size, PREVIEW, enlarge=False))
-            write_picture(path, small, quality=85)
-            if max(size) > PREVIEW and not run.plans[step.level.number - 1].spilled:
-                full = Path(self.job["full_preview"])
-                write_picture(full, run.shown(step.image, size), quality=90)
-            self.previews += 1
-        except OutputError as error:
-            self.note(str(error))
-        ended = time.monotonic()
-        self.due = ended + max(SECONDS_BETWEEN_PREVIEWS, (ended - began) / LARGEST_SHARE)
+        small = run.shown(step.image, fit(size, PREVIEW, enlarge=False))
+        write_picture(path, small, quality=85)
+        if max(size) > PREVIEW and not run.plans[step.level.number - 1].spilled:
+            full = Path(self.job["full_preview"])
+            write_picture(full, run.shown(step.image, size), quality=90)
 
     def note(self, line: str) -> None:
         """Send a note about a fault that was handled."""
