@@ -104,7 +104,7 @@ def test_killed_batch_of_twelve_makes_only_what_is_missing(
     assert sorted(states(out).values()) == ["made"] * 5 + ["missing"] * 7
     outcome = command(*words)
     assert outcome.code == 0, outcome.err
-    assert "12 pictures, 5 of them there already" in outcome.err
+    assert "12 pictures, 5 of them made already" in outcome.err
     assert len(outcome.out.splitlines()) == 7
     after = prints(out)
     assert len(after) == 12

@@ -566,7 +566,7 @@ def test_rerun_notices_a_changed_input(
     assert outcome.code == 0
     assert f"vangram: note: the {role} is not the same file" in outcome.err
     assert "not the same pixels" in outcome.err
-    assert "as the notes above let expect" in outcome.err
+    assert "which the differences above explain" in outcome.err
 
 
 def test_rerun_whose_bytes_differ_without_a_reason_fails(command: Command, made: Path) -> None:
@@ -577,7 +577,7 @@ def test_rerun_whose_bytes_differ_without_a_reason_fails(command: Command, made:
     write_picture(made, pixels, recipe=text)
     outcome = command("rerun", made)
     assert outcome.code == 1
-    assert "although nothing seems to differ" in outcome.err
+    assert "although inputs, settings and versions are the same" in outcome.err
 
 
 def test_rerun_whose_metadata_alone_differ_says_that_the_pixels_are_the_same(

@@ -70,7 +70,7 @@ def making(batch: Batch, *, quiet: bool) -> Iterator[Told]:
     of = len(batch.pairs)
     if not quiet:
         part = "" if batch.shard is None else f"shard {batch.shard}: "
-        tell(f"{part}{of} pictures, {batch.count('made')} of them there already")
+        tell(f"{part}{of} pictures, {batch.count('made')} of them made already")
     try:
         yield Told(batch)
     except (KeyboardInterrupt, typer.Exit):

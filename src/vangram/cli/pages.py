@@ -76,7 +76,7 @@ def make_page(
             shutil.rmtree(folder, ignore_errors=True)
             print(written)
     except KeyboardInterrupt:
-        tell(f"stopped; what is made lies in {folder}, the same command goes on")
+        tell(f"stopped; the finished pictures are in {folder}, the same command goes on")
         raise
     finally:
         if lock is not None:

@@ -122,7 +122,7 @@ def continued(was: Record, now: Record) -> Record:
     """
     for change in was.changes(now):
         raise CheckpointError(
-            f"{change}; a run goes on with what it began with, or starts anew with"
+            f"{change}; a run continues with its first inputs alone, or starts anew with"
             " `vangram stylize --force`"
         )
     return was.continued(now)

@@ -240,7 +240,7 @@ class Recipe(BaseModel):
             given = len(getattr(self, name))
             if given not in (0, paintings):
                 raise SettingError(
-                    f"{name} has {given} parts, and there are {paintings} paintings: give each one"
+                    f"{name} has {given} parts, and there are {paintings} paintings: give as many"
                 )
         parts = self.blend or (1.0,) * paintings
         sets = self.each_style_layers or (self.style_layers,) * paintings

@@ -95,7 +95,8 @@ def _compare(picture: str, again: Path, differences: list[str]) -> None:
     if _same_pixels(picture, again):
         tell(f"the same pixels as {picture}; its metadata differ")
         return
-    why = "as the notes above let expect" if differences else "although nothing seems to differ"
+    noted = "which the differences above explain"
+    why = noted if differences else "although inputs, settings and versions are the same"
     tell(f"not the same pixels as {picture}, {why}")
     if not differences:
         raise typer.Exit(1)

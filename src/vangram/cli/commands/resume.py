@@ -58,7 +58,7 @@ def _unfinished(checkpointer: Checkpointer, output: Path) -> Record:
     for name, given in record.inputs.named():
         if given.sha256 is None:
             raise CheckpointError(
-                f"the {name} of this run came from memory: go on in Python, which can give it again"
+                f"the {name} of this run came from memory; continue the run in Python"
             )
     return record
 
