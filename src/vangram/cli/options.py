@@ -179,18 +179,18 @@ def completing(choices: Collection[str]) -> Callable[[str], list[str]] | None:
     return lambda incomplete: [each for each in choices if each.startswith(incomplete)]
 
 
-def _under(panel: str) -> Callable[..., Any]:
-    """`typer.Option` for a path, unless `metavar` says otherwise, under a heading of the help."""
+def options_under(heading: str) -> Callable[..., Any]:
+    """`typer.Option` under a heading of the help; the value is a path unless `metavar` is given."""
 
-    def option(*names: str, help: str, metavar: str = "PATH", **more: Any) -> Any:
-        return typer.Option(*names, help=help, metavar=metavar, rich_help_panel=panel, **more)
+    def option(*names: str, help: str, metavar: str | None = "PATH", **more: Any) -> Any:
+        return typer.Option(*names, help=help, metavar=metavar, rich_help_panel=heading, **more)
 
     return option
 
 
-_look = _under("Looks")
-_method = _under("Method")
-_watching = _under("Monitoring")
+_look = options_under("Looks")
+_method = options_under("Method")
+_watching = options_under("Monitoring")
 
 Photo = Annotated[str, typer.Argument(metavar="PHOTO", help="Picture that gives the content.")]
 Painted = Annotated[str, typer.Argument(metavar="PAINTING", help="Picture that gives the style.")]
@@ -284,7 +284,7 @@ class InputsOf:
         parts = []
         for kind, (panel, text) in self.helps.items():
             annotation: Any = list[str] | None if kind in SEVERAL.values() else str | None
-            parts.append(_part(kind, Annotated[annotation, _under(panel)(help=text)], None))
+            parts.append(_part(kind, Annotated[annotation, options_under(panel)(help=text)], None))
         return parts
 
     def given(self, options: Mapping[str, Any]) -> Inputs[str]:

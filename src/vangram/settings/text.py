@@ -97,11 +97,6 @@ def parse_blend(text: str) -> tuple[float, ...]:
     return _numbers(text, float, "are no shares; write one for each painting, as 0.7,0.3")
 
 
-def format_blend(shares: Iterable[float]) -> str:
-    """The inverse of `parse_blend`."""
-    return ",".join(map(repr, shares))
-
-
 def parse_distances(text: str) -> tuple[int, ...]:
     """Distances in frames from text: "1,2,4".
 
@@ -111,9 +106,9 @@ def parse_distances(text: str) -> tuple[int, ...]:
     return _numbers(text, int, "are no distances in frames; write them as 1,2,4")
 
 
-def format_distances(distances: Iterable[int]) -> str:
-    """The inverse of `parse_distances`."""
-    return ",".join(map(str, distances))
+def format_numbers(numbers: Iterable[float]) -> str:
+    """The inverse of `parse_blend` and `parse_distances`."""
+    return ",".join(map(repr, numbers))
 
 
 def parse_memory(text: str) -> int:
@@ -172,6 +167,6 @@ class TextForm:
 
 
 LAYERS = TextForm(parse_layers, format_layers, "LAYERS", parse_each_layers)
-SHARES = TextForm(parse_blend, format_blend, "SHARES")
-DISTANCES = TextForm(parse_distances, format_distances, "FRAMES")
+SHARES = TextForm(parse_blend, format_numbers, "SHARES")
+DISTANCES = TextForm(parse_distances, format_numbers, "FRAMES")
 MEMORY = TextForm(parse_memory, format_memory, "AMOUNT")

@@ -20,14 +20,13 @@ from vangram.cli.options import (
     Quiet,
     Settings,
     SettingsOf,
+    options_under,
 )
 from vangram.cli.settings import recipe_of
 from vangram.errors import SettingError
 from vangram.settings.inputs import Inputs
 from vangram.settings.kinds import FILM, without_effect
 
-PART, MACHINES = "Film", "Many machines"
-"""Headings of options in `--help`."""
 FILM_INPUTS = InputsOf(
     {kind: OTHER_INPUTS.helps[kind] for kind in ("mask", "style_mask", "keep")}
     | {
@@ -38,6 +37,8 @@ FILM_INPUTS = InputsOf(
         )
     }
 )
+_part = options_under("Film")
+
 TIME = re.compile(r"(?:(?:(\d+):)?(\d{1,2}):)?(\d+(?:\.\d*)?)", re.ASCII)
 
 Footage = Annotated[
@@ -53,51 +54,36 @@ Result = Annotated[
 ]
 Since = Annotated[
     str | None,
-    typer.Option("--from", metavar="TIME", help="Where to begin, as 1:30.", rich_help_panel=PART),
+    _part("--from", metavar="TIME", help="Where to begin, as 1:30."),
 ]
 Until = Annotated[
     str | None,
-    typer.Option("--to", metavar="TIME", help="Where to end.", rich_help_panel=PART),
+    _part("--to", metavar="TIME", help="Where to end."),
 ]
 Keys = Annotated[
     list[str] | None,
-    typer.Option(
-        "--key",
+    _part(
         metavar="TIME=PAINTING",
         help="A painting that has taken over from the last one at a time; may be repeated.",
-        rich_help_panel=PART,
     ),
 ]
 Shots = Annotated[
     Path | None,
-    typer.Option(
-        "--shots",
-        metavar="PATH",
-        help="A file with the time of each cut, a line each.",
-        show_default="found",
-        rich_help_panel=PART,
-    ),
+    _part(help="A file with the time of each cut, a line each.", show_default="found"),
 ]
 Rate = Annotated[
     float,
-    typer.Option(
-        "--rate", min=0.01, max=1000, help="Frames a second of a folder.", rich_help_panel=PART
-    ),
+    _part(min=0.01, max=1000, metavar=None, help="Frames a second of a folder."),
 ]
 Preview = Annotated[
     Path | None,
-    typer.Option(
-        "--preview", metavar="PATH", help="Write the film so far here, now and then.",
-        rich_help_panel="Monitoring",
-    ),
-]  # fmt: skip
+    options_under("Monitoring")(help="Write the film so far here, now and then."),
+]
 ShardOption = Annotated[
     str | None,
-    typer.Option(
-        "--shard",
+    options_under("Many machines")(
         metavar="K/N",
         help="Paint only the K-th of N parts of the shots; the last to end writes the film.",
-        rich_help_panel=MACHINES,
     ),
 ]
 
