@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import sys
-import time
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, closing, redirect_stdout
 
@@ -17,7 +16,7 @@ from vangram.batch.cluster import Cluster, Running
 from vangram.cli.batch_runner import making
 from vangram.cli.interrupts import INTERRUPTS
 from vangram.cli.progress import duration
-from vangram.cli.streams import SECONDS_BETWEEN_LINES
+from vangram.cli.streams import Interval
 from vangram.run.progress import Pace
 from vangram.storage.files import printable
 
@@ -87,7 +86,7 @@ class _Progress:
         self.batch = batch
         self.of = max(1, len(batch.pairs))
         self.pace = Pace(batch.count("made") / self.of)
-        self.printed = -SECONDS_BETWEEN_LINES
+        self.interval = Interval()
         console = Console(stderr=True)
         self.live = Live(console=console, transient=True) if console.is_terminal else None
         if self.live:
@@ -95,10 +94,8 @@ class _Progress:
 
     def __call__(self, running: Sequence[Running]) -> None:
         """Print the progress: at once on a terminal, elsewhere every few seconds."""
-        elapsed = time.monotonic() - self.pace.started
-        if self.live is None and elapsed - self.printed < SECONDS_BETWEEN_LINES:
+        if self.live is None and not self.interval.is_over():
             return
-        self.printed = elapsed
         ended = len(self.batch.pairs) - self.batch.count("missing")
         left = self.pace.seconds_left((ended + sum(each.done for each in running)) / self.of)
         head = f"{ended}/{self.of}" + ("" if left is None else f"  {duration(left)} left at most")

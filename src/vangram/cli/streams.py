@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import codecs
 import errno
+import math
 import os
 import sys
+import time
 from contextlib import suppress
 from io import BufferedWriter, FileIO, RawIOBase, TextIOWrapper
 from typing import TYPE_CHECKING
@@ -46,6 +48,21 @@ class _Lenient(RawIOBase):
         except OSError as error:
             self.error = self.error or error
         return memoryview(data).nbytes if written is None else written
+
+
+class Interval:
+    """The time between lines of progress where the output is no terminal."""
+
+    def __init__(self) -> None:
+        self.end = -math.inf
+
+    def is_over(self, early: bool = False) -> bool:
+        """Whether the next line is due, which begins the next interval; `early` makes it due."""
+        now = time.monotonic()
+        if now < self.end and not early:
+            return False
+        self.end = now + SECONDS_BETWEEN_LINES
+        return True
 
 
 def protect_streams() -> None:
