@@ -116,7 +116,7 @@ def _resumed_by_torchrun(
                 f"{str(output.output)!r} was begun with other settings: `vangram resume"
                 f" {quote(str(output.output))}` goes on with these, --force starts anew"
             )
-        go_on(record, inputs, checkpointer, monitoring, force=again or output.force)
+        resume_run(record, inputs, checkpointer, monitoring, force=again or output.force)
         return True
     if again and not output.force and output.output.exists():
         record = recorded(str(output.output))
@@ -127,7 +127,7 @@ def _resumed_by_torchrun(
     return False
 
 
-def go_on(
+def resume_run(
     record: Record,
     inputs: Inputs[str],
     checkpointer: Checkpointer,

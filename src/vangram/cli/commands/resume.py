@@ -36,14 +36,14 @@ def resume(
     """
     from vangram.cli.outputs import check_timelapse
     from vangram.cli.records import warn
-    from vangram.cli.runner import go_on
+    from vangram.cli.runner import resume_run
     from vangram.run.checkpointer import Checkpointer
 
     check_timelapse(monitoring.timelapse)
     with closing(Checkpointer(output, warn, force=force)) as checkpointer:
         record = _unfinished(checkpointer, output)
         inputs = find_inputs(record, str(output), moved)
-        go_on(record, inputs, checkpointer, monitoring, force=force)
+        resume_run(record, inputs, checkpointer, monitoring, force=force)
 
 
 def _unfinished(checkpointer: Checkpointer, output: Path) -> Record:
