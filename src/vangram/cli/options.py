@@ -230,6 +230,7 @@ class BaseRecipe:
         _look(
             help="How strong the style is: 0.5, 1, 2 are equal steps. Sets the style weight.",
             metavar="NUMBER",
+            show_default="1",
         ),
     ] = None
     recipe: Annotated[

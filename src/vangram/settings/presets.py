@@ -48,7 +48,8 @@ def preset(name: str) -> Recipe:
 def strengthened(recipe: Recipe, strength: float | str) -> Recipe:
     """The recipe with its style weight multiplied by a power of the strength.
 
-    Strength is no setting of its own. 1 changes nothing; equal factors look like equal steps.
+    Strength is no setting of its own. 1, the default, changes nothing; equal factors look like equal
+    steps.
 
     Raises:
         SettingError: the strength is no number, or out of range.
