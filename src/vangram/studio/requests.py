@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from vangram.errors import SettingError
 from vangram.settings.kinds import RECONSTRUCT, STYLIZE, SYNTHESIZE
 from vangram.settings.kinds import Kind as RunKind
-from vangram.settings.presets import PRESETS, STRENGTHS, strengthened
+from vangram.settings.presets import preset_settings, strengthened
 from vangram.settings.recipe import Recipe
 
 MOST_CELLS = 100
@@ -108,12 +108,13 @@ def cells_of(body: JobBody) -> list[Cell]:
         own = {name: value for name, value in values.items() if name not in ("preset", "strength")}
         preset = values.get("preset", body.preset)
         strength = values.get("strength", body.strength)
-        settings = {**KINDS[body.kind].changes, **_preset(preset), **body.settings, **own}
+        named = {} if preset is None else preset_settings(preset)
+        settings = {**KINDS[body.kind].changes, **named, **body.settings, **own}
         if body.start is not None:
             settings.setdefault("init", "picture")
         recipe = Recipe.from_dict(settings)
         if strength is not None:
-            recipe = strengthened(recipe, _number(strength))
+            recipe = strengthened(recipe, strength)
         if recipe.init == "before" or (recipe.init == "picture") != (body.start is not None):
             raise SettingError("init is content or noise, or picture together with start")
         cells.append(Cell(values, recipe))
@@ -150,18 +151,3 @@ def _combinations(vary: Mapping[str, list[Any]]) -> list[dict[str, Any]]:
     if count > MOST_CELLS:
         raise SettingError(f"a sweep makes {MOST_CELLS} pictures at most here; vary less at a time")
     return [dict(zip(vary, values, strict=True)) for values in itertools.product(*vary.values())]
-
-
-def _preset(name: Any) -> Mapping[str, Any]:
-    if name is None:
-        return {}
-    if not isinstance(name, str) or name not in PRESETS:
-        raise SettingError(f"there is no preset {name!r}; choose one of {', '.join(PRESETS)}")
-    return PRESETS[name]
-
-
-def _number(value: Any) -> float:
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        least, most = STRENGTHS
-        raise SettingError(f"strength needs a number from {least:g} to {most:g}, not {value!r}")
-    return float(value)
