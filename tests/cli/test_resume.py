@@ -19,7 +19,7 @@ from tests.cli.test_commands import assert_refused
 from tests.cli.test_runner import SECONDS, recorded
 from tests.conftest import Outcome
 from tests.support import descending, drawn, refused_descent, stopped_by
-from vangram.cli.records import warn
+from vangram.cli.streams import warn
 from vangram.errors import CheckpointError
 from vangram.images import read_picture
 from vangram.optimize import RunState, Step

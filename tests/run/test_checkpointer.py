@@ -12,7 +12,7 @@ import torch
 
 from tests.conftest import Outcome
 from tests.support import full_disk
-from vangram.cli.records import warn
+from vangram.cli.streams import warn
 from vangram.errors import BusyError, OutputError
 from vangram.images import read_picture
 from vangram.optimize import Level, LevelState, RunState, Step

@@ -14,9 +14,8 @@ from vangram.batch import Batch, Pair, Status
 from vangram.cli.interrupts import INTERRUPTS
 from vangram.cli.options import Monitoring
 from vangram.cli.progress import BatchPlace
-from vangram.cli.records import report, warn
 from vangram.cli.runner import make_picture
-from vangram.cli.streams import tell
+from vangram.cli.streams import report, tell, warn
 from vangram.errors import (
     BusyError,
     DivergedError,

@@ -7,8 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from vangram.cli.progress import FilmPlace, Progress
-from vangram.cli.records import report, warn
-from vangram.cli.streams import SECONDS_BETWEEN_LINES, tell
+from vangram.cli.streams import SECONDS_BETWEEN_LINES, report, tell, warn
 from vangram.errors import BusyError
 from vangram.film.film import Film
 from vangram.film.output import is_made, write_film

@@ -23,8 +23,7 @@ from vangram.cli.outputs import (
     write_at,
 )
 from vangram.cli.progress import BatchPlace, Events, Progress, duration, where
-from vangram.cli.records import continued, report, warn
-from vangram.cli.streams import tell
+from vangram.cli.streams import report, tell, warn
 from vangram.engines.ranks import Ranks
 from vangram.errors import CheckpointError, InputError, OutputError
 from vangram.images import (
@@ -38,7 +37,7 @@ from vangram.images import (
 from vangram.optimize import Level, RunState, Step
 from vangram.run import Run
 from vangram.run.carry_out import Kept, keep_picture, take_steps
-from vangram.run.checkpointer import Checkpointer, check_unfinished
+from vangram.run.checkpointer import Checkpointer, check_unfinished, continued
 from vangram.run.progress import done_before
 from vangram.run.recipe_file import recorded
 from vangram.run.side_writes import SideWrites
@@ -153,7 +152,9 @@ def resume_run(
     if record.inputs.parameters is None:
         ensure_fetched(record.recipe.network, asked=False)
     run = Run.of(inputs, record.recipe)
-    run = replace(run, record=continued(record, run.record))
+    now = run.record
+    run = replace(run, record=continued(record, now))
+    report(record.differences(now))
     if not monitoring.quiet:
         _tell_place(checkpointer.position, run.levels)
     make_picture(run, monitoring, checkpointer)

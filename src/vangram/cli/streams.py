@@ -8,6 +8,7 @@ import math
 import os
 import sys
 import time
+from collections.abc import Iterable
 from contextlib import suppress
 from io import BufferedWriter, FileIO, RawIOBase, TextIOWrapper
 from typing import TYPE_CHECKING
@@ -101,6 +102,17 @@ def tell(line: str) -> None:
     """Print a line to the standard error, with control characters escaped."""
     who = f"vangram, rank {rank()}" if rank() else "vangram"
     print(f"{who}: {printable(line)}", file=sys.stderr, flush=True)
+
+
+def report(notes: Iterable[str]) -> None:
+    """Print notes, a line each."""
+    for note in notes:
+        tell(f"note: {note}")
+
+
+def warn(line: str) -> None:
+    """Print a warning; the run continues."""
+    tell(f"warning: {line}")
 
 
 def _as_bytes(error: UnicodeError) -> tuple[str | bytes, int]:

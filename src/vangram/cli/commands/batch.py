@@ -21,6 +21,7 @@ from vangram.cli.options import (
     options_under,
 )
 from vangram.cli.settings import recipe_of
+from vangram.cli.streams import report
 from vangram.errors import SettingError
 from vangram.settings.inputs import Inputs
 from vangram.settings.kinds import STYLIZE, without_effect
@@ -153,7 +154,6 @@ def batch(
     )
     from vangram.cli.batch_runner import make_batch, show_status
     from vangram.cli.film_runner import make_film
-    from vangram.cli.records import report
     from vangram.film.film import Film, FilmSettings
     from vangram.storage.files import make_folder
 

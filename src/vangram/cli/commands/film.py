@@ -23,6 +23,7 @@ from vangram.cli.options import (
     options_under,
 )
 from vangram.cli.settings import recipe_of
+from vangram.cli.streams import report
 from vangram.errors import SettingError
 from vangram.settings.inputs import Inputs
 from vangram.settings.kinds import FILM, without_effect
@@ -114,7 +115,6 @@ def film(
     from vangram.batch.shards import Shard
     from vangram.cli.film_runner import make_film
     from vangram.cli.outputs import check_inputs_apart
-    from vangram.cli.records import report
     from vangram.film.film import Film, FilmSettings
     from vangram.film.output import check_film_output
 

@@ -12,7 +12,7 @@ import typer
 from vangram.cli.downloads import ensure_fetched
 from vangram.cli.options import Force, Made, Monitoring, MovedInputs, Quiet
 from vangram.cli.recorded_inputs import find_inputs
-from vangram.cli.streams import tell
+from vangram.cli.streams import report, tell, warn
 from vangram.settings.inputs import Inputs
 from vangram.settings.record import Record
 
@@ -28,7 +28,6 @@ def rerun(picture: Made, output: Again, moved: MovedInputs, force: Force, quiet:
     Reports inputs and versions that differ. Exit code 1 where none does and the pixels differ.
     """
     from vangram.cli.outputs import check_outputs
-    from vangram.cli.records import report, warn
     from vangram.cli.runner import make_picture
     from vangram.film.output import record_in
     from vangram.run import Run
@@ -65,7 +64,6 @@ def _rerun_film(
     """Make a film again."""
     from vangram.cli.film_runner import make_film
     from vangram.cli.outputs import check_inputs_apart
-    from vangram.cli.records import report
     from vangram.film.film import Film, FilmSettings
     from vangram.film.output import check_film_output
 

@@ -10,6 +10,7 @@ import typer
 
 from vangram.cli.options import Monitoring, MovedInputs
 from vangram.cli.recorded_inputs import find_inputs
+from vangram.cli.streams import warn
 from vangram.errors import CheckpointError, InputError
 from vangram.settings.record import Record
 
@@ -35,7 +36,6 @@ def resume(
     a timelapse begins here.
     """
     from vangram.cli.outputs import check_timelapse
-    from vangram.cli.records import warn
     from vangram.cli.runner import resume_run
     from vangram.run.checkpointer import Checkpointer
 

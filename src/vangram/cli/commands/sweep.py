@@ -21,6 +21,7 @@ from vangram.cli.options import (
     SettingsOf,
 )
 from vangram.cli.settings import recipe_of
+from vangram.cli.streams import report
 from vangram.errors import SettingError
 from vangram.reports.figures import Figure
 from vangram.settings.inputs import Inputs
@@ -61,7 +62,6 @@ def sweep(
     sheet goes beside it. After an interruption, the same command continues.
     """
     from vangram.cli.pages import check_page, make_page
-    from vangram.cli.records import report
     from vangram.reports.gallery import Gallery
     from vangram.reports.sweep import Varied, sections, write_grid
 
