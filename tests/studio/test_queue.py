@@ -137,7 +137,7 @@ def test_jobs_run_one_after_the_other_in_their_order(tmp_path: Path) -> None:
     async def story(desk: Desk) -> None:
         first, second = await desk.add(), await desk.add()
         assert desk.states() == ["running", "queued"]
-        assert [desk.queue.told(job)["place"] for job in (first, second)] == [0, 1]
+        assert [desk.queue.as_json(job)["place"] for job in (first, second)] == [0, 1]
         desk.worker.end("finished")
         await settled()
         assert (first.state, second.state) == ("finished", "running")
@@ -376,7 +376,7 @@ def test_server_that_was_killed_goes_on_where_it_was(
         desk.worker.deaf = True
         if asked:
             await desk.queue._ask(job, asked)
-        before = desk.queue.told(job)
+        before = desk.queue.as_json(job)
         desk = await desk.killed()
         assert set(desk.queue.jobs) == {job.id, paused.id, last.id}
         await settled()

@@ -35,7 +35,7 @@ SKIPPED = 3
 
 
 @dataclass
-class Told:
+class BatchLog:
     """Prints each line once, and enters the outcome of each picture into the manifest."""
 
     batch: Batch
@@ -58,7 +58,7 @@ class Told:
 
 
 @contextmanager
-def making(batch: Batch, *, quiet: bool) -> Iterator[Told]:
+def making(batch: Batch, *, quiet: bool) -> Iterator[BatchLog]:
     """Write the manifest, and print how many pictures there are before and after.
 
     Raises:
@@ -71,7 +71,7 @@ def making(batch: Batch, *, quiet: bool) -> Iterator[Told]:
         part = "" if batch.shard is None else f"shard {batch.shard}: "
         tell(f"{part}{of} pictures, {batch.count('made')} of them made already")
     try:
-        yield Told(batch)
+        yield BatchLog(batch)
     except (KeyboardInterrupt, typer.Exit):
         tell(f"{batch.count('made')} of {of} pictures are made; the same command goes on")
         raise
@@ -91,21 +91,21 @@ def make_batch(batch: Batch, *, quiet: bool) -> None:
     there, of, started = batch.count("made"), len(batch.pairs), time.monotonic()
     left = deque(pair for pair in batch.pairs if batch.entries[pair].state != "made")
     busy = 0  # pictures in a row that other processes are making
-    with making(batch, quiet=quiet) as told:
+    with making(batch, quiet=quiet) as log:
         while left:
             pair = left[0]
             place = BatchPlace(of - len(left) + 1, of, pair.name, there, started)
             try:
-                error = batch.entries[pair].error or _make(batch, pair, quiet, place, told)
+                error = batch.entries[pair].error or _make(batch, pair, quiet, place, log)
             except BusyError:
                 busy += 1
                 if busy >= len(left):
-                    _wait(pair, told)
+                    _wait(pair, log)
                 left.rotate(-1)
                 continue
             left.popleft()
             busy = 0
-            told.settle(pair, error)
+            log.settle(pair, error)
 
 
 def show_status(status: Status) -> None:
@@ -128,16 +128,16 @@ def show_status(status: Status) -> None:
         raise typer.Exit(SKIPPED)
 
 
-def _wait(pair: Pair, told: Told) -> None:
+def _wait(pair: Pair, log: BatchLog) -> None:
     """Wait a little for another process that is at work on a picture."""
     line = f"{pair.name!r} is being made by another process; waiting for it"
-    if line not in told.lines:
+    if line not in log.lines:
         tell(line)
-        told.lines.add(line)
+        log.lines.add(line)
     time.sleep(SECONDS_BETWEEN_TRIES)
 
 
-def _make(batch: Batch, pair: Pair, quiet: bool, place: BatchPlace, told: Told) -> str | None:
+def _make(batch: Batch, pair: Pair, quiet: bool, place: BatchPlace, log: BatchLog) -> str | None:
     """Make a picture; returns None, or the text of the error with which this picture failed.
 
     An output that cannot be written, as on a full disk, ends the batch: the others would fail, too.
@@ -153,7 +153,7 @@ def _make(batch: Batch, pair: Pair, quiet: bool, place: BatchPlace, told: Told) 
             if begun is None:
                 return None
             run, notes = begun
-            told.notes(notes)
+            log.notes(notes)
             if make_picture(run, Monitoring(quiet=quiet), checkpointer, place) != output:
                 batch.check_place(pair)  # says why
     except ExistsError as error:

@@ -41,7 +41,7 @@ def make_on_cluster(batch: Batch, address: str, *, cores: int, ship: bool, quiet
     """
     with closing(Cluster(address)) as cluster:
         INTERRUPTS.install()  # again, for Ray has handlers of its own
-        with making(batch, quiet=quiet) as told, ExitStack() as stack:
+        with making(batch, quiet=quiet) as log, ExitStack() as stack:
             output = sys.stdout
             # Ray prints pages of its logs there when a node dies.
             stack.enter_context(redirect_stdout(stack.enter_context(open(os.devnull, "w"))))
@@ -50,13 +50,13 @@ def make_on_cluster(batch: Batch, address: str, *, cores: int, ship: bool, quiet
             events = stack.enter_context(closing(cluster.paint(batch, cores=cores, ship=ship)))
             for event in events:
                 if isinstance(event, list):
-                    told.notes(moved(event))
+                    log.notes(moved(event))
                     if show is not None:
                         show(event)
                     continue
                 pair, outcome = event
-                told.notes(outcome.notes)
-                told.settle(pair, outcome.error)
+                log.notes(outcome.notes)
+                log.settle(pair, outcome.error)
                 if outcome.state == "made":
                     print(batch.output(pair), file=output, flush=True)
 

@@ -119,7 +119,7 @@ class Queue:
     def listing(self, states: Sequence[str] = ()) -> dict[str, Any]:
         """The queue in its order, then those that have ended, the last one first."""
         jobs = [job for job in self._sorted() if not states or job.state in states]
-        return {"held": self.held, "jobs": [self.told(job) for job in jobs]}
+        return {"held": self.held, "jobs": [self.as_json(job) for job in jobs]}
 
     def get(self, id: str) -> Job:
         """A job.
@@ -131,7 +131,7 @@ class Queue:
             raise missing("job of this id")
         return self.jobs[id]
 
-    def told(self, job: Job) -> dict[str, Any]:
+    def as_json(self, job: Job) -> dict[str, Any]:
         """A job in the form of the HTTP interface."""
         hidden = ("output", "key", "crashes", "cells")
         values = {name: value for name, value in asdict(job).items() if name not in hidden}
@@ -454,7 +454,7 @@ class Queue:
             self.unsaved = []
             job.state, job.asked, job.ended, job.error = "failed", None, now(), error
             self.order = self._without(job)
-            self.hub.publish("job", job.id, self.told(job))
+            self.hub.publish("job", job.id, self.as_json(job))
         self.hub.publish("queue", "", self._queue())
 
     def _said(self, job: Job, line: str) -> str:
@@ -496,7 +496,7 @@ class Queue:
         for name, value in changes.items():
             setattr(job, name, value)
         self.order, self.jobs[job.id] = order, job
-        self.hub.publish("job", job.id, self.told(job))
+        self.hub.publish("job", job.id, self.as_json(job))
         self.hub.publish("queue", "", self._queue())
         self.wake.set()
 

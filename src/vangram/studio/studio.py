@@ -102,7 +102,7 @@ class Studio:
         ]
         return await self.queue.add(body, key, lambda: self.plan(body, NOW), cells)
 
-    def told(self, picture: dict[str, Any]) -> dict[str, Any]:
+    def as_json(self, picture: dict[str, Any]) -> dict[str, Any]:
         """An uploaded picture in the form of the HTTP interface."""
         hidden = ("record", "suffix")
         url = f"/api/v1/pictures/{picture['id']}"
