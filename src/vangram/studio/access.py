@@ -1,8 +1,8 @@
 """Access control: `Host`, `Origin` and token of a request, security headers of every answer.
 
 A page of another site can make a browser send requests to this machine. It cannot choose the
-headers `Host` and `Origin`, so a name that was rebound to a loopback address, and a write from
-another origin, are told by them.
+headers `Host` and `Origin`; so these reveal a name that was rebound to a loopback address, and a
+write from another origin.
 """
 
 from __future__ import annotations

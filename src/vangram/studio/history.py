@@ -90,7 +90,7 @@ class History:
                 if not entry.name.lower().endswith(SUFFIXES) or entry.name.startswith("."):
                     continue
                 with suppress(OSError, UnicodeEncodeError):
-                    entry.name.encode()  # what is no text cannot be told in JSON
+                    entry.name.encode()  # JSON has no names that are not UTF-8
                     if entry.is_file(follow_symlinks=False):
                         status = entry.stat(follow_symlinks=False)
                         found.append(File(entry.name, status.st_size, status.st_mtime_ns))

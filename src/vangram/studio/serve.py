@@ -40,8 +40,8 @@ def serve(
         root: the output folder; made where it is missing.
         address: to listen on.
         port: 0: any that is free.
-        ready: told the addresses to open, the first one on this machine, and whether the server is
-            this one, or another that keeps the folder already.
+        ready: called with the addresses to open, the first one on this machine, and whether the
+            server is this one; otherwise another one serves the folder already.
         upload_bytes: largest upload.
 
     Raises:
