@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from importlib import import_module
+from itertools import islice
 from typing import Any, NamedTuple
 
 import pytest
@@ -22,6 +23,8 @@ from vangram.optimize import Step, descend
 from vangram.run import Run
 from vangram.run.plan import LevelPlan
 from vangram.run.resized import ResizedInputs, first_image, resize_inputs
+from vangram.settings.inputs import Inputs
+from vangram.settings.recipe import Recipe
 
 needs_llvm = pytest.mark.skipif(not HAS_LLVM, reason="llvmlite is not installed")
 
@@ -164,12 +167,23 @@ def quadratic(image: Tensor) -> Tensor:
     return 0.5 * (STIFFNESS * (image - GOAL) ** 2).sum()
 
 
-def stopped_by(reason: BaseException) -> Callable[..., Iterator[Step]]:
-    """A descent that takes one step."""
+def stopped_by(reason: BaseException, after: int = 1) -> Callable[..., Iterator[Step]]:
+    """A descent that takes so many steps, then fails."""
 
     def descent(*arguments: Any) -> Iterator[Step]:
-        yield next(descend(*arguments))
+        yield from islice(descend(*arguments), after)
         raise reason
+
+    return descent
+
+
+def accompanied_by(action: Callable[[], object]) -> Callable[..., Iterator[Step]]:
+    """A descent during which something else happens, after each step."""
+
+    def descent(*arguments: Any) -> Iterator[Step]:
+        for step in descend(*arguments):
+            action()
+            yield step
 
     return descent
 
@@ -185,6 +199,27 @@ def descending(descent: Callable[..., Iterator[Step]]) -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(import_module("vangram.run.run"), "descend", descent)
         yield
+
+
+@contextmanager
+def nothing_made() -> Iterator[list[tuple[Recipe, Inputs[str]]]]:
+    """Commands that read their options and make no picture: what they would have begun with."""
+    begun: list[tuple[Recipe, Inputs[str]]] = []
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("vangram.cli.runner.make", lambda *given, **more: begun.append(given[:2]))
+        yield begun
+
+
+@contextmanager
+def full_disk() -> Iterator[None]:
+    """Files that take no byte: their largest size is zero."""
+    resource = pytest.importorskip("resource", reason="this system has no limit of a file's size")
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (0, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
 
 
 @contextmanager

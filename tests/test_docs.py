@@ -21,9 +21,10 @@ from markdown_it.token import Token
 from typer.main import get_command
 
 import vangram
+from tests.support import nothing_made
 from vangram import cli
-from vangram.cli import film_runner, runner
-from vangram.cli.app import app
+from vangram.cli import film_runner
+from vangram.cli.app import COMMANDS, app, load_command
 from vangram.film.film import Film
 from vangram.images import fit, read_recipe
 from vangram.networks import load_network
@@ -113,22 +114,24 @@ def parsed(words: list[str], monkeypatch: pytest.MonkeyPatch) -> Recipe | None:
         Exception: it is no command line of the program.
     """
     recipes: list[Recipe] = []
-    monkeypatch.setattr(runner, "make", lambda recipe, *others: recipes.append(recipe))
     monkeypatch.setattr(Film, "prepare", lambda *given, **more: recipes.append(given[2]))
     monkeypatch.setattr(film_runner, "make_film", lambda *given, **more: None)
     command: Any = get_command(app)
     rest = list(words)
+    if rest and rest[0] in COMMANDS:
+        command = load_command(rest.pop(0))
     while rest and rest[0] in getattr(command, "commands", {}):
         command = command.commands[rest.pop(0)]
     if not rest and len(words) > 0:
         return None  # named, not called
     if {"-h", "--help", "--version", "--install-completion"} & set(words):
         return None
-    with command.make_context("vangram", rest) as context:
+    with nothing_made() as begun, command.make_context("vangram", rest) as context:
         if command.name in MAKES:
             command.invoke(context)
         elif getattr(command, "commands", None):
             raise AssertionError(f"no command {rest[0]!r}")
+    recipes += [recipe for recipe, _ in begun]
     return recipes[0] if recipes else None
 
 
@@ -248,7 +251,7 @@ def test_python_shown_runs(
 def options() -> set[str]:
     """Every option of every command."""
     known: set[str] = set()
-    commands: list[Any] = [get_command(app)]
+    commands: list[Any] = [get_command(app), *map(load_command, COMMANDS)]
     while commands:
         command = commands.pop()
         commands += getattr(command, "commands", {}).values()

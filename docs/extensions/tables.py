@@ -11,17 +11,20 @@ from docutils import nodes
 from sphinx.application import Sphinx
 from sphinx.util.docutils import SphinxDirective
 
+from vangram.cli.app import COMMANDS, load_command
 from vangram.cli.app import app as program
 from vangram.settings.fields import Setting, settings_of
 from vangram.settings.recipe import Recipe
 
 
-def commands(command: Any = None, name: str = "vangram") -> Iterator[tuple[str, Any]]:
+def commands() -> Iterator[tuple[str, Any]]:
     """Names and commands as click knows them, groups before what is in them."""
-    command = command or typer.main.get_command(program)
-    yield name, command
-    for inner in getattr(command, "commands", {}).values():
-        yield from commands(inner, f"{name} {inner.name}")
+    yield "vangram", typer.main.get_command(program)
+    for name in COMMANDS:
+        command = load_command(name)
+        yield f"vangram {name}", command
+        for inner in getattr(command, "commands", {}).values():
+            yield f"vangram {name} {inner.name}", inner
 
 
 def command_page() -> Iterator[str]:

@@ -21,7 +21,7 @@ from vangram.batch import Batch, crossed
 from vangram.batch.cluster import Cluster, Order, Running, _paint
 from vangram.cli.cluster_runner import _Moves
 from vangram.errors import SettingError
-from vangram.run.checkpoints import checkpoint_path
+from vangram.run.checkpointer import checkpoint_path
 from vangram.settings.recipe import Recipe
 
 needs_ray = pytest.mark.skipif(find_spec("ray") is None, reason="the extra `cluster` is missing")

@@ -8,9 +8,11 @@ import shutil
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from threading import Thread
 from typing import Any
 
 import pytest
@@ -21,15 +23,15 @@ from safetensors import safe_open
 from tests.cli.test_commands import QUICK, assert_refused
 from tests.cli.test_runner import SECONDS, recorded
 from tests.conftest import Outcome
-from tests.support import descending, stopped_by
+from tests.support import accompanied_by, descending, stopped_by
 from vangram.batch import Shard
 from vangram.batch.manifest import is_same
 from vangram.images import read_picture
 from vangram.images.icc import srgb_profile
 from vangram.networks import parameters, parameters_path
 from vangram.objective import targets
-from vangram.run import checkpoints, inputs, network, target_cache
-from vangram.run.checkpoints import checkpoint_path
+from vangram.run import inputs, network, target_cache
+from vangram.run.checkpointer import checkpoint_path
 from vangram.settings.recipe import Recipe
 from vangram.storage.locks import claim
 
@@ -40,14 +42,14 @@ TINY = ("--size", 48, "--steps", 1)
 PROGRAM = """
 import os, signal
 from vangram.cli import main
-from vangram.run import checkpoints
-add, steps = checkpoints.Checkpoints.add, []
+from vangram.run import checkpointer
+add, steps = checkpointer.Checkpointer.add, []
 def counted(self, step):
     steps.append(step)
     if len(steps) == 6:
         os.kill(os.getpid(), signal.SIGKILL)
     add(self, step)
-checkpoints.Checkpoints.add = counted
+checkpointer.Checkpointer.add = counted
 main()
 """
 
@@ -102,7 +104,7 @@ def test_killed_batch_of_twelve_makes_only_what_is_missing(
     assert sorted(states(out).values()) == ["made"] * 5 + ["missing"] * 7
     outcome = command(*words)
     assert outcome.code == 0, outcome.err
-    assert "12 pictures, 5 of them there already" in outcome.err
+    assert "12 pictures, 5 of them made already" in outcome.err
     assert len(outcome.out.splitlines()) == 7
     after = prints(out)
     assert len(after) == 12
@@ -400,19 +402,19 @@ def test_status_sums_up_the_shards_and_has_exit_codes(
 
 
 def test_terminated_shard_goes_on_to_the_same_bytes(
-    command: Command, folder: Path, paintings: list[Path], tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:  # fmt: skip
-    add, out = checkpoints.Checkpoints.add, tmp_path / "out"
+    command: Command, folder: Path, paintings: list[Path], tmp_path: Path
+) -> None:
+    out = tmp_path / "out"
     words = ("batch", folder, *paintings[:1], "--size", 48, "--steps", 4, "--tolerance", 0, "-q")
     shard = (*words, "--shard", "2/3")
 
-    def terminated(*arguments: Any) -> None:
-        signal.raise_signal(signal.SIGTERM)
-        add(*arguments)
+    steps = iter(range(3))
 
-    with monkeypatch.context() as patch:
-        patch.setattr(checkpoints.Checkpoints, "add", terminated)
+    def terminate() -> None:
+        if next(steps, None) is None:
+            signal.raise_signal(signal.SIGTERM)
+
+    with descending(accompanied_by(terminate)):
         outcome = command(*shard, "-o", out)
     assert outcome.code == 143
     (begun,) = out.glob("*.checkpoint")
@@ -436,9 +438,8 @@ def test_picture_of_another_shard_that_was_not_finished_is_made_anew(
 
 
 def test_picture_that_another_process_makes_is_waited_for(
-    command: Command, folder: Path, paintings: list[Path], tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:  # fmt: skip
+    command: Command, folder: Path, paintings: list[Path], tmp_path: Path
+) -> None:
     pytest.importorskip("fcntl")
     out = tmp_path / "out"
     words = ("batch", folder, paintings[0], "-o", out, *TINY)
@@ -448,39 +449,37 @@ def test_picture_that_another_process_makes_is_waited_for(
     (out / "p3-s0.png").unlink()
     other = claim(first)
     assert other is not None
-    naps = []
 
-    def nap(seconds: float) -> None:
-        naps.append(seconds)
-        assert (out / "p3-s0.png").exists()  # what is free comes first
-        if len(naps) == 2:
-            away.rename(first)
-            other.release()
+    def finish() -> None:
+        while not (out / "p3-s0.png").exists():  # what is free comes first
+            time.sleep(0.01)
+        time.sleep(1.2)  # longer than one wait
+        away.rename(first)
+        other.release()
 
-    monkeypatch.setattr("vangram.cli.batch_runner.time.sleep", nap)
+    process = Thread(target=finish)
+    process.start()
     outcome = command(*words)
+    process.join()
     assert outcome.code == 0, outcome.err
-    assert len(naps) == 2
     assert outcome.err.count("'p0-s0.png' is being made by another process; waiting for it") == 1
     assert outcome.out == f"{out / 'p3-s0.png'}\n"
     assert set(states(out).values()) == {"made"}
 
 
 def test_file_that_appears_during_a_batch_is_kept(
-    command: Command, folder: Path, paintings: list[Path], tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:  # fmt: skip
+    command: Command, folder: Path, paintings: list[Path], tmp_path: Path
+) -> None:
     out = tmp_path / "out"
-    add, early, late = checkpoints.Checkpoints.add, out / "p0-s0.png", out / "p3-s0.png"
+    early, late = out / "p0-s0.png", out / "p3-s0.png"
 
-    def appear(*arguments: Any) -> None:
+    def appear() -> None:
         for path in (early, late):
             if not path.exists():
                 path.write_bytes(b"precious")
-        add(*arguments)
 
-    monkeypatch.setattr(checkpoints.Checkpoints, "add", appear)
-    outcome = command("batch", folder, paintings[0], "-o", out, *TINY, "--quiet")
+    with descending(accompanied_by(appear)):
+        outcome = command("batch", folder, paintings[0], "-o", out, *TINY, "--quiet")
     assert outcome.code == 3
     assert early.read_bytes() == late.read_bytes() == b"precious"
     assert recorded(out / "p0-s0-2.png").finished

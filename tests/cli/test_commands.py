@@ -10,22 +10,20 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 import torch
 from PIL import Image
 from torch.nn import functional
-from typer.main import get_command
 
 from tests.conftest import Outcome
-from tests.support import descending, drawn, refused_descent
+from tests.support import descending, drawn, refused_descent, stopped_by
 from vangram.api import stylize
-from vangram.cli.app import app
+from vangram.cli import commands
+from vangram.cli.app import COMMANDS, load_command
 from vangram.errors import DivergedError
 from vangram.images import read_picture, read_recipe, write_picture
 from vangram.optimize import Step
-from vangram.run import Run
 from vangram.settings.fields import settings_of
 from vangram.settings.recipe import LARGEST_SIZE, Recipe
 from vangram.settings.record import Record
@@ -60,8 +58,7 @@ def assert_refused(outcome: Outcome, *said: str) -> None:
 
 
 def test_every_setting_of_the_recipe_is_an_option_with_its_default() -> None:
-    program: Any = get_command(app)
-    options = {option.name: option for option in program.commands["stylize"].params}
+    options = {option.name: option for option in load_command("stylize").params}
     for name, setting in settings_of(Recipe).items():
         if name in NO_OPTIONS:
             continue
@@ -569,7 +566,7 @@ def test_rerun_notices_a_changed_input(
     assert outcome.code == 0
     assert f"vangram: note: the {role} is not the same file" in outcome.err
     assert "not the same pixels" in outcome.err
-    assert "as the notes above let expect" in outcome.err
+    assert "which the differences above explain" in outcome.err
 
 
 def test_rerun_whose_bytes_differ_without_a_reason_fails(command: Command, made: Path) -> None:
@@ -580,7 +577,7 @@ def test_rerun_whose_bytes_differ_without_a_reason_fails(command: Command, made:
     write_picture(made, pixels, recipe=text)
     outcome = command("rerun", made)
     assert outcome.code == 1
-    assert "although nothing seems to differ" in outcome.err
+    assert "although inputs, settings and versions are the same" in outcome.err
 
 
 def test_rerun_whose_metadata_alone_differ_says_that_the_pixels_are_the_same(
@@ -708,13 +705,10 @@ def test_rerun_of_a_picture_from_memory_asks_for_it(
 
 
 def test_failure_nobody_expected_is_one_line_and_exit_code_1(
-    command: Command, photo: Path, painting: Path, output: Path, monkeypatch: pytest.MonkeyPatch
+    command: Command, photo: Path, painting: Path, output: Path
 ) -> None:
-    def fail(*arguments: object, **settings: object) -> None:
-        raise RuntimeError("two\nlines")
-
-    monkeypatch.setattr(Run, "of", fail)
-    outcome = command("stylize", photo, painting, "-o", output, *QUICK)
+    with descending(stopped_by(RuntimeError("two\nlines"), after=0)):
+        outcome = command("stylize", photo, painting, "-o", output, *QUICK, "--quiet")
     assert outcome.code == 1
     (line,) = outcome.err.splitlines()
     assert line.startswith("vangram: error: unexpected: RuntimeError: two lines")
@@ -733,26 +727,19 @@ def test_lack_of_memory_is_told_as_such(
     photo: Path,
     painting: Path,
     output: Path,
-    monkeypatch: pytest.MonkeyPatch,
     error: Exception,
 ) -> None:
-    def fail(*arguments: object, **settings: object) -> None:
-        raise error
-
-    monkeypatch.setattr(Run, "of", fail)
-    outcome = command("stylize", photo, painting, "-o", output, *QUICK)
+    with descending(stopped_by(error, after=0)):
+        outcome = command("stylize", photo, painting, "-o", output, *QUICK)
     assert outcome.code == 1
     assert "smaller --size" in outcome.err
 
 
 def test_interrupt_before_any_work_has_exit_code_130(
-    command: Command, photo: Path, painting: Path, output: Path, monkeypatch: pytest.MonkeyPatch
+    command: Command, photo: Path, painting: Path, output: Path
 ) -> None:
-    def interrupt(*arguments: object, **settings: object) -> None:
-        raise KeyboardInterrupt
-
-    monkeypatch.setattr(Run, "of", interrupt)
-    outcome = command("stylize", photo, painting, "-o", output, *QUICK)
+    with descending(stopped_by(KeyboardInterrupt(), after=0)):
+        outcome = command("stylize", photo, painting, "-o", output, *QUICK)
     assert outcome.code == 130
     assert "Traceback" not in outcome.err
     assert outcome.out == ""
@@ -792,20 +779,38 @@ def test_version_is_told(command: Command) -> None:
     assert outcome.out.startswith("vangram 0.")
 
 
-def test_help_needs_no_torch_and_no_pillow() -> None:
+def loaded_for(*words: str) -> set[str]:
+    """The modules in a fresh process after a command."""
     script = (
         "import json, sys\n"
         "from vangram.cli import main\n"
-        "sys.argv = ['vangram', 'stylize', '--help']\n"
+        f"sys.argv = ['vangram', *{words}]\n"
         "try:\n    main()\nexcept SystemExit as stop:\n    assert not stop.code\n"
         "print(json.dumps(sorted(sys.modules)))\n"
     )
     done = subprocess.run(
         [sys.executable, "-c", script], capture_output=True, text=True, check=True, timeout=60
     )
-    loaded = set(json.loads(done.stdout.splitlines()[-1]))
-    assert "vangram.cli.app" in loaded
+    return set(json.loads(done.stdout.splitlines()[-1]))
+
+
+def test_help_of_a_command_needs_no_torch_no_pillow_and_no_other_command() -> None:
+    loaded = loaded_for("stylize", "--help")
     assert not loaded & {"torch", "PIL", "safetensors", "numpy"}
+    files = {name for name in loaded if name.startswith("vangram.cli.commands.")}
+    assert files == {"vangram.cli.commands.stylize"}
+
+
+def test_list_of_commands_needs_none_of_them_and_no_recipe() -> None:
+    loaded = loaded_for("--help")
+    assert "vangram.cli.app" in loaded
+    assert not loaded & {"torch", "PIL", "vangram.cli.commands", "vangram.settings.recipe"}
+
+
+def test_command_has_a_file_of_its_name() -> None:
+    files = Path(commands.__file__).parent.glob("[!_]*.py")
+    assert sorted(COMMANDS) == sorted(file.stem for file in files)
+    assert [load_command(name).name for name in COMMANDS] == [*COMMANDS]
 
 
 def test_folder_that_cannot_be_made_is_refused(
@@ -826,13 +831,11 @@ def test_folder_that_cannot_be_made_is_refused(
 
 
 def test_error_of_the_system_is_one_line_and_exit_code_2(
-    command: Command, photo: Path, painting: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    command: Command, photo: Path, painting: Path, tmp_path: Path
 ) -> None:
-    def full(*arguments: object) -> None:
-        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), "/memory/x")
-
-    monkeypatch.setattr("vangram.run.run.read_inputs", full)
-    outcome = command("stylize", photo, painting, "-o", tmp_path / "out.png")
+    full = OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), "/memory/x")
+    with descending(stopped_by(full, after=0)):
+        outcome = command("stylize", photo, painting, "-o", tmp_path / "out.png", "--quiet")
     assert_refused(outcome, "'/memory/x' cannot be used", "free some space")
 
 

@@ -8,21 +8,18 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from importlib import import_module
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
 from tests.cli.test_runner import PROGRAM, SECONDS, recorded
 from tests.conftest import Outcome
-from tests.support import descending, stopped_by
+from tests.support import accompanied_by, descending, stopped_by
 from vangram.cli.interrupts import SIGNALS, Interrupts
 from vangram.errors import DivergedError
 from vangram.images import read_picture
-from vangram.run.checkpoints import Checkpoints, checkpoint_path
-
-RESULT = import_module("vangram.run.result")
-CHECKPOINTS = import_module("vangram.run.checkpoints")
+from vangram.run.checkpointer import checkpoint_path
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="signals of POSIX")
 
@@ -32,12 +29,12 @@ SMALL = ("--size", "16", "--content-layers", "relu2_1", "--style-layers", "relu1
 SLOW = """
 import time
 from pathlib import Path
-from vangram.run import checkpoints, result
-add = checkpoints.Checkpoints.add
+from vangram.run import checkpointer, result
+add = checkpointer.Checkpointer.add
 def stepped(self, step):
     self.path.with_name("step").touch()
     add(self, step)
-checkpoints.Checkpoints.add = stepped
+checkpointer.Checkpointer.add = stepped
 write = result.write_picture
 def slow(path, *arguments, **options):
     Path(path).with_name("saving").touch()
@@ -133,38 +130,41 @@ def test_picture_is_saved_however_many_signals_come(
     assert set(os.listdir(tmp_path)) == {*names, "step"}
 
 
+@contextmanager
+def signalled(number: int, saved: Path) -> Iterator[None]:
+    """A signal that comes when a file is written, before it has its name."""
+
+    def signalling(naming: Callable[[str, str], None]) -> Callable[[str, str], None]:
+        def named(source: str, target: str) -> None:
+            if target == str(saved):
+                signal.raise_signal(number)
+            naming(source, target)
+
+        return named
+
+    with pytest.MonkeyPatch.context() as patch:
+        for name in ("link", "replace"):
+            patch.setattr(os, name, signalling(getattr(os, name)))
+        yield
+
+
 def test_signal_while_a_finished_picture_is_saved_costs_nothing(
-    command: Callable[..., Outcome], photo: Path, painting: Path, tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:  # fmt: skip
-    write = RESULT.write_picture
-
-    def interrupted(*arguments: object, **options: object) -> None:
-        signal.raise_signal(signal.SIGTERM)
-        write(*arguments, **options)
-
-    monkeypatch.setattr(RESULT, "write_picture", interrupted)
+    command: Callable[..., Outcome], photo: Path, painting: Path, tmp_path: Path
+) -> None:
     output = tmp_path / "out.png"
-    outcome = command("stylize", photo, painting, "-o", output, *SMALL, "--steps", 1)
+    with signalled(signal.SIGTERM, output):
+        outcome = command("stylize", photo, painting, "-o", output, *SMALL, "--steps", 1)
     assert outcome == Outcome(143, f"{output}\n", "")
     assert recorded(output).finished
     assert not checkpoint_path(output).exists()
 
 
 def test_signal_while_a_failed_run_is_saved_hides_no_error(
-    command: Callable[..., Outcome], photo: Path, painting: Path, tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:  # fmt: skip
-    write = RESULT.write_picture
-
-    def interrupted(*arguments: object, **options: object) -> None:
-        signal.raise_signal(signal.SIGINT)
-        write(*arguments, **options)
-
-    monkeypatch.setattr(RESULT, "write_picture", interrupted)
+    command: Callable[..., Outcome], photo: Path, painting: Path, tmp_path: Path
+) -> None:
     diverging = stopped_by(DivergedError("the loss became nan"))
     output = tmp_path / "out.png"
-    with descending(diverging):
+    with descending(diverging), signalled(signal.SIGINT, output):
         outcome = command("stylize", photo, painting, "-o", output, *SMALL, "--steps", 3)
     assert outcome.code == 1
     assert outcome.err.splitlines()[-1] == "vangram: error: the loss became nan"
@@ -172,37 +172,27 @@ def test_signal_while_a_failed_run_is_saved_hides_no_error(
 
 
 def test_signal_before_the_first_step_leaves_no_checkpoint(
-    command: Callable[..., Outcome], photo: Path, painting: Path, tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:  # fmt: skip
-    write, output = CHECKPOINTS.write_checkpoint, tmp_path / "out.png"
-
-    def interrupted(*arguments: object) -> None:
-        signal.raise_signal(signal.SIGINT)
-        write(*arguments)
-        assert checkpoint_path(output).exists()
-
-    monkeypatch.setattr(CHECKPOINTS, "write_checkpoint", interrupted)
-    outcome = command("stylize", photo, painting, "-o", output, *SMALL, "--steps", 1)
+    command: Callable[..., Outcome], photo: Path, painting: Path, tmp_path: Path
+) -> None:
+    output = tmp_path / "out.png"
+    with signalled(signal.SIGINT, checkpoint_path(output)):
+        outcome = command("stylize", photo, painting, "-o", output, *SMALL, "--steps", 1)
     assert outcome.code == 130
     assert outcome.err == "vangram: stopped before the first step, there is no picture\n"
     assert sorted(os.listdir(tmp_path)) == ["painting.png", "photo.png"]
 
 
 def test_file_that_appears_during_a_run_is_kept(
-    command: Callable[..., Outcome], photo: Path, painting: Path, tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:  # fmt: skip
-    add, output, film = Checkpoints.add, tmp_path / "out.png", tmp_path / "film.webp"
+    command: Callable[..., Outcome], photo: Path, painting: Path, tmp_path: Path
+) -> None:
+    output, film = tmp_path / "out.png", tmp_path / "film.webp"
 
-    def appear(*arguments: object) -> None:
+    def appear() -> None:
         output.write_bytes(b"precious")
         film.write_bytes(b"precious")
-        add(*arguments)  # type: ignore[arg-type]
 
     words = ("stylize", photo, painting, "-o", output, *SMALL, "--steps", 2, "--timelapse", film)
-    with monkeypatch.context() as patch:
-        patch.setattr(Checkpoints, "add", appear)
+    with descending(accompanied_by(appear)):
         outcome = command(*words)
     assert outcome.code == 0, outcome.err
     assert outcome.out == f"{tmp_path / 'out-2.png'}\n"
@@ -211,8 +201,7 @@ def test_file_that_appears_during_a_run_is_kept(
     assert output.read_bytes() == film.read_bytes() == b"precious"
     assert read_picture(tmp_path / "out-2.png").size == (12, 16)
     assert (tmp_path / "film-2.webp").exists()
-    with monkeypatch.context() as patch:
-        patch.setattr(Checkpoints, "add", appear)
+    with descending(accompanied_by(appear)):
         outcome = command(*words, "--force")
     assert outcome == Outcome(0, f"{output}\n", "")
     assert recorded(output).finished

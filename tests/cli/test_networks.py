@@ -16,7 +16,7 @@ from safetensors.torch import save
 from tests.cli.test_commands import assert_refused
 from tests.conftest import Outcome
 from tests.networks.server import Answer, FileServer, serving
-from vangram.cli import downloads
+from vangram.cli import downloads, streams
 from vangram.errors import NetworkError
 from vangram.networks import NETWORKS, FeatureNetwork, Network, Topology, download, parameters_path
 from vangram.networks.cache import sha256_of
@@ -96,7 +96,7 @@ def test_fetch_draws_a_bar_on_a_terminal(
 def test_lines_come_now_and_then(
     command: Command, server: FileServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(downloads, "SECONDS_BETWEEN_LINES", 0.0)
+    monkeypatch.setattr(streams, "SECONDS_BETWEEN_LINES", 0.0)
     lines = command("networks", "fetch", "fake").err.splitlines()
     assert len(lines) > len(server.content) // BLOCK
 

@@ -21,7 +21,7 @@ from tests.cli.test_runner import recorded
 from tests.conftest import Outcome
 from tests.support import descending, stopped_by
 from vangram.images import read_picture
-from vangram.run.checkpoints import checkpoint_path
+from vangram.run.checkpointer import checkpoint_path
 
 Command = Callable[..., Outcome]
 SHALLOW = ("--content-layers", "relu2_1", "--style-layers", "relu1_1", "--tolerance", "0")

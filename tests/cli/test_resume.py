@@ -9,7 +9,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
-from importlib import import_module
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,14 +19,12 @@ from tests.cli.test_commands import assert_refused
 from tests.cli.test_runner import SECONDS, recorded
 from tests.conftest import Outcome
 from tests.support import descending, drawn, refused_descent, stopped_by
-from vangram.cli.records import warn
+from vangram.cli.streams import warn
 from vangram.errors import CheckpointError
 from vangram.images import read_picture
-from vangram.networks import FeatureNetwork
 from vangram.optimize import RunState, Step
 from vangram.run import Checkpoint, Run, read_checkpoint, write_checkpoint
-from vangram.run.checkpoints import Checkpoints, checkpoint_path
-from vangram.run.network import network_for
+from vangram.run.checkpointer import Checkpointer, checkpoint_path
 
 Command = Callable[..., Outcome]
 SHALLOW = ("--content-layers", "relu2_1", "--style-layers", "relu1_1")
@@ -34,12 +32,9 @@ QUICK = ("--size", 48, "--steps", 8, "--levels", 2, "--init", "noise", *SHALLOW)
 
 # A checkpoint after every step.
 PROGRAM = (
-    "from vangram.cli import main; from vangram.run import checkpoints; "
-    "checkpoints.SECONDS_BETWEEN_CHECKPOINTS = 0.0; checkpoints.LARGEST_SHARE = 1e9; main()"
+    "from vangram.cli import main; from vangram.run import checkpointer; "
+    "checkpointer.SECONDS_BETWEEN_CHECKPOINTS = 0.0; checkpointer.LARGEST_SHARE = 1e9; main()"
 )
-
-RUN = import_module("vangram.run.run")
-RESULT = import_module("vangram.run.result")
 
 
 @pytest.fixture
@@ -67,6 +62,14 @@ def stopped(
         assert command("stylize", photo, painting, "-o", output, *QUICK).code == 130
     assert not recorded(output).finished
     return output
+
+
+def change_record(output: Path, **changes: Any) -> None:
+    """Change what an unfinished run's checkpoint says of its beginning."""
+    path = checkpoint_path(output)
+    checkpoint = read_checkpoint(path)
+    record = replace(checkpoint.record, **changes)
+    write_checkpoint(path, replace(checkpoint, record=record))
 
 
 @pytest.fixture
@@ -107,12 +110,11 @@ def test_run_killed_after_its_picture_was_written_finishes_without_work(
     photo: Path,
     painting: Path,
     output: Path,
-    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    with monkeypatch.context() as patch:
-        patch.setattr(Checkpoints, "remove", lambda checkpoints: None)
-        assert command("stylize", photo, painting, "-o", output, *QUICK).code == 0
-    assert checkpoint_path(output).exists()
+    run = Run.prepare(photo, painting, size=48, steps=2)
+    *_, last = run
+    run.painting(last.image).save(output)
+    write_checkpoint(checkpoint_path(output), Checkpoint(run.record, last.state))
     before = output.read_bytes()
     with descending(refused_descent):
         outcome = command("resume", output)
@@ -140,10 +142,7 @@ def test_run_interrupted_before_its_first_step_leaves_nothing(
 def test_resumed_run_interrupted_at_once_can_be_resumed_again(
     command: Command, whole: bytes, stopped: Path
 ) -> None:
-    def interrupt(*arguments: object) -> Iterator[Step]:
-        raise KeyboardInterrupt
-
-    with descending(interrupt):
+    with descending(stopped_by(KeyboardInterrupt(), after=0)):
         outcome = command("resume", stopped)
     assert outcome.code == 130
     assert f"`vangram resume {stopped}` goes on" in outcome.err
@@ -180,15 +179,9 @@ def test_changed_start_is_refused_by_name(
 
 
 @pytest.mark.usefixtures("no_work")
-def test_changed_network_is_refused_by_name(
-    command: Command, output: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def changed(*arguments: Any) -> FeatureNetwork:
-        network = network_for(*arguments)
-        network.sha256 = "another"
-        return network
-
-    monkeypatch.setattr(RUN, "network_for", changed)
+def test_changed_network_is_refused_by_name(command: Command, output: Path) -> None:
+    output.unlink()
+    change_record(output, network_sha256="another")
     assert_refused(command("resume", output), "the network vgg19-lite has other parameters")
 
 
@@ -208,16 +201,14 @@ def test_input_that_has_moved_is_taken_from_where_it_is(
     assert stopped.read_bytes() == whole
 
 
-def test_other_versions_are_noted_and_recorded(
-    command: Command, stopped: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_other_versions_are_noted_and_recorded(command: Command, stopped: Path) -> None:
     versions = recorded(stopped).versions
-    monkeypatch.setattr(RESULT, "versions_on", lambda device: {**versions, "threads": "64"})
+    change_record(stopped, versions={**versions, "threads": "64"})
     outcome = command("resume", stopped)
     assert outcome.code == 0
-    was = versions["threads"]
-    assert f"vangram: note: threads was {was}, is 64\n" in outcome.err
-    assert recorded(stopped).versions == {**versions, "threads": f"{was}, then 64"}
+    now = versions["threads"]
+    assert f"vangram: note: threads was 64, is {now}\n" in outcome.err
+    assert recorded(stopped).versions == {**versions, "threads": f"64, then {now}"}
 
 
 def test_nothing_to_resume_is_told_for_what_it_is(
@@ -288,7 +279,7 @@ def test_picture_of_another_run_is_not_overwritten(
 @pytest.mark.usefixtures("no_work")
 def test_run_that_another_process_is_at_work_on_is_refused(command: Command, output: Path) -> None:
     pytest.importorskip("fcntl")
-    with closing(Checkpoints(output, warn)):
+    with closing(Checkpointer(output, warn)):
         assert_refused(command("resume", output), "another process")
 
 

@@ -18,10 +18,12 @@ from tests.conftest import Outcome
 from tests.support import descending, refused_descent, stopped_by
 from vangram.cli.options import Monitoring
 from vangram.cli.runner import FRAMES, SideImages
+from vangram.cli.streams import warn
 from vangram.errors import DivergedError, OutputError
 from vangram.images import read_frames, read_picture, read_recipe
 from vangram.optimize import Level, LevelState, RunState, Step
-from vangram.run.checkpoints import checkpoint_path
+from vangram.run.checkpointer import checkpoint_path
+from vangram.run.side_writes import SideWrites
 from vangram.settings.record import Record
 
 SECONDS = 120
@@ -212,12 +214,11 @@ def test_timelapse_takes_evenly_no_more_frames_than_it_should(
 
 
 def test_preview_and_timelapse_are_transparent_where_the_photograph_is(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    tmp_path: Path,
 ) -> None:
-    monkeypatch.setattr("vangram.cli.runner.SECONDS_BETWEEN_PREVIEWS", -1.0)
     plan, alpha = levels(3), tensor([0.0] * 4 + [1.0] * 4).expand(1, 1, 8, 8)
     given = Monitoring(preview=tmp_path / "preview.png", timelapse=tmp_path / "timelapse.webp")
-    side_images = SideImages(given, plan, as_it_is, alpha=alpha)
+    side_images = SideImages(given, plan, as_it_is, alpha=alpha, preview=SideWrites(warn))
     for step in steps(plan):
         side_images.add(step)
     side_images.finish(step.image)
@@ -230,12 +231,11 @@ def test_preview_and_timelapse_are_transparent_where_the_photograph_is(
 
 
 def test_preview_and_timelapse_that_cannot_be_written_cost_a_warning_each(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr("vangram.cli.runner.SECONDS_BETWEEN_PREVIEWS", -1.0)
     plan, gone = levels(3), tmp_path / "gone"
     given = Monitoring(preview=gone / "preview.png", timelapse=gone / "timelapse.webp")
-    side_images = SideImages(given, plan, as_it_is)
+    side_images = SideImages(given, plan, as_it_is, preview=SideWrites(warn))
     for step in steps(plan):
         side_images.add(step)
     side_images.finish(step.image)

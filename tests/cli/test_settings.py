@@ -9,7 +9,7 @@ import pytest
 
 from tests.cli.test_commands import QUICK, assert_refused
 from tests.conftest import Outcome
-from vangram.cli import runner
+from tests.support import nothing_made
 from vangram.images import read_recipe
 from vangram.run.recipe_file import read_recipe_file
 from vangram.settings.presets import PRESETS, preset, strengthened
@@ -21,17 +21,14 @@ Command = Callable[..., Outcome]
 
 
 @pytest.fixture
-def asked(
-    command: Command, photo: Path, painting: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> Callable[..., Recipe]:
+def asked(command: Command, photo: Path, painting: Path, tmp_path: Path) -> Callable[..., Recipe]:
     """The recipe that options ask for."""
 
     def ask(*words: object) -> Recipe:
-        recipes: list[Recipe] = []
-        monkeypatch.setattr(runner, "make", lambda recipe, *others: recipes.append(recipe))
-        outcome = command("stylize", photo, painting, "-o", tmp_path / "out.png", *words)
+        with nothing_made() as begun:
+            outcome = command("stylize", photo, painting, "-o", tmp_path / "out.png", *words)
         assert outcome.code == 0, outcome.err
-        return recipes[0]
+        return begun[0][0]
 
     return ask
 

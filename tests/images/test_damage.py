@@ -12,7 +12,7 @@ from PIL import Image
 
 from vangram.errors import PictureError
 from vangram.images import read_picture
-from vangram.images.jpeg import check_pixels
+from vangram.images.read_jpeg import check_pixels
 
 KINDS: list[dict[str, Any]] = [
     {"quality": 75},

@@ -124,7 +124,7 @@ def test_pixels_that_cannot_be_there_are_refused_before_room_is_made(
 def test_interlaced_picture_is_whole(
     colour: tuple[str, int], size: tuple[int, int], read: Read
 ) -> None:
-    from vangram.images.png import Header
+    from vangram.images.read_png import Header
 
     wanted = {1: 0, 3: 2, 4: 6}[colour[1]]
     plain = Header(size[1], size[0], 8, wanted, 0, 0, 0)

@@ -12,10 +12,10 @@ from PIL import Image
 from tests.cli.test_commands import assert_refused
 from tests.conftest import Outcome
 from tests.reports.test_study import Page, pictures
+from tests.support import accompanied_by, descending
 from vangram.cli.pages import parts_of
 from vangram.errors import SettingError
 from vangram.images import read_recipe, write_picture, write_sheet
-from vangram.reports.gallery import Gallery
 from vangram.reports.sweep import LARGEST, Varied, cells
 from vangram.settings.presets import preset, strengthened
 from vangram.settings.recipe import Recipe
@@ -128,25 +128,24 @@ def test_sweep_tells_a_setting_without_effect_on_any_picture(
 
 
 def test_sweep_stopped_goes_on_with_what_is_missing(
-    command: Command, photo: Path, painting: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    command: Command, photo: Path, painting: Path, tmp_path: Path
 ) -> None:
     page = tmp_path / "sweep.html"
     words = ("sweep", photo, painting, "-o", page, *TINY, "--vary", "seed=1,2,3")
-    make, made = Gallery._make, []
+    steps: list[None] = []
 
-    def counted(*arguments: object) -> object:
-        made.append(arguments)
-        if len(made) == 3:
+    def count() -> None:
+        steps.append(None)
+        if len(steps) == 3:
             raise KeyboardInterrupt
-        return make(*arguments)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(Gallery, "_make", counted)
-    outcome = command(*words)
-    assert outcome.code == 130
-    assert "the same command goes on" in outcome.err
-    assert len(list(parts_of(page).glob("*.json"))) == 2
-    assert command(*words).code == 0
-    assert len(made) == 4
+    with descending(accompanied_by(count)):
+        outcome = command(*words)
+        assert outcome.code == 130
+        assert "the same command goes on" in outcome.err
+        assert len(list(parts_of(page).glob("*.json"))) == 2
+        assert command(*words).code == 0
+    assert len(steps) == 4  # one for each picture, that of the third one twice
 
 
 @pytest.mark.parametrize(

@@ -34,7 +34,7 @@ def test_device_without_float64_is_one_line(monkeypatch: pytest.MonkeyPatch) -> 
         raise TypeError("the MPS framework doesn't support float64")
 
     monkeypatch.setattr(Tensor, "double", refuse)
-    with pytest.raises(SettingError, match=r"'cpu' knows no float64.*try --device cpu"):
+    with pytest.raises(SettingError, match=r"device 'cpu' has no float64.*try --device cpu"):
         device_for("cpu")
 
 

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any
 
 import pytest
-from typer.main import get_command
 
-from vangram.cli import runner
+from tests.support import nothing_made
 from vangram.cli.app import app
 from vangram.settings.command import command_of
 from vangram.settings.inputs import Inputs
@@ -68,17 +66,12 @@ THREE = replace(BOTH, styles=(PAINTING, Input("third.jpg", "ee")))
         ),
     ],
 )
-def test_command_parsed_again_is_the_same_run(
-    inputs: Inputs[Input], recipe: Recipe, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_command_parsed_again_is_the_same_run(inputs: Inputs[Input], recipe: Recipe) -> None:
     record = Record(recipe=recipe, inputs=inputs, network_sha256="", versions={})
-    found: list[tuple[Recipe, Inputs[str]]] = []
-    monkeypatch.setattr(runner, "make", lambda *given: found.append(given[:2]))
     _, *words = command_of(record, "out.png")
-    command: Any = get_command(app)
-    with command.make_context("vangram", words) as context:
-        command.invoke(context)
-    ((again, given),) = found
+    with nothing_made() as begun:
+        app(words, standalone_mode=False)
+    ((again, given),) = begun
     assert again == recipe
     assert given == inputs.map(lambda each: each.path)
 

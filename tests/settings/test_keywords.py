@@ -12,7 +12,7 @@ import pytest
 
 import vangram
 from tests.conftest import Outcome
-from vangram.cli import runner
+from tests.support import nothing_made
 from vangram.errors import RecipeError, SettingError
 from vangram.settings.fields import settings_of
 from vangram.settings.keywords import BESIDE, PresetName, Settings, recipe_from
@@ -65,18 +65,17 @@ CASES: list[tuple[Kind, Mapping[str, Any], tuple[object, ...]]] = [
 
 @pytest.mark.parametrize(("kind", "given", "words"), CASES)
 def test_keyword_arguments_ask_for_what_options_ask_for(
-    command: Command, photo: Path, painting: Path, tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch, kind: Kind, given: Mapping[str, Any],
-    words: tuple[object, ...],
+    command: Command, photo: Path, painting: Path, tmp_path: Path, kind: Kind,
+    given: Mapping[str, Any], words: tuple[object, ...],
 ) -> None:  # fmt: skip
-    recipes: list[Recipe] = []
-    monkeypatch.setattr(runner, "make", lambda recipe, *others: recipes.append(recipe))
     pictures = {STYLIZE.command: [photo, painting], RECONSTRUCT.command: [photo]}
     sources = pictures.get(kind.command, [painting])
-    outcome = command(kind.command, *sources, "-o", tmp_path / "out.png", *words)
+    with nothing_made() as begun:
+        outcome = command(kind.command, *sources, "-o", tmp_path / "out.png", *words)
     assert outcome.code == 0, outcome.err
-    assert recipes == [recipe_from(kind, given)]
-    assert recipes != [kind.base()]
+    ((recipe, _),) = begun
+    assert recipe == recipe_from(kind, given)
+    assert recipe != kind.base()
 
 
 def test_functions_take_what_the_command_line_takes(photo: Path, painting: Path) -> None:

@@ -52,7 +52,7 @@ def test_strength_changes_the_style_weight_alone_by_equal_factors() -> None:
 def test_strength_lowers_the_style_term_and_raises_the_content_term() -> None:
     photo, painting = drawn(48, 64, 1), drawn(56, 48, 2)
     content, style = [], []
-    for strength in (0.2, 0.5, 1.25):
+    for strength in (0.1, 0.25, 0.625):  # larger ones differ too little after so few steps
         recipe = strengthened(Recipe(size=48, steps=30, tolerance=0.0), strength)
         for step in Run.prepare(photo, painting, recipe=recipe):
             last = step

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import subprocess
 import sys
 import threading
 import time
@@ -12,9 +13,8 @@ from pathlib import Path
 import pytest
 
 from vangram.errors import ExistsError, OutputError
-from vangram.storage import locks
 from vangram.storage.files import open_regular, replacing
-from vangram.storage.locks import claim, sweep
+from vangram.storage.locks import claim
 
 
 def test_file_is_replaced_when_complete(tmp_path: Path) -> None:
@@ -123,17 +123,8 @@ def test_file_that_appears_meanwhile_is_not_overwritten(
         monkeypatch.setattr(os, "link", refused)
 
 
-@pytest.fixture
-def unswept(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Forget which folders were swept, as a process does that begins."""
-    monkeypatch.setattr(locks, "_swept", set())
-
-
 @pytest.mark.skipif(sys.platform == "win32", reason="no such locks")
-@pytest.mark.usefixtures("unswept")
-def test_leftovers_of_killed_processes_are_swept_and_nothing_else(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_leftovers_of_killed_processes_are_swept_and_nothing_else(tmp_path: Path) -> None:
     left = [".vangram-0123456789abcdef.part", ".vangram-cat.png.lock"]
     others = [".vangram-notes.part", "cat.vangram-0123456789abcdef.part", ".vangram-x.lock.txt"]
     for name in (*left, *others):
@@ -144,8 +135,8 @@ def test_leftovers_of_killed_processes_are_swept_and_nothing_else(
         assert not set(left) & set(os.listdir(tmp_path))
         (part,) = {*os.listdir(tmp_path)} - {*others, ".vangram-folder.lock", ".vangram-link.lock"}
         held = claim(tmp_path / "busy")
-        monkeypatch.setattr(locks, "_swept", set())
-        sweep(str(tmp_path))  # as another process would
+        script = "import sys; from vangram.storage.locks import sweep; sweep(sys.argv[1])"
+        subprocess.run([sys.executable, "-c", script, str(tmp_path)], check=True, timeout=60)
         assert {part, ".vangram-busy.lock"} < set(os.listdir(tmp_path))
         working.write(b"whole")
     assert held is not None

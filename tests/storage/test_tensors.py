@@ -12,7 +12,7 @@ import psutil
 import pytest
 import torch
 
-from tests.support import batched
+from tests.support import banded, batched
 from vangram.engines import TiledEngine
 from vangram.errors import OutputError
 from vangram.networks import FeatureNetwork
@@ -82,14 +82,13 @@ def test_freed_memory_is_returned_where_memory_is_short(
     assert len(calls) == returned
 
 
+@banded(1500)
 @pytest.mark.parametrize("optimizer", [Adam, LBFGS])
 def test_spilled_run_is_bit_identical(
     optimizer: type[Adam] | type[LBFGS],
     lite: FeatureNetwork,
     tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("vangram.storage.tensors.BAND", 1500)
     content, style = batched(70, 90, seed=1).float(), batched(60, 50, seed=2).float()
     images = []
     for storage in (IN_MEMORY, SpilledStorage(tmp_path)):

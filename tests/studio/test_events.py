@@ -9,21 +9,15 @@ from typing import Any
 
 import pytest
 
-from vangram.studio import events
-from vangram.studio.events import Hub
-
-
-@pytest.fixture(autouse=True)
-def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(events, "SECONDS_BETWEEN", 0.0)
-    monkeypatch.setattr(events, "SECONDS_A_CLIENT", 0.0)
+from tests.studio.clock import run_without_waiting
+from vangram.studio.events import MOST_EVENTS, SECONDS_OF_SILENCE, Hub, encoded
 
 
 def run(story: Callable[[Hub], Awaitable[None]]) -> None:
     async def told() -> None:
         await story(Hub(lambda: {"jobs": []}))
 
-    asyncio.run(told())
+    run_without_waiting(told())
 
 
 def parsed(data: bytes) -> list[tuple[str, Any]]:
@@ -35,7 +29,7 @@ def parsed(data: bytes) -> list[tuple[str, Any]]:
 
 
 async def news(stream: Any) -> list[tuple[str, Any]]:
-    return parsed(await asyncio.wait_for(anext(stream), 10))
+    return parsed(await anext(stream))
 
 
 def test_first_event_is_everything_and_later_ones_what_is_new() -> None:
@@ -99,31 +93,27 @@ def test_clients_do_not_disturb_each_other() -> None:
     run(story)
 
 
-def test_client_that_has_missed_what_was_dropped_is_told_everything_anew(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setattr(events, "MOST_EVENTS", 5)
-
+def test_client_that_has_missed_what_was_dropped_is_told_everything_anew() -> None:
     async def story(hub: Hub) -> None:
         stream = hub.stream()
         await news(stream)
-        for number in range(20):
+        for number in range(MOST_EVENTS + 1):
             hub.publish("removed", str(number), {"id": number})
-        assert len(hub.latest) == 5
+        assert len(hub.latest) == MOST_EVENTS
         assert await news(stream) == [("hello", {"jobs": []})]
-        hub.publish("removed", "20", {"id": 20})
-        assert await news(stream) == [("removed", {"id": 20})]
+        hub.publish("removed", "last", {"id": -1})
+        assert await news(stream) == [("removed", {"id": -1})]
 
     run(story)
 
 
-def test_silence_is_broken_by_a_comment(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(events, "SECONDS_OF_SILENCE", 0.01)
-
+def test_silence_is_broken_by_a_comment() -> None:
     async def story(hub: Hub) -> None:
         stream = hub.stream()
         await news(stream)
-        assert await asyncio.wait_for(anext(stream), 10) == b":\n\n"
+        began = asyncio.get_running_loop().time()
+        assert await anext(stream) == b":\n\n"
+        assert asyncio.get_running_loop().time() - began >= SECONDS_OF_SILENCE
 
     run(story)
 
@@ -142,5 +132,5 @@ def test_streams_end_with_the_server() -> None:
 
 
 def test_text_with_line_ends_stays_one_event() -> None:
-    (event,) = parsed(events.encoded("job", {"note": "a\n\nevent: b\r\n"}))
+    (event,) = parsed(encoded("job", {"note": "a\n\nevent: b\r\n"}))
     assert event == ("job", {"note": "a\n\nevent: b\r\n"})

@@ -13,8 +13,9 @@ import pytest
 pytest.importorskip("fastapi", reason="the extra `studio` is not installed")
 pytest.importorskip("python_multipart", reason="the extra `studio` is not installed")
 
+from tests.studio.clock import run_without_waiting
 from vangram.studio.access import Access
-from vangram.studio.queue import Job, Queue
+from vangram.studio.queue import MOST_ENDED, MOST_LOSSES, SECONDS_TO_CANCEL, Job, Queue
 from vangram.studio.refusals import Refused
 from vangram.studio.requests import JobBody
 from vangram.studio.studio import Studio
@@ -129,14 +130,14 @@ def run(folder: Path, story: Callable[[Desk], Awaitable[None]]) -> None:
         desk = Desk(folder)
         await story(desk)
 
-    asyncio.run(told())
+    run_without_waiting(told())
 
 
 def test_jobs_run_one_after_the_other_in_their_order(tmp_path: Path) -> None:
     async def story(desk: Desk) -> None:
         first, second = await desk.add(), await desk.add()
         assert desk.states() == ["running", "queued"]
-        assert [desk.queue.told(job)["place"] for job in (first, second)] == [0, 1]
+        assert [desk.queue.as_json(job)["place"] for job in (first, second)] == [0, 1]
         desk.worker.end("finished")
         await settled()
         assert (first.state, second.state) == ("finished", "running")
@@ -224,11 +225,7 @@ def test_cancelled_job_leaves_nothing_and_what_was_kept_before_goes_to_the_bin(
     run(tmp_path, story)
 
 
-def test_worker_that_does_not_hear_is_killed_where_nothing_is_kept(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("vangram.studio.queue.SECONDS_TO_CANCEL", 0.01)
-
+def test_worker_that_does_not_hear_is_killed_where_nothing_is_kept(tmp_path: Path) -> None:
     async def story(desk: Desk) -> None:
         job = await desk.add()
         desk.worker.deaf = True
@@ -237,7 +234,7 @@ def test_worker_that_does_not_hear_is_killed_where_nothing_is_kept(
         assert seen(job, "state", "asked") == ("running", "cancel")
         with pytest.raises(Refused, match="being cancelled"):
             await desk.queue.pause(job)
-        await asyncio.sleep(0.1)
+        await asyncio.sleep(SECONDS_TO_CANCEL + 1)
         assert (*seen(job, "state", "notes"), desk.worker.runs) == ("cancelled", [], False)
         again = await desk.add()
         assert again.state == "running"
@@ -348,19 +345,17 @@ def test_losses_follow_the_run_back_to_its_checkpoint(tmp_path: Path) -> None:
     run(tmp_path, story)
 
 
-def test_losses_that_are_told_are_thinned_out_to_the_last_one(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("vangram.studio.queue.MOST_LOSSES", 10)
+def test_losses_that_are_told_are_thinned_out_to_the_last_one(tmp_path: Path) -> None:
+    last = 9 * MOST_LOSSES + 5
 
     async def story(desk: Desk) -> None:
         job = await desk.add()
-        for number in range(1, 96):
+        for number in range(1, last + 1):
             desk.worker.step(number)
         await settled()
         steps = [loss[1] for loss in desk.queue.losses(job)]
-        assert len(steps) <= 10
-        assert steps[-1] == 95
+        assert 1 < len(steps) <= MOST_LOSSES
+        assert steps[-1] == last
 
     run(tmp_path, story)
 
@@ -381,7 +376,7 @@ def test_server_that_was_killed_goes_on_where_it_was(
         desk.worker.deaf = True
         if asked:
             await desk.queue._ask(job, asked)
-        before = desk.queue.told(job)
+        before = desk.queue.as_json(job)
         desk = await desk.killed()
         assert set(desk.queue.jobs) == {job.id, paused.id, last.id}
         await settled()
@@ -478,20 +473,16 @@ def test_job_that_cannot_be_begun_on_a_full_disk_is_not_the_running_one(
     run(tmp_path, story)
 
 
-def test_list_of_ended_jobs_does_not_grow_for_ever(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("vangram.studio.queue.MOST_ENDED", 3)
-
+def test_list_of_ended_jobs_does_not_grow_for_ever(tmp_path: Path) -> None:
     async def story(desk: Desk) -> None:
         made = []
-        for _ in range(6):
+        for _ in range(MOST_ENDED + 3):
             job = await desk.add(draft=True)
             made.append(desk.picture(job))
             desk.worker.end("finished")
             await settled()
-        assert desk.states() == ["finished"] * 3
-        assert sum(path.exists() for path in made) == 3  # drafts go with their jobs
+        assert desk.states() == ["finished"] * MOST_ENDED
+        assert sum(path.exists() for path in made) == MOST_ENDED  # drafts go with their jobs
 
     run(tmp_path, story)
 

@@ -34,7 +34,7 @@ from vangram.errors import (
 )
 from vangram.run.carry_out import keep_picture, take_steps
 from vangram.run.checkpoint import read_checkpoint, write_checkpoint
-from vangram.run.checkpoints import Checkpoints, checkpoint_path
+from vangram.run.checkpointer import Checkpointer, checkpoint_path
 from vangram.settings.record import published_path
 from vangram.storage.allocator import keep_freed_memory
 from vangram.storage.files import make_folder, quoted, reason, replacing
@@ -42,19 +42,19 @@ from vangram.storage.locks import Lock, claim
 from vangram.storage.places import Place
 
 RETRIES = 4
-"""How often a task is tried again whose worker or node has died."""
+"""Number of times that Ray repeats a task whose worker or node has died."""
 SECONDS_BETWEEN_LOOKS = 0.5
-"""At the running tasks, and between a task's posts."""
+"""Interval of checks for ended tasks, and of the progress that each task reports."""
 SECONDS_TO_STOP = 20.0
-"""Within which stopped tasks save their checkpoints."""
+"""Time for stopped tasks to save their checkpoints."""
 QUEUED = 8
-"""Tasks that are submitted beyond those that run."""
+"""Number of tasks that wait in Ray, beyond those that run."""
 VARIABLES = "OMP_WAIT_POLICY", "GOMP_SPINCOUNT", "PYTORCH_CUDA_ALLOC_CONF"
-"""Of the environment; a command sets them before torch is imported, and its workers need them."""
+"""Environment variables that the command sets before it imports torch; workers get the same."""
 
 
 State = Literal["made", "there", "failed", "busy", "stopped"]
-"""Of a task: "there" where another process has made the picture, "busy" where one is at work."""
+"""State of a task. "there": another process has made the picture; "busy": another is making it."""
 
 
 class Running(NamedTuple):
@@ -62,11 +62,11 @@ class Running(NamedTuple):
 
     name: str
     node: str
-    """Address of its node."""
+    """Address of the node that makes it."""
     pid: int
-    """Of its worker."""
+    """Process id of the worker that makes it."""
     done: float
-    """Share of its steps."""
+    """Share of its work that is done."""
 
 
 @dataclass(frozen=True)
@@ -78,17 +78,17 @@ class Outcome:
     notes: tuple[str, ...] = ()
     node: str = ""
     picture: bytes | None = None
-    """The file, where files are shipped."""
+    """Bytes of the picture's file, where files are shipped."""
     checkpoint: bytes | None = None
-    """Of a task that was stopped, where files are shipped."""
+    """Bytes of a stopped task's checkpoint, where files are shipped."""
 
 
 @dataclass(frozen=True)
 class Order:
-    """What all tasks of a batch have in common."""
+    """The arguments that all tasks of a batch share."""
 
     batch: Batch
-    """With absolute paths; without pairs and their states."""
+    """The batch with absolute paths, without pairs and their states."""
     cores: int
     """Threads of a task."""
     version: str = __version__
@@ -101,21 +101,21 @@ class Shipment:
     photo: bytes
     checkpoint: bytes | None
     published: Mapping[str, str]
-    """Paths of the inputs in the picture's record, by those of the inputs."""
+    """Path of each input -> its path in the picture's record."""
 
 
 class Board:
-    """What runs where; an actor on the driver's node."""
+    """The progress of each picture, as workers report it; a Ray actor on the driver's node."""
 
     def __init__(self) -> None:
         self.running: dict[str, Running] = {}
 
     def post(self, running: Running) -> None:
-        """Enter a picture, or its progress."""
+        """Report that a picture was begun, or how far it is."""
         self.running[running.name] = running
 
     def read(self) -> list[Running]:
-        """The last entry of each picture."""
+        """The last report on each picture."""
         return list(self.running.values())
 
 
@@ -169,7 +169,7 @@ class Cluster:
             ship: whether files travel through the object store, as the machines share no folder.
 
         Yields:
-            Each picture's outcome when it is made or has failed; now and then, what runs where.
+            Each picture's outcome when it is made or has failed; between them the running pictures.
             When the iterator is closed, running tasks are stopped, and save their checkpoints.
 
         Raises:
@@ -206,7 +206,7 @@ class _Tasks:
         self.ray, self.batch, self.ship = ray, batch, ship
         self.running: dict[Any, Pair] = {}
         self.claims: dict[Pair, tuple[Lock | None, Place]] = {}
-        """Held here where files are shipped, by the workers where they are not."""
+        """Locks on outputs, where files are shipped; otherwise the workers hold them."""
         self.needs = self._needs(cores)
         self.paint = ray.remote(max_retries=RETRIES, **self.needs)(_paint)
         here = ray.get_runtime_context().get_node_id()
@@ -227,7 +227,7 @@ class _Tasks:
         """Shipped paintings, by path."""
 
     def room(self) -> int:
-        """How many more tasks may be submitted now, as nodes come and go."""
+        """Number of tasks that may be submitted now; it changes as nodes join and leave."""
         alive = [node["Resources"] for node in self.ray.nodes() if node["Alive"]]
         slots = sum(
             min(int(node.get(_RESOURCE[name], 0) // amount) for name, amount in self.needs.items())
@@ -236,7 +236,7 @@ class _Tasks:
         return max(0, slots + QUEUED - len(self.running))
 
     def submit(self, pair: Pair) -> Outcome | None:
-        """Submit a task; its outcome where that is known already."""
+        """Submit a task; returns its outcome where it needs no work."""
         if known := self.batch.entries[pair].error:
             return Outcome("failed", known)
         output, shipped = self.batch.output(pair), list[Any]([None, None])
@@ -261,7 +261,7 @@ class _Tasks:
         return None
 
     def ended(self, seconds: float = SECONDS_BETWEEN_LOOKS) -> Iterator[tuple[Pair, Outcome]]:
-        """Wait a little for a task to end; the outcomes of all that have.
+        """Wait a little for a task to end; yields the outcome of each that has ended.
 
         Raises:
             InputError: as `Cluster.paint`.
@@ -278,7 +278,7 @@ class _Tasks:
             yield pair, outcome
 
     def board(self) -> list[Running]:
-        """What runs where, as far as it is known."""
+        """The running pictures, as they were last reported."""
         ready, _ = self.ray.wait([self.reading], timeout=0)
         if ready:
             try:
@@ -301,7 +301,7 @@ class _Tasks:
             self._release(pair)
 
     def _needs(self, cores: int) -> dict[str, float]:
-        """Options of a task: the resources of a picture.
+        """Options of a Ray task: the resources that a picture needs.
 
         Raises:
             SettingError: no node has them.
@@ -343,7 +343,7 @@ class _Tasks:
         return published_path(path, self.batch.output(pair))
 
     def _outcome(self, reference: Any) -> Outcome:
-        """What a task returns, or why it does not."""
+        """The outcome of a task that has ended, by itself or by an error."""
         errors = self.ray.exceptions
         try:
             outcome: Outcome = self.ray.get(reference)
@@ -394,7 +394,7 @@ _RESOURCE = {"num_cpus": "CPU", "num_gpus": "GPU", "memory": "memory"}
 
 
 def _absolute(batch: Batch) -> Batch:
-    """A batch as workers need it; records have the paths that were given."""
+    """The batch with absolute paths, for workers; records keep the paths that were given."""
     given = filter(None, (*batch.digests, batch.parameters))
     return replace(
         batch,
@@ -447,10 +447,10 @@ def _paint(
             folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="vangram-")))
             batch, pair = _unpacked(folder, batch, pair, shipment, painting or b"")
         try:
-            checkpoints = Checkpoints(batch.output(pair), notes.append, force=batch.force)
-            stack.enter_context(closing(checkpoints))
+            checkpointer = Checkpointer(batch.output(pair), notes.append, force=batch.force)
+            stack.enter_context(closing(checkpointer))
             watch(0.0)
-            outcome = _made(batch, pair, checkpoints, shipment, watch, notes)
+            outcome = _made(batch, pair, checkpointer, shipment, watch, notes)
         except BusyError:
             outcome = Outcome("busy")
         except ExistsError as error:
@@ -472,32 +472,32 @@ def _paint(
 def _made(
     batch: Batch,
     pair: Pair,
-    checkpoints: Checkpoints,
+    checkpointer: Checkpointer,
     shipment: Shipment | None,
     watch: Callable[[float], object],
     notes: list[str],
 ) -> Outcome:
-    """Take the steps of a picture that are left, and keep it; errors as `_paint`."""
-    begun = batch.begin(pair, checkpoints)
+    """Take the remaining steps of a picture and write it; raises as `_paint`."""
+    begun = batch.begin(pair, checkpointer)
     if begun is None:
         return Outcome("there")
     run, noted = begun
     notes += noted
     record, published = run.record, {} if shipment is None else shipment.published
     run = replace(run, record=record.with_paths(published))
-    position, stopped = take_steps(run, checkpoints, lambda step: watch(step.done))
-    kept = keep_picture(run, position, stopped, checkpoints)
+    position, stopped = take_steps(run, checkpointer, lambda step: watch(step.done))
+    kept = keep_picture(run, position, stopped, checkpointer)
     if stopped is not None and not isinstance(stopped, KeyboardInterrupt):
         raise stopped
     picture = checkpoint = None
     if shipment is not None and kept.painting is not None:
         picture = kept.path.read_bytes()
-    elif kept.path != checkpoints.output:
+    elif kept.path != checkpointer.output:
         batch.check_place(pair)  # says why
     if shipment is not None and kept.goes_on:
-        left = replace(read_checkpoint(checkpoints.path), record=record)
-        write_checkpoint(checkpoints.path, left)
-        checkpoint = checkpoints.path.read_bytes()
+        left = replace(read_checkpoint(checkpointer.path), record=record)
+        write_checkpoint(checkpointer.path, left)
+        checkpoint = checkpointer.path.read_bytes()
     state: State = "made" if stopped is None else "stopped"
     return Outcome(state, picture=picture, checkpoint=checkpoint)
 
@@ -505,7 +505,7 @@ def _made(
 def _unpacked(
     folder: Path, batch: Batch, pair: Pair, shipment: Shipment, painting: bytes
 ) -> tuple[Batch, Pair]:
-    """A batch and a pair whose files are in a folder of this node."""
+    """Write the shipped files into a folder of this node; the batch and pair with these paths."""
     paths = []
     for part, path, content in (
         ("photo", pair.photo, shipment.photo),

@@ -1,4 +1,4 @@
-"""The manifests in a folder: of all its pictures, or one of each shard; and their sum."""
+"""The manifests in a batch's folder: one for all pictures, or one for each shard; their summary."""
 
 from __future__ import annotations
 
@@ -13,23 +13,23 @@ from typing import Any
 from vangram.batch.shards import Shard
 from vangram.errors import InputError, OutputError, RecipeError
 from vangram.images import read_recipe
-from vangram.run.checkpoints import checkpoint_path
+from vangram.run.checkpointer import checkpoint_path
 from vangram.settings.recipe import Recipe
 from vangram.settings.record import Record
 from vangram.storage.files import open_regular, quoted, reason
 
 MANIFEST = "batch.json"
-NAMED = re.compile(r"batch(?:-(\d{1,5})-of-(\d{1,5}))?\.json", re.ASCII)
-"""Names of manifests."""
+MANIFEST_NAME = re.compile(r"batch(?:-(\d{1,5})-of-(\d{1,5}))?\.json", re.ASCII)
+"""Pattern of a manifest's file name."""
 FORMAT = 1
 """Version of the manifest's form."""
 
 DAMAGE = OSError, ValueError, TypeError, KeyError, RecursionError
-"""Exceptions of reading a manifest."""
+"""Exceptions that reading a damaged manifest raises."""
 
 
 def manifest_name(shard: Shard | None) -> str:
-    """The manifest's name, of all pictures or of a shard."""
+    """File name of the manifest of a shard; None: of all pictures."""
     return MANIFEST if shard is None else f"batch-{shard.number}-of-{shard.of}.json"
 
 
@@ -41,7 +41,7 @@ def manifests_in(folder: Path) -> list[Path]:
     """
     if not folder.exists():
         return []
-    found = [path for path in folder.iterdir() if NAMED.fullmatch(path.name)]
+    found = [path for path in folder.iterdir() if MANIFEST_NAME.fullmatch(path.name)]
     return sorted(found, key=lambda path: (path.stat().st_mtime_ns, path.name))
 
 
@@ -85,11 +85,11 @@ class Status:
 
     made: set[str] = field(default_factory=set)
     failed: dict[str, str] = field(default_factory=dict)
-    """Errors by name."""
+    """Name of each failed picture -> its error."""
     begun: set[str] = field(default_factory=set)
-    """Unfinished, with a checkpoint."""
+    """Names of unfinished pictures that have a checkpoint."""
     missing: set[str] = field(default_factory=set)
-    """Neither of these."""
+    """Names of pictures that are neither made nor failed nor begun."""
     idle: list[Shard] = field(default_factory=list)
     """Shards that have not begun, whose pictures are not known."""
 
@@ -143,5 +143,5 @@ def _add(status: Status, path: Path, name: str, picture: Mapping[str, Any]) -> N
 
 
 def _shard_of(manifest: Path) -> Shard | None:
-    found = NAMED.fullmatch(manifest.name)
+    found = MANIFEST_NAME.fullmatch(manifest.name)
     return Shard(int(found[1]), int(found[2])) if found and found[1] else None

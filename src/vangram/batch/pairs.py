@@ -13,8 +13,8 @@ from vangram.errors import OutputError, PictureError, SettingError
 from vangram.images import READ_SUFFIXES, is_raw
 from vangram.storage.files import open_regular, quoted, reason
 
-NAMED = 5
-"""Files that are left out of a folder whose names are given."""
+NOTED = 5
+"""Number of left-out files that a note names."""
 COLUMNS = ("photo", "painting")
 """Required columns of a table of pairs; "output" is optional."""
 
@@ -62,7 +62,7 @@ def photographs(given: Sequence[str]) -> tuple[list[str], list[str]]:
 
 
 def _in_folder(folder: Path) -> tuple[list[str], dict[str, list[str]]]:
-    """A folder's pictures, and the names of its other files by why they are none."""
+    """A folder's pictures, and the names of its other files by the reason why each is left out."""
     pictures, others = [], dict[str, list[str]]()
     for path in sorted(folder.iterdir()):
         if path.name.startswith(".") or not path.is_file():
@@ -73,14 +73,14 @@ def _in_folder(folder: Path) -> tuple[list[str], dict[str, list[str]]]:
             why = "cameras' raw files" if is_raw(path) else "no pictures by their names"
             others.setdefault(why, []).append(quoted(path.name))
     shortened = {
-        why: [*names[:NAMED], *([f"{len(names) - NAMED} more"] if len(names) > NAMED else [])]
+        why: [*names[:NOTED], *([f"{len(names) - NOTED} more"] if len(names) > NOTED else [])]
         for why, names in others.items()
     }
     return pictures, shortened
 
 
 def _pattern(given: str) -> str:
-    """A pattern in which folders that are there, brackets in their names or not, are literal."""
+    """A glob pattern in which the names of existing folders are literal, even with brackets."""
     literal, *rest = Path(given).parts
     start = glob.escape(literal) if os.path.exists(literal) else literal
     for part in rest:
@@ -168,7 +168,7 @@ def _rows(table: str) -> list[tuple[int, Mapping[str, str]]]:
 
 
 def _distinct(pairs: Iterable[Pair]) -> tuple[Pair, ...]:
-    """The pairs, if their names differ, even on file systems that ignore case."""
+    """The pairs, after a check that their names differ on file systems that ignore case."""
     named: dict[str, Pair] = {}
     for pair in pairs:
         other = named.setdefault(pair.name.casefold(), pair)

@@ -1,4 +1,4 @@
-"""Shards: a fixed split of named results over processes that know nothing of each other."""
+"""Shards: a fixed split of named results among processes that do not communicate."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ FORM = re.compile(r"(\d{1,5})/(\d{1,5})", re.ASCII)
 
 @dataclass(frozen=True)
 class Shard:
-    """One of `of` parts: of any names, those whose hash is its number modulo `of`."""
+    """Part `number` of `of` parts: the names whose hash modulo `of` is `number`."""
 
     number: int
-    """From 0."""
+    """Number of the part, from 0."""
     of: int
 
     def __str__(self) -> str:
@@ -38,6 +38,6 @@ class Shard:
         return cls(number % of, of)
 
     def has(self, name: str) -> bool:
-        """Whether a result is this shard's; its name alone decides, on every machine alike."""
+        """Whether a result belongs to this shard; its name alone decides, so machines agree."""
         digest = hashlib.sha256(name.encode("utf-8", "surrogateescape")).digest()
         return int.from_bytes(digest[:8], "big") % self.of == self.number

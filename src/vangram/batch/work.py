@@ -24,7 +24,7 @@ from vangram.batch.shards import Shard
 from vangram.errors import CheckpointError, ExistsError, OutputError, PictureError, SizeError
 from vangram.images import Picture, check_output, file_sha256
 from vangram.run import Run
-from vangram.run.checkpoints import Checkpoints, checkpoint_path, continued
+from vangram.run.checkpointer import Checkpointer, checkpoint_path, continued
 from vangram.run.inputs import RunSource, read_source
 from vangram.run.network import device_for, network_for
 from vangram.settings.inputs import Inputs
@@ -60,11 +60,11 @@ class Batch:
     force: bool = False
     """Whether files that no batch has made are overwritten."""
     shard: Shard | None = None
-    """The part of a split that the pairs are; None: they are all."""
+    """The shard to which the pairs belong; None: there is one part alone."""
     keep_metadata: bool = False
     """Whether pictures carry the photograph's place, owner and serial numbers, and full paths."""
     recorded: Mapping[str, str] = field(default_factory=dict)
-    """Path that a record has instead of an input's own, by that."""
+    """Path of an input -> the path that records have instead."""
     painting: Picture | None = None
     """The painting of the last run, decoded; the next run often has the same one."""
 
@@ -86,10 +86,10 @@ class Batch:
             folder: where the pictures go; created if missing.
             pairs: with distinct names.
             recipe: of all pictures.
-            parameters: as above.
+            parameters: a file with the network's parameters, instead of the published one.
             force: overwrite files with the pictures' names that no batch has made.
             shard: the part of the pairs that this batch makes.
-            keep_metadata: as above.
+            keep_metadata: let pictures carry all of the photograph's metadata, and full paths.
 
         Raises:
             OutputError: a picture cannot be written, or would overwrite another program's file.
@@ -141,7 +141,7 @@ class Batch:
         """Paths of the inputs of a pair's run."""
         return Inputs(content=pair.photo, styles=(pair.painting,), parameters=self.parameters)
 
-    def begin(self, pair: Pair, checkpoints: Checkpoints) -> tuple[Run, list[str]] | None:
+    def begin(self, pair: Pair, checkpointer: Checkpointer) -> tuple[Run, list[str]] | None:
         """Prepare a pair's run, from its checkpoint where an earlier process began it.
 
         Returns:
@@ -154,20 +154,20 @@ class Batch:
         if self.is_made(pair):
             return None
         self.check_place(pair)
-        checkpoints.place.accept()
-        run, notes = self._continued(pair, checkpoints) or (None, [])
+        checkpointer.place.accept()
+        run, notes = self._continued(pair, checkpointer) or (None, [])
         if run is None:
-            checkpoints.discard()
+            checkpointer.discard()
             run = self._run(pair, self.recipe)
         record = replace(run.record, keep_metadata=self.keep_metadata)
         return replace(run, record=record), [*notes, *run.inputs.notes]
 
-    def _continued(self, pair: Pair, checkpoints: Checkpoints) -> tuple[Run, list[str]] | None:
+    def _continued(self, pair: Pair, checkpointer: Checkpointer) -> tuple[Run, list[str]] | None:
         """The run that an earlier process began, if there is one of this picture."""
-        if not checkpoints.path.exists():
+        if not checkpointer.path.exists():
             return None
         try:
-            was = checkpoints.read()
+            was = checkpointer.read()
             if not self.is_of(was, pair):
                 return None
             run = self._run(pair, was.recipe)
@@ -189,7 +189,7 @@ class Batch:
         return sum(entry.state == state for entry in self.entries.values())
 
     def settle(self, pair: Pair, state: State, error: str | None = None) -> None:
-        """Set the state of a pair, in the manifest as well.
+        """Set the state of a pair, here and in the manifest.
 
         Raises:
             OutputError: the manifest cannot be written.
@@ -247,10 +247,10 @@ class Batch:
         return record is not None and record.finished and self.is_of(record, pair)
 
     def check_place(self, pair: Pair) -> None:
-        """Check that a pair's picture overwrites no file but one that a batch has made here.
+        """Check that a pair's picture overwrites no file, except one that a batch has made here.
 
         Raises:
-            ExistsError: it would.
+            ExistsError: it would overwrite another one.
         """
         output = self.output(pair)
         if self.force or not os.path.lexists(output):
@@ -263,7 +263,7 @@ class Batch:
             )
 
     def _name_error(self, pair: Pair) -> str | None:
-        """An error where the picture's name is too long, as one made of two long names can be.
+        """An error where the picture's name, made of two file names, is too long; otherwise None.
 
         The longest name is that of the unfinished checkpoint.
         """
@@ -295,20 +295,20 @@ class Batch:
                 ) from None
 
     def _is_there(self, picture: Mapping[str, Any]) -> bool:
-        """Whether a picture is where the manifest has it, if it was made."""
+        """False where the manifest lists a picture as made and its file has gone."""
         name = os.path.basename(picture["picture"])
         return picture.get("state") != "made" or os.path.exists(self.folder / name)
 
 
 def _listed(manifest: Path) -> dict[str, dict[str, Any]]:
-    """A manifest's pictures by name; of one that cannot be read, none."""
+    """A manifest's pictures by name; empty where it cannot be read."""
     with suppress(*DAMAGE):
         return pictures_in(manifest)
     return {}
 
 
 def _digests(pairs: Sequence[Pair]) -> tuple[dict[str, str], dict[str, str]]:
-    """By path, SHA-256 of the files that can be read, and errors of the others."""
+    """Path -> SHA-256 of each readable file, and path -> error of each other one."""
     digests, errors = {}, {}
     for path in dict.fromkeys(path for pair in pairs for path in (pair.photo, pair.painting)):
         try:

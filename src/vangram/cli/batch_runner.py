@@ -14,9 +14,8 @@ from vangram.batch import Batch, Pair, Status
 from vangram.cli.interrupts import INTERRUPTS
 from vangram.cli.options import Monitoring
 from vangram.cli.progress import BatchPlace
-from vangram.cli.records import report, warn
 from vangram.cli.runner import make_picture
-from vangram.cli.streams import tell
+from vangram.cli.streams import report, tell, warn
 from vangram.errors import (
     BusyError,
     DivergedError,
@@ -25,20 +24,19 @@ from vangram.errors import (
     OutputError,
     line_of,
 )
-from vangram.run.checkpoints import Checkpoints
+from vangram.run.checkpointer import Checkpointer
 from vangram.storage.files import printable
+from vangram.storage.locks import SECONDS_BETWEEN_TRIES
 
 UNFINISHED = 1
-"""Exit code of a status where pictures are left to make."""
+"""Exit code of `--status` where pictures are left to make."""
 SKIPPED = 3
 """Exit code where some pictures failed."""
-SECONDS_BETWEEN_TRIES = 0.5
-"""Pause where another process is at work on the pictures that are left."""
 
 
 @dataclass
-class Told:
-    """The lines that a batch prints, each once, and the states that it settles."""
+class BatchLog:
+    """Prints each line once, and enters the outcome of each picture into the manifest."""
 
     batch: Batch
     lines: set[str] = field(default_factory=set)
@@ -50,7 +48,7 @@ class Told:
         self.lines.update(new)
 
     def settle(self, pair: Pair, error: str | None) -> None:
-        """Enter a picture that is made, or the error that it failed with, into the manifest."""
+        """Enter a picture into the manifest: made, or failed with an error."""
         with INTERRUPTS.deferred():
             self.batch.settle(pair, "failed" if error else "made", error)
         if error and error not in self.lines:  # one bad file can be part of many pictures
@@ -60,7 +58,7 @@ class Told:
 
 
 @contextmanager
-def making(batch: Batch, *, quiet: bool) -> Iterator[Told]:
+def making(batch: Batch, *, quiet: bool) -> Iterator[BatchLog]:
     """Write the manifest, and print how many pictures there are before and after.
 
     Raises:
@@ -71,9 +69,9 @@ def making(batch: Batch, *, quiet: bool) -> Iterator[Told]:
     of = len(batch.pairs)
     if not quiet:
         part = "" if batch.shard is None else f"shard {batch.shard}: "
-        tell(f"{part}{of} pictures, {batch.count('made')} of them there already")
+        tell(f"{part}{of} pictures, {batch.count('made')} of them made already")
     try:
-        yield Told(batch)
+        yield BatchLog(batch)
     except (KeyboardInterrupt, typer.Exit):
         tell(f"{batch.count('made')} of {of} pictures are made; the same command goes on")
         raise
@@ -92,22 +90,22 @@ def make_batch(batch: Batch, *, quiet: bool) -> None:
     """
     there, of, started = batch.count("made"), len(batch.pairs), time.monotonic()
     left = deque(pair for pair in batch.pairs if batch.entries[pair].state != "made")
-    busy = 0  # how many in a row others are at work on
-    with making(batch, quiet=quiet) as told:
+    busy = 0  # pictures in a row that other processes are making
+    with making(batch, quiet=quiet) as log:
         while left:
             pair = left[0]
             place = BatchPlace(of - len(left) + 1, of, pair.name, there, started)
             try:
-                error = batch.entries[pair].error or _make(batch, pair, quiet, place, told)
+                error = batch.entries[pair].error or _make(batch, pair, quiet, place, log)
             except BusyError:
                 busy += 1
                 if busy >= len(left):
-                    _wait(pair, told)
+                    _wait(pair, log)
                 left.rotate(-1)
                 continue
             left.popleft()
             busy = 0
-            told.settle(pair, error)
+            log.settle(pair, error)
 
 
 def show_status(status: Status) -> None:
@@ -130,17 +128,17 @@ def show_status(status: Status) -> None:
         raise typer.Exit(SKIPPED)
 
 
-def _wait(pair: Pair, told: Told) -> None:
+def _wait(pair: Pair, log: BatchLog) -> None:
     """Wait a little for another process that is at work on a picture."""
     line = f"{pair.name!r} is being made by another process; waiting for it"
-    if line not in told.lines:
+    if line not in log.lines:
         tell(line)
-        told.lines.add(line)
+        log.lines.add(line)
     time.sleep(SECONDS_BETWEEN_TRIES)
 
 
-def _make(batch: Batch, pair: Pair, quiet: bool, place: BatchPlace, told: Told) -> str | None:
-    """Make a picture, after notes that were not told yet; the error's text where that fails.
+def _make(batch: Batch, pair: Pair, quiet: bool, place: BatchPlace, log: BatchLog) -> str | None:
+    """Make a picture; returns None, or the text of the error with which this picture failed.
 
     An output that cannot be written, as on a full disk, ends the batch: the others would fail, too.
 
@@ -150,13 +148,13 @@ def _make(batch: Batch, pair: Pair, quiet: bool, place: BatchPlace, told: Told) 
     """
     try:
         output = batch.output(pair)
-        with closing(Checkpoints(output, warn, force=batch.force)) as checkpoints:
-            begun = batch.begin(pair, checkpoints)
+        with closing(Checkpointer(output, warn, force=batch.force)) as checkpointer:
+            begun = batch.begin(pair, checkpointer)
             if begun is None:
                 return None
             run, notes = begun
-            told.notes(notes)
-            if make_picture(run, Monitoring(quiet=quiet), checkpoints, place) != output:
+            log.notes(notes)
+            if make_picture(run, Monitoring(quiet=quiet), checkpointer, place) != output:
                 batch.check_place(pair)  # says why
     except ExistsError as error:
         return str(error)

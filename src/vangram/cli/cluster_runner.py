@@ -1,10 +1,9 @@
-"""A batch on a Ray cluster: what runs where, and each picture's path when it is made."""
+"""A batch on a Ray cluster: progress, and each picture's path when it is made."""
 
 from __future__ import annotations
 
 import os
 import sys
-import time
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, closing, redirect_stdout
 
@@ -17,12 +16,12 @@ from vangram.batch.cluster import Cluster, Running
 from vangram.cli.batch_runner import making
 from vangram.cli.interrupts import INTERRUPTS
 from vangram.cli.progress import duration
-from vangram.cli.streams import SECONDS_BETWEEN_LINES
+from vangram.cli.streams import Interval
 from vangram.run.progress import Pace
 from vangram.storage.files import printable
 
 SHOWN = 8
-"""Running pictures that are named; of more, their number is printed."""
+"""Number of running pictures that are named; the others are counted."""
 
 
 def make_on_cluster(batch: Batch, address: str, *, cores: int, ship: bool, quiet: bool) -> None:
@@ -42,7 +41,7 @@ def make_on_cluster(batch: Batch, address: str, *, cores: int, ship: bool, quiet
     """
     with closing(Cluster(address)) as cluster:
         INTERRUPTS.install()  # again, for Ray has handlers of its own
-        with making(batch, quiet=quiet) as told, ExitStack() as stack:
+        with making(batch, quiet=quiet) as log, ExitStack() as stack:
             output = sys.stdout
             # Ray prints pages of its logs there when a node dies.
             stack.enter_context(redirect_stdout(stack.enter_context(open(os.devnull, "w"))))
@@ -51,13 +50,13 @@ def make_on_cluster(batch: Batch, address: str, *, cores: int, ship: bool, quiet
             events = stack.enter_context(closing(cluster.paint(batch, cores=cores, ship=ship)))
             for event in events:
                 if isinstance(event, list):
-                    told.notes(moved(event))
+                    log.notes(moved(event))
                     if show is not None:
                         show(event)
                     continue
                 pair, outcome = event
-                told.notes(outcome.notes)
-                told.settle(pair, outcome.error)
+                log.notes(outcome.notes)
+                log.settle(pair, outcome.error)
                 if outcome.state == "made":
                     print(batch.output(pair), file=output, flush=True)
 
@@ -69,7 +68,7 @@ class _Moves:
         self.last: dict[str, Running] = {}
 
     def __call__(self, running: Sequence[Running]) -> Iterator[str]:
-        """A note for each picture that another worker makes than before."""
+        """A note for each picture whose worker is another one than before."""
         for each in running:
             was = self.last.setdefault(each.name, each)
             self.last[each.name] = each
@@ -81,24 +80,22 @@ class _Moves:
 
 
 class _Progress:
-    """Pictures made, what runs where, and the time left: lines on a terminal, else now and then."""
+    """Prints pictures made, running pictures with their nodes, and the time left."""
 
     def __init__(self, batch: Batch) -> None:
         self.batch = batch
         self.of = max(1, len(batch.pairs))
         self.pace = Pace(batch.count("made") / self.of)
-        self.printed = -SECONDS_BETWEEN_LINES
+        self.interval = Interval()
         console = Console(stderr=True)
         self.live = Live(console=console, transient=True) if console.is_terminal else None
         if self.live:
             self.live.start()
 
     def __call__(self, running: Sequence[Running]) -> None:
-        """Show what runs where."""
-        elapsed = time.monotonic() - self.pace.started
-        if self.live is None and elapsed - self.printed < SECONDS_BETWEEN_LINES:
+        """Print the progress: at once on a terminal, elsewhere every few seconds."""
+        if self.live is None and not self.interval.is_over():
             return
-        self.printed = elapsed
         ended = len(self.batch.pairs) - self.batch.count("missing")
         left = self.pace.seconds_left((ended + sum(each.done for each in running)) / self.of)
         head = f"{ended}/{self.of}" + ("" if left is None else f"  {duration(left)} left at most")
@@ -112,6 +109,6 @@ class _Progress:
             print("  ".join([lines[0], ", ".join(lines[1:])]), file=sys.stderr, flush=True)
 
     def close(self) -> None:
-        """Leave the terminal."""
+        """Remove the lines from the terminal."""
         if self.live:
             self.live.stop()

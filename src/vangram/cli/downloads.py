@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import sys
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 import typer
 
-from vangram.cli.streams import SECONDS_BETWEEN_LINES
+from vangram.cli.streams import Interval
 
 
 def ensure_fetched(name: str, *, asked: bool = True) -> None:
@@ -48,7 +47,7 @@ def download_progress(name: str) -> Iterator[Callable[[int, int | None], None]]:
 
     console = Console(stderr=True)
     if not console.is_terminal:
-        yield _Lines(name)
+        yield _lines(name)
         return
     from rich.progress import (
         BarColumn,
@@ -66,16 +65,13 @@ def download_progress(name: str) -> Iterator[Callable[[int, int | None], None]]:
         yield lambda done, total: bar.update(task, completed=done, total=total)
 
 
-class _Lines:
+def _lines(name: str) -> Callable[[int, int | None], None]:
     """A plain line when a download begins, and one every few seconds."""
+    interval = Interval()
 
-    def __init__(self, name: str) -> None:
-        self.name = name
-        self.printed: float | None = None
-
-    def __call__(self, done: int, total: int | None) -> None:
-        now = time.monotonic()
-        if self.printed is None or now - self.printed >= SECONDS_BETWEEN_LINES:
+    def show(done: int, total: int | None) -> None:
+        if interval.is_over():
             of = "" if total is None else f" of {total / 1e6:.0f}"
-            print(f"{self.name}: {done / 1e6:.0f}{of} MB", file=sys.stderr, flush=True)
-            self.printed = now
+            print(f"{name}: {done / 1e6:.0f}{of} MB", file=sys.stderr, flush=True)
+
+    return show

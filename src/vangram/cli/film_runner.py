@@ -1,4 +1,4 @@
-"""A film painted shot by shot; whatever ends the work, the same command goes on."""
+"""A film, painted shot by shot; after an interruption the same command continues."""
 
 from __future__ import annotations
 
@@ -7,22 +7,20 @@ from collections.abc import Callable
 from pathlib import Path
 
 from vangram.cli.progress import FilmPlace, Progress
-from vangram.cli.records import report, warn
-from vangram.cli.streams import SECONDS_BETWEEN_LINES, tell
+from vangram.cli.streams import SECONDS_BETWEEN_LINES, report, tell, warn
 from vangram.errors import BusyError
 from vangram.film.film import Film
 from vangram.film.output import is_made, write_film
 from vangram.run.side_writes import SideWrites
 from vangram.storage.allocator import keep_freed_memory
+from vangram.storage.locks import SECONDS_BETWEEN_TRIES
 from vangram.storage.places import Place
 
 MANY = 100
-"""Frames in which looking for cuts takes more than a second or two."""
+"""Number of frames above which the search for cuts, then more than a second, is announced."""
 SECONDS_BETWEEN_PREVIEWS = 30.0
 PREVIEW_SHARE = 0.1
 """Largest share of the time that previews take."""
-SECONDS_BETWEEN_TRIES = 0.5
-"""Pause where other processes are at work on the shots that are left."""
 
 
 def make_film(
@@ -83,7 +81,7 @@ def _extract(film: Film, *, quiet: bool) -> None:
 
 
 def _paint(film: Film, shots: list[int], *, quiet: bool, preview: Path | None) -> None:
-    """Paint shots; those that other processes are at work on are waited for."""
+    """Paint shots; wait for those that other processes paint."""
     left = [number for number in shots if film.share_painted(number) < 1]
     sizes = {number: len(film.shots[number]) for number in shots}
     whole = sum(sizes.values()) or 1
@@ -133,23 +131,19 @@ def _finish(film: Film, *, force: bool, is_part: bool) -> None:
 
 
 class Preview:
-    """The film so far, rewritten now and then."""
+    """Rewrites the film as far as it is painted, now and then."""
 
     def __init__(self, film: Film, path: Path) -> None:
         self.film, self.place = film, Place(path, force=True)
-        self.writes = SideWrites(warn)
-        self.due = time.monotonic() + SECONDS_BETWEEN_PREVIEWS
+        self.writes = SideWrites(warn, SECONDS_BETWEEN_PREVIEWS, PREVIEW_SHARE)
 
     def write_when_due(self) -> None:
-        """Write it unless that was done a short while ago."""
-        started = time.monotonic()
-        if started > self.due and self.film.shown_timing().starts:
+        """Write the preview, unless the last one is recent."""
+        if self.writes.is_due and self.film.shown_timing().starts:
             self.write()
-            taken = time.monotonic() - started
-            self.due = time.monotonic() + max(SECONDS_BETWEEN_PREVIEWS, taken / PREVIEW_SHARE)
 
     def write(self) -> None:
-        """Write it; a failure is a warning."""
+        """Write the preview; a failure is a warning."""
         self.writes(
             lambda: self.place.write(
                 lambda path, over: write_film(self.film, path, overwrite=over, finished=False)

@@ -53,7 +53,7 @@ class Interrupts:
 
     @contextmanager
     def allowed(self) -> Iterator[None]:
-        """Raise in this context, within `deferred`, what has come before as well."""
+        """Raise signals in this context, within `deferred`; a deferred one is raised first."""
         self.deferring = False
         try:
             self.check()
@@ -69,4 +69,4 @@ class Interrupts:
 
 
 INTERRUPTS = Interrupts()
-"""Those of this process."""
+"""The one instance; signals belong to the process."""

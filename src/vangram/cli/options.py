@@ -1,4 +1,4 @@
-"""Arguments and options of the commands: those of the recipe's settings, and those in common.
+"""Arguments and options of the commands: one for each setting of a recipe, and common ones.
 
 A command is a function of a few objects. `command_line` gives it the options that the objects are
 made of: one for each field of a dataclass, one for each setting where `SettingsOf` asks for them.
@@ -20,13 +20,13 @@ from vangram.settings.kinds import Kind
 from vangram.settings.presets import PRESETS
 
 Settings: TypeAlias = Mapping[str, Any]
-"""Values of the settings that are given, by name."""
+"""Name -> value of the settings that are given."""
 METAVARS = {"integer": "INTEGER", "number": "NUMBER"}
 """Names of values in `--help`, by their type."""
 
 
 def command_line(command: Callable[..., None]) -> Callable[..., None]:
-    """The command as typer takes it: its parameters are arguments and options alone."""
+    """The command with its objects replaced by arguments and options, as typer needs it."""
     groups = {
         parameter.name: _group(parameter)
         for parameter in inspect.signature(command, eval_str=True).parameters.values()
@@ -55,7 +55,7 @@ class _Group:
 
     parts: list[inspect.Parameter]
     build: Callable[[Mapping[str, Any], Mapping[str, Any]], Any]
-    """The object, given the values of all parts by name, and those that were given."""
+    """Builds the object from the values of all its options, and from those given, both by name."""
 
 
 def _group(parameter: inspect.Parameter) -> _Group:
@@ -85,12 +85,12 @@ def _part(name: str, annotation: Any, default: Any) -> inspect.Parameter:
 
 @dataclass(frozen=True)
 class SettingsOf:
-    """Annotates a parameter that takes the settings given: one option for each setting.
+    """Annotation of a parameter that collects settings: one option for each setting.
 
     Args:
-        kind: of the runs, whose settings and defaults are listed.
-        only: names of the settings that there are options for; none: all that have an effect.
-        without: names of settings that there are no options for.
+        kind: kind of run, which has the settings and their defaults.
+        only: names of the settings with an option; empty: all that have an effect.
+        without: names of settings without an option.
     """
 
     kind: Kind
@@ -99,7 +99,7 @@ class SettingsOf:
 
     @property
     def settings(self) -> list[Setting]:
-        """The settings that there are options for."""
+        """The settings with an option."""
         return [
             setting
             for name, setting in self.kind.settings().items()
@@ -179,18 +179,18 @@ def completing(choices: Collection[str]) -> Callable[[str], list[str]] | None:
     return lambda incomplete: [each for each in choices if each.startswith(incomplete)]
 
 
-def _under(panel: str) -> Callable[..., Any]:
-    """`typer.Option` for a path, unless `metavar` says otherwise, under a heading of the help."""
+def options_under(heading: str) -> Callable[..., Any]:
+    """`typer.Option` under a heading of the help; the value is a path unless `metavar` is given."""
 
-    def option(*names: str, help: str, metavar: str = "PATH", **more: Any) -> Any:
-        return typer.Option(*names, help=help, metavar=metavar, rich_help_panel=panel, **more)
+    def option(*names: str, help: str, metavar: str | None = "PATH", **more: Any) -> Any:
+        return typer.Option(*names, help=help, metavar=metavar, rich_help_panel=heading, **more)
 
     return option
 
 
-_look = _under("Looks")
-_method = _under("Method")
-_watching = _under("Monitoring")
+_look = options_under("Looks")
+_method = options_under("Method")
+_watching = options_under("Monitoring")
 
 Photo = Annotated[str, typer.Argument(metavar="PHOTO", help="Picture that gives the content.")]
 Painted = Annotated[str, typer.Argument(metavar="PAINTING", help="Picture that gives the style.")]
@@ -217,7 +217,7 @@ SaveRecipe = Annotated[Path | None, _look(help="Write the run's settings to this
 
 @dataclass(frozen=True)
 class BaseRecipe:
-    """A recipe that the settings given change."""
+    """The recipe that the options change: the default, a preset or a file."""
 
     preset: Annotated[
         str | None,
@@ -230,6 +230,7 @@ class BaseRecipe:
         _look(
             help="How strong the style is: 0.5, 1, 2 are equal steps. Sets the style weight.",
             metavar="NUMBER",
+            show_default="1",
         ),
     ] = None
     recipe: Annotated[
@@ -254,7 +255,7 @@ class Output:
 
 @dataclass(frozen=True)
 class Monitoring:
-    """How somebody wants to follow a run."""
+    """Options to follow a run: preview, timelapse, progress."""
 
     preview: Annotated[
         Path | None, _watching(help="Write the picture here as it grows, every few seconds.")
@@ -274,7 +275,7 @@ class Monitoring:
 
 @dataclass(frozen=True)
 class InputsOf:
-    """Annotates a parameter that takes the inputs given: one option for each."""
+    """Annotation of a parameter that collects inputs: one option for each input."""
 
     helps: Mapping[str, tuple[str, str]]
     """Kind of input, as in `InputName` -> heading and help of its option."""
@@ -284,7 +285,7 @@ class InputsOf:
         parts = []
         for kind, (panel, text) in self.helps.items():
             annotation: Any = list[str] | None if kind in SEVERAL.values() else str | None
-            parts.append(_part(kind, Annotated[annotation, _under(panel)(help=text)], None))
+            parts.append(_part(kind, Annotated[annotation, options_under(panel)(help=text)], None))
         return parts
 
     def given(self, options: Mapping[str, Any]) -> Inputs[str]:
@@ -315,5 +316,5 @@ WORDS = {
     "flow_back": "flow from the frame before",
 }  # fmt: skip
 MOVED = InputsOf({kind: ("Inputs", f"Where the {word} is now.") for kind, word in WORDS.items()})
-"""Inputs of a picture that are no longer where they were."""
+"""Options for the present paths of a picture's inputs, where these have moved."""
 MovedInputs = Annotated[Inputs[str], MOVED]

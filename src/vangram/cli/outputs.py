@@ -13,7 +13,7 @@ from vangram.storage.places import Place, Write
 
 
 def write_at(place: Place, write: Write) -> Path:
-    """Write a file at its place, and say where another has appeared there; errors as `write`."""
+    """Write a file at its place; print its name where that had to change. Raises as `write`."""
     wanted = place.path
     path = place.write(write)
     tell_moved(wanted, path)
@@ -21,7 +21,7 @@ def write_at(place: Place, write: Write) -> Path:
 
 
 def tell_moved(wanted: Path, path: Path) -> None:
-    """Say so where a file is under another name than was wanted."""
+    """Print the name of a file that has another name than was asked for."""
     if path != wanted:
         tell(f"warning: another file has appeared as {wanted}; this one is {path}")
 

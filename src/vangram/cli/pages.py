@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import shutil
 import sys
-import time
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
@@ -14,7 +13,7 @@ from rich.progress import Progress as Bar
 
 from vangram.cli.interrupts import INTERRUPTS
 from vangram.cli.outputs import check_new, write_at
-from vangram.cli.streams import SECONDS_BETWEEN_LINES, tell
+from vangram.cli.streams import Interval, tell
 from vangram.errors import SettingError
 from vangram.reports.gallery import Gallery, Progress
 from vangram.reports.page import report
@@ -76,7 +75,7 @@ def make_page(
             shutil.rmtree(folder, ignore_errors=True)
             print(written)
     except KeyboardInterrupt:
-        tell(f"stopped; what is made lies in {folder}, the same command goes on")
+        tell(f"stopped; the finished pictures are in {folder}, the same command goes on")
         raise
     finally:
         if lock is not None:
@@ -103,10 +102,8 @@ def _watch(progress: Iterable[Progress], quiet: bool) -> None:
 
 
 def _tell(progress: Iterable[Progress], quiet: bool) -> None:
-    printed = -SECONDS_BETWEEN_LINES
+    interval = Interval()
     for at in progress:
-        now = time.monotonic()
-        if not quiet and (now - printed >= SECONDS_BETWEEN_LINES or at.made == at.of):
+        if not quiet and interval.is_over(early=at.made == at.of):
             words = printable(f"{at.made}/{at.of}  {at.caption}")
             print(words, file=sys.stderr, flush=True)
-            printed = now

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import sys
-import time
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
@@ -16,7 +15,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from vangram.cli.streams import SECONDS_BETWEEN_LINES, tell
+from vangram.cli.streams import Interval, tell
 from vangram.errors import line_of
 from vangram.film import FilmStep
 from vangram.optimize import Level, Step
@@ -38,7 +37,7 @@ class BatchPlace:
     begun: int
     """Pictures that existed when this process began."""
     started: float
-    """Time at which it began, by `time.monotonic`."""
+    """Time at which this process began, by `time.monotonic`."""
 
     @property
     def share_begun(self) -> float:
@@ -95,7 +94,7 @@ class Progress:
         self.quiet = quiet
         self.place = place
         self.pace = Pace(place.share_begun, place.started) if place else Pace(begun)
-        self.printed = -SECONDS_BETWEEN_LINES
+        self.interval = Interval()
         self.level = 0
         console = Console(stderr=True)
         self.live = (
@@ -124,14 +123,13 @@ class Progress:
             tell(f"note: {step.note}")
         if self.quiet:
             return
-        elapsed = time.monotonic() - self.pace.started
         if self.live:
             self.live.update(self._bar(step))
-        elif elapsed - self.printed >= SECONDS_BETWEEN_LINES or step.level.number != self.level:
+        elif self.interval.is_over(early=step.level.number != self.level):
             place = where(step.level, step.number)
             words = self._place(), place, _losses(step), self._left(step)
             print("  ".join(filter(None, words)), file=sys.stderr, flush=True)
-            self.printed, self.level = elapsed, step.level.number
+            self.level = step.level.number
 
     def _bar(self, step: Step) -> Group:
         first = Table.grid(padding=(0, 1))

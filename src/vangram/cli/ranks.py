@@ -13,7 +13,7 @@ from vangram.storage.allocator import keep_freed_memory
 
 
 def on_all_ranks(command: Callable[[], None]) -> None:
-    """Carry out a command with all ranks; returns at all of them where it has succeeded.
+    """Carry out a command with all ranks; where it succeeds, all of them return.
 
     Raises:
         RankError: a rank does not come, has ended, or does not answer.
@@ -35,7 +35,7 @@ def on_all_ranks(command: Callable[[], None]) -> None:
 
 
 def _serve(ranks: Ranks) -> None:
-    """Serve rank 0 to its end; one rank says so where that comes unexpectedly."""
+    """Serve rank 0 until it ends; one rank prints an unexpected end."""
     keep_freed_memory()
     try:
         with INTERRUPTS.deferred():

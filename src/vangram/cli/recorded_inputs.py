@@ -12,7 +12,7 @@ from vangram.settings.record import Input, Record
 
 
 def find_inputs(record: Record, picture: str, given: Inputs[str]) -> Inputs[str]:
-    """Paths of the inputs: as given, as recorded from here or from the picture, or beside it.
+    """Paths of the inputs: those given, else the recorded ones, else files beside the picture.
 
     Of several files, the one with the recorded SHA-256 is taken.
 
@@ -45,5 +45,5 @@ def _found(recorded: Input, picture: str, option: str, is_there: Callable[[Path]
 
 
 def _is_film(path: Path) -> bool:
-    """Whether it is a file, or a folder, which can be one of frames."""
+    """Whether a path is a file, or a folder, which can be a film's frames."""
     return path.is_file() or path.is_dir()

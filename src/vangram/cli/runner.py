@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import time
 from collections.abc import Callable, Collection, Sequence
 from contextlib import closing, suppress
 from dataclasses import dataclass, field, replace
@@ -24,8 +23,7 @@ from vangram.cli.outputs import (
     write_at,
 )
 from vangram.cli.progress import BatchPlace, Events, Progress, duration, where
-from vangram.cli.records import continued, report, warn
-from vangram.cli.streams import tell
+from vangram.cli.streams import report, tell, warn
 from vangram.engines.ranks import Ranks
 from vangram.errors import CheckpointError, InputError, OutputError
 from vangram.images import (
@@ -39,7 +37,7 @@ from vangram.images import (
 from vangram.optimize import Level, RunState, Step
 from vangram.run import Run
 from vangram.run.carry_out import Kept, keep_picture, take_steps
-from vangram.run.checkpoints import Checkpoints, check_unfinished
+from vangram.run.checkpointer import Checkpointer, check_unfinished, continued
 from vangram.run.progress import done_before
 from vangram.run.recipe_file import recorded
 from vangram.run.side_writes import SideWrites
@@ -54,7 +52,7 @@ from vangram.storage.places import Place
 
 SECONDS_BETWEEN_PREVIEWS = 3.0
 FRAMES = 60
-"""Frames of a timelapse, at most."""
+"""Largest number of frames of a timelapse."""
 LARGEST_FRAME = 512
 """Longer side of a timelapse in pixels."""
 
@@ -67,7 +65,7 @@ def make(
     given: Collection[str],
     save_recipe: Path | None = None,
 ) -> None:
-    """Check the outputs, which needs no input, then run.
+    """Check the outputs, which is possible before any input is read, then run.
 
     Args:
         recipe: of the run.
@@ -78,8 +76,8 @@ def make(
         save_recipe: file that the recipe is written to.
     """
     check_timelapse(monitoring.timelapse)
-    with closing(Checkpoints(output.output, warn, force=output.force)) as checkpoints:
-        if is_launched() and _resumed_by_torchrun(recipe, inputs, output, monitoring, checkpoints):
+    with closing(Checkpointer(output.output, warn, force=output.force)) as checkpointer:
+        if is_launched() and _resumed_by_torchrun(recipe, inputs, output, monitoring, checkpointer):
             return
         check_unfinished(output.output, force=output.force)
         written = output.output, monitoring.preview, monitoring.timelapse
@@ -93,7 +91,7 @@ def make(
         report([*without_effect(given, recipe, inputs), *run.inputs.notes])
         if save_recipe is not None:
             write_recipe_file(save_recipe, recipe)
-        make_picture(run, monitoring, checkpoints)
+        make_picture(run, monitoring, checkpointer)
 
 
 def _resumed_by_torchrun(
@@ -101,7 +99,7 @@ def _resumed_by_torchrun(
     inputs: Inputs[str],
     output: Output,
     monitoring: Monitoring,
-    checkpoints: Checkpoints,
+    checkpointer: Checkpointer,
 ) -> bool:
     """Resume the run that this command began under torchrun; True where one was, or is finished.
 
@@ -109,15 +107,15 @@ def _resumed_by_torchrun(
         CheckpointError: another run was begun.
     """
     again = restarts() > 0
-    if checkpoints.path.exists() and (again or not output.force):
-        record = checkpoints.read()
+    if checkpointer.path.exists() and (again or not output.force):
+        record = checkpointer.read()
         memory = record.recipe.memory if recipe.memory is None else recipe.memory
         if record.recipe != recipe.replace(memory=memory):
             raise CheckpointError(
                 f"{str(output.output)!r} was begun with other settings: `vangram resume"
                 f" {quote(str(output.output))}` goes on with these, --force starts anew"
             )
-        go_on(record, inputs, checkpoints, monitoring, force=again or output.force)
+        resume_run(record, inputs, checkpointer, monitoring, force=again or output.force)
         return True
     if again and not output.force and output.output.exists():
         record = recorded(str(output.output))
@@ -128,10 +126,10 @@ def _resumed_by_torchrun(
     return False
 
 
-def go_on(
+def resume_run(
     record: Record,
     inputs: Inputs[str],
-    checkpoints: Checkpoints,
+    checkpointer: Checkpointer,
     monitoring: Monitoring,
     *,
     force: bool,
@@ -141,27 +139,29 @@ def go_on(
     Args:
         record: of the checkpoint.
         inputs: paths of its inputs.
-        checkpoints: of the run, read.
+        checkpointer: of the run, read.
         monitoring: as of `make`.
         force: overwrite any file at the picture's place, and those beside it.
     """
-    output = checkpoints.output
+    output = checkpointer.output
     _check_ours(output, record, force)
-    checkpoints.place.accept()
+    checkpointer.place.accept()
     check_outputs(output, inputs=inputs, force=True)
     others = (str(output), *inputs)
     check_outputs(monitoring.preview, monitoring.timelapse, inputs=others, force=force)
     if record.inputs.parameters is None:
         ensure_fetched(record.recipe.network, asked=False)
     run = Run.of(inputs, record.recipe)
-    run = replace(run, record=continued(record, run.record))
+    now = run.record
+    run = replace(run, record=continued(record, now))
+    report(record.differences(now))
     if not monitoring.quiet:
-        _tell_place(checkpoints.position, run.levels)
-    make_picture(run, monitoring, checkpoints)
+        _tell_place(checkpointer.position, run.levels)
+    make_picture(run, monitoring, checkpointer)
 
 
 def _check_ours(output: Path, record: Record, force: bool) -> None:
-    """Check that the file that the run would overwrite is its picture so far.
+    """Check that the file at the output's path is the picture so far of this run.
 
     Raises:
         OutputError: it is another, and `force` is not given.
@@ -187,17 +187,17 @@ def _tell_place(position: RunState | None, levels: tuple[Level, ...]) -> None:
 
 
 def make_picture(
-    run: Run, monitoring: Monitoring, checkpoints: Checkpoints, place: BatchPlace | None = None
+    run: Run, monitoring: Monitoring, checkpointer: Checkpointer, place: BatchPlace | None = None
 ) -> Path:
     """Run to the end, write the picture, and print its path last.
 
-    A run that is stopped by whatever cause after its first step writes the image so far, whatever
+    A run that is stopped by any cause after its first step writes the image so far, whatever
     signals come meanwhile.
 
     Args:
         run: the run.
         monitoring: preview, timelapse, and whether there is progress.
-        checkpoints: of the run, with its output.
+        checkpointer: of the run, with its output.
         place: position of the picture in a batch.
 
     Returns:
@@ -207,18 +207,18 @@ def make_picture(
         OutputError: the picture cannot be written.
         typer.Exit: 129, 130 or 143 when interrupted; in a batch, not after the last step.
     """
-    output = checkpoints.output
+    output = checkpointer.output
     check_output(output, size=run.levels[-1].size)
     keep_freed_memory()
     content = run.inputs.pictures.content
     alpha = None if content is None else content.alpha
-    side_images = SideImages(monitoring, run.levels, run.shown, checkpoints.place.force, alpha)
+    side_images = SideImages(monitoring, run.levels, run.shown, checkpointer.place.force, alpha)
 
     def watch(step: Step) -> None:
         (events or progress).show(step)
         side_images.add(step)
 
-    done = done_before(checkpoints.position, run.levels)
+    done = done_before(checkpointer.position, run.levels)
     told = not (monitoring.quiet or place)
     events = Events(run, done) if told and monitoring.progress == "json" else None
     if told and events is None:
@@ -226,8 +226,8 @@ def make_picture(
     progress = Progress(monitoring.quiet or events is not None, done, place)
     with INTERRUPTS.deferred():
         with progress:
-            position, stopped = take_steps(run, checkpoints, watch, INTERRUPTS.allowed)
-        kept = keep_picture(run, position, stopped, checkpoints)
+            position, stopped = take_steps(run, checkpointer, watch, INTERRUPTS.allowed)
+        kept = keep_picture(run, position, stopped, checkpointer)
         if events is not None:
             events.end(stopped, kept.path if kept.painting is not None else None)
         if kept.painting is not None:
@@ -241,7 +241,7 @@ def make_picture(
 
 
 def _tell_end(kept: Kept, output: Path, stopped: BaseException | None) -> None:
-    """Say what is kept of a run that was stopped, and print the picture's path."""
+    """Print the picture's path, and for a stopped run how it continues."""
     tell_moved(output, kept.path)
     how = f"; `vangram resume {quote(str(output))}` goes on" if kept.goes_on else ""
     if isinstance(stopped, KeyboardInterrupt) and kept.painting is None:
@@ -271,14 +271,13 @@ class SideImages:
     monitoring: Monitoring
     levels: Sequence[Level]
     shown: Callable[[Tensor, tuple[int, int]], Tensor]
-    """`Run.shown` of the run."""
+    """The run's `Run.shown`."""
     force: bool = False
-    """Overwrite files that have appeared since the run began."""
+    """Whether files that have appeared since the run began are overwritten."""
     alpha: Tensor | None = None
-    """The photograph's, (1, 1, H, W), which the finished picture has, too; None: opaque."""
+    """Alpha of the photograph and the result, (1, 1, H, W); None: opaque."""
     frames: list[Tensor] = field(default_factory=list)
-    written: float = field(default_factory=time.monotonic)
-    preview: SideWrites = field(default_factory=lambda: SideWrites(warn))
+    preview: SideWrites = field(default_factory=lambda: SideWrites(warn, SECONDS_BETWEEN_PREVIEWS))
     timelapse: SideWrites = field(default_factory=lambda: SideWrites(warn))
 
     def __post_init__(self) -> None:
@@ -286,13 +285,11 @@ class SideImages:
         self.places = {path: Place(path, force=self.force) for path in given if path is not None}
 
     def add(self, step: Step) -> None:
-        """Keep a frame and write the preview where they are due; a failure is a warning."""
+        """Keep a frame and write the preview, if they are due; a failure is a warning."""
         if self.monitoring.timelapse and self._is_frame(step):
             self.frames.append(self.shown(step.image, self._frame_size))
-        now = time.monotonic()
-        if self.monitoring.preview and now - self.written > SECONDS_BETWEEN_PREVIEWS:
+        if self.monitoring.preview and self.preview.is_due:
             self.preview(lambda: self._write_preview(self.shown(step.image, self._size)))
-            self.written = now
 
     def finish(self, pixels: Tensor) -> None:
         """Write the last preview, and the timelapse."""

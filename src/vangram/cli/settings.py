@@ -1,4 +1,4 @@
-"""The recipe that a command's options ask for."""
+"""The recipe made of a command's options."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from vangram.settings.recipe import Recipe
 
 
 def recipe_of(given: Settings, base: BaseRecipe) -> tuple[Recipe, str | None]:
-    """The recipe that options ask for, and the path of the picture to start from.
+    """The recipe made of options, and the path of the picture to start from.
 
     Args:
         given: the settings given; "init" may be a path.
-        base: what they change.
+        base: the recipe that they change.
 
     Raises:
         SettingError: two options contradict each other, or a setting is out of range.

@@ -1,11 +1,14 @@
-"""The standard streams of a command, whose failures never fail a run, and lines printed to them."""
+"""The standard streams: their failures never fail a run; lines for the standard error."""
 
 from __future__ import annotations
 
 import codecs
 import errno
+import math
 import os
 import sys
+import time
+from collections.abc import Iterable
 from contextlib import suppress
 from io import BufferedWriter, FileIO, RawIOBase, TextIOWrapper
 from typing import TYPE_CHECKING
@@ -48,8 +51,23 @@ class _Lenient(RawIOBase):
         return memoryview(data).nbytes if written is None else written
 
 
+class Interval:
+    """The time between lines of progress where the output is no terminal."""
+
+    def __init__(self) -> None:
+        self.end = -math.inf
+
+    def is_over(self, early: bool = False) -> bool:
+        """Whether the next line is due, which begins the next interval; `early` makes it due."""
+        now = time.monotonic()
+        if now < self.end and not early:
+            return False
+        self.end = now + SECONDS_BETWEEN_LINES
+        return True
+
+
 def protect_streams() -> None:
-    """Let no failure of the standard streams reach the code that prints."""
+    """Replace the standard streams by ones that raise no error."""
     for number in range(3):
         try:
             os.fstat(number)
@@ -84,6 +102,17 @@ def tell(line: str) -> None:
     """Print a line to the standard error, with control characters escaped."""
     who = f"vangram, rank {rank()}" if rank() else "vangram"
     print(f"{who}: {printable(line)}", file=sys.stderr, flush=True)
+
+
+def report(notes: Iterable[str]) -> None:
+    """Print notes, a line each."""
+    for note in notes:
+        tell(f"note: {note}")
+
+
+def warn(line: str) -> None:
+    """Print a warning; the run continues."""
+    tell(f"warning: {line}")
 
 
 def _as_bytes(error: UnicodeError) -> tuple[str | bytes, int]:

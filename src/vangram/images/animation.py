@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from vangram.errors import PictureError
-from vangram.images import gif, png, tiff
+from vangram.images import read_gif, read_png, read_tiff
 from vangram.images.colour_space import RGBSpace
 from vangram.images.decode import assembled
 from vangram.images.encoded import Encoded, Samples
@@ -67,11 +67,11 @@ def frames_in(
         SizeError: it has too many pixels, or too few.
     """
     if format == "GIF":
-        size, patches = gif.frames_of(data_of(handle), label)
+        size, patches = read_gif.frames_of(data_of(handle), label)
         drawn = (_of_gif(each, label) for each in patches)
         return len(patches), composed(drawn, size, label, largest)
     if format == "PNG":
-        found = png.parse(data_of(handle), label)
+        found = read_png.parse(data_of(handle), label)
         if found.damaged_frames:
             raise PictureError(f"{label} is damaged (a frame's checksum is wrong); save it again")
         if found.frames:
@@ -79,9 +79,9 @@ def frames_in(
             drawn = (_of_apng(found, n, label, largest) for n in range(len(found.frames)))
             return len(found.frames), composed(drawn, size, label, largest)
     if format == "TIFF":
-        pages = list(tiff.pages(handle))
-        tiff.choose_page(pages, label)
-        whole = [number for number, tags in enumerate(pages) if not tiff.is_reduced(tags)]
+        pages = list(read_tiff.pages(handle))
+        read_tiff.choose_page(pages, label)
+        whole = [number for number, tags in enumerate(pages) if not read_tiff.is_reduced(tags)]
         return len(whole), (_decoded(of_tiff(handle, pages, n, label, largest)) for n in whole)
     first = still(handle, format, label, largest)
     if format not in ("WEBP", "AVIF"):
@@ -163,7 +163,7 @@ def _over(over: Samples, under: Samples) -> Samples:
     return np.concatenate((colours, alpha))
 
 
-def _of_gif(frame: gif.Frame, label: str) -> Patch:
+def _of_gif(frame: read_gif.Frame, label: str) -> Patch:
     encoded = of_image(frame.image(), label)
     after = frame.disposal
     return Patch(
@@ -171,7 +171,7 @@ def _of_gif(frame: gif.Frame, label: str) -> Patch:
     )
 
 
-def _of_apng(found: png.Png, number: int, label: str, largest: int) -> Patch:
+def _of_apng(found: read_png.Png, number: int, label: str, largest: int) -> Patch:
     frame = found.frames[number]
     after = 1 if number == 0 and frame.disposal == 2 else frame.disposal  # nothing was there before
     return Patch(

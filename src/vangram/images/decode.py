@@ -12,7 +12,7 @@ from vangram.images.colour_space import RGBSpace
 from vangram.images.encoded import Rows, Samples
 from vangram.images.exif import as_stored
 from vangram.images.icc import converter, is_srgb
-from vangram.images.tiff import grey_samples
+from vangram.images.read_tiff import grey_samples
 from vangram.storage.tensors import row_bands
 
 GREY_MODES = {"1", "L", "LA", "La"}

@@ -18,7 +18,7 @@ from PIL.TiffImagePlugin import TiffImageFile
 from torch import Tensor
 
 from vangram.errors import PictureError, ShapeError
-from vangram.images import png, tiff
+from vangram.images import read_png, read_tiff
 from vangram.images.animation import Frame, frames_in
 from vangram.images.decode import assembled
 from vangram.images.encoded import Encoded
@@ -79,7 +79,7 @@ def read_picture(
             return _picture(_of_image(source, largest), "<image>", "the image")
     if isinstance(source, str | os.PathLike) and isinstance(name := os.fspath(source), str):
         if is_raw(source):
-            raise tiff.raw_file(quoted(name))
+            raise read_tiff.raw_file(quoted(name))
         with opened(source) as handle:
             return _of_file(handle, name, quoted(name), largest, wanted)
     if hasattr(source, "read"):
@@ -137,9 +137,9 @@ def read_recipe(path: str | os.PathLike[str]) -> str | None:
     with opened(path) as handle, decoding(label):
         format = format_of(handle, label)
         if format == "PNG":
-            packet: object = png.parse(data_of(handle), label).texts.get("XML:com.adobe.xmp")
+            packet: object = read_png.parse(data_of(handle), label).texts.get("XML:com.adobe.xmp")
         elif format == "TIFF":
-            packet = next(tiff.pages(handle), {}).get(XMP)
+            packet = next(read_tiff.pages(handle), {}).get(XMP)
         else:
             packet = opened_by_pillow(handle, format, label).info.get("xmp")
         if isinstance(packet, tuple):  # some programs write an array of bytes, or of texts
@@ -236,8 +236,8 @@ def _of_image(image: Image.Image, largest: int) -> Encoded:
     label = "the image"
     check_size((image.height, image.width), largest, label)
     if isinstance(image, TiffImageFile):
-        tiff.check_numbers(image.tag_v2, label)
-        if tiff.needs_tifffile(image.tag_v2):
+        read_tiff.check_numbers(image.tag_v2, label)
+        if read_tiff.needs_tifffile(image.tag_v2):
             raise PictureError(f"{label} has 16 bits a channel, cut to 8 by Pillow; give its path")
     if isinstance(image, PngImageFile) and image.mode != "I;16":
         layouts = [tile.args for tile in image.tile]

@@ -8,7 +8,7 @@ from typing import BinaryIO
 
 from PIL import Image
 
-from vangram.images import heif, jpeg, png, tiff
+from vangram.images import read_heif, read_jpeg, read_png, read_tiff
 from vangram.images.colour_space import RGBSpace
 from vangram.images.decode import check_deep_profile, rows_of
 from vangram.images.encoded import Data, Encoded, Rows
@@ -46,14 +46,14 @@ def still(
         SizeError: it has too many pixels, or too few.
     """
     if format == "PNG":
-        return of_png(png.parse(data_of(handle), label), label, largest)
+        return of_png(read_png.parse(data_of(handle), label), label, largest)
     if format == "TIFF":
-        pages = list(tiff.pages(handle))
-        return of_tiff(handle, pages, tiff.choose_page(pages, label), label, largest)
+        pages = list(read_tiff.pages(handle))
+        return of_tiff(handle, pages, read_tiff.choose_page(pages, label), label, largest)
     image = opened_by_pillow(handle, format, label)
     reduced = None
     if format == "JPEG" and wanted is not None:
-        reduced = jpeg.reduce(image, largest, wanted)
+        reduced = read_jpeg.reduce(image, largest, wanted)
     check_size((image.height, image.width), largest, label)
     encoded = of_image(image, label)
     data = data_of(handle)
@@ -62,7 +62,7 @@ def still(
         encoded.notes += [reduced] if reduced else []
 
         def checked() -> Rows:
-            if note := jpeg.check_pixels(data, label, small=bool(reduced)):
+            if note := read_jpeg.check_pixels(data, label, small=bool(reduced)):
                 encoded.notes.append(note)
             return decode()
 
@@ -73,7 +73,7 @@ def still(
         if (frames := getattr(image, "n_frames", 1)) > 1:
             encoded.choice = f"it has {frames} frames, the first is read"
     if format in ("AVIF", "HEIF") and not image.info.get("icc_profile"):
-        encoded.space = heif.space_of(data, label)
+        encoded.space = read_heif.space_of(data, label)
     return encoded
 
 
@@ -89,7 +89,9 @@ def of_image(image: Image.Image, label: str, space: RGBSpace | None = None) -> E
     return encoded
 
 
-def of_png(found: png.Png, label: str, largest: int, frame: png.Frame | None = None) -> Encoded:
+def of_png(
+    found: read_png.Png, label: str, largest: int, frame: read_png.Frame | None = None
+) -> Encoded:
     """A PNG, or a frame of one that is an animation."""
     header = found.header if frame is None else frame
     check_size(
@@ -102,7 +104,7 @@ def of_png(found: png.Png, label: str, largest: int, frame: png.Frame | None = N
         check_deep_profile(found.profile, label)
 
     def checked() -> Rows:
-        png.check_pixels(found, frame)
+        read_png.check_pixels(found, frame)
         return found.rows(frame) if found.is_deep else decode()
 
     encoded.decode, encoded.notes = checked, found.notes
@@ -112,14 +114,14 @@ def of_png(found: png.Png, label: str, largest: int, frame: png.Frame | None = N
 
 
 def of_tiff(
-    handle: BinaryIO, pages: list[tiff.Tags], page: int, label: str, largest: int
+    handle: BinaryIO, pages: list[read_tiff.Tags], page: int, label: str, largest: int
 ) -> Encoded:
     """A page of a TIFF."""
     tags = pages[page]
-    tiff.check_numbers(tags, label)
-    size = tiff.size_of(tags)
+    read_tiff.check_numbers(tags, label)
+    size = read_tiff.size_of(tags)
     check_size(size, largest, label)
-    if not tiff.needs_tifffile(tags):
+    if not read_tiff.needs_tifffile(tags):
         image = opened_by_pillow(handle, "TIFF", label)
         if page:
             image.seek(page)
@@ -130,10 +132,10 @@ def of_tiff(
         check_deep_profile(tags.get(PROFILE), label)
         encoded = Encoded(
             size,
-            lambda: tiff.colour_rows(handle, page, tags, label),
+            lambda: read_tiff.colour_rows(handle, page, tags, label),
             lambda: exif_of_tiff(handle),
         )
-    whole = sum(not tiff.is_reduced(each) for each in pages)
+    whole = sum(not read_tiff.is_reduced(each) for each in pages)
     if whole > 1:
         encoded.choice = f"it has {whole} pages, the first is read"
     return encoded

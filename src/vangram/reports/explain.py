@@ -18,11 +18,11 @@ class Explained:
     """One term of a loss."""
 
     term: Term
-    """In the recipe's units."""
+    """The term in the recipe's units."""
     literal: float
-    """Value of the literal formula: the paper's, or ours for terms computed from the pixels."""
+    """Value of the literal formula: the paper's, or ours for terms on the pixels."""
     at_zero: float | None
-    """The literal formula at features of zero; None for terms computed from the pixels."""
+    """Value of the literal formula for features of zero; None for terms on the pixels."""
 
     @property
     def relative(self) -> float:

@@ -15,7 +15,7 @@ class Figure:
     caption: str
     recipe: Recipe
     inputs: Inputs[str]
-    """Paths."""
+    """Paths of the inputs."""
 
 
 @dataclass(frozen=True)

@@ -29,7 +29,7 @@ class Made:
     """Loss of each step, over all levels."""
     seconds: float
     command: list[str]
-    """The command that makes it again."""
+    """The command that makes the picture again."""
 
 
 @dataclass(frozen=True)
@@ -53,7 +53,7 @@ class Gallery:
     text: str
     sections: tuple[Section, ...]
     originals: Mapping[str, Picture]
-    """The decoded inputs, by path."""
+    """Path -> decoded input."""
     parameters: str | None
     """A file with the network's parameters, instead of the published one."""
     fixed: str

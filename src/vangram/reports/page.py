@@ -19,7 +19,7 @@ CURVE = (160.0, 48.0)
 
 @dataclass(frozen=True)
 class Shown:
-    """The data of a figure on the page."""
+    """A figure as the page's template needs it."""
 
     caption: str
     picture: str

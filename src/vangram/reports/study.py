@@ -77,7 +77,7 @@ def _reconstructions(photo: str, base: Recipe, layers: Sequence[str]) -> Section
         "What each layer knows of the photograph",
         "Content reconstruction (figure 1 of the paper, below): from white noise, gradient descent"
         " until a layer cannot tell the picture from the photograph. Low layers keep nearly every"
-        " pixel, high layers what is where.",
+        " pixel, high layers the objects and their layout.",
         len(layers),
         tuple(figures),
     )

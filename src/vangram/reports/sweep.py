@@ -13,7 +13,7 @@ from vangram.reports.figures import Figure, Section
 from vangram.reports.gallery import Gallery
 
 LARGEST = 400
-"""Largest number of pictures; more is more likely a mistyped list."""
+"""Largest number of pictures; a longer list is likelier a typing error."""
 
 
 @dataclass(frozen=True)

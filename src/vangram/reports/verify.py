@@ -19,7 +19,7 @@ from vangram.settings.recipe import Recipe
 EXACT = 1e-12
 """Allowed error in float64: a million terms summed in another order."""
 ROOTED = 1e-11
-"""The same with roots of covariances, which are steep near zero and so a hundred times as
+"""Allowed error with roots of covariances, which are steep near zero and so a hundred times as
 sensitive."""
 SINGLE = 1e-5
 """Allowed error in float32: of seven digits, a dozen layers and the residuals cost two."""

@@ -1,4 +1,4 @@
-"""A run with checkpoints: its steps, and the picture so far, whatever ends them."""
+"""A run with checkpoints: take its steps, and write the picture so far when they end."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pathlib import Path
 
 from vangram.errors import DivergedError, OutputError
 from vangram.optimize import RunState, Step
-from vangram.run.checkpoints import Checkpoints
+from vangram.run.checkpointer import Checkpointer
 from vangram.run.result import Painting
 from vangram.run.run import Run
 from vangram.storage.files import quoted, reason
@@ -23,16 +23,16 @@ class Kept:
     """Outcome of a run that has ended."""
 
     painting: Painting | None
-    """None where there was no step."""
+    """The result so far; None before the first step."""
     path: Path
-    """Path of the picture; not the output's where another file has appeared there."""
+    """Path of the picture; not the output's path where another file has appeared there."""
     goes_on: bool
     """Whether the run can be resumed."""
 
 
 def take_steps(
     run: Run,
-    checkpoints: Checkpoints,
+    checkpointer: Checkpointer,
     watch: Callable[[Step], object],
     computing: Callable[[], AbstractContextManager[object]] = nullcontext,
 ) -> tuple[RunState | None, BaseException | None]:
@@ -40,14 +40,14 @@ def take_steps(
 
     Args:
         run: the run.
-        checkpoints: of the run; the steps begin at the checkpoint that was read, if any.
+        checkpointer: the run's; the steps begin at the checkpoint that it has read, if any.
         watch: called with each step; an exception that it raises ends the run.
         computing: the context in which each step is computed.
 
     Returns:
         The state after the last step, None without one; the exception that ended the run early.
     """
-    position = checkpoints.begin(run.record)
+    position = checkpointer.begin(run.record)
     try:
         steps = run.steps(position)
         while True:
@@ -57,13 +57,13 @@ def take_steps(
                 return position, None
             position = step.state
             watch(step)
-            checkpoints.add(step)
+            checkpointer.add(step)
     except (KeyboardInterrupt, Exception) as reason:
         return position, reason
 
 
 def keep_picture(
-    run: Run, position: RunState | None, stopped: BaseException | None, checkpoints: Checkpoints
+    run: Run, position: RunState | None, stopped: BaseException | None, checkpointer: Checkpointer
 ) -> Kept:
     """Write the picture of a run that has ended, and keep or remove its checkpoint.
 
@@ -71,30 +71,30 @@ def keep_picture(
         run: the run.
         position: its state; None before the first step, when there is no picture.
         stopped: the exception that ended it early.
-        checkpoints: of the run.
+        checkpointer: of the run.
 
     Raises:
         OutputError: the picture cannot be written to the output; it is kept elsewhere, or the run
             can be resumed.
     """
-    painting, path = None, checkpoints.output
+    painting, path = None, checkpointer.output
     if position is not None:
         painting = run.painting(position.image, finished=stopped is None)
         try:
-            path = _save(painting, checkpoints.place)
+            path = _save(painting, checkpointer.place)
         except OutputError as error:
-            if not checkpoints.stop(position):
+            if not checkpointer.stop(position):
                 raise
             again = (
-                f"`vangram resume {quoted(checkpoints.output)}` goes on from the last checkpoint"
+                f"`vangram resume {quoted(checkpointer.output)}` goes on from the last checkpoint"
             )
             raise OutputError(f"{error}; {again}") from error
     # After the picture, so that one of the two is always there. A run that has diverged would
     # diverge again.
     if stopped is None or isinstance(stopped, DivergedError):
-        checkpoints.remove()
+        checkpointer.remove()
         return Kept(painting, path, goes_on=False)
-    return Kept(painting, path, goes_on=checkpoints.stop(position))
+    return Kept(painting, path, goes_on=checkpointer.stop(position))
 
 
 def _save(painting: Painting, place: Place) -> Path:

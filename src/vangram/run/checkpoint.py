@@ -44,7 +44,7 @@ DTYPES = {
 LENGTH = 8
 """Bytes of the header's length; the header is padded to a multiple of them."""
 START = b'{"__metadata__":{"sha256":"'
-"""Beginning of every header, so that the digest has a fixed place."""
+"""Beginning of every header; with it, the digest has a fixed place."""
 DIGEST = slice(LENGTH + len(START), LENGTH + len(START) + 64)
 BLANK = "0" * 64
 CHUNK = 1 << 24
@@ -55,11 +55,11 @@ SPILL_ABOVE = 1 / 8
 
 @dataclass(frozen=True, eq=False)
 class Checkpoint:
-    """Everything that a run needs to continue."""
+    """Everything that is needed to continue a run."""
 
     record: Record
     position: RunState | None = None
-    """None before the first step."""
+    """State of the run; None before the first step."""
 
 
 def write_checkpoint(path: str | os.PathLike[str], checkpoint: Checkpoint) -> None:

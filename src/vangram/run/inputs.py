@@ -30,7 +30,7 @@ T = TypeVar("T")
 Size = tuple[int, int]
 """(height, width) in pixels."""
 RunSource = Source | Picture
-"""Types of an input: as a user gives it, or decoded."""
+"""An input of a run, as a user gives it or decoded."""
 
 
 class OtherInputs(TypedDict, total=False):
@@ -41,9 +41,9 @@ class OtherInputs(TypedDict, total=False):
     parameters: str | os.PathLike[str] | None
     """A file with the network's parameters, instead of the published one."""
     mask: Source | None
-    """Its colours mark regions of the photograph, each with the style of a painting."""
+    """A picture whose colours mark regions of the photograph, each with the style of a painting."""
     style_masks: Source | Sequence[Source]
-    """One for each painting; a region takes its style from what has the same colour there."""
+    """A mask for each painting; a region takes its style from the part of the same colour."""
     keep: Source | None
     """A mask, white where the photograph stays."""
     before: Source | None
@@ -61,12 +61,12 @@ class RunInputs:
     """The inputs of a run, each decoded once."""
 
     pictures: Inputs[Picture]
-    """All but the flows and the parameters."""
+    """The decoded pictures: all inputs except the flows and the parameters."""
     recipe: Recipe
     flow: Tensor | None = None
-    """From the photograph to the frame before, (1, 2, H, W); None: computed when needed."""
+    """Flow from the photograph to the frame before, (1, 2, H, W); None: computed when needed."""
     flow_back: Tensor | None = None
-    """From the frame before to the photograph, (1, 2, H, W); None: computed when needed."""
+    """Flow from the frame before to the photograph, (1, 2, H, W); None: computed when needed."""
     others: WarpedResult | None = None
     """Results of other frames, warped, instead of the frame before's."""
     regions: tuple[Region, ...] = ()
@@ -105,7 +105,7 @@ class RunInputs:
 
     @property
     def memory(self) -> InputMemory:
-        """The part of them that the memory model counts."""
+        """The inputs' part in the memory model."""
         before, content = self.pictures.before, self.pictures.content
         held = [*self.pictures, *([] if before is None else [before])]  # it is held warped as well
         weights = [weight for region in self.regions for weight in (region.weights, *region.parts)]
@@ -261,7 +261,7 @@ def read_inputs(
 
 
 def flattened(given: Iterable[T | Sequence[T]]) -> tuple[T, ...]:
-    """Each input, of lists as well."""
+    """Each input; a list's items one by one."""
     return tuple(
         each for part in given for each in (part if isinstance(part, list | tuple) else (part,))
     )
@@ -279,5 +279,5 @@ def path_of(source: RunSource, name: str) -> str:
 
 
 def _least_side(size: Size, smallest: int) -> int:
-    """Longer side at which the shorter side is `smallest` after rounding."""
+    """Longer side for which the shorter side, rounded, is `smallest`."""
     return math.ceil((smallest - 0.5) * max(size) / min(size))

@@ -86,7 +86,7 @@ def device_for(name: str) -> torch.device:
         float(torch.zeros(1, device=device).double())
     except TypeError as error:
         raise SettingError(
-            f"{name!r} knows no float64, in which losses are summed up; try --device cpu"
+            f"device {name!r} has no float64, in which losses are summed up; try --device cpu"
         ) from error
     except (RuntimeError, AssertionError, NotImplementedError) as error:
         raise SettingError(f"there is no device {name!r} here; try --device cpu") from error

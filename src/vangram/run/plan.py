@@ -43,7 +43,7 @@ class LevelPlan:
 
     level: Level
     device: torch.device
-    """The device that computes."""
+    """Device that computes this level."""
     tile: Core | None
     """Pixels of a tile's core; None: the whole picture at once."""
     optimizer: OptimizerName
@@ -91,7 +91,7 @@ class LevelPlan:
         return f"{self.devices} devices, {most}{each} tile{'s' * (each > 1)} each"
 
     def __str__(self) -> str:
-        """In words, for the line before the start."""
+        """The plan in words, for the line that is printed before the start."""
         where = "all at once"
         if self.tile is not None:
             height, width = core_sides(self.tile)

@@ -1,4 +1,4 @@
-"""A run in plain values: what it takes, how far it is, how long the rest takes."""
+"""The plan and the progress of a run as plain values for JSON, and the time left."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class Pace:
         self.started = time.monotonic() if started is None else started
 
     def seconds_left(self, done: float) -> float | None:
-        """Seconds that the rest takes at most; None where it is too early to say.
+        """Most seconds that the remaining steps take; None where the pace is not known yet.
 
         Args:
             done: share of all work that is done.
@@ -62,7 +62,7 @@ def plan_of(run: Run) -> dict[str, Any]:
 
 
 def progress_of(step: Step, seconds_left: float | None) -> dict[str, Any]:
-    """A step in plain values, fit for JSON: where it stands, what it has reached."""
+    """A step in plain values, fit for JSON: level, size, loss, terms."""
     kinds = dict.fromkeys(term.kind for term in step.terms)
     return {
         "level": step.level.number,

@@ -13,7 +13,7 @@ from vangram.settings.toml import read_toml
 from vangram.storage.files import open_regular, quoted
 
 HEAD = 1024
-"""Bytes of a file that tell text from a picture."""
+"""Number of a file's first bytes by which text and pictures are told apart."""
 
 
 def recorded(picture: str | os.PathLike[str]) -> Record:
@@ -48,7 +48,7 @@ def read_recipe_file(path: str | os.PathLike[str]) -> Recipe:
 
 
 def _is_text(path: str | os.PathLike[str]) -> bool:
-    """Whether a file may be TOML; true as well where it cannot be read, which reading it tells."""
+    """Whether a file may be TOML; True where it cannot be read: reading it raises the error."""
     try:
         with open_regular(path) as handle:
             head = handle.read(HEAD)

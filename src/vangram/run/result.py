@@ -1,4 +1,4 @@
-"""The result of a run: pixels and record."""
+"""The result of a run: pixels, alpha, EXIF and record."""
 
 from __future__ import annotations
 
@@ -43,9 +43,9 @@ class Painting:
     pixels: Tensor
     """(1, 3, H, W), sRGB in [0, 1]."""
     alpha: Tensor | None
-    """(1, 1, H, W) in [0, 1], the photograph's; None: opaque."""
+    """Alpha of the photograph, (1, 1, H, W) in [0, 1]; None: opaque."""
     exif: bytes | None
-    """The photograph's."""
+    """EXIF of the photograph."""
     record: Record
 
     def __repr__(self) -> str:

@@ -78,7 +78,7 @@ class Run:
     inputs: RunInputs
     network: FeatureNetwork
     plans: tuple[LevelPlan, ...]
-    """One for each level, from coarse to fine."""
+    """The plan of each level, from coarse to fine."""
 
     def __iter__(self) -> Iterator[Step]:
         return self.steps()

@@ -1,4 +1,4 @@
-"""Style targets, which runs with the same paintings share."""
+"""Cache of style targets, for runs with the same paintings."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ from vangram.settings.recipe import Recipe
 StyleTargets = Mapping[TermKey, StyleTarget]
 
 CACHE: OrderedDict[Hashable, StyleTargets] = OrderedDict()
-"""Targets of the process's last runs, by all that they depend on."""
+"""Targets of the process's last runs; the key is all that they depend on."""
 LARGEST_CACHE = 16
-"""Levels whose targets are kept; 2.4 MB each for VGG-19."""
+"""Number of levels whose targets are kept; 2.4 MB each for VGG-19."""
 
 
 def cached_style_targets(

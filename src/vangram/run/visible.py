@@ -1,4 +1,4 @@
-"""The visible part of the inputs: what is transparent does not count."""
+"""The visible part of the inputs: transparent pixels do not count."""
 
 from __future__ import annotations
 

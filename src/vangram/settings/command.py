@@ -1,4 +1,4 @@
-"""The command that makes a picture, from its record."""
+"""The command that makes a picture, composed from its record."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def command_of(record: Record, output: str) -> list[str]:
 
 
 def _changed(record: Record, kind: Kind) -> list[str]:
-    """Options for all that is not the default in runs of this kind."""
+    """Options for all settings that are not the default in runs of this kind."""
     recipe, settings = record.recipe, settings_of(Recipe)
     base = kind.base()
     values = {name: getattr(recipe, name) for name, setting in settings.items() if setting.option}

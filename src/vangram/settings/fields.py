@@ -74,21 +74,21 @@ class Setting:
     group: str
     default: Any
     schema: Mapping[str, Any]
-    """JSON Schema of the values, null aside, with all that the declaration says."""
+    """JSON Schema of the values, without null, with the declaration's other keywords."""
     text: TextForm | None = None
-    """How values are written, where they are no plain text, number or switch."""
+    """Text form of the values, where they are no plain text, number or switch."""
     unit: str = ""
     """Unit of a number."""
     unset: str = ""
-    """Words for a default, such as None, that says nothing itself."""
+    """Words for a default that does not explain itself, such as None."""
     allowed: str = ""
-    """Words for what a value may be, where its type does not say it well."""
+    """Words for the allowed values, where the type does not describe them well."""
     metavar: str = ""
-    """Name of the value in `--help`, where its type does not say it well."""
+    """Placeholder of the value in `--help`, where the type does not describe it well."""
     option: bool = True
-    """Whether there is an option for this setting alone."""
+    """Whether the setting has an option of its own."""
     each: str = ""
-    """Setting that has the values where there is one for each painting."""
+    """Name of the setting that holds one value for each painting."""
     needs: tuple[str, ...] = ()
     """Names of inputs, or "noise", without which the setting has no effect."""
 
@@ -99,12 +99,12 @@ class Setting:
 
     @property
     def is_switch(self) -> bool:
-        """Whether it is on or off."""
+        """Whether the setting is on or off."""
         return self.schema.get("type") == "boolean"
 
     @property
     def key(self) -> str:
-        """Name with hyphens, as options have it."""
+        """Name with hyphens, as in its option."""
         return self.name.replace("_", "-")
 
     @property
@@ -118,17 +118,17 @@ class Setting:
 
     @property
     def values(self) -> str:
-        """Words for what a value may be."""
+        """Words for the allowed values."""
         return f"{self.allowed or _allowed(self.schema)} {self.unit}".strip()
 
     @property
     def described(self) -> str:
-        """Sentences: the values allowed, and the default where its text does not say it."""
+        """Sentences on the allowed values, and on a default that does not explain itself."""
         unset = f" Default: {self.unset}." if self.unset else ""
         return f"{self.values[0].upper()}{self.values[1:]}.{unset}"
 
     def parse(self, text: str) -> Any:
-        """The value that a text stands for; the text itself where it stands for none.
+        """The value of a text; the text itself where it has none.
 
         Raises:
             SettingError: the text is not in the form that the setting has.
@@ -144,7 +144,7 @@ class Setting:
             return text
 
     def given(self, *texts: str) -> dict[str, Any]:
-        """Settings by name, for an option given once, or once for each painting.
+        """Name -> value of the settings made of an option, given once or once for each painting.
 
         Raises:
             SettingError: a text is not in the form that the setting has.
@@ -198,7 +198,7 @@ def settings_of(model: type[BaseModel]) -> Mapping[str, Setting]:
 
 
 def refusal(model: type[BaseModel], error: ValidationError) -> str:
-    """One line that names the first setting refused, what it may be, and what it was."""
+    """One line on the first refused setting: its name, the allowed values, the value given."""
     first = error.errors(include_url=False, include_context=False)[0]
     # An item that is missing, and a key that is no text, are faults of what should have held them.
     above = 1 if first["type"] == "missing" else 2 if first["loc"][-1] == "[key]" else 0
@@ -217,7 +217,7 @@ def refusal(model: type[BaseModel], error: ValidationError) -> str:
 
 
 def shown(value: object) -> str:
-    """A value for a message: on one line, and not too long; of bytes and arrays the type alone."""
+    """A value for a message, on one line of limited length; for bytes and arrays, their type."""
     if isinstance(value, bytes | bytearray | memoryview) or getattr(value, "ndim", False):
         return f"a value of type {type(value).__name__}"
     try:

@@ -1,4 +1,4 @@
-"""Settings as keyword arguments: their types, and the recipe that they ask for."""
+"""Settings as keyword arguments: their types, and the recipe that is made of them."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from vangram.settings.recipe import (
 
 Layers = Mapping[str, float] | str
 BESIDE = ("preset", "recipe", "strength", "up_to")
-"""Keyword arguments that are no settings."""
+"""Keyword arguments beside the settings."""
 ALTERNATIVES = (
     ("preset", "recipe"),
     ("strength", "style_weight"),
@@ -37,7 +37,7 @@ PresetName = Literal["sketch", "balanced", "bold", "abstract"]
 
 
 class Settings(TypedDict, total=False):
-    """The settings of `Recipe`, with the types of what is taken for each; or a recipe's file."""
+    """Keyword arguments for the settings of `Recipe`, with the types accepted for each."""
 
     size: int
     proportions: tuple[int, int] | None
@@ -75,7 +75,7 @@ class Settings(TypedDict, total=False):
 
 
 class StylizeSettings(Settings, total=False):
-    """Settings of a photograph repainted."""
+    """Settings of a repainted photograph."""
 
     preset: PresetName
     strength: float
@@ -95,10 +95,10 @@ class TextureSettings(Settings, total=False):
 
 
 def recipe_from(kind: Kind, given: Mapping[str, Any]) -> Recipe:
-    """The recipe that settings ask for.
+    """The recipe made of settings.
 
     Args:
-        kind: of the run.
+        kind: kind of the run.
         given: settings by name, or by the name of their option. They change `recipe`, the recipe of
             `preset`, or the kind's own. `strength` multiplies the style weight, `up_to` is the
             deepest style layer; None stands for none given.

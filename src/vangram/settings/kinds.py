@@ -1,4 +1,4 @@
-"""The kinds of run: what each is given, and where its settings differ from the recipe's."""
+"""The kinds of run: their inputs, and where their settings differ from the recipe's."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ class Kind:
     given: frozenset[str]
     """Inputs that it takes, by the names in `Setting.needs`."""
     changes: Mapping[str, Any] = field(default_factory=dict)
-    """Its defaults, where they are not the recipe's."""
+    """Defaults that differ from the recipe's."""
     renamed: Mapping[str, str] = field(default_factory=dict)
-    """Setting -> name of its option, where that is not the setting's."""
+    """Setting -> name of its option, where the two differ."""
 
     def base(self) -> Recipe:
         """The recipe of a run of this kind for which no setting is given."""
@@ -58,9 +58,9 @@ ABSENT = {
     "texture": "it is no texture",
     "noise": "the first image is not noise",
 }
-"""Why a setting has no effect, by what it needs."""
+"""Missing need of a setting -> why it has no effect."""
 WEIGHTS = {"content": "content_weight", "style": "style_weight"}
-"""Setting that weighs a kind of term."""
+"""Kind of term -> name of the setting with its weight."""
 
 
 def without_effect(given: Iterable[str], recipe: Recipe, inputs: Inputs[Any]) -> list[str]:

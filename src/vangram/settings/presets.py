@@ -34,21 +34,27 @@ STRENGTHS = 0.1, 10.0
 """Smallest and largest strength; beyond them the result is the photograph, or a texture."""
 
 
-def preset(name: str) -> Recipe:
-    """The recipe of a preset.
+def preset_settings(name: str) -> Mapping[str, Any]:
+    """The settings of a preset that differ from the defaults.
 
     Raises:
         SettingError: there is no preset of this name.
     """
     if not isinstance(name, str) or name not in PRESETS:
         raise SettingError(f"there is no preset {shown(name)}; choose one of {', '.join(PRESETS)}")
-    return Recipe(**PRESETS[name])
+    return PRESETS[name]
+
+
+def preset(name: str) -> Recipe:
+    """The recipe of a preset; raises as `preset_settings`."""
+    return Recipe(**preset_settings(name))
 
 
 def strengthened(recipe: Recipe, strength: float | str) -> Recipe:
     """The recipe with its style weight multiplied by a power of the strength.
 
-    Strength is no setting of its own. 1 changes nothing; equal factors look like equal steps.
+    Strength is no setting of its own. 1, the default, changes nothing; equal factors look like
+    equal steps.
 
     Raises:
         SettingError: the strength is no number, or out of range.
@@ -56,7 +62,7 @@ def strengthened(recipe: Recipe, strength: float | str) -> Recipe:
     least, most = STRENGTHS
     with suppress(TypeError, ValueError, OverflowError):
         factor = float(strength)
-        if least <= factor <= most:
+        if least <= factor <= most and not isinstance(strength, bool):
             return recipe.replace(style_weight=recipe.style_weight * math.pow(factor, EXPONENT))
     raise SettingError(
         f"strength needs a number from {least:g} to {most:g}, such as 1.5, not {shown(strength)}"

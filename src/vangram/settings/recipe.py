@@ -27,13 +27,13 @@ if TYPE_CHECKING:
     from typing_extensions import Self
 
 LARGEST_SIZE = 32_768
-"""Pixels of the longer side; beyond it, a mistyped number is likelier than a wish."""
+"""Largest longer side in pixels; a larger number is likelier a typing error."""
 SMALLEST_TILE = 32
-"""Pixels; a smaller tile is nearly all halo."""
+"""Smallest side of a tile in pixels; a smaller tile is nearly all halo."""
 LARGEST_SCALE = 8.0
-"""Largest size of a painting over the result's; its time grows with the square."""
+"""Largest ratio of a painting's size to the result's; time grows with its square."""
 LARGEST_WEIGHT = 1e30
-"""Losses times larger weights exceed float32."""
+"""Largest weight of a loss; products with larger ones exceed float32."""
 
 Units = Literal["relative", "paper"]
 OptimizerName = Literal["lbfgs", "adam"]
@@ -46,7 +46,7 @@ Weight = Annotated[float, Field(ge=0, le=LARGEST_WEIGHT)]
 
 
 def _with_weight(layers: Mapping[str, float]) -> dict[str, float]:
-    """The layers of a weight above zero, sorted by name."""
+    """The layers whose weight is above zero, sorted by name."""
     return {layer: weight for layer, weight in sorted(layers.items()) if weight > 0}
 
 
@@ -56,7 +56,7 @@ def _as_tuple(values: object) -> object:
 
 
 def _each_parsed(values: object) -> object:
-    """Layers of each painting, of which texts share weights."""
+    """Layers of each painting; where they are texts, layers without weights share them."""
     texts = isinstance(values, list | tuple) and all(isinstance(each, str) for each in values)
     return parse_each_layers(values) if texts and values else _as_tuple(values)  # type: ignore
 
@@ -240,7 +240,7 @@ class Recipe(BaseModel):
             given = len(getattr(self, name))
             if given not in (0, paintings):
                 raise SettingError(
-                    f"{name} has {given} parts, and there are {paintings} paintings: give each one"
+                    f"{name} has {given} parts, and there are {paintings} paintings: give as many"
                 )
         parts = self.blend or (1.0,) * paintings
         sets = self.each_style_layers or (self.style_layers,) * paintings

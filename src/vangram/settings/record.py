@@ -29,7 +29,7 @@ class Input:
 
     path: str
     sha256: str | None
-    """None for a picture from memory, which cannot be found again."""
+    """SHA-256 of the file; None for a picture from memory, which cannot be found again."""
 
     def __post_init__(self) -> None:
         """Check values that may come from a damaged file."""
@@ -130,15 +130,14 @@ class Record:
         )
 
     def with_paths(self, paths: Mapping[str, str]) -> Record:
-        """This record with other paths of some inputs, by those that it has."""
+        """This record with some paths of inputs replaced; the keys are the old paths."""
         inputs = self.inputs.map(lambda each: replace(each, path=paths.get(each.path, each.path)))
         return replace(self, inputs=inputs)
 
     def published(self, picture: str | os.PathLike[str]) -> Record:
-        """This record as a picture carries it: absolute paths are made relative to its folder.
+        """This record in the form that a picture carries: paths are relative to its folder.
 
-        Paths that would still name what lies between the root and the home folder are left out but
-        for the file's name.
+        A path that would name a folder above the home folder is replaced by the file's name.
         """
         if self.keep_metadata:
             return self
@@ -148,7 +147,7 @@ class Record:
         return replace(self, inputs=inputs)
 
     def located(self, picture: str | os.PathLike[str]) -> Record:
-        """The record that a picture carries, with absolute paths; those left out lie beside it."""
+        """The record that a picture carries, with absolute paths; a bare name lies beside it."""
         folder = os.path.dirname(os.path.abspath(picture))
 
         def whole(given: Input) -> Input:
@@ -186,7 +185,7 @@ class Record:
         return lines
 
     def _network(self) -> str:
-        """The network that made the picture, in brackets; "" for one read from a file."""
+        """Words in brackets on the network that made the picture; "" for one read from a file."""
         made_by = self.versions.get("vangram")
         if self.inputs.parameters is not None or made_by is None:
             return ""
@@ -198,7 +197,7 @@ class Record:
 
 
 def published_path(path: str, picture: str | os.PathLike[str]) -> str:
-    """A path as a picture carries it; see `Record.published`."""
+    """A path in the form that a picture carries, see `Record.published`."""
     folder, home = os.path.dirname(os.path.abspath(picture)), os.path.expanduser("~")
     if not os.path.isabs(path):
         return path

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 from pydantic_core import core_schema
 
@@ -14,10 +14,8 @@ from vangram.errors import SettingError
 if TYPE_CHECKING:
     from pydantic import GetCoreSchemaHandler
 
-N = TypeVar("N", int, float)
-
 UNITS_OF_MEMORY = {"": 1, "K": 1e3, "M": 1e6, "G": 1e9, "T": 1e12}
-"""Bytes of each unit."""
+"""Prefix of a unit -> bytes."""
 
 
 def parse_layers(text: str) -> dict[str, float]:
@@ -88,34 +86,6 @@ def parse_size(text: str) -> tuple[int, tuple[int, int] | None]:
     return max(width, height), (height, width)
 
 
-def parse_blend(text: str) -> tuple[float, ...]:
-    """Shares from text: "0.7,0.3".
-
-    Raises:
-        SettingError: a share is no number.
-    """
-    return _numbers(text, float, "are no shares; write one for each painting, as 0.7,0.3")
-
-
-def format_blend(shares: Iterable[float]) -> str:
-    """The inverse of `parse_blend`."""
-    return ",".join(map(repr, shares))
-
-
-def parse_distances(text: str) -> tuple[int, ...]:
-    """Distances in frames from text: "1,2,4".
-
-    Raises:
-        SettingError: one is no whole number.
-    """
-    return _numbers(text, int, "are no distances in frames; write them as 1,2,4")
-
-
-def format_distances(distances: Iterable[int]) -> str:
-    """The inverse of `parse_distances`."""
-    return ",".join(map(str, distances))
-
-
 def parse_memory(text: str) -> int:
     """Bytes from text: "4GB", "1.5 GB", "800MB".
 
@@ -136,12 +106,20 @@ def format_memory(size: int) -> str:
     return f"{size}B"
 
 
-def _numbers(text: str, kind: Callable[[str], N], fault: str) -> tuple[N, ...]:
-    """Numbers separated by commas; `fault` ends the message where one is none."""
-    try:
-        return tuple(kind(part) for part in text.split(","))
-    except ValueError:
-        raise SettingError(f"{text!r} {fault}") from None
+def _numbers(kind: type[int] | type[float], fault: str) -> Callable[[str], tuple[float, ...]]:
+    """A parser of numbers separated by commas; `fault` ends the message where one is none."""
+
+    def parse(text: str) -> tuple[float, ...]:
+        try:
+            return tuple(kind(part) for part in text.split(","))
+        except ValueError:
+            raise SettingError(f"{text!r} {fault}") from None
+
+    return parse
+
+
+def _format_numbers(numbers: Iterable[float]) -> str:
+    return ",".join(map(repr, numbers))
 
 
 @dataclass(frozen=True)
@@ -149,12 +127,12 @@ class TextForm:
     """Text form of a setting whose values are no plain text, number or switch."""
 
     parse: Callable[[str], Any]
-    """Raises `SettingError` where the text is no value."""
+    """Text -> value; raises a `SettingError` where the text has no value."""
     format: Callable[[Any], str]
     metavar: str
-    """Stands for the text in `--help`."""
+    """Placeholder of the text in `--help`."""
     parse_each: Callable[[Sequence[str]], tuple[Any, ...]] | None = None
-    """The values of a text for each painting, where they depend on each other."""
+    """Texts, one for each painting -> values, where these depend on each other."""
 
     def __get_pydantic_core_schema__(
         self, source: Any, handler: GetCoreSchemaHandler
@@ -172,6 +150,12 @@ class TextForm:
 
 
 LAYERS = TextForm(parse_layers, format_layers, "LAYERS", parse_each_layers)
-SHARES = TextForm(parse_blend, format_blend, "SHARES")
-DISTANCES = TextForm(parse_distances, format_distances, "FRAMES")
+SHARES = TextForm(
+    _numbers(float, "are no shares; write one for each painting, as 0.7,0.3"),
+    _format_numbers,
+    "SHARES",
+)
+DISTANCES = TextForm(
+    _numbers(int, "are no distances in frames; write them as 1,2,4"), _format_numbers, "FRAMES"
+)
 MEMORY = TextForm(parse_memory, format_memory, "AMOUNT")

@@ -1,4 +1,4 @@
-"""Settings of memory and threads, which are the whole process's, so the command line's."""
+"""Settings of memory and threads of the whole process, made by the command line alone."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ M_TRIM_THRESHOLD, M_MMAP_MAX = -1, -4
 """Parameters of glibc's mallopt, from its malloc.h."""
 
 SPINS = 1000
-"""Turns that a thread of GCC's OpenMP waits before it sleeps, some microseconds."""
+"""Number of turns that a thread of GCC's OpenMP spins before it sleeps: some microseconds."""
 
 
 def let_threads_sleep() -> None:

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import errno
-import hashlib
 import os
-import secrets
 import stat
 import sys
 from collections.abc import Iterator
@@ -18,13 +16,13 @@ from vangram.storage.locks import Lock, sweep
 CHUNK = 1 << 20
 """Bytes read at a time for a checksum."""
 LONGEST_PATH = 1024
-"""Characters of a path that a message repeats; what is longer is rather a file's content."""
+"""Most characters of a path in a message; a longer text is likelier a file's content."""
 LONGEST_WITH_NUL = 40
-"""The same for a text with a NUL, which no path has."""
+"""Most characters of a text with a NUL, which no path has, in a message."""
 
 
 def quoted(path: str | os.PathLike[str]) -> str:
-    """A path in quotes on one line, with special characters escaped; no content of a file."""
+    """A path in quotes on one line, with special characters escaped and its length limited."""
     text = os.fspath(path)
     if len(text) > LONGEST_PATH or ("\0" in text and len(text) > LONGEST_WITH_NUL):
         return f"a text of {len(text)} characters"
@@ -94,7 +92,9 @@ def sha256_of(handle: BinaryIO) -> str:
     Raises:
         OSError: it cannot be read to its end.
     """
-    digest, left = hashlib.sha256(), handle.seek(0, os.SEEK_END)
+    from hashlib import sha256  # loads OpenSSL, which the command line's help can do without
+
+    digest, left = sha256(), handle.seek(0, os.SEEK_END)
     handle.seek(0)
     while chunk := handle.read(min(CHUNK, left)):
         digest.update(chunk)
@@ -126,7 +126,7 @@ def replacing(
     """
     target = os.path.realpath(path) if follow_links else os.path.abspath(path)
     folder = os.path.dirname(target)
-    temporary = os.path.join(folder, part or f".vangram-{secrets.token_hex(8)}.part")
+    temporary = os.path.join(folder, part or f".vangram-{os.urandom(8).hex()}.part")
     try:
         sweep(folder)
         # Not `tempfile`: its files are readable by their owner only.
@@ -153,7 +153,7 @@ def replacing(
 
 
 def _moved(path: str, target: str) -> bool:
-    """Rename a file to a name that no file has; False where one has it."""
+    """Rename a file unless another one has the new name; returns whether it was renamed."""
     try:
         os.link(path, target)
     except FileExistsError:

@@ -13,7 +13,10 @@ if sys.platform != "win32":
     import fcntl
 
 LEFTOVER = re.compile(r"\.vangram-([0-9a-f]{16}\.part|.+\.lock)", re.DOTALL)
-"""Names of temporary files and of locks, which killed processes leave behind."""
+"""Names of temporary files and locks that killed processes leave behind."""
+
+SECONDS_BETWEEN_TRIES = 0.5
+"""Pause before another try where other processes are at work on all that is left."""
 
 _swept: set[str] = set()
 """Folders that this process has swept."""
@@ -27,7 +30,7 @@ class Lock:
 
     Args:
         path: of the file; it is created if missing.
-        wait: until another process releases it.
+        wait: wait until another process releases it.
 
     Raises:
         BlockingIOError: another process has it.
@@ -49,7 +52,7 @@ class Lock:
             os.close(self.descriptor)
 
     def release(self, *, remove: bool = True) -> None:
-        """Let others have it."""
+        """Unlock the file, and remove it first unless told otherwise."""
         if remove:
             with suppress(OSError):
                 os.unlink(self.path)
@@ -64,9 +67,10 @@ class Lock:
 
 
 def claim(path: str | os.PathLike[str], *, wait: bool = False) -> Lock | None:
-    """Keep other processes off a file, which need not exist, by a lock beside it.
+    """Lock a file, which need not exist, for this process, by a lock beside it.
 
-    None where no lock can be created; writing the file says why.
+    Returns:
+        The lock; None where none can be created, for a reason that writing the file reports.
 
     Raises:
         BusyError: another process is at work on it.
@@ -84,7 +88,7 @@ def claim(path: str | os.PathLike[str], *, wait: bool = False) -> Lock | None:
 
 
 def sweep(folder: str) -> None:
-    """Remove what killed processes have left in a folder, once a process.
+    """Remove the files that killed processes have left in a folder; once in each process.
 
     Files of processes at work are locked. Where the file system has no locks, nothing is removed.
     """
@@ -99,7 +103,7 @@ def sweep(folder: str) -> None:
 
 
 def _locked(descriptor: int, wait: bool) -> bool:
-    """Lock an open file; False where the file system has no locks."""
+    """Lock an open file; returns False where the file system has no locks."""
     if sys.platform == "win32":
         return False
     try:

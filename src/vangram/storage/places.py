@@ -1,4 +1,4 @@
-"""Paths of outputs that are written after long work, when another file may have appeared there."""
+"""Outputs written after long work: no file that has appeared at their path is overwritten."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class Place:
 
     Args:
         path: of the file.
-        force: overwrite whatever is there.
+        force: overwrite any file that is there.
     """
 
     def __init__(self, path: Path, *, force: bool = False) -> None:
@@ -56,7 +56,7 @@ class Place:
 
 
 def _identity(path: Path) -> tuple[int, ...] | None:
-    """Numbers that change when another file is put there; None without a file."""
+    """Numbers that change when the file at a path is replaced; None without a file."""
     try:
         status = os.stat(path)
     except OSError:

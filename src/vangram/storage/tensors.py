@@ -19,9 +19,9 @@ from torch import Tensor
 from vangram.errors import OutputError, is_out_of_memory
 
 BAND = 2**20
-"""Values of a band, for tensors that may be larger than memory."""
+"""Number of values of a band of rows, for tensors that may be larger than memory."""
 GPU_BAND = 2**23
-"""Values of a band on a GPU, where a call for fewer costs more than its arithmetic."""
+"""Number of values of a band on a GPU, where a call for fewer costs more than its arithmetic."""
 TRIM_ABOVE = 0.8
 """Share of the allowed memory above which freed memory is returned to the system."""
 
@@ -67,7 +67,7 @@ class SpilledStorage(Storage):
         self.memory = memory
 
     def device_for(self, device: torch.device) -> torch.device:
-        """The CPU: files can be mapped into its memory only."""
+        """The CPU: files can be mapped into its memory alone."""
         return torch.device("cpu")
 
     def empty(self, shape: tuple[int, ...], like: Tensor) -> Tensor:
@@ -139,7 +139,7 @@ def memory_errors() -> Iterator[None]:
 
 
 def _folder() -> str:
-    """TMPDIR; without it /var/tmp, since /tmp is often in memory; or the system's default."""
+    """Folder of temporary files: TMPDIR, /var/tmp (as /tmp is often in memory) or the default."""
     large = "/var/tmp"
     named = any(os.environ.get(name) for name in ("TMPDIR", "TEMP", "TMP"))
     return large if not named and os.access(large, os.W_OK) else tempfile.gettempdir()

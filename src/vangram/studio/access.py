@@ -1,8 +1,8 @@
 """Access control: `Host`, `Origin` and token of a request, security headers of every answer.
 
 A page of another site can make a browser send requests to this machine. It cannot choose the
-headers `Host` and `Origin`, so a name that was rebound to a loopback address, and a write from
-another origin, are told by them.
+headers `Host` and `Origin`; so these reveal a name that was rebound to a loopback address, and a
+write from another origin.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from vangram.studio.refusals import Refused, body_of
 
 LARGEST_JSON = 1_000_000
-"""Bytes of a request's body, uploads aside."""
+"""Largest body of a request in bytes, except of uploads."""
 POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob: data:; "
     "connect-src 'self'; font-src 'self'; manifest-src 'self'; worker-src 'self'; "
@@ -45,7 +45,7 @@ class Access:
 
     address: str = "127.0.0.1"
     token: str | None = None
-    """None on a loopback address."""
+    """Token that requests must carry; None on a loopback address."""
     port: int = 8411
     upload_bytes: int = 500_000_000
     """Largest upload in bytes."""
@@ -167,7 +167,7 @@ class Guard:
             raise Refused(403, "pages of other sites may not ask the studio for anything")
 
     def _enters(self, scope: Scope) -> bool:
-        """Whether the page is opened with the token in its address."""
+        """Whether a request opens the page with the token in its address."""
         if self.access.token is None or scope["method"] != "GET" or scope["path"] != "/":
             return False
         query = parse_qs(cast(bytes, scope["query_string"]).decode("latin-1"))

@@ -1,4 +1,4 @@
-"""The application: routes, errors as one line, the page, and the guard before all of it."""
+"""The application: routes, errors as one line, the page, and access control before them."""
 
 from __future__ import annotations
 

@@ -20,10 +20,10 @@ LONGEST_LINE = 1 << 24
 
 
 class Child:
-    """A process that is started when it is first needed.
+    """A child process, started when it is first needed.
 
     Args:
-        module: what it runs.
+        module: module that it runs.
         arguments: of its command line.
     """
 
@@ -53,7 +53,7 @@ class Child:
         )
 
     async def send(self, message: Mapping[str, Any]) -> None:
-        """Send a message; one that comes too late for a process that has ended is dropped."""
+        """Send a message; it is dropped where the process has ended."""
         assert self.process is not None
         assert self.process.stdin is not None
         with suppress(ConnectionError):
@@ -78,7 +78,7 @@ class Child:
                 self.process.kill()
 
     async def close(self, seconds: float) -> None:
-        """Let the process end by itself, and end it after so many seconds."""
+        """Let the process end by itself; kill it after so many seconds."""
         if self.process is None:
             return
         assert self.process.stdin is not None

@@ -1,4 +1,4 @@
-"""Description of every setting, kind of job and preset, from which a page makes its controls."""
+"""Description of every setting, kind of job and preset, for the controls of a page."""
 
 from __future__ import annotations
 

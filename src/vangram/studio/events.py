@@ -1,8 +1,8 @@
 """Server-sent events: the latest state of each job, sent to every client.
 
-Nothing is queued for a client. Each thing that can change has its latest event, encoded once for
-all; a client is sent those that are newer than what it has seen. So a slow client costs no memory
-and no time, and misses nothing but what was overtaken.
+Nothing is queued for a client. Each object has its latest event, encoded once for all clients; a
+client is sent those that are newer than the last one it got. So a slow client costs neither memory
+nor time, and misses only events that later ones have replaced.
 
 The format is that of the HTML standard, section 9.2, and a screen of code; sse-starlette would add
 a task and a queue for each client.
@@ -20,31 +20,32 @@ from typing import Any
 SECONDS_BETWEEN = 0.2
 """Least time between two events to one client."""
 SECONDS_A_CLIENT = 0.01
-"""Added to that interval for each client: a hundred clients get an event about once a second."""
+"""Time added to that interval for each client; with a hundred, an event comes each second."""
 SECONDS_OF_SILENCE = 15.0
+"""Time without events after which a comment shows that the connection is alive."""
 MOST_EVENTS = 4000
 """Events kept; a client that has missed the oldest one is sent the whole state."""
 
 
 @dataclass(frozen=True)
 class Latest:
-    """The latest event of a thing."""
+    """The latest event of one type about one object, such as a job."""
 
     revision: int
     data: bytes
 
 
 class Hub:
-    """Keeps the latest events and tells those who listen.
+    """Keeps the latest events and sends them to all clients.
 
     Args:
-        hello: everything that a client must know, for the first event.
+        hello: returns the whole state, for a client's first event.
     """
 
     def __init__(self, hello: Callable[[], dict[str, Any]]) -> None:
         self.hello = hello
         self.latest: dict[tuple[str, str], Latest] = {}
-        """By type of event and id of the thing, the latest ones last."""
+        """(type, id of the object) -> its latest event, in the order of their changes."""
         self.revision = 0
         self.forgotten = 0
         """Revision up to which events have been dropped."""
@@ -53,7 +54,7 @@ class Hub:
         self.changed = asyncio.Event()
 
     def publish(self, event: str, id: str, data: dict[str, Any]) -> None:
-        """Tell of a change; it replaces an earlier event of the same type and thing."""
+        """Send an event; it replaces an earlier one of the same type and id."""
         self.revision += 1
         self.latest.pop((event, id), None)
         self.latest[event, id] = Latest(self.revision, encoded(event, data))
@@ -63,7 +64,7 @@ class Hub:
         self._wake()
 
     def forget(self, event: str, id: str) -> None:
-        """Drop the latest event of a thing that has gone."""
+        """Drop the latest event of an object that was removed."""
         self.latest.pop((event, id), None)
 
     def close(self) -> None:

@@ -50,9 +50,9 @@ class Folder:
             ) from None
 
     def clear_incoming(self) -> None:
-        """Remove uploads that a server left when it was killed; nobody was told of them.
+        """Remove incomplete uploads that a killed server has left.
 
-        Only the server that keeps the folder may do so.
+        Only the server of the folder may do so.
         """
         for left in self.incoming.iterdir():
             with suppress(OSError):
@@ -65,22 +65,22 @@ class Folder:
 
     @property
     def lock(self) -> Path:
-        """Locked by the one server that keeps the folder."""
+        """Lock file of the one server of the folder."""
         return self.hidden / "lock"
 
     @property
     def worker_lock(self) -> Path:
-        """Locked by the one worker that computes in the folder."""
+        """Lock file of the one worker that computes in the folder."""
         return self.hidden / "worker-lock"
 
     @property
     def address(self) -> Path:
-        """Holds the address of the server that keeps the folder."""
+        """File with the address of the folder's server."""
         return self.hidden / "address"
 
     @property
     def token(self) -> Path:
-        """Holds the token of servers that listen elsewhere than on loopback."""
+        """File with the token of servers that listen beyond loopback."""
         return self.hidden / "token"
 
     def preview(self, job: str, *, full: bool = False) -> Path:

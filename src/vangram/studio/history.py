@@ -1,4 +1,4 @@
-"""The history: every picture in the output folder that carries a recipe, whoever made it."""
+"""The history: every picture in the output folder that carries a recipe, from any program."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from vangram.studio.store import Store
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".tif", ".tiff")
 LARGEST = 400_000_000
-"""Pixels of a picture that is looked at; results may be larger than uploads."""
+"""Most pixels of a picture that is read; results may be larger than uploads."""
 
 
 @dataclass(frozen=True)
@@ -64,7 +64,7 @@ def id_of(name: str) -> str:
 
 
 class History:
-    """Reads what is in the output folder, and keeps what it has read.
+    """Reads the pictures in the output folder, and saves their descriptions.
 
     Args:
         folder: the output folder.
@@ -90,14 +90,14 @@ class History:
                 if not entry.name.lower().endswith(SUFFIXES) or entry.name.startswith("."):
                     continue
                 with suppress(OSError, UnicodeEncodeError):
-                    entry.name.encode()  # what is no text cannot be told in JSON
+                    entry.name.encode()  # JSON has no names that are not UTF-8
                     if entry.is_file(follow_symlinks=False):
                         status = entry.stat(follow_symlinks=False)
                         found.append(File(entry.name, status.st_size, status.st_mtime_ns))
         return sorted(found, key=lambda file: file.place, reverse=True)
 
     def find(self, id: str) -> File:
-        """The file of an id.
+        """The file with an id.
 
         Raises:
             Refused: there is none.
@@ -131,7 +131,7 @@ class History:
         return values if values["record"] is not None else None
 
     async def item(self, file: File, jobs: Mapping[str, str]) -> dict[str, Any]:
-        """A picture, as the interface tells it.
+        """A picture in the form of the HTTP interface.
 
         Args:
             file: of the picture.
@@ -163,7 +163,7 @@ class History:
         }
 
     def recipe(self, record: str, name: str) -> dict[str, Any]:
-        """A record as the interface tells it."""
+        """A record in the form of the HTTP interface."""
         output = str(self.folder.root / name)
         return recipe_of(Record.from_json(record), self.pictures.named, output)
 
@@ -193,7 +193,7 @@ class History:
         return {"pictures": found, "next": None}
 
     def _text(self, file: File) -> str:
-        """The text of a described picture that a search looks at."""
+        """The text of a picture's description in which a search looks."""
         if file.key not in self.texts:
             recipe = self.recipe(self.described[file.name][1]["record"], file.name)
             parts = [file.name, recipe["kind"], recipe["inputs"], recipe["changed"]]
@@ -271,7 +271,7 @@ class History:
         return self.find(id_of(name))
 
     async def watch(self, changed: Any, seconds: float) -> None:
-        """Tell of changes in the folder, whoever makes them, until cancelled.
+        """Report changes in the folder, by any program, until cancelled.
 
         Args:
             changed: called with the ids that were added, removed and changed.
@@ -308,7 +308,7 @@ class History:
 
 
 def _free(folder: Path, name: str) -> str:
-    """A name like this one that no file in the folder has."""
+    """A free name in the folder that is like this one."""
     stem, suffix = os.path.splitext(name)
     number = 2
     free = name

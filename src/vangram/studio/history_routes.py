@@ -66,7 +66,7 @@ def history_routes(studio: Studio) -> APIRouter:
     async def take(id: str) -> JSONResponse:
         found = history.find(id)
         values, new = await studio.pictures.adopt(studio.folder.root / found.name, found.name)
-        return JSONResponse(studio.told(values), 201 if new else 200)
+        return JSONResponse(studio.as_json(values), 201 if new else 200)
 
     @router.delete("/history/{id}", status_code=204)
     async def delete(id: str) -> Response:

@@ -1,4 +1,4 @@
-"""Messages of a child process from and to the server: the counterpart of `child`."""
+"""Messages between a child process and the server, on the child's side; see `child`."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from typing import Any
 
 
 class Pipe:
-    """Messages from the server and to it.
+    """Messages from the server, and to it.
 
-    The standard output becomes the standard error for everything else, since a line that some
-    library prints is no message. The server's end, however it comes, ends the input.
+    Prints go to the standard error instead, so that a line of some library is taken for no message.
+    When the server ends, in any way, the input ends.
     """
 
     def __init__(self) -> None:
@@ -30,18 +30,18 @@ class Pipe:
         threading.Thread(target=self._read, daemon=True).start()
 
     def send(self, **message: Any) -> None:
-        """Send a message; where the server has gone it is lost."""
+        """Send a message; it is lost where the server has ended."""
         data = json.dumps(message).encode() + b"\n"
         with self.lock, suppress(BrokenPipeError):
             self.out.write(data)
             self.out.flush()
 
     def receive(self) -> dict[str, Any] | None:
-        """The next message, waited for; None when the server has gone."""
+        """Wait for the next message; None when the server has ended."""
         return None if self.closed else self._taken(self.messages.get())
 
     def poll(self) -> dict[str, Any] | None:
-        """The next message, where there is one already."""
+        """The next message if one has come; otherwise None."""
         try:
             return self._taken(self.messages.get_nowait())
         except queue.Empty:

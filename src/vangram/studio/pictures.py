@@ -1,4 +1,4 @@
-"""Pictures that were uploaded: each kept once, under an id that its bytes decide."""
+"""Uploaded pictures: each is kept once, under an id made from its bytes."""
 
 from __future__ import annotations
 
@@ -26,23 +26,23 @@ from vangram.studio.refusals import Refused, missing
 from vangram.studio.store import Store
 
 ID = 20
-"""Digits of a SHA-256 that are a picture's id."""
+"""Number of digits of the SHA-256 that are a picture's id."""
 LONGEST_NAME = 120
-"""Characters of a name, to be shown."""
+"""Most characters of a name that is shown."""
 TYPES = {".jpg": "image/jpeg", ".png": "image/png", ".webp": "image/webp", ".tif": "image/tiff"}
-"""Suffix that a picture is kept under -> its type."""
+"""Suffix of a kept file -> its media type."""
 SIGNATURES = {b"\xff\xd8\xff": ".jpg", b"\x89PNG": ".png", b"RIFF": ".webp", b"II": ".tif"}
-"""First bytes of a file -> its suffix; any other picture is kept as a TIFF."""
+"""First bytes of a file -> its suffix; another picture's suffix is that of a TIFF."""
 
 
 @dataclass(frozen=True)
 class Received:
-    """A file that was sent, whole and on the disk."""
+    """An uploaded file, complete and on the disk."""
 
     path: Path
-    """In the folder of unchecked uploads."""
+    """Path in the folder of unchecked uploads."""
     name: str
-    """To be shown; never a path."""
+    """Name for display; never used as a path."""
     sha256: str
     bytes: int
     suffix: str
@@ -62,7 +62,7 @@ class Pictures:
         self.folder, self.store, self.reader, self.largest = folder, store, reader, largest
 
     async def add(self, received: Received) -> tuple[dict[str, Any], bool]:
-        """Keep a file that is a picture; it, and whether it is new.
+        """Check and keep an uploaded picture; returns it, and whether it is new.
 
         Raises:
             Refused: it is none, or one that cannot be used.
@@ -95,7 +95,7 @@ class Pictures:
                 received.path.unlink()
 
     async def inspect(self, path: Path, name: str, thumbnail: Path | None) -> dict[str, Any]:
-        """Read a picture whole, by the command line's own reader.
+        """Decode a whole picture, as the command line does.
 
         Args:
             path: of the file.
@@ -132,7 +132,7 @@ class Pictures:
         return self.folder.pictures / f"{values['id']}{values['suffix']}"
 
     def paths(self, inputs: dict[str, Any]) -> dict[str, Any]:
-        """Paths for ids, one or several under each name.
+        """Name -> path or paths, from ids.
 
         Raises:
             Refused: there is none of an id.
@@ -150,13 +150,13 @@ class Pictures:
         }
 
     def said(self, line: str, ids: Iterable[str]) -> str:
-        """A line with pictures called by their names, not by the paths that they are kept under."""
+        """A line in which pictures have their own names instead of the paths of kept files."""
         for values in filter(None, map(self.store.picture, ids)):
             line = line.replace(quoted(self.path(values)), quoted(values["name"]))
         return line
 
     def use(self, ids: Iterable[str]) -> None:
-        """Note that pictures are used now."""
+        """Save the time at which pictures were used last."""
         self.store.use_pictures(ids, time.time())
 
     def named(self, sha256: str | None) -> dict[str, Any] | None:
@@ -165,7 +165,7 @@ class Pictures:
         return values if values is not None and values["sha256"] == sha256 else None
 
     async def receive(self, content_type: str, stream: AsyncIterator[bytes]) -> Received:
-        """Take in a form with one field, `file`, and write it to the disk as it comes.
+        """Receive a form with one field, `file`, and write it to the disk as it arrives.
 
         Raises:
             Refused: it is no such form.
@@ -189,7 +189,7 @@ class Pictures:
             raise
 
     async def adopt(self, source: Path, name: str) -> tuple[dict[str, Any], bool]:
-        """Keep a copy of a file that is here already, as if it were uploaded."""
+        """Keep a copy of a file of this machine, as if it were uploaded."""
         path = self.folder.incoming / secrets.token_hex(16)
         with writing(path):
             await asyncio.to_thread(shutil.copyfile, source, path)
@@ -201,7 +201,7 @@ class Pictures:
 
 
 class _Form:
-    """A multipart form, RFC 7578, of which the one field `file` is written as it comes."""
+    """Parser of a multipart form, RFC 7578, that writes its one field, `file`, as it arrives."""
 
     def __init__(self, content_type: str, handle: BinaryIO) -> None:
         kind, options = parse_options_header(content_type)
@@ -283,7 +283,7 @@ def writing(path: Path) -> Iterator[None]:
 
 
 def shown(name: str) -> str:
-    """A name from outside, fit to be shown: its last part, printable, and not too long."""
+    """The last part of a name from outside, printable and of limited length, for display."""
     last = name.replace("\\", "/").rpartition("/")[2]
     printable = "".join(letter for letter in last if letter.isprintable())
     return " ".join(printable.split())[:LONGEST_NAME] or "picture"
@@ -296,7 +296,7 @@ def suffix_of(start: bytes) -> str:
 
 
 def now() -> str:
-    """The time, as all answers have it."""
+    """The present time in the form of the HTTP interface."""
     return datetime.now(timezone.utc).isoformat(timespec="seconds").replace("+00:00", "Z")
 
 

@@ -12,7 +12,7 @@ from vangram.settings.recipe import Recipe
 
 
 def prepared(inputs: Mapping[str, Any], recipe: Recipe) -> Run:
-    """A checked run of inputs by name; errors as `Run.prepare`."""
+    """A checked run; the inputs are paths by name. Raises as `Run.prepare`."""
     given = dict(inputs)
     content, styles = given.pop("content", None), given.pop("styles", ())
     return Run.prepare(content, *styles, **given, recipe=recipe)

@@ -1,8 +1,7 @@
-"""The queue: jobs that belong to the server, are on the disk, and run one after the other.
+"""The queue of jobs: saved on the disk, run one after the other, independent of any client.
 
-A job's state is saved before anybody is told of it. What is computed is saved by the worker, as a
-checkpoint beside the picture. So whatever is killed, the queue is the same when it is started
-again, and the run goes on where it was.
+A job's state is saved before an event reports it, and the worker saves checkpoints beside the
+picture. So after a crash of any process the queue is the same, and the run continues.
 """
 
 from __future__ import annotations
@@ -31,11 +30,11 @@ State = Literal["queued", "running", "paused", "finished", "stopped", "failed", 
 ENDED = ("finished", "stopped", "failed", "cancelled")
 MOST_QUEUED = 1000
 MOST_ENDED = 300
-"""Ended jobs that stay in the list; their pictures are kept in any case."""
+"""Most ended jobs in the list; the pictures of older ones are kept, drafts are not."""
 MOST_LOSSES = 2000
-"""Most losses in the description of a job; more are thinned out."""
+"""Most losses in the description of a job; a longer list is thinned out evenly."""
 SECONDS_BETWEEN_SAVES = 2.0
-"""Interval of saving losses; those after the last checkpoint are computed again after a kill."""
+"""Interval of saving losses; after a crash, those since the last checkpoint come again."""
 SECONDS_TO_CANCEL = 3.0
 """Time for a cancelled worker to end before it is killed."""
 SECONDS_TO_LEAVE = 20.0
@@ -49,9 +48,9 @@ class Job:
     id: str
     kind: str
     request: dict[str, Any]
-    """The body that made it."""
+    """The request's body that made the job."""
     settings: dict[str, Any]
-    """Every setting of the recipe; for a sweep, of its first picture."""
+    """Name -> value of every setting; of a sweep, its first picture's."""
     plan: dict[str, Any]
     created: str
     output: str
@@ -74,12 +73,12 @@ class Job:
 
     @property
     def in_history(self) -> bool:
-        """Whether its picture is one of the output folder's."""
+        """Whether the job's picture is in the output folder."""
         return not self.draft and self.kind != "sweep"
 
 
 class Queue:
-    """Keeps the jobs and has the worker run them.
+    """Keeps the jobs and lets the worker run them.
 
     Args:
         folder: paths of the studio's files.
@@ -111,7 +110,7 @@ class Queue:
         self.locked = asyncio.Lock()
         """Held while a job is added, so that a key that comes twice at once makes one."""
 
-    # What there is
+    # State
 
     def hello(self) -> dict[str, Any]:
         """The state of server and queue, sent first on every event stream."""
@@ -120,7 +119,7 @@ class Queue:
     def listing(self, states: Sequence[str] = ()) -> dict[str, Any]:
         """The queue in its order, then those that have ended, the last one first."""
         jobs = [job for job in self._sorted() if not states or job.state in states]
-        return {"held": self.held, "jobs": [self.told(job) for job in jobs]}
+        return {"held": self.held, "jobs": [self.as_json(job) for job in jobs]}
 
     def get(self, id: str) -> Job:
         """A job.
@@ -132,8 +131,8 @@ class Queue:
             raise missing("job of this id")
         return self.jobs[id]
 
-    def told(self, job: Job) -> dict[str, Any]:
-        """A job, as the interface tells it."""
+    def as_json(self, job: Job) -> dict[str, Any]:
+        """A job in the form of the HTTP interface."""
         hidden = ("output", "key", "crashes", "cells")
         values = {name: value for name, value in asdict(job).items() if name not in hidden}
         values |= {"place": self._place(job), "cells": None, "result": self._result(job)}
@@ -166,16 +165,16 @@ class Queue:
         """Ids of jobs by the names of their pictures in the output folder."""
         return {job.output: job.id for job in self.jobs.values() if job.in_history}
 
-    # What is asked of it
+    # Requests
 
     async def add(
         self, body: JobBody, key: str | None, plan: Callable[[], Any], cells: list[dict[str, Any]]
     ) -> tuple[Job, bool]:
-        """Put a job into the queue; it, and whether it is new.
+        """Put a job into the queue; returns it, and whether it is new.
 
         Args:
-            body: what it is to make.
-            key: what the client calls the request; the same one makes no second job.
+            body: description of the job.
+            key: the client's `Idempotency-Key`; a repeated one makes no second job.
             plan: checks the job, as the run itself would; awaited.
             cells: values and settings of each picture that it makes.
 
@@ -211,7 +210,7 @@ class Queue:
         return job, True
 
     async def pause(self, job: Job) -> None:
-        """Set a job aside, with all that it has computed."""
+        """Pause a job; its progress is kept."""
         if job is self.running:
             await self._ask(job, "pause")
         elif job.state == "queued":
@@ -220,7 +219,7 @@ class Queue:
             raise _impossible(job, "paused")
 
     async def resume(self, job: Job) -> None:
-        """Let a job go on: the next one in the queue."""
+        """Continue a job: it becomes the next one in the queue."""
         if job.state not in ("paused", "stopped", "failed"):
             raise _impossible(job, "resumed")
         again = {"asked": None, "error": None, "ended": None, "crashes": 0}
@@ -238,7 +237,7 @@ class Queue:
             self._changed(job, [job.id, *self._without(job)], state="queued", asked="stop")
 
     async def cancel(self, job: Job) -> None:
-        """Give a job up; nothing of it is kept."""
+        """Cancel a job; nothing of it is kept."""
         if job is self.running:
             await self._ask(job, "cancel")
         elif job.state in ("queued", "paused"):
@@ -260,7 +259,7 @@ class Queue:
         self._changed(job, [*order[:place], job.id, *order[place:]])
 
     def remove(self, job: Job) -> None:
-        """Take a job that has ended off the list; its picture stays, a draft goes."""
+        """Remove an ended job from the list; its picture is kept, a draft is deleted."""
         if job.state not in ENDED:
             raise _impossible(job, "removed from the list: cancel it first")
         self.store.remove_job(job.id)
@@ -271,7 +270,7 @@ class Queue:
         self.hub.publish("removed", job.id, {"id": job.id})
 
     async def hold(self, held: bool) -> None:
-        """Begin no job, and set the running one aside; or go on."""
+        """Hold the queue: begin no job and interrupt the running one; or release it."""
         self.store.save_jobs([], held=held)
         self.held = held
         self.hub.publish("queue", "", self._queue())
@@ -279,17 +278,17 @@ class Queue:
             await self._ask(self.running, "leave")
         self.wake.set()
 
-    # How it runs
+    # Running
 
     def start(self) -> None:
-        """Take up what was going on when the last server ended, and begin."""
+        """Queue the job that ran when the last server ended, and begin to run jobs."""
         for job in self.jobs.values():
             if job.state == "running":
                 self._end(job, "leave", None)
         self.task = asyncio.get_running_loop().create_task(self._drive())
 
     async def close(self) -> None:
-        """Let the worker write its checkpoint, and end."""
+        """Let the worker write its checkpoint, and end the queue."""
         self.closing = True
         self.wake.set()
         self.hub.close()
@@ -313,13 +312,13 @@ class Queue:
                 self._fail(job, line_of(error))
 
     def _next(self) -> Job | None:
-        """The job to run; where the queue is held, only one whose picture so far is wanted."""
+        """The next job to run; where the queue is held, only one that was asked to stop."""
         waiting = [self.jobs[id] for id in self.order]
         wanted = (job for job in waiting if not self.held or job.asked == "stop")
         return next(wanted, None)
 
     async def _run(self, job: Job) -> None:
-        """Have the worker run a job, once more where the worker crashes."""
+        """Let the worker run a job, once more where the worker crashes."""
         try:
             self.running = job
             self.history.busy.add(job.output)
@@ -331,7 +330,7 @@ class Queue:
             self.history.busy.discard(job.output)
 
     async def _attempt(self, job: Job) -> bool:
-        """One worker's attempt at a job; whether it has ended."""
+        """Let the worker run a job; returns whether the job has ended."""
         try:
             order = self._order(job)
             await self.worker.start()
@@ -349,7 +348,7 @@ class Queue:
         return self._crashed(job)
 
     def _crashed(self, job: Job) -> bool:
-        """Retry a job whose worker crashed, once; whether the job has ended."""
+        """Retry a job whose worker crashed, once; returns whether the job has ended."""
         self._save_losses(job)
         if self.closing:
             return True  # it is still saved as running, and goes on with the next server
@@ -388,7 +387,7 @@ class Queue:
         return order
 
     def _hear(self, job: Job, message: Mapping[str, Any]) -> None:
-        """Apply a message of the worker to the job that it runs."""
+        """Apply a message of the worker to the running job."""
         event = message["event"]
         if event == "begun":
             self.store.cut_losses(job.id, message["level"], message["step"])
@@ -445,9 +444,9 @@ class Queue:
             self._prune()
 
     def _fail(self, job: Job, error: str) -> None:
-        """End a job whose run the queue could not follow, even where that cannot be saved.
+        """End a job after an error of the queue itself, even where its state cannot be saved.
 
-        What is saved then says that it runs, so that the next server goes on with it.
+        The saved state is then still "running", so that the next server continues the job.
         """
         try:
             self._end(job, "failed", error)
@@ -455,14 +454,14 @@ class Queue:
             self.unsaved = []
             job.state, job.asked, job.ended, job.error = "failed", None, now(), error
             self.order = self._without(job)
-            self.hub.publish("job", job.id, self.told(job))
+            self.hub.publish("job", job.id, self.as_json(job))
         self.hub.publish("queue", "", self._queue())
 
     def _said(self, job: Job, line: str) -> str:
         return self.pictures.said(line, JobBody.model_validate(job.request).pictures())
 
     async def _ask(self, job: Job, what: str) -> None:
-        """Ask the worker to let go of the job that it runs."""
+        """Ask the worker to end its run: pause, stop, cancel or leave."""
         if job.asked == "cancel":
             raise _impossible(job, "asked for anything else: it is being cancelled")
         self._changed(job, asked=what)
@@ -478,7 +477,7 @@ class Queue:
             self.worker.kill()
 
     def _give_up(self, job: Job) -> None:
-        """Remove what a job has made; a picture that was kept before goes to the bin."""
+        """Cancel a job and remove its files; a finished picture goes to the bin."""
         output = self.output(job)
         for path in (Path(f"{output}.checkpoint"), Path(f"{output}.checkpoint.part")):
             with suppress(OSError):
@@ -491,13 +490,13 @@ class Queue:
         self._changed(job, self._without(job), state="cancelled", asked=None, ended=now())
 
     def _changed(self, job: Job, order: list[str] | None = None, **changes: Any) -> None:
-        """Save a change of a job and of the queue's order, then make it and tell of it."""
+        """Save a change of a job and of the queue's order, then apply it and publish it."""
         order = self.order if order is None else order
         self.store.save_jobs([(job.id, asdict(job) | changes)], order=order)
         for name, value in changes.items():
             setattr(job, name, value)
         self.order, self.jobs[job.id] = order, job
-        self.hub.publish("job", job.id, self.told(job))
+        self.hub.publish("job", job.id, self.as_json(job))
         self.hub.publish("queue", "", self._queue())
         self.wake.set()
 

@@ -26,7 +26,7 @@ class _Question:
 
 
 class Reader:
-    """Sends the process one request at a time, so that a crash belongs to one request."""
+    """Sends the process one request at a time; so a crash is the failure of one request."""
 
     def __init__(self) -> None:
         self.child = Child("vangram.studio.reader_process")

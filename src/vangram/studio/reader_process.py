@@ -1,4 +1,4 @@
-"""The reader's process: reads pictures, plans runs, one thing at a time, until the server goes."""
+"""The reader's process: reads pictures and plans runs, one request at a time."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ from vangram.studio.sizes import THUMBNAIL
 from vangram.studio.tiles import Tiles, thumbnail
 
 NICE = 5
-"""Niceness: below the run's priority, which viewers must not slow down."""
+"""Niceness of the process: viewers must not slow down the run."""
 
 
 def main() -> None:
-    """Answer until the server goes."""
+    """Answer requests until the server ends."""
     pipe, tiles = Pipe(), Tiles()
     with suppress(OSError, AttributeError):
         os.nice(NICE)
@@ -72,14 +72,14 @@ def inspect(path: str, thumbnail: str | None, largest: int) -> dict[str, Any]:
 
 
 def describe(path: str, thumbnail: str, largest: int) -> dict[str, Any]:
-    """As `inspect`, of a picture that carries a record; of another, only that it carries none."""
+    """As `inspect`, but a picture without a record is not decoded."""
     return {"record": None} if read_recipe(path) is None else inspect(path, thumbnail, largest)
 
 
 def tile(
     tiles: Tiles, path: str, key: str, level: int, column: int, row: int, output: str
 ) -> dict[str, Any]:
-    """Write a tile of a picture; whether there is one."""
+    """Write a tile of a picture; the answer says whether there is such a tile."""
     pixels = tiles.tile(path, key, level, column, row)
     if pixels is not None:
         write_picture(output, pixels)

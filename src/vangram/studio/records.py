@@ -30,12 +30,12 @@ def recipe_of(record: Record, named: Named, output: str | None = None) -> dict[s
     settings = record.recipe.to_dict()
     base = KINDS[kind].base().to_dict()
 
-    def told(given: Input) -> dict[str, Any]:
+    def as_json(given: Input) -> dict[str, Any]:
         here = named(given.sha256)
         name = given.path.replace("\\", "/").rpartition("/")[2] if here is None else here["name"]
         return {"name": name, "sha256": given.sha256, "picture": here and here["id"]}
 
-    found = vars(inputs.map(told))
+    found = vars(inputs.map(as_json))
     return {
         "kind": kind,
         "finished": record.finished,

@@ -22,7 +22,7 @@ class Refused(HTTPException):
 
 
 def missing(what: str) -> Refused:
-    """Refusal: there is nothing of that id."""
+    """Refusal: there is no object with that id."""
     return Refused(404, f"there is no {what}; it may have been removed")
 
 
@@ -32,7 +32,7 @@ def conflict(message: str) -> Refused:
 
 
 def status_of(error: VangramError) -> int:
-    """Status of an error of ours: 507 for the disk, 422 for what is given, 500 for others."""
+    """HTTP status of one of our errors: 507 for outputs, 422 for other inputs, 500 for the rest."""
     if isinstance(error, OutputError):
         return 507
     return 422 if isinstance(error, InputError) else 500

@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from vangram.errors import SettingError
 from vangram.settings.kinds import RECONSTRUCT, STYLIZE, SYNTHESIZE
 from vangram.settings.kinds import Kind as RunKind
-from vangram.settings.presets import PRESETS, STRENGTHS, strengthened
+from vangram.settings.presets import preset_settings, strengthened
 from vangram.settings.recipe import Recipe
 
 MOST_CELLS = 100
@@ -25,7 +25,7 @@ KINDS: Mapping[str, RunKind] = {
     "reconstruct": RECONSTRUCT,
     "sweep": replace(STYLIZE, changes={"size": SWEPT}),
 }
-"""Kind of job -> what its runs are given, and their defaults."""
+"""Kind of job -> kind of its runs, with their inputs and defaults."""
 
 Kind = Literal["stylize", "texture", "reconstruct", "sweep"]
 Id = Annotated[str, Field(min_length=1, max_length=64, pattern=r"^[0-9a-z]+$")]
@@ -33,7 +33,7 @@ Text = Annotated[str, Field(min_length=1, max_length=200)]
 
 
 class Body(BaseModel):
-    """A JSON body: nothing but the fields that are known."""
+    """A JSON body; unknown fields are refused."""
 
     model_config = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False)
 
@@ -57,7 +57,7 @@ class JobBody(Body):
 
     @property
     def inputs(self) -> dict[str, Any]:
-        """Ids of pictures by what they are, as in `vangram.run.Run.prepare`."""
+        """Name of an input, as in `vangram.run.Run.prepare` -> id or ids of pictures."""
         named = {"content": self.content, "styles": self.styles, "start": self.start}
         return named | {"mask": self.mask, "style_masks": self.style_masks, "keep": self.keep}
 
@@ -68,7 +68,7 @@ class JobBody(Body):
 
 
 class MoveBody(Body):
-    """New place of a job in the queue: exactly one of the two."""
+    """New place of a job in the queue; exactly one field is given."""
 
     to: Literal["first", "last"] | None = None
     before: Id | None = None
@@ -108,12 +108,13 @@ def cells_of(body: JobBody) -> list[Cell]:
         own = {name: value for name, value in values.items() if name not in ("preset", "strength")}
         preset = values.get("preset", body.preset)
         strength = values.get("strength", body.strength)
-        settings = {**KINDS[body.kind].changes, **_preset(preset), **body.settings, **own}
+        named = {} if preset is None else preset_settings(preset)
+        settings = {**KINDS[body.kind].changes, **named, **body.settings, **own}
         if body.start is not None:
             settings.setdefault("init", "picture")
         recipe = Recipe.from_dict(settings)
         if strength is not None:
-            recipe = strengthened(recipe, _number(strength))
+            recipe = strengthened(recipe, strength)
         if recipe.init == "before" or (recipe.init == "picture") != (body.start is not None):
             raise SettingError("init is content or noise, or picture together with start")
         cells.append(Cell(values, recipe))
@@ -121,7 +122,7 @@ def cells_of(body: JobBody) -> list[Cell]:
 
 
 def _check(body: JobBody) -> None:
-    """Refuse what a kind of job cannot be given."""
+    """Refuse inputs and settings that a kind of job does not take."""
     kind = body.kind
     if kind != "texture" and body.content is None:
         raise SettingError(f"{kind} needs a photograph; give its id as content")
@@ -150,18 +151,3 @@ def _combinations(vary: Mapping[str, list[Any]]) -> list[dict[str, Any]]:
     if count > MOST_CELLS:
         raise SettingError(f"a sweep makes {MOST_CELLS} pictures at most here; vary less at a time")
     return [dict(zip(vary, values, strict=True)) for values in itertools.product(*vary.values())]
-
-
-def _preset(name: Any) -> Mapping[str, Any]:
-    if name is None:
-        return {}
-    if not isinstance(name, str) or name not in PRESETS:
-        raise SettingError(f"there is no preset {name!r}; choose one of {', '.join(PRESETS)}")
-    return PRESETS[name]
-
-
-def _number(value: Any) -> float:
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        least, most = STRENGTHS
-        raise SettingError(f"strength needs a number from {least:g} to {most:g}, not {value!r}")
-    return float(value)

@@ -23,7 +23,7 @@ FRESH = {"Cache-Control": "no-cache"}
 """Headers that make a browser revalidate on each request."""
 BRIEFLY = {"Cache-Control": "private, max-age=600"}
 UPLOADS = ("/pictures", "/recipe")
-"""Paths of routes that take files."""
+"""Paths of routes that receive files."""
 FORM = {
     "requestBody": {
         "required": True,
@@ -50,7 +50,7 @@ Key = Annotated[str | None, Header(alias="Idempotency-Key", min_length=1, max_le
 
 
 def picture(path: Path, headers: dict[str, str], name: str | None = None) -> FileResponse:
-    """A picture's file, to be shown; `name` is what it is saved as."""
+    """Response with a picture's file for display; `name` is the name to save it under."""
     kind = TYPES.get({".jpeg": ".jpg", ".tiff": ".tif"}.get(path.suffix, path.suffix))
     return FileResponse(
         path, media_type=kind, headers=headers, filename=name, content_disposition_type="inline"
@@ -116,7 +116,7 @@ def picture_routes(studio: Studio) -> APIRouter:
 
     def answer(added: tuple[dict[str, Any], bool]) -> JSONResponse:
         values, new = added
-        return JSONResponse(studio.told(values), 201 if new else 200)
+        return JSONResponse(studio.as_json(values), 201 if new else 200)
 
     @router.post("/pictures", status_code=201, openapi_extra=FORM)
     async def upload(request: Request) -> JSONResponse:
@@ -125,11 +125,11 @@ def picture_routes(studio: Studio) -> APIRouter:
 
     @router.get("/pictures")
     async def uploaded(limit: Number = 50) -> dict[str, Any]:
-        return {"pictures": [studio.told(each) for each in studio.store.pictures(limit)]}
+        return {"pictures": [studio.as_json(each) for each in studio.store.pictures(limit)]}
 
     @router.get("/pictures/{id}")
     async def one(id: str) -> dict[str, Any]:
-        return studio.told(pictures.get(id))
+        return studio.as_json(pictures.get(id))
 
     @router.get("/pictures/{id}/thumbnail", response_class=FileResponse)
     async def thumbnail(id: str) -> FileResponse:
@@ -211,7 +211,7 @@ def job_routes(studio: Studio) -> APIRouter:
     @router.post("/jobs", status_code=201)
     async def add(body: JobBody, key: Key = None) -> JSONResponse:
         job, new = await studio.add(body, key)
-        return JSONResponse(queue.told(job), 201 if new else 200)
+        return JSONResponse(queue.as_json(job), 201 if new else 200)
 
     @router.get("/jobs")
     async def jobs(state: Annotated[str, Query(max_length=200)] = "") -> dict[str, Any]:
@@ -220,7 +220,7 @@ def job_routes(studio: Studio) -> APIRouter:
     @router.get("/jobs/{id}")
     async def one(id: str) -> dict[str, Any]:
         job = queue.get(id)
-        return queue.told(job) | {"losses": queue.losses(job)}
+        return queue.as_json(job) | {"losses": queue.losses(job)}
 
     @router.delete("/jobs/{id}", status_code=204)
     async def remove(id: str) -> Response:
@@ -230,27 +230,27 @@ def job_routes(studio: Studio) -> APIRouter:
     @router.post("/jobs/{id}/pause")
     async def pause(id: str) -> dict[str, Any]:
         await queue.pause(queue.get(id))
-        return queue.told(queue.get(id))
+        return queue.as_json(queue.get(id))
 
     @router.post("/jobs/{id}/resume")
     async def resume(id: str) -> dict[str, Any]:
         await queue.resume(queue.get(id))
-        return queue.told(queue.get(id))
+        return queue.as_json(queue.get(id))
 
     @router.post("/jobs/{id}/stop")
     async def stop(id: str) -> dict[str, Any]:
         await queue.stop(queue.get(id))
-        return queue.told(queue.get(id))
+        return queue.as_json(queue.get(id))
 
     @router.post("/jobs/{id}/cancel")
     async def cancel(id: str) -> dict[str, Any]:
         await queue.cancel(queue.get(id))
-        return queue.told(queue.get(id))
+        return queue.as_json(queue.get(id))
 
     @router.post("/jobs/{id}/move")
     async def move(id: str, body: MoveBody) -> dict[str, Any]:
         await queue.move(queue.get(id), body.to, body.before)
-        return queue.told(queue.get(id))
+        return queue.as_json(queue.get(id))
 
     @router.get("/jobs/{id}/preview", response_class=FileResponse)
     async def preview(id: str, full: bool = False) -> FileResponse:

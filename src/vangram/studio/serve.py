@@ -1,4 +1,4 @@
-"""The server: one for a folder, on a socket of its own, until it is told to end."""
+"""The server: one for each folder, on its own socket, until a signal ends it."""
 
 from __future__ import annotations
 
@@ -40,8 +40,8 @@ def serve(
         root: the output folder; made where it is missing.
         address: to listen on.
         port: 0: any that is free.
-        ready: told the addresses to open, the first one on this machine, and whether the server is
-            this one, or another that keeps the folder already.
+        ready: called with the addresses to open, the first one on this machine, and whether the
+            server is this one; otherwise another one serves the folder already.
         upload_bytes: largest upload.
 
     Raises:
@@ -105,7 +105,7 @@ class _Server(uvicorn.Server):
 
 
 def listening(address: str, port: int) -> socket.socket:
-    """A socket that listens.
+    """A listening socket.
 
     Raises:
         SettingError: the address is none of this machine's, or the port is in use.
@@ -127,7 +127,7 @@ def listening(address: str, port: int) -> socket.socket:
 
 
 def token_of(folder: Folder) -> str:
-    """The folder's token, which stays the same, so that a phone that has it stays in.
+    """The folder's token; it never changes, so a phone that has it keeps its access.
 
     Raises:
         OutputError: it cannot be written.

@@ -1,7 +1,7 @@
-"""Sizes that the server and the processes beside it agree on."""
+"""Sizes of thumbnails, previews and tiles, for the server and its child processes."""
 
 THUMBNAIL = 320
-"""Longer side in pixels."""
+"""Longer side of a thumbnail in pixels."""
 PREVIEW = 1024
 """Longer side of a preview in pixels."""
 TILE = 512

@@ -31,11 +31,11 @@ CREATE TABLE IF NOT EXISTS state (key TEXT PRIMARY KEY, value TEXT NOT NULL);
 """
 
 Loss = tuple[int, int, float]
-"""Level, step, loss."""
+"""(level, step, loss)."""
 
 
 class Store:
-    """The file.
+    """The database's file.
 
     Raises:
         OutputError: it cannot be opened or written, now or at any change.
@@ -70,7 +70,7 @@ class Store:
         return json.loads(rows[0][0]) if rows else default
 
     def save_jobs(self, jobs: Iterable[tuple[str, dict[str, Any]]], **state: Any) -> None:
-        """Save jobs, and values by key, all at once."""
+        """Save jobs, and values by key, in one transaction."""
         with self._change() as connection:
             connection.executemany(
                 "INSERT OR REPLACE INTO jobs VALUES (?, ?)",

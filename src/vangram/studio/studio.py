@@ -1,4 +1,4 @@
-"""The studio: its parts put together, started and ended."""
+"""The studio: its parts, started and ended together."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ LARGEST_UPLOAD = 100_000_000
 SECONDS_BEFORE_READING = 0.3
 """Delay before the reader loads torch, which occupies two cores: the page comes first."""
 SECONDS_BETWEEN_LOOKS = 2.0
-"""Interval of looking for new files in the output folder."""
+"""Interval of searches for new files in the output folder."""
 EXAMPLES = {"photos": "photo", "styles": "painting"}
 """Folder of examples -> their role."""
 
@@ -56,7 +56,7 @@ class Studio:
         self.tasks: list[asyncio.Task[Any]] = []
 
     async def start(self) -> None:
-        """Go on where the last server ended."""
+        """Start all parts; the queue continues where the last server ended."""
         loop = asyncio.get_running_loop()
         self.queue.start()
         loop.call_later(SECONDS_BEFORE_READING, self.reader.start)
@@ -64,7 +64,7 @@ class Studio:
         self.tasks.append(loop.create_task(watching))
 
     async def close(self) -> None:
-        """End, with everything kept."""
+        """End all parts; their state is saved."""
         for task in self.tasks:
             task.cancel()
         await self.queue.close()
@@ -95,15 +95,15 @@ class Studio:
         return found | {"notes": notes}
 
     async def add(self, body: JobBody, key: str | None) -> tuple[Job, bool]:
-        """Put a job into the queue; it, and whether it is new; errors as `plan`."""
+        """Put a job into the queue; returns it, and whether it is new. Raises as `plan`."""
         cells = [
             {"values": dict(cell.values), "settings": cell.recipe.to_dict()}
             for cell in cells_of(body)
         ]
         return await self.queue.add(body, key, lambda: self.plan(body, NOW), cells)
 
-    def told(self, picture: dict[str, Any]) -> dict[str, Any]:
-        """A picture that was uploaded, as the interface tells it."""
+    def as_json(self, picture: dict[str, Any]) -> dict[str, Any]:
+        """An uploaded picture in the form of the HTTP interface."""
         hidden = ("record", "suffix")
         url = f"/api/v1/pictures/{picture['id']}"
         return {name: value for name, value in picture.items() if name not in hidden} | {
@@ -114,7 +114,7 @@ class Studio:
         }
 
     def recipe(self, record: str) -> dict[str, Any] | None:
-        """A record as the interface tells it; None for one that cannot be read."""
+        """A record in the form of the HTTP interface; None where it cannot be read."""
         with suppress(RecipeError):
             return recipe_of(Record.from_json(record), self.pictures.named)
         return None

@@ -21,11 +21,11 @@ SHEET, PAGE = "sheet.png", "page.html"
 
 @dataclass(frozen=True)
 class Sweep:
-    """Pictures that differ by one or two settings, in a folder of their own."""
+    """Pictures that differ by one or two settings, in their own folder."""
 
     gallery: Gallery
     figures: tuple[Figure, ...]
-    """In the order of the values."""
+    """Figures in the order of the values."""
     varied: tuple[Varied, ...]
     folder: Path
 
@@ -47,7 +47,7 @@ class Sweep:
         return cls(gallery, figures, varied, Path(job["output"]))
 
     def make(self) -> Iterator[dict[str, Any]]:
-        """Make the pictures that are missing, those of fewer steps first; how far it is.
+        """Make the missing pictures, those of fewer steps first; yields the progress.
 
         Each value says in `cells` which picture of `folder` a cell has, or None.
         """
@@ -78,5 +78,5 @@ class Sweep:
 
 
 def said(values: Mapping[str, Any]) -> str:
-    """A cell's values in words."""
+    """The values of a cell in words."""
     return ", ".join(f"{name.replace('_', ' ')} {value}" for name, value in values.items())

@@ -1,4 +1,4 @@
-"""A large picture in tiles, so that no browser has to hold all of it."""
+"""A large picture in tiles, so that a browser need not hold all of it."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from vangram.images import fit, read_picture, resize
 from vangram.studio.sizes import TILE
 
 BYTES = 600_000_000
-"""Most memory of decoded pictures, besides the latest one."""
+"""Most bytes of decoded pictures that are kept, besides the latest one."""
 
 
 class Tiles:
-    """Pictures that were looked at lately, decoded, at every level."""
+    """Cache of decoded pictures at every level of magnification."""
 
     def __init__(self) -> None:
         self.kept: dict[str, list[Tensor]] = {}
@@ -42,7 +42,7 @@ class Tiles:
 
 
 def on_white(pixels: Tensor, alpha: Tensor | None) -> Tensor:
-    """A picture as it is seen on white."""
+    """A picture composed over white."""
     return pixels if alpha is None else pixels * alpha + (1 - alpha)
 
 

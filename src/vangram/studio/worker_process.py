@@ -1,4 +1,4 @@
-"""The worker's process: runs jobs, one at a time, until the server goes.
+"""The worker's process: runs jobs, one at a time, until the server ends.
 
 It runs them as the command line does: `vangram.run`, with the same checkpoints beside the picture,
 so that either can go on with what the other began.
@@ -20,13 +20,14 @@ from typing import Any
 import psutil
 from filelock import FileLock
 
-from vangram.errors import CheckpointError, InputError, OutputError, line_of
+from vangram.errors import CheckpointError, InputError, line_of
 from vangram.images import fit, read_recipe, write_picture
 from vangram.optimize import RunState, Step
 from vangram.run import Run
 from vangram.run.carry_out import keep_picture, take_steps
-from vangram.run.checkpoints import Checkpoints, continued
+from vangram.run.checkpointer import Checkpointer, continued
 from vangram.run.progress import Pace, done_before, plan_of, progress_of
+from vangram.run.side_writes import SideWrites
 from vangram.settings.recipe import Recipe
 from vangram.settings.record import Record
 from vangram.storage.allocator import keep_freed_memory
@@ -38,9 +39,9 @@ from vangram.studio.sweeps import Sweep
 SECONDS_BETWEEN_MESSAGES = 0.25
 SECONDS_BETWEEN_PREVIEWS = 2.0
 LARGEST_SHARE = 0.03
-"""Largest share of the run's time for previews."""
+"""Largest share of a run's time for previews."""
 HEAVY = 1_500_000_000
-"""Most bytes that an idle worker may hold; freed memory is kept for the next evaluation."""
+"""Most bytes that an idle worker may hold; one that holds more ends, as it keeps freed memory."""
 
 
 class AskedError(Exception):
@@ -48,7 +49,7 @@ class AskedError(Exception):
 
 
 class Watch:
-    """Tells the server of the run's steps, and hears from it what is asked.
+    """Reports a run's steps to the server, and receives its requests.
 
     Args:
         pipe: to the server.
@@ -59,21 +60,22 @@ class Watch:
         self.pipe, self.job = pipe, job
         self.losses: list[tuple[int, int, float]] = []
         self.progress: dict[str, Any] = {}
-        self.sent = self.due = -math.inf
+        self.sent = -math.inf
+        self.writes = SideWrites(self.note, SECONDS_BETWEEN_PREVIEWS, LARGEST_SHARE, self.sent)
         self.previews = int(job["previews"])
         self.pace = Pace()
 
     def begin(self, run: Run, position: RunState | None) -> None:
-        """Tell what the run takes, and where it begins."""
+        """Report the run's plan, and the level and step at which it begins."""
         self.pace = Pace(done_before(position, run.levels))
         level, step = (position.level, position.level_state.number) if position else (0, 0)
         self.pipe.send(event="begun", plan=plan_of(run), level=level, step=step)
 
     def hear(self) -> None:
-        """End the run, where that is asked.
+        """End the run if the server has asked for that.
 
         Raises:
-            AskedError: it is.
+            AskedError: the server has asked.
         """
         while (message := self.pipe.poll()) is not None:
             raise AskedError(message["what"])
@@ -81,12 +83,12 @@ class Watch:
             raise AskedError("leave")
 
     def tell(self, step: Step, run: Run) -> None:
-        """Tell of a step."""
+        """Report a step."""
         self.losses.append((step.level.number, step.number, step.loss))
         now = time.monotonic()
         due = step.last or step.note or now - self.sent >= SECONDS_BETWEEN_MESSAGES
-        if due:
-            self._preview(step, run)
+        if due and (self.writes.is_due or step.last):
+            self.previews += self.writes(lambda: self._write_preview(step, run))
         progress = progress_of(step, self.pace.seconds_left(step.done))
         self.progress = progress | {"preview": self.previews}
         if due:
@@ -94,28 +96,19 @@ class Watch:
         self.hear()
 
     def flush(self) -> None:
-        """Send what has not been sent of the steps taken."""
+        """Send the steps that were not sent yet."""
         if self.losses:
             self.pipe.send(event="progress", losses=self.losses, progress=self.progress)
             self.losses, self.sent = [], time.monotonic()
 
-    def _preview(self, step: Step, run: Run) -> None:
-        """Write a preview, where one is due."""
-        began = time.monotonic()
-        if began < self.due and not step.last:
-            return
+    def _write_preview(self, step: Step, run: Run) -> None:
+        """Write a preview, small and in full size."""
         size, path = step.level.size, Path(self.job["preview"])
-        try:
-            small = run.shown(step.image, fit(size, PREVIEW, enlarge=False))
-            write_picture(path, small, quality=85)
-            if max(size) > PREVIEW and not run.plans[step.level.number - 1].spilled:
-                full = Path(self.job["full_preview"])
-                write_picture(full, run.shown(step.image, size), quality=90)
-            self.previews += 1
-        except OutputError as error:
-            self.note(str(error))
-        ended = time.monotonic()
-        self.due = ended + max(SECONDS_BETWEEN_PREVIEWS, (ended - began) / LARGEST_SHARE)
+        small = run.shown(step.image, fit(size, PREVIEW, enlarge=False))
+        write_picture(path, small, quality=85)
+        if max(size) > PREVIEW and not run.plans[step.level.number - 1].spilled:
+            full = Path(self.job["full_preview"])
+            write_picture(full, run.shown(step.image, size), quality=90)
 
     def note(self, line: str) -> None:
         """Send a note about a fault that was handled."""
@@ -153,11 +146,11 @@ def run_job(pipe: Pipe, job: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def run_picture(watch: Watch, job: Mapping[str, Any]) -> str:
-    """Make a picture, or go on with one that was begun; the state that the job ends in."""
+    """Make a picture, or continue one; returns the state in which the job ends."""
     output = Path(job["output"])
     if _is_finished(output):  # the worker was killed before it could say so
         return "finished"
-    with closing(Checkpoints(output, warn=watch.note, force=True)) as kept:
+    with closing(Checkpointer(output, warn=watch.note, force=True)) as kept:
         run = _continued(watch, job, kept)
         if run is None:
             kept.discard()
@@ -183,7 +176,7 @@ def run_picture(watch: Watch, job: Mapping[str, Any]) -> str:
 
 
 def run_sweep(watch: Watch, job: Mapping[str, Any]) -> str:
-    """Make what is missing of a sweep's pictures; the state that the job ends in."""
+    """Make the missing pictures of a sweep; returns the state in which the job ends."""
     sweep = Sweep.prepare(job)
     watch.pipe.send(event="begun", plan=None, level=0, step=0)
     for progress in sweep.make():
@@ -197,7 +190,7 @@ def run_sweep(watch: Watch, job: Mapping[str, Any]) -> str:
     return "finished"
 
 
-def _continued(watch: Watch, job: Mapping[str, Any], kept: Checkpoints) -> Run | None:
+def _continued(watch: Watch, job: Mapping[str, Any], kept: Checkpointer) -> Run | None:
     """The run that an earlier worker began; None where there is none, or it cannot go on."""
     if not kept.path.exists():
         return None

@@ -18,17 +18,20 @@ from vangram.cli.options import (
     SettingsOf,
     completing,
     listed,
+    options_under,
 )
 from vangram.cli.settings import recipe_of
+from vangram.cli.streams import report
 from vangram.errors import SettingError
 from vangram.settings.inputs import Inputs
 from vangram.settings.kinds import STYLIZE, without_effect
 
 BATCH = replace(STYLIZE, given=STYLIZE.given - {"styles"})
-"""Runs of a batch: each of one painting."""
-MACHINES = "Many machines"
-"""Heading of options in the help."""
+"""Kind of a batch's runs: each has one painting."""
 FORMATS = ("png", "jpg", "webp", "tif")
+
+_machines = options_under("Many machines")
+_sequences = options_under("Sequences")
 
 Folder = Annotated[
     Path, typer.Option("--output", "-o", help="Folder for the pictures; created if missing.")
@@ -63,63 +66,52 @@ ForceOthers = Annotated[
 ]
 ShardOf = Annotated[
     str | None,
-    typer.Option(
-        "--shard",
-        metavar="K/N",
-        help="Make one of N parts; the others are for other processes or machines.",
-        rich_help_panel=MACHINES,
+    _machines(
+        metavar="K/N", help="Make one of N parts; the others are for other processes or machines."
     ),
 ]
 Ray = Annotated[
     str | None,
-    typer.Option(
-        "--ray",
+    _machines(
         metavar="ADDRESS",
         help="Make the pictures on a Ray cluster: auto, local, or the head's HOST:PORT.",
-        rich_help_panel=MACHINES,
     ),
 ]
 RayCores = Annotated[
     int | None,
-    typer.Option(
-        "--ray-cores",
-        min=1,
-        help="CPU cores for each picture on the cluster.",
-        show_default="1",
-        rich_help_panel=MACHINES,
+    _machines(
+        min=1, metavar=None, help="CPU cores for each picture on the cluster.", show_default="1"
     ),
 ]
 Ship = Annotated[
     bool,
-    typer.Option(
+    _machines(
         "--ship",
+        metavar=None,
         help="Send files to the nodes and back, where these share no folder.",
-        rich_help_panel=MACHINES,
     ),
 ]
 ShowStatus = Annotated[
     bool,
-    typer.Option(
+    _machines(
         "--status",
+        metavar=None,
         help="Make nothing; sum up what all processes have made in OUTPUT.",
-        rich_help_panel=MACHINES,
     ),
 ]
 Sequence = Annotated[
     bool,
-    typer.Option(
+    _sequences(
         "--sequence",
+        metavar=None,
         help="PHOTOS is a film, as of `vangram film`; its frames go into OUTPUT/PAINTING.",
-        rich_help_panel="Sequences",
     ),
 ]
 Flows = Annotated[
     Path | None,
-    typer.Option(
-        "--flow",
+    _sequences(
         help="Folder of .flo files, named like the frames, as of `vangram film`.",
         show_default="found by OpenCV",
-        rich_help_panel="Sequences",
     ),
 ]
 
@@ -162,7 +154,6 @@ def batch(
     )
     from vangram.cli.batch_runner import make_batch, show_status
     from vangram.cli.film_runner import make_film
-    from vangram.cli.records import report
     from vangram.film.film import Film, FilmSettings
     from vangram.storage.files import make_folder
 

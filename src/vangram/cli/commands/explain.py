@@ -27,7 +27,7 @@ def explain(picture: Made, moved: MovedInputs) -> None:
     Prints the commands that have the same loss, in either units.
     """
     from vangram.images import read_picture
-    from vangram.reports.explain import explain as taken_apart
+    from vangram.reports.explain import explain as explain_run
     from vangram.run import Run
     from vangram.run.recipe_file import recorded
 
@@ -36,7 +36,7 @@ def explain(picture: Made, moved: MovedInputs) -> None:
     run = Run.of(inputs, record.recipe)
     for change in record.changes(run.record):
         raise RecipeError(f"{change}; the loss would be another one")
-    _report(picture, run, taken_apart(run, read_picture(picture).pixels))
+    _report(picture, run, explain_run(run, read_picture(picture).pixels))
 
 
 def _report(picture: str, run: Run, explanation: Explanation) -> None:

@@ -20,14 +20,14 @@ from vangram.cli.options import (
     Quiet,
     Settings,
     SettingsOf,
+    options_under,
 )
 from vangram.cli.settings import recipe_of
+from vangram.cli.streams import report
 from vangram.errors import SettingError
 from vangram.settings.inputs import Inputs
 from vangram.settings.kinds import FILM, without_effect
 
-PART, MACHINES = "Film", "Many machines"
-"""Headings of options in the help."""
 FILM_INPUTS = InputsOf(
     {kind: OTHER_INPUTS.helps[kind] for kind in ("mask", "style_mask", "keep")}
     | {
@@ -38,6 +38,8 @@ FILM_INPUTS = InputsOf(
         )
     }
 )
+_part = options_under("Film")
+
 TIME = re.compile(r"(?:(?:(\d+):)?(\d{1,2}):)?(\d+(?:\.\d*)?)", re.ASCII)
 
 Footage = Annotated[
@@ -53,51 +55,36 @@ Result = Annotated[
 ]
 Since = Annotated[
     str | None,
-    typer.Option("--from", metavar="TIME", help="Where to begin, as 1:30.", rich_help_panel=PART),
+    _part("--from", metavar="TIME", help="Where to begin, as 1:30."),
 ]
 Until = Annotated[
     str | None,
-    typer.Option("--to", metavar="TIME", help="Where to end.", rich_help_panel=PART),
+    _part("--to", metavar="TIME", help="Where to end."),
 ]
 Keys = Annotated[
     list[str] | None,
-    typer.Option(
-        "--key",
+    _part(
         metavar="TIME=PAINTING",
         help="A painting that has taken over from the last one at a time; may be repeated.",
-        rich_help_panel=PART,
     ),
 ]
 Shots = Annotated[
     Path | None,
-    typer.Option(
-        "--shots",
-        metavar="PATH",
-        help="A file with the time of each cut, a line each.",
-        show_default="found",
-        rich_help_panel=PART,
-    ),
+    _part(help="A file with the time of each cut, a line each.", show_default="found"),
 ]
 Rate = Annotated[
     float,
-    typer.Option(
-        "--rate", min=0.01, max=1000, help="Frames a second of a folder.", rich_help_panel=PART
-    ),
+    _part(min=0.01, max=1000, metavar=None, help="Frames a second of a folder."),
 ]
 Preview = Annotated[
     Path | None,
-    typer.Option(
-        "--preview", metavar="PATH", help="Write the film so far here, now and then.",
-        rich_help_panel="Monitoring",
-    ),
-]  # fmt: skip
+    options_under("Monitoring")(help="Write the film so far here, now and then."),
+]
 ShardOption = Annotated[
     str | None,
-    typer.Option(
-        "--shard",
+    options_under("Many machines")(
         metavar="K/N",
         help="Paint only the K-th of N parts of the shots; the last to end writes the film.",
-        rich_help_panel=MACHINES,
     ),
 ]
 
@@ -128,7 +115,6 @@ def film(
     from vangram.batch.shards import Shard
     from vangram.cli.film_runner import make_film
     from vangram.cli.outputs import check_inputs_apart
-    from vangram.cli.records import report
     from vangram.film.film import Film, FilmSettings
     from vangram.film.output import check_film_output
 
@@ -189,7 +175,7 @@ def _key(text: str) -> tuple[float, str]:
 
 
 def _times(path: Path) -> tuple[float, ...]:
-    """The times in a file.
+    """The times in a file, one a line.
 
     Raises:
         SettingError: it cannot be read.
@@ -212,7 +198,7 @@ def _times(path: Path) -> tuple[float, ...]:
 def _shares(
     blend: tuple[float, ...], paintings: int, times: list[float]
 ) -> tuple[tuple[float, tuple[float, ...]], ...]:
-    """The share of each painting at each key: first those given, then one after the other."""
+    """(time, share of each painting) of each key: first the blend, then one painting each."""
     if not times:
         return ()
     if sorted(set(times)) != times or times[0] <= 0:

@@ -1,4 +1,4 @@
-"""`vangram networks`: which there are, where they are, and how they get there."""
+"""`vangram networks`: list the networks, download, locate and check their parameters."""
 
 from __future__ import annotations
 
@@ -10,8 +10,10 @@ from vangram.cli.downloads import download_progress
 from vangram.errors import LayerError, NetworkError, VangramError
 
 networks = typer.Typer(
-    help="List the networks there are; fetch, find and check their parameters.",
+    name="networks",
+    add_completion=False,
     invoke_without_command=True,
+    pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 

@@ -18,7 +18,7 @@ def reconstruct(
 ) -> None:
     """Reconstruct PHOTO from the features of a layer: from noise, a picture with equal features.
 
-    Low layers give back nearly the pixels, high layers only what is where.
+    Low layers give back nearly the pixels, high layers only the objects and their layout.
     """
     recipe = RECONSTRUCT.base().replace(**settings)
 

@@ -12,7 +12,7 @@ import typer
 from vangram.cli.downloads import ensure_fetched
 from vangram.cli.options import Force, Made, Monitoring, MovedInputs, Quiet
 from vangram.cli.recorded_inputs import find_inputs
-from vangram.cli.streams import tell
+from vangram.cli.streams import report, tell, warn
 from vangram.settings.inputs import Inputs
 from vangram.settings.record import Record
 
@@ -28,11 +28,10 @@ def rerun(picture: Made, output: Again, moved: MovedInputs, force: Force, quiet:
     Reports inputs and versions that differ. Exit code 1 where none does and the pixels differ.
     """
     from vangram.cli.outputs import check_outputs
-    from vangram.cli.records import report, warn
     from vangram.cli.runner import make_picture
     from vangram.film.output import record_in
     from vangram.run import Run
-    from vangram.run.checkpoints import Checkpoints, check_unfinished
+    from vangram.run.checkpointer import Checkpointer, check_unfinished
 
     record = record_in(picture)
     if record.film is not None:
@@ -40,7 +39,7 @@ def rerun(picture: Made, output: Again, moved: MovedInputs, force: Force, quiet:
         return
     target = output or Path(picture).with_stem(f"{Path(picture).stem}-rerun")
     inputs = find_inputs(record, picture, moved)
-    with closing(Checkpoints(target, warn, force=force)) as checkpoints:
+    with closing(Checkpointer(target, warn, force=force)) as checkpointer:
         check_unfinished(target, force=force)
         check_outputs(target, inputs=(picture, *inputs), force=force)
         if record.inputs.parameters is None:
@@ -49,7 +48,7 @@ def rerun(picture: Made, output: Again, moved: MovedInputs, force: Force, quiet:
         differences = record.differences(run.record)
         report(differences)
         run = replace(run, record=run.record.with_paths_of(record))
-        again = make_picture(run, Monitoring(quiet=quiet), checkpoints)
+        again = make_picture(run, Monitoring(quiet=quiet), checkpointer)
     _compare(picture, again, differences)
 
 
@@ -65,7 +64,6 @@ def _rerun_film(
     """Make a film again."""
     from vangram.cli.film_runner import make_film
     from vangram.cli.outputs import check_inputs_apart
-    from vangram.cli.records import report
     from vangram.film.film import Film, FilmSettings
     from vangram.film.output import check_film_output
 
@@ -95,7 +93,8 @@ def _compare(picture: str, again: Path, differences: list[str]) -> None:
     if _same_pixels(picture, again):
         tell(f"the same pixels as {picture}; its metadata differ")
         return
-    why = "as the notes above let expect" if differences else "although nothing seems to differ"
+    noted = "which the differences above explain"
+    why = noted if differences else "although inputs, settings and versions are the same"
     tell(f"not the same pixels as {picture}, {why}")
     if not differences:
         raise typer.Exit(1)

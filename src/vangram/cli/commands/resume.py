@@ -1,4 +1,4 @@
-"""`vangram resume`: a run that was stopped, taken up from its checkpoint."""
+"""`vangram resume`: a stopped run, continued from its checkpoint."""
 
 from __future__ import annotations
 
@@ -10,11 +10,12 @@ import typer
 
 from vangram.cli.options import Monitoring, MovedInputs
 from vangram.cli.recorded_inputs import find_inputs
+from vangram.cli.streams import warn
 from vangram.errors import CheckpointError, InputError
 from vangram.settings.record import Record
 
 if TYPE_CHECKING:
-    from vangram.run.checkpoints import Checkpoints
+    from vangram.run.checkpointer import Checkpointer
 
 
 Unfinished = Annotated[
@@ -35,30 +36,29 @@ def resume(
     a timelapse begins here.
     """
     from vangram.cli.outputs import check_timelapse
-    from vangram.cli.records import warn
-    from vangram.cli.runner import go_on
-    from vangram.run.checkpoints import Checkpoints
+    from vangram.cli.runner import resume_run
+    from vangram.run.checkpointer import Checkpointer
 
     check_timelapse(monitoring.timelapse)
-    with closing(Checkpoints(output, warn, force=force)) as checkpoints:
-        record = _unfinished(checkpoints, output)
+    with closing(Checkpointer(output, warn, force=force)) as checkpointer:
+        record = _unfinished(checkpointer, output)
         inputs = find_inputs(record, str(output), moved)
-        go_on(record, inputs, checkpoints, monitoring, force=force)
+        resume_run(record, inputs, checkpointer, monitoring, force=force)
 
 
-def _unfinished(checkpoints: Checkpoints, output: Path) -> Record:
-    """The record of the run that was to make a picture.
+def _unfinished(checkpointer: Checkpointer, output: Path) -> Record:
+    """The record of the unfinished run that makes the output.
 
     Raises:
         CheckpointError: there is no such run, or it cannot go on.
     """
-    if not checkpoints.path.exists():
+    if not checkpointer.path.exists():
         raise CheckpointError(_nothing_to_resume(output))
-    record = checkpoints.read()
+    record = checkpointer.read()
     for name, given in record.inputs.named():
         if given.sha256 is None:
             raise CheckpointError(
-                f"the {name} of this run came from memory: go on in Python, which can give it again"
+                f"the {name} of this run came from memory; continue the run in Python"
             )
     return record
 

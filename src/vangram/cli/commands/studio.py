@@ -1,4 +1,4 @@
-"""`vangram studio`: the page for those who do not use a terminal."""
+"""`vangram studio`: the web page on this machine."""
 
 from __future__ import annotations
 

@@ -19,7 +19,7 @@ from vangram.cli.options import (
 from vangram.settings.kinds import STYLIZE
 
 FIGURES = replace(STYLIZE, changes={"size": 192, "steps": 100})
-"""Runs of a study: small, as they are many."""
+"""Kind of a study's runs: small, because they are many."""
 COMMON = ("size", "steps", "seed", "network", "pooling", "normalise", "device")
 """Settings that all figures have in common."""
 

@@ -21,6 +21,7 @@ from vangram.cli.options import (
     SettingsOf,
 )
 from vangram.cli.settings import recipe_of
+from vangram.cli.streams import report
 from vangram.errors import SettingError
 from vangram.reports.figures import Figure
 from vangram.settings.inputs import Inputs
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
     from vangram.reports.sweep import Cell
 
 SWEPT = replace(STYLIZE, given=STYLIZE.given - {"styles", "before"}, changes={"size": 192})
-"""Runs of a sweep: small, each of one painting."""
+"""Kind of a sweep's runs: small, each has one painting."""
 
 Output = Annotated[
     Path, typer.Option("--output", "-o", help="Page to write: .html; a .png goes beside it.")
@@ -61,7 +62,6 @@ def sweep(
     sheet goes beside it. After an interruption, the same command continues.
     """
     from vangram.cli.pages import check_page, make_page
-    from vangram.cli.records import report
     from vangram.reports.gallery import Gallery
     from vangram.reports.sweep import Varied, sections, write_grid
 
@@ -89,7 +89,7 @@ def sweep(
 def _figure_of(
     photo: str, painting: str, settings: Settings, base: BaseRecipe
 ) -> Callable[[Cell, str], Figure]:
-    """A function that gives the figure of a combination of varied options."""
+    """A function from a combination of varied options to its figure."""
     known = {setting.key: setting for setting in SettingsOf(SWEPT).settings}
 
     def figure(cell: Cell, caption: str) -> Figure:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 CHECKS = replace(STYLIZE, changes={"size": 320, "tile": 128})
-"""Runs of the checks: pictures of several tiles."""
+"""Kind of the checked runs: pictures of several tiles."""
 CHECKED = ("network", "pooling", "size", "tile", "units", "style_loss")
 
 

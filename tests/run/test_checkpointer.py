@@ -11,12 +11,13 @@ import pytest
 import torch
 
 from tests.conftest import Outcome
-from vangram.cli.records import warn
+from tests.support import full_disk
+from vangram.cli.streams import warn
 from vangram.errors import BusyError, OutputError
 from vangram.images import read_picture
 from vangram.optimize import Level, LevelState, RunState, Step
-from vangram.run import Checkpoint, checkpoints, read_checkpoint
-from vangram.run.checkpoints import Checkpoints, check_unfinished, checkpoint_path
+from vangram.run import Checkpoint, checkpointer, read_checkpoint, side_writes
+from vangram.run.checkpointer import Checkpointer, check_unfinished, checkpoint_path
 from vangram.settings.inputs import Inputs
 from vangram.settings.recipe import Recipe
 from vangram.settings.record import Input, Record
@@ -50,14 +51,14 @@ class Clock:
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     clock = Clock()
-    monkeypatch.setattr(checkpoints, "time", clock)
-    monkeypatch.setattr(checkpoints, "write_checkpoint", clock.write)
+    monkeypatch.setattr(side_writes, "time", clock)
+    monkeypatch.setattr(checkpointer, "write_checkpoint", clock.write)
     return clock
 
 
 @pytest.fixture
-def kept(tmp_path: Path) -> Iterator[Checkpoints]:
-    with closing(Checkpoints(tmp_path / "out.png", warn)) as kept:
+def kept(tmp_path: Path) -> Iterator[Checkpointer]:
+    with closing(Checkpointer(tmp_path / "out.png", warn)) as kept:
         yield kept
 
 
@@ -74,12 +75,8 @@ def unwritable(output: Path) -> Path:
     return path
 
 
-def full(*arguments: object) -> None:
-    raise OutputError("'out.png.checkpoint' cannot be written (No space left on device); free some")
-
-
 def test_checkpoint_is_written_at_the_start_then_every_so_often(
-    clock: Clock, kept: Checkpoints
+    clock: Clock, kept: Checkpointer
 ) -> None:
     assert kept.begin(RECORD) is None
     for second in range(1, 101):
@@ -89,7 +86,7 @@ def test_checkpoint_is_written_at_the_start_then_every_so_often(
 
 
 def test_checkpoints_take_no_more_than_their_share_of_the_time(
-    clock: Clock, kept: Checkpoints
+    clock: Clock, kept: Checkpointer
 ) -> None:
     kept.begin(RECORD)
     clock.writing = 6.0
@@ -101,7 +98,7 @@ def test_checkpoints_take_no_more_than_their_share_of_the_time(
 
 
 def test_checkpoint_is_written_at_each_levels_end_however_long_it_takes(
-    clock: Clock, kept: Checkpoints
+    clock: Clock, kept: Checkpointer
 ) -> None:
     kept.begin(RECORD)
     clock.writing = 100.0
@@ -111,14 +108,14 @@ def test_checkpoint_is_written_at_each_levels_end_however_long_it_takes(
     assert clock.written == [None, (1, 3), (2, 3), (3, 3)]
 
 
-def test_checkpoint_follows_a_level_that_ended_early(clock: Clock, kept: Checkpoints) -> None:
+def test_checkpoint_follows_a_level_that_ended_early(clock: Clock, kept: Checkpointer) -> None:
     kept.begin(RECORD)
     for level, number in ((1, 1), (1, 2), (2, 1), (2, 2), (2, 3), (3, 1)):
         kept.add(step(level, number, of=3))
     assert clock.written == [None, (2, 1), (2, 3)]
 
 
-def test_run_that_stops_keeps_its_last_step_once(clock: Clock, kept: Checkpoints) -> None:
+def test_run_that_stops_keeps_its_last_step_once(clock: Clock, kept: Checkpointer) -> None:
     kept.begin(RECORD)
     kept.add(step(1, 7))
     kept.stop(step(1, 7).state)
@@ -129,7 +126,7 @@ def test_run_that_stops_keeps_its_last_step_once(clock: Clock, kept: Checkpoints
 def test_checkpoint_that_cannot_be_written_costs_one_warning_and_not_the_previous(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    with closing(Checkpoints(tmp_path / "out.png", warn)) as kept:
+    with closing(Checkpointer(tmp_path / "out.png", warn)) as kept:
         kept.begin(RECORD)
         kept.add(step(1, 1, of=1))
         in_the_way = unwritable(tmp_path / "out.png")
@@ -164,12 +161,13 @@ def test_run_without_checkpoints_makes_its_picture_and_warns_once(
 
 
 def test_run_begun_anew_leaves_no_checkpoint_of_another(
-    kept: Checkpoints, monkeypatch: pytest.MonkeyPatch
+    kept: Checkpointer, capsys: pytest.CaptureFixture[str]
 ) -> None:
     kept.path.write_bytes(b"another run's")
     Path(f"{kept.path}.part").write_bytes(b"half of another's")
-    monkeypatch.setattr(checkpoints, "write_checkpoint", full)
-    kept.begin(RECORD)
+    with full_disk():
+        kept.begin(RECORD)
+    assert "cannot be written" in capsys.readouterr().err
     assert os.listdir(kept.path.parent) == [".vangram-out.png.lock"]
 
 
@@ -185,16 +183,16 @@ def test_unfinished_run_is_refused_but_for_force(tmp_path: Path) -> None:
 def test_run_at_work_keeps_others_off(tmp_path: Path) -> None:
     pytest.importorskip("fcntl")
     output = tmp_path / "out.png"
-    with closing(Checkpoints(output, warn)) as kept:
+    with closing(Checkpointer(output, warn)) as kept:
         for number in range(3):  # before the first checkpoint, and after the last one
             for force in (False, True):
                 with pytest.raises(BusyError, match="another process"):
-                    Checkpoints(output, warn, force=force)
+                    Checkpointer(output, warn, force=force)
             if number == 0:
                 kept.begin(RECORD)
             kept.add(step(1, number + 1, of=number + 1))
-    with closing(Checkpoints(output, warn)) as other:
+    with closing(Checkpointer(output, warn)) as other:
         assert other.read() == RECORD
         with pytest.raises(BusyError):
-            Checkpoints(output, warn)
+            Checkpointer(output, warn)
     assert os.listdir(tmp_path) == ["out.png.checkpoint"]

@@ -1,9 +1,8 @@
-"""The checkpoint beside an unfinished picture: written now and then, removed at the end."""
+"""Writes the checkpoint beside an unfinished picture now and then, and removes it at the end."""
 
 from __future__ import annotations
 
 import os
-import time
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
@@ -18,11 +17,11 @@ from vangram.storage.places import Place
 
 SECONDS_BETWEEN_CHECKPOINTS = 30.0
 LARGEST_SHARE = 0.05
-"""Share of the time that checkpoints may take, without those at a level's end, which are small."""
+"""Largest share of the time for checkpoints, except those at a level's end, which are small."""
 
 
-class Checkpoints:
-    """The checkpoint of one run, named after its output.
+class Checkpointer:
+    """Writes, reads and removes the checkpoint of one run, and locks its output.
 
     Args:
         output: path of the picture; the checkpoint is beside it.
@@ -43,8 +42,7 @@ class Checkpoints:
         self.resumed = False
         self.written: tuple[int, int] | None = None
         self.level_ended = False
-        self.due = 0.0
-        self.attempt = SideWrites(warn)
+        self.writes = SideWrites(warn, SECONDS_BETWEEN_CHECKPOINTS, LARGEST_SHARE)
 
     def read(self) -> Record:
         """Continue an earlier run; returns its record.
@@ -57,29 +55,31 @@ class Checkpoints:
         return checkpoint.record
 
     def discard(self) -> None:
-        """Begin anew, whatever was read."""
+        """Forget the checkpoint that was read, and begin anew."""
         self.resumed, self.position = False, None
 
     def begin(self, record: Record) -> RunState | None:
-        """Begin the checkpoints of a run; returns the state to continue from, and drops it here."""
+        """Begin the checkpoints of a run; returns the state to continue from, or None.
+
+        No reference to the state, which holds large tensors, is kept here.
+        """
         self.record = record
         position, self.position = self.position, None
         if not self.resumed:
             self.remove()  # another run's, which would be taken for this run's if writing failed
             self._write(None)
         self.written = _reached(position)
-        self.due = time.monotonic() + SECONDS_BETWEEN_CHECKPOINTS
         return position
 
     def add(self, step: Step) -> None:
-        """Write a checkpoint if one is due; a failure is a warning."""
+        """Write a checkpoint of a step, if one is due; a failure is a warning."""
         ended_early = step.number == 1 and step.level.number > 1 and not self.level_ended
         self.level_ended = step.last
-        if self.level_ended or ended_early or time.monotonic() >= self.due:
+        if self.level_ended or ended_early or self.writes.is_due:
             self._write(step.state)
 
     def stop(self, position: RunState | None) -> bool:
-        """Write where a run was stopped; returns whether it can be resumed."""
+        """Write the state of a run that was stopped; returns whether it can be resumed."""
         if position is None and not self.resumed:
             self.remove()
         elif _reached(position) != self.written:
@@ -93,19 +93,16 @@ class Checkpoints:
                 path.unlink()
 
     def close(self) -> None:
-        """Let other processes have the output."""
+        """Unlock the output for other processes."""
         if self.lock is not None:
             self.lock.release()
             self.lock = None
 
     def _write(self, position: RunState | None) -> None:
         assert self.record is not None
-        checkpoint, started = Checkpoint(self.record, position), time.monotonic()
-        if self.attempt(lambda: write_checkpoint(self.path, checkpoint)):
+        checkpoint = Checkpoint(self.record, position)
+        if self.writes(lambda: write_checkpoint(self.path, checkpoint)):
             self.written = _reached(position)
-        ended = time.monotonic()
-        pause = max(SECONDS_BETWEEN_CHECKPOINTS, (ended - started) / LARGEST_SHARE)
-        self.due = ended + pause
 
 
 def checkpoint_path(output: Path) -> Path:
@@ -117,15 +114,15 @@ def continued(was: Record, now: Record) -> Record:
     """The record of a run that is continued.
 
     Args:
-        was: of the checkpoint.
-        now: of the run prepared to continue it.
+        was: record in the checkpoint.
+        now: record of the run prepared to continue it.
 
     Raises:
         CheckpointError: an input or the network is not what the run began with.
     """
     for change in was.changes(now):
         raise CheckpointError(
-            f"{change}; a run goes on with what it began with, or starts anew with"
+            f"{change}; a run continues with its first inputs alone, or starts anew with"
             " `vangram stylize --force`"
         )
     return was.continued(now)
