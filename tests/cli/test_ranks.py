@@ -171,3 +171,22 @@ def test_picture_that_was_finished_before_a_restart_is_not_made_again(
     assert "is finished" in done.err
     assert output.stat().st_mtime_ns == made
     assert_refused(command(*words, "--seed", 7), "exists already")
+
+
+def test_rerun_goes_on_by_itself_under_torchrun(
+    command: Command,
+    words: tuple[object, ...],
+    tmp_path: Path,
+    launched: Callable[[int], None],
+) -> None:
+    output, again = tmp_path / "out.png", tmp_path / "out-rerun.png"
+    assert command(*words).code == 0
+    with descending(stopped_by(KeyboardInterrupt())):
+        assert command("rerun", output).code == 130
+    assert_refused(command("rerun", output), "vangram resume")
+    launched(1)
+    for said in ("going on at", "is finished"):
+        done = command("rerun", output)
+        assert (done.code, done.out) == (0, f"{again}\n")
+        assert said in done.err
+        assert f"the same bytes as {output}" in done.err

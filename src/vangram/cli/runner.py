@@ -79,7 +79,7 @@ def make(
     """
     check_timelapse(monitoring.timelapse)
     with closing(Checkpoints(output.output, warn, force=output.force)) as checkpoints:
-        if is_launched() and _resumed_by_torchrun(recipe, inputs, output, monitoring, checkpoints):
+        if resumed_by_torchrun(recipe, inputs, output, monitoring, checkpoints):
             return
         check_unfinished(output.output, force=output.force)
         written = output.output, monitoring.preview, monitoring.timelapse
@@ -96,18 +96,30 @@ def make(
         make_picture(run, monitoring, checkpoints)
 
 
-def _resumed_by_torchrun(
+def resumed_by_torchrun(
     recipe: Recipe,
     inputs: Inputs[str],
     output: Output,
     monitoring: Monitoring,
     checkpoints: Checkpoints,
-) -> bool:
-    """Resume the run that this command began under torchrun; True where one was, or is finished.
+) -> Path | None:
+    """Resume the run that this command began under torchrun.
+
+    Args:
+        recipe: of the run.
+        inputs: paths.
+        output: path of the picture.
+        monitoring: as of `make`.
+        checkpoints: of the run.
+
+    Returns:
+        Path of its picture, finished now or before; None where no run was begun.
 
     Raises:
         CheckpointError: another run was begun.
     """
+    if not is_launched():
+        return None
     again = restarts() > 0
     if checkpoints.path.exists() and (again or not output.force):
         record = checkpoints.read()
@@ -117,15 +129,14 @@ def _resumed_by_torchrun(
                 f"{str(output.output)!r} was begun with other settings: `vangram resume"
                 f" {quote(str(output.output))}` goes on with these, --force starts anew"
             )
-        go_on(record, inputs, checkpoints, monitoring, force=again or output.force)
-        return True
+        return go_on(record, inputs, checkpoints, monitoring, force=again or output.force)
     if again and not output.force and output.output.exists():
         record = recorded(str(output.output))
         if record.finished and record.recipe.replace(memory=recipe.memory) == recipe:
             tell("the picture is finished")
             print(output.output)
-            return True
-    return False
+            return output.output
+    return None
 
 
 def go_on(
@@ -135,8 +146,8 @@ def go_on(
     monitoring: Monitoring,
     *,
     force: bool,
-) -> None:
-    """Continue a run from its checkpoint.
+) -> Path:
+    """Continue a run from its checkpoint; returns the path of its picture.
 
     Args:
         record: of the checkpoint.
@@ -157,7 +168,7 @@ def go_on(
     run = replace(run, record=continued(record, run.record))
     if not monitoring.quiet:
         _tell_place(checkpoints.position, run.levels)
-    make_picture(run, monitoring, checkpoints)
+    return make_picture(run, monitoring, checkpoints)
 
 
 def _check_ours(output: Path, record: Record, force: bool) -> None:

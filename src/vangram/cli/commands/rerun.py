@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from vangram.cli.downloads import ensure_fetched
-from vangram.cli.options import Force, Made, Monitoring, MovedInputs, Quiet
+from vangram.cli.options import Force, Made, Monitoring, MovedInputs, Output, Quiet
 from vangram.cli.recorded_inputs import find_inputs
 from vangram.cli.streams import tell
 from vangram.settings.inputs import Inputs
@@ -29,7 +29,7 @@ def rerun(picture: Made, output: Again, moved: MovedInputs, force: Force, quiet:
     """
     from vangram.cli.outputs import check_outputs
     from vangram.cli.records import report, warn
-    from vangram.cli.runner import make_picture
+    from vangram.cli.runner import make_picture, resumed_by_torchrun
     from vangram.film.output import record_in
     from vangram.run import Run
     from vangram.run.checkpoints import Checkpoints, check_unfinished
@@ -40,16 +40,21 @@ def rerun(picture: Made, output: Again, moved: MovedInputs, force: Force, quiet:
         return
     target = output or Path(picture).with_stem(f"{Path(picture).stem}-rerun")
     inputs = find_inputs(record, picture, moved)
+    place, monitoring = Output(target, force), Monitoring(quiet=quiet)
     with closing(Checkpoints(target, warn, force=force)) as checkpoints:
-        check_unfinished(target, force=force)
-        check_outputs(target, inputs=(picture, *inputs), force=force)
-        if record.inputs.parameters is None:
-            ensure_fetched(record.recipe.network, asked=False)
-        run = Run.of(inputs, record.recipe)
-        differences = record.differences(run.record)
-        report(differences)
-        run = replace(run, record=run.record.with_paths_of(record))
-        again = make_picture(run, Monitoring(quiet=quiet), checkpoints)
+        again = resumed_by_torchrun(record.recipe, inputs, place, monitoring, checkpoints)
+        if again is not None:
+            differences = record.differences(record_in(str(again)))
+        else:
+            check_unfinished(target, force=force)
+            check_outputs(target, inputs=(picture, *inputs), force=force)
+            if record.inputs.parameters is None:
+                ensure_fetched(record.recipe.network, asked=False)
+            run = Run.of(inputs, record.recipe)
+            differences = record.differences(run.record)
+            report(differences)
+            run = replace(run, record=run.record.with_paths_of(record))
+            again = make_picture(run, monitoring, checkpoints)
     _compare(picture, again, differences)
 
 
