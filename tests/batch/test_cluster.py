@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import socket
 import subprocess
 import sys
 from collections.abc import Callable, Generator
@@ -177,6 +178,22 @@ def test_what_ray_prints_is_no_output_even_while_the_cluster_is_left(
     monkeypatch.setattr("vangram.cli.cluster_runner.Cluster", Chatty)
     done = command("batch", photo, painting, "-o", tmp_path / "out", "--ray", "auto", *TINY)
     assert (done.code, done.out) == (0, "")
+
+
+@needs_ray
+@pytest.mark.parametrize("form", ["127.0.0.1:{}", "ray://127.0.0.1:{}", "auto", "127.0.0.1:99999"])
+def test_address_where_nothing_answers_is_refused_at_once(
+    form: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def tried(*words: object, **options: object) -> None:
+        raise AssertionError("Ray would wait for minutes")
+
+    monkeypatch.setattr("ray.init", tried)
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        address = form.format(server.getsockname()[1])
+        monkeypatch.setenv("RAY_ADDRESS", "127.0.0.1:{}".format(server.getsockname()[1]))
+    with pytest.raises(SettingError, match=f"no Ray cluster at '{address}' .*; start one"):
+        Cluster(address)
 
 
 def test_missing_ray_is_told_with_its_extra(monkeypatch: pytest.MonkeyPatch) -> None:
