@@ -191,7 +191,7 @@ def test_address_where_nothing_answers_is_refused_at_once(
     monkeypatch.setattr("ray.init", tried)
     with socket.create_server(("127.0.0.1", 0)) as server:
         address = form.format(server.getsockname()[1])
-        monkeypatch.setenv("RAY_ADDRESS", "127.0.0.1:{}".format(server.getsockname()[1]))
+        monkeypatch.setenv("RAY_ADDRESS", f"127.0.0.1:{server.getsockname()[1]}")
     with pytest.raises(SettingError, match=f"no Ray cluster at '{address}' .*; start one"):
         Cluster(address)
 
