@@ -13,6 +13,7 @@ VangramError                any of ours; its text is one line that says what to 
 │   ├── RecipeError         a picture that carries no recipe, or one that cannot be followed
 │   └── CheckpointError     a checkpoint that is missing or damaged, or that does not fit
 ├── RankError               a rank of a command under torchrun that has ended or does not answer
+│   └── EchoedError         the same where another rank says so
 ├── ShapeError              tensors whose shapes do not fit together (a programming error)
 └── DivergedError           an optimisation that found no finite step even after restarts
 """
@@ -80,6 +81,10 @@ class CheckpointError(InputError):
 
 class RankError(VangramError):
     """A rank of a command under torchrun has ended, or does not answer."""
+
+
+class EchoedError(RankError):
+    """A RankError that another rank raises, too, and tells."""
 
 
 class ShapeError(VangramError, ValueError):

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 import os
+import socket
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
@@ -154,6 +155,45 @@ def test_picture_that_another_worker_makes_is_told_of_once() -> None:
     (note,) = moves([first._replace(pid=3, node="another"), other])
     assert note == "the worker of 'a.png' on node has died; it is tried again on another"
     assert list(moves([first._replace(pid=3, node="another")])) == []
+
+
+def test_what_ray_prints_is_no_output_even_while_the_cluster_is_left(
+    command: Callable[..., Outcome],
+    photo: Path,
+    painting: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    class Chatty:
+        def __init__(self, address: str) -> None:
+            print(f"pages of logs on joining {address}")
+
+        def paint(self, batch: Batch, **options: object) -> Generator[list[Running]]:
+            print("pages of logs on a node that died")
+            yield []
+
+        def close(self) -> None:
+            print("pages of logs on leaving")
+
+    monkeypatch.setattr("vangram.cli.cluster_runner.Cluster", Chatty)
+    done = command("batch", photo, painting, "-o", tmp_path / "out", "--ray", "auto", *TINY)
+    assert (done.code, done.out) == (0, "")
+
+
+@needs_ray
+@pytest.mark.parametrize("form", ["127.0.0.1:{}", "ray://127.0.0.1:{}", "auto", "127.0.0.1:99999"])
+def test_address_where_nothing_answers_is_refused_at_once(
+    form: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def tried(*words: object, **options: object) -> None:
+        raise AssertionError("Ray would wait for minutes")
+
+    monkeypatch.setattr("ray.init", tried)
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        address = form.format(server.getsockname()[1])
+        monkeypatch.setenv("RAY_ADDRESS", f"127.0.0.1:{server.getsockname()[1]}")
+    with pytest.raises(SettingError, match=f"no Ray cluster at '{address}' .*; start one"):
+        Cluster(address)
 
 
 def test_missing_ray_is_told_with_its_extra(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -85,9 +85,17 @@ def test_ranks_that_end_leave_a_picture_and_a_run_that_goes_on(
     photo, output = saved("wide.png", 64, 192, seed=1), tmp_path / "out.png"
     words = ["stylize", photo, painting, *STRIPS]
     torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone"]
-    torchrun += ["--nproc-per-node=2", "--max-restarts=1", "-m", "vangram", *map(str, words)]
+    torchrun += ["--nproc-per-node=2", "--max-restarts=2", "-m", "vangram", *map(str, words)]
     environment = os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": os.pathsep.join(sys.path)}
     lines: list[str] = []
+
+    def again(steps: Iterator[int], times: int) -> int:
+        """The first step after torchrun has started the ranks again so many times."""
+        for step in steps:
+            if "".join(lines).count("going on at") == times:
+                return step
+        raise AssertionError("".join(lines))
+
     with subprocess.Popen(
         [*torchrun, "--progress", "json", "-o", str(output)],
         env=environment,
@@ -98,10 +106,13 @@ def test_ranks_that_end_leave_a_picture_and_a_run_that_goes_on(
         killed = next(step for step in steps if step >= 3)
         rank_of(agent, 1).kill()
         # Steps are reported until rank 0 ends; then torchrun starts both ranks again.
-        again = next(step for step in steps if any("going on at" in line for line in lines))
-        assert again > killed  # from the checkpoint, without being told to
+        first = again(steps, 1)
+        assert first > killed  # from the checkpoint, without being told to
+        rank_of(agent, 0).kill()
+        second = again(steps, 2)
+        assert second >= first  # from the last checkpoint
         rank_of(agent, 1).send_signal(signal.SIGTERM)
-        taken = max(steps, default=again)
+        taken = max(steps, default=second)
     said = "".join(lines)
     assert "exitcode  : 143" in said, said  # rank 0's, as if it had been sent the signal
     assert taken < 40
@@ -171,3 +182,22 @@ def test_picture_that_was_finished_before_a_restart_is_not_made_again(
     assert "is finished" in done.err
     assert output.stat().st_mtime_ns == made
     assert_refused(command(*words, "--seed", 7), "exists already")
+
+
+def test_rerun_goes_on_by_itself_under_torchrun(
+    command: Command,
+    words: tuple[object, ...],
+    tmp_path: Path,
+    launched: Callable[[int], None],
+) -> None:
+    output, again = tmp_path / "out.png", tmp_path / "out-rerun.png"
+    assert command(*words).code == 0
+    with descending(stopped_by(KeyboardInterrupt())):
+        assert command("rerun", output).code == 130
+    assert_refused(command("rerun", output), "vangram resume")
+    launched(1)
+    for said in ("going on at", "is finished"):
+        done = command("rerun", output)
+        assert (done.code, done.out) == (0, f"{again}\n")
+        assert said in done.err
+        assert f"the same bytes as {output}" in done.err

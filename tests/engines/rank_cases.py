@@ -38,7 +38,7 @@ from vangram.storage.tensors import IN_MEMORY
 SIZE = 61, 118
 """Multiples of no stride."""
 STYLE_SIZES = (70, 90), (83, 61)
-STEPS, FEW = {"vgg19-lite": 8, "vgg19": 3}, 3
+STEPS, FEW = {"vgg19-lite": 4, "vgg19": 3}, 3
 """Of whole runs by network, and those after which they are compared with the whole engine's: the
 optimiser enlarges differences of rounding two- to fivefold with every step."""
 DTYPES = torch.float64, torch.float32

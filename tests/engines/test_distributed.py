@@ -6,9 +6,12 @@ import json
 import math
 import os
 import re
+import socket
 import subprocess
 import sys
+from importlib import import_module
 from pathlib import Path
+from threading import Thread
 from typing import Any
 
 import pytest
@@ -21,9 +24,9 @@ from tests.engines.rank_cases import Outcome
 from tests.support import NARROW_VGG19, batched
 from vangram.engines import WholeEngine, engine_for
 from vangram.engines.distributed import add_pieces, add_to_pieces, pieces, shares
-from vangram.engines.ranks import Ranks, check_address
+from vangram.engines.ranks import Ranks, check_address, gather
 from vangram.engines.tiled import Part
-from vangram.errors import SettingError
+from vangram.errors import EchoedError, RankError, SettingError
 from vangram.networks import FeatureNetwork
 from vangram.networks.geometry import grid, window_size
 from vangram.objective import Objective
@@ -33,6 +36,9 @@ TEACHER = Path(__file__).parents[3] / "shared" / "teacher" / "vgg19-conv1_1-conv
 needs_teacher = pytest.mark.skipif(
     not TEACHER.exists(), reason="VGG-19's parameters are not beside the repository"
 )
+RANKS = import_module("vangram.engines.ranks")
+AT_HOME = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": "29500", "WORLD_SIZE": "2"}
+"""Torchrun's variables."""
 SHALLOW = "relu1_1", "relu2_1"
 """Layers with small halos."""
 EXACT = {"float64": 1e-12, "float32": 1e-5}
@@ -169,6 +175,68 @@ def test_address_that_is_none_is_refused_by_name(
     monkeypatch.setenv("MASTER_ADDR", "127.0.0.1")
     monkeypatch.setenv("MASTER_PORT", "29500")
     check_address(0)
+
+
+@pytest.mark.parametrize("text", ["two", "2", "-1", "1.0"])
+def test_rank_that_is_none_is_refused_by_name(text: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in AT_HOME.items() | {("RANK", text)}:
+        monkeypatch.setenv(name, value)
+    with pytest.raises(SettingError, match=rf"RANK='{text}' is no rank; give 0 to 1"):
+        Ranks.join()
+
+
+def test_port_of_another_program_is_refused_by_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("TORCHELASTIC_USE_AGENT_STORE", raising=False)
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = str(server.getsockname()[1])
+        for name, value in (AT_HOME | {"RANK": "0", "MASTER_PORT": port}).items():
+            monkeypatch.setenv(name, value)
+        with pytest.raises(SettingError, match=f"MASTER_PORT={port} is another program's here"):
+            Ranks.join()
+
+
+def test_rank_0_that_is_not_there_is_told_in_a_line(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+    for name, value in (AT_HOME | {"RANK": "1", "MASTER_PORT": str(port)}).items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setattr(RANKS, "LEAST_TO_JOIN", 0.3)
+    monkeypatch.setattr(RANKS, "SECONDS_UNTIL_TOLD", 0.0)
+    monkeypatch.setenv("VANGRAM_TIMEOUT", "0.1")
+    lines: list[str] = []
+    with pytest.raises(RankError, match=f"rank 0 cannot be reached at 127.0.0.1:{port} .*unset"):
+        Ranks.join(lines.append)
+    assert lines == ["waiting for rank 0; `unset WORLD_SIZE` runs without other ranks"]
+    assert capfd.readouterr() == ("", "")  # torch has pages for it
+
+
+def test_first_rank_alone_tells_of_those_that_did_not_start(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(RANKS, "SECONDS_UNTIL_TOLD", 0.1)
+    monkeypatch.setattr(RANKS, "SECONDS_BETWEEN_LOOKS", 0.02)
+    store, lines, errors = HashStore(), list[str](), dict[int, BaseException]()
+
+    def start(rank: int) -> None:
+        try:
+            gather(store, rank, 9, 0.5, lines.append)
+        except RankError as error:
+            errors[rank] = error
+
+    ranks = [Thread(target=start, args=(rank,)) for rank in (1, 4)]
+    for rank in ranks:
+        rank.start()
+    for rank in ranks:
+        rank.join()
+    assert lines == [
+        "waiting for ranks 0, 2, 3, 5 and 3 more of 9; "
+        + "`unset WORLD_SIZE` runs without other ranks"
+    ]
+    assert str(errors[1]).startswith("ranks 0, 2, 3, 5 and 3 more of 9 did not start within 0.5 s")
+    assert "VANGRAM_TIMEOUT=1 waits longer" in str(errors[1])
+    assert [isinstance(errors[rank], EchoedError) for rank in (1, 4)] == [False, True]
 
 
 def told(theirs: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> Ranks:

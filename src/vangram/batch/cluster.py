@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import importlib
 import os
+import socket
 import tempfile
 import time
 from collections import deque
@@ -43,6 +44,8 @@ from vangram.storage.places import Place
 
 RETRIES = 4
 """Number of times that Ray repeats a task whose worker or node has died."""
+SECONDS_TO_ANSWER = 10.0
+"""Time for a cluster's address to accept a connection."""
 SECONDS_BETWEEN_LOOKS = 0.5
 """Interval of checks for ended tasks, and of the progress that each task reports."""
 SECONDS_TO_STOP = 20.0
@@ -140,6 +143,7 @@ class Cluster:
             ) from None
         variables = {name: os.environ[name] for name in VARIABLES if name in os.environ}
         try:
+            _reach(os.environ.get("RAY_ADDRESS", address) if address == "auto" else address)
             self.ray.init(
                 address,
                 log_to_driver=False,
@@ -148,7 +152,7 @@ class Cluster:
                 runtime_env={"env_vars": variables},
                 **({"include_dashboard": False} if address == "local" else {}),
             )
-        except (ConnectionError, RuntimeError, ValueError) as error:
+        except (OSError, OverflowError, RuntimeError, ValueError) as error:
             raise SettingError(
                 f"there is no Ray cluster at {address!r} ({reason(error)}); start one with `ray"
                 " start --head`, or use --ray local"
@@ -197,6 +201,17 @@ class Cluster:
                 yield tasks.board()
         finally:
             tasks.stop()
+
+
+def _reach(address: str) -> None:
+    """Check that something answers at HOST:PORT, for which Ray would wait for minutes.
+
+    Raises:
+        OSError, OverflowError, UnicodeError: nothing does.
+    """
+    host, _, port = address.removeprefix("ray://").rpartition(":")
+    if host and port.isdecimal():
+        socket.create_connection((host.strip("[]"), int(port)), SECONDS_TO_ANSWER).close()
 
 
 class _Tasks:

@@ -44,6 +44,9 @@ def _run() -> None:
 
         command = partial(app, prog_name="vangram")
         if rank_count() > 1:
+            if not os.environ.get("VANGRAM_TRACEBACK"):
+                # Before torch is loaded, which prints pages where a rank has ended.
+                os.environ.setdefault("TORCH_CPP_LOG_LEVEL", "FATAL")
             from vangram.cli.ranks import on_all_ranks
 
             on_all_ranks(command)

@@ -39,12 +39,15 @@ def make_on_cluster(batch: Batch, address: str, *, cores: int, ship: bool, quiet
         OutputError: a file cannot be written.
         typer.Exit: 3 where a picture failed.
     """
-    with closing(Cluster(address)) as cluster:
+    output = sys.stdout
+    # Ray prints pages of its logs there when a node dies, until the cluster is left.
+    with (
+        open(os.devnull, "w") as nowhere,
+        redirect_stdout(nowhere),
+        closing(Cluster(address)) as cluster,
+    ):
         INTERRUPTS.install()  # again, for Ray has handlers of its own
         with making(batch, quiet=quiet) as log, ExitStack() as stack:
-            output = sys.stdout
-            # Ray prints pages of its logs there when a node dies.
-            stack.enter_context(redirect_stdout(stack.enter_context(open(os.devnull, "w"))))
             show = None if quiet else stack.enter_context(closing(_Progress(batch)))
             moved = _Moves()
             events = stack.enter_context(closing(cluster.paint(batch, cores=cores, ship=ship)))

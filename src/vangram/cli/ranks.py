@@ -6,9 +6,10 @@ import sys
 from collections.abc import Callable
 
 from vangram.cli.interrupts import INTERRUPTS
+from vangram.cli.streams import tell
 from vangram.engines.distributed import END, serve
 from vangram.engines.ranks import Ranks
-from vangram.errors import RankError
+from vangram.errors import EchoedError, RankError
 from vangram.storage.allocator import keep_freed_memory
 
 
@@ -19,7 +20,10 @@ def on_all_ranks(command: Callable[[], None]) -> None:
         RankError: a rank does not come, has ended, or does not answer.
         SettingError: the ranks do not go together.
     """
-    ranks = Ranks.join()
+    try:
+        ranks = Ranks.join(tell)
+    except EchoedError:
+        sys.exit(1)
     if ranks.rank:
         _serve(ranks)
         return

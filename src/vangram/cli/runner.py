@@ -77,7 +77,7 @@ def make(
     """
     check_timelapse(monitoring.timelapse)
     with closing(Checkpointer(output.output, warn, force=output.force)) as checkpointer:
-        if is_launched() and _resumed_by_torchrun(recipe, inputs, output, monitoring, checkpointer):
+        if resumed_by_torchrun(recipe, inputs, output, monitoring, checkpointer):
             return
         check_unfinished(output.output, force=output.force)
         written = output.output, monitoring.preview, monitoring.timelapse
@@ -94,18 +94,30 @@ def make(
         make_picture(run, monitoring, checkpointer)
 
 
-def _resumed_by_torchrun(
+def resumed_by_torchrun(
     recipe: Recipe,
     inputs: Inputs[str],
     output: Output,
     monitoring: Monitoring,
     checkpointer: Checkpointer,
-) -> bool:
-    """Resume the run that this command began under torchrun; True where one was, or is finished.
+) -> Path | None:
+    """Resume the run that this command began under torchrun.
+
+    Args:
+        recipe: of the run.
+        inputs: paths.
+        output: path of the picture.
+        monitoring: as of `make`.
+        checkpointer: of the run.
+
+    Returns:
+        Path of its picture, finished now or before; None where no run was begun.
 
     Raises:
         CheckpointError: another run was begun.
     """
+    if not is_launched():
+        return None
     again = restarts() > 0
     if checkpointer.path.exists() and (again or not output.force):
         record = checkpointer.read()
@@ -115,15 +127,14 @@ def _resumed_by_torchrun(
                 f"{str(output.output)!r} was begun with other settings: `vangram resume"
                 f" {quote(str(output.output))}` goes on with these, --force starts anew"
             )
-        resume_run(record, inputs, checkpointer, monitoring, force=again or output.force)
-        return True
+        return resume_run(record, inputs, checkpointer, monitoring, force=again or output.force)
     if again and not output.force and output.output.exists():
         record = recorded(str(output.output))
         if record.finished and record.recipe.replace(memory=recipe.memory) == recipe:
             tell("the picture is finished")
             print(output.output)
-            return True
-    return False
+            return output.output
+    return None
 
 
 def resume_run(
@@ -133,8 +144,8 @@ def resume_run(
     monitoring: Monitoring,
     *,
     force: bool,
-) -> None:
-    """Continue a run from its checkpoint.
+) -> Path:
+    """Continue a run from its checkpoint; returns the path of its picture.
 
     Args:
         record: of the checkpoint.
@@ -157,7 +168,7 @@ def resume_run(
     report(record.differences(now))
     if not monitoring.quiet:
         _tell_place(checkpointer.position, run.levels)
-    make_picture(run, monitoring, checkpointer)
+    return make_picture(run, monitoring, checkpointer)
 
 
 def _check_ours(output: Path, record: Record, force: bool) -> None:

@@ -11,7 +11,7 @@ import os
 import platform
 import socket
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, suppress
 from datetime import timedelta
 from io import BytesIO
@@ -21,21 +21,28 @@ import torch
 import torch.distributed as dist
 from torch import Tensor
 from torch.distributed.distributed_c10d import PrefixStore, Store
-from torch.distributed.rendezvous import rendezvous
 
 from vangram import __version__
-from vangram.errors import RankError, SettingError
-from vangram.settings.torchrun import rank_count, rank_here, restarts
+from vangram.errors import EchoedError, RankError, SettingError
+from vangram.settings.torchrun import has_agent_store, rank_count, rank_here, restarts
 
 TIMEOUT = "VANGRAM_TIMEOUT"
 """Environment variable: seconds that a rank waits for another in the midst of an evaluation."""
 DEFAULT_TIMEOUT = 120.0
 LEAST_TO_JOIN = 120.0
 """Seconds that a rank waits at least for the others to start."""
+SECONDS_UNTIL_TOLD = 10.0
+"""Of waiting for the others to start, until a line says so."""
+SECONDS_BETWEEN_LOOKS = 0.2
+"""For the others, until all have started."""
+NAMED = 4
+"""Ranks that have not come, of which a line has the numbers."""
 SECONDS_FOR_NAMES = 20.0
 """Seconds until a cluster that is just starting knows the name of rank 0's machine."""
 FOREVER = timedelta(days=3650)
 """Time that a rank waits for a request; one that has ended is noticed at once."""
+HERE = "vangram/here"
+"""Beginning of the key in the store that each rank sets when it has started."""
 ENDED = "vangram/ended"
 """Key in the store that rank 0 sets when it has told why it ends."""
 CPU = torch.device("cpu")
@@ -71,24 +78,30 @@ class Ranks:
         self._sending: list[tuple[int, dist.Work, Tensor]] = []
 
     @classmethod
-    def join(cls) -> Ranks:
+    def join(cls, tell: Callable[[str], object] = lambda line: None) -> Ranks:
         """Wait for the other ranks, and compare what they are.
 
+        Args:
+            tell: called with a line where the others do not come at once.
+
         Raises:
-            RankError: a rank does not come.
-            SettingError: the time is no number, the address of rank 0 is none, or a rank has other
+            RankError: a rank does not come. Where all that have come know it, the first of them
+                alone raises it, the others an EchoedError.
+            SettingError: one of torchrun's variables or the time is none, or a rank has other
                 versions.
         """
         timeout = _timeout()
+        rank, size = _rank(), rank_count()
         check_address(SECONDS_FOR_NAMES)
         patience = max(timeout, LEAST_TO_JOIN)
         waiting = timedelta(seconds=patience)
         gpu = torch.cuda.is_available() and dist.is_nccl_available()
-        with _failures(f"one of the {rank_count()} ranks", patience):
-            store, rank, size = next(rendezvous("env://", timeout=waiting))
+        store = _store(rank, size, patience, tell)
+        with _failures(f"one of the {size} ranks", patience):
             if os.environ.get("GROUP_WORLD_SIZE", "1") == "1":
                 # A rank that was killed has left its address in torchrun's store (torch 2.13).
                 store = PrefixStore(f"vangram/{restarts()}", store)
+            gather(store, rank, size, patience, tell)
             dist.init_process_group(
                 "cpu:gloo,cuda:nccl" if gpu else "gloo",
                 store=store,
@@ -282,6 +295,114 @@ def _failures(who: str, timeout: float) -> Iterator[None]:
         ) from error
 
 
+def _store(rank: int, size: int, patience: float, tell: Callable[[str], object]) -> Store:
+    """The store of torchrun, or of rank 0, where the ranks find each other.
+
+    Raises:
+        RankError: it is not there.
+        SettingError: another program has rank 0's port.
+    """
+    address, port = os.environ["MASTER_ADDR"], int(os.environ["MASTER_PORT"])
+    host = rank == 0 and not has_agent_store()
+    if not host:
+        _reach(address, port, patience, tell)
+    try:
+        return dist.TCPStore(  # type: ignore[attr-defined]
+            address,
+            port,
+            size,
+            host,
+            timedelta(seconds=patience),
+            wait_for_workers=False,
+            multi_tenant=True,
+        )
+    except RuntimeError as error:
+        if "EADDRINUSE" not in str(error):
+            raise RankError(
+                f"rank 0 cannot be reached at {address}:{port}; its own output says why"
+            ) from error
+        raise SettingError(
+            f"MASTER_PORT={port} is another program's here; choose another port for all ranks"
+        ) from error
+
+
+def _reach(address: str, port: int, patience: float, tell: Callable[[str], object]) -> None:
+    """Wait until rank 0's store answers; torch would print pages, and wait for longer.
+
+    Raises:
+        RankError: it does not.
+    """
+    waited = _Waiting("rank 0", patience, tell)
+    while True:
+        try:
+            socket.create_connection((address, port), timeout=patience).close()
+        except OSError as error:
+            waited(f"cannot be reached at {address}:{port} ({error.strerror or error})")
+        else:
+            return
+
+
+def gather(
+    store: Store, rank: int, size: int, patience: float, tell: Callable[[str], object]
+) -> None:
+    """Wait until all ranks have started; errors as `join`."""
+
+    def missing() -> list[int]:
+        try:
+            return [each for each in range(size) if not store.check([f"{HERE}/{each}"])]
+        except RuntimeError as error:  # the store has gone with rank 0
+            raise EchoedError("rank 0 ended; its own output says why") from error
+
+    store.set(f"{HERE}/{rank}", "")
+    waited: _Waiting | None = None
+    while absent := missing():
+        some = ", ".join(map(str, absent[:NAMED]))
+        more = f" and {len(absent) - NAMED} more" if len(absent) > NAMED else ""
+        who = f"rank{'s' if len(absent) > 1 else ''} {some}{more} of {size}"
+        first = next(each for each in range(size) if each not in absent) == rank
+        waited = waited or _Waiting(who, patience, tell)
+        waited.who, waited.first = who, first
+        waited("did not start")
+
+
+class _Waiting:
+    """Waits for ranks to start, a little with each call.
+
+    Args:
+        who: the ranks.
+        patience: seconds.
+        tell: called with a line once.
+    """
+
+    def __init__(self, who: str, patience: float, tell: Callable[[str], object]) -> None:
+        self.who, self.patience, self.tell = who, patience, tell
+        self.first = True
+        """Whether this rank is the one that says so."""
+        self.began = time.monotonic()
+        self.told = False
+
+    def __call__(self, what: str) -> None:
+        """Wait a little.
+
+        Args:
+            what: the ranks do or did not.
+
+        Raises:
+            RankError: they were waited for long enough.
+        """
+        waited = time.monotonic() - self.began
+        if waited > self.patience:
+            line = (
+                f"{self.who} {what} within {self.patience:g} s; start all ranks, or `unset"
+                f" WORLD_SIZE` to run without; {TIMEOUT}={2 * self.patience:g} waits longer"
+            )
+            raise RankError(line) if self.first else EchoedError(line)
+        if waited > SECONDS_UNTIL_TOLD and self.first and not self.told:
+            self.tell(f"waiting for {self.who}; `unset WORLD_SIZE` runs without other ranks")
+            self.told = True
+        time.sleep(SECONDS_BETWEEN_LOOKS)
+
+
 def check_address(patience: float) -> None:
     """Check that the address of rank 0's machine is known; torch would try for minutes.
 
@@ -307,6 +428,18 @@ def check_address(patience: float) -> None:
             time.sleep(0.5)
         else:
             return
+
+
+def _rank() -> int:
+    """Number of this process among the ranks.
+
+    Raises:
+        SettingError: the variable is no such number.
+    """
+    text, size = os.environ["RANK"], rank_count()
+    if not (text.isdecimal() and int(text) < size):
+        raise SettingError(f"RANK={text!r} is no rank; give 0 to {size - 1}, as WORLD_SIZE={size}")
+    return int(text)
 
 
 def _timeout() -> float:

@@ -31,6 +31,11 @@ def is_launched() -> bool:
     return "TORCHELASTIC_RUN_ID" in os.environ
 
 
+def has_agent_store() -> bool:
+    """Whether torchrun, rather than rank 0, has the store where the ranks find each other."""
+    return os.environ.get("TORCHELASTIC_USE_AGENT_STORE") == "True"
+
+
 def restarts() -> int:
     """Number of restarts by torchrun, each after a rank has failed."""
     return _number("TORCHELASTIC_RESTART_COUNT", 0)

@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from vangram.cli.downloads import ensure_fetched
-from vangram.cli.options import Force, Made, Monitoring, MovedInputs, Quiet
+from vangram.cli.options import Force, Made, Monitoring, MovedInputs, Output, Quiet
 from vangram.cli.recorded_inputs import find_inputs
 from vangram.cli.streams import report, tell, warn
 from vangram.settings.inputs import Inputs
@@ -28,7 +28,7 @@ def rerun(picture: Made, output: Again, moved: MovedInputs, force: Force, quiet:
     Reports inputs and versions that differ. Exit code 1 where none does and the pixels differ.
     """
     from vangram.cli.outputs import check_outputs
-    from vangram.cli.runner import make_picture
+    from vangram.cli.runner import make_picture, resumed_by_torchrun
     from vangram.film.output import record_in
     from vangram.run import Run
     from vangram.run.checkpointer import Checkpointer, check_unfinished
@@ -39,16 +39,21 @@ def rerun(picture: Made, output: Again, moved: MovedInputs, force: Force, quiet:
         return
     target = output or Path(picture).with_stem(f"{Path(picture).stem}-rerun")
     inputs = find_inputs(record, picture, moved)
+    place, monitoring = Output(target, force), Monitoring(quiet=quiet)
     with closing(Checkpointer(target, warn, force=force)) as checkpointer:
-        check_unfinished(target, force=force)
-        check_outputs(target, inputs=(picture, *inputs), force=force)
-        if record.inputs.parameters is None:
-            ensure_fetched(record.recipe.network, asked=False)
-        run = Run.of(inputs, record.recipe)
-        differences = record.differences(run.record)
-        report(differences)
-        run = replace(run, record=run.record.with_paths_of(record))
-        again = make_picture(run, Monitoring(quiet=quiet), checkpointer)
+        again = resumed_by_torchrun(record.recipe, inputs, place, monitoring, checkpointer)
+        if again is not None:
+            differences = record.differences(record_in(str(again)))
+        else:
+            check_unfinished(target, force=force)
+            check_outputs(target, inputs=(picture, *inputs), force=force)
+            if record.inputs.parameters is None:
+                ensure_fetched(record.recipe.network, asked=False)
+            run = Run.of(inputs, record.recipe)
+            differences = record.differences(run.record)
+            report(differences)
+            run = replace(run, record=run.record.with_paths_of(record))
+            again = make_picture(run, monitoring, checkpointer)
     _compare(picture, again, differences)
 
 
