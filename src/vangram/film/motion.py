@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import NamedTuple, Protocol
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from vangram.images import Picture, resize
@@ -28,6 +29,8 @@ CACHED = 16
 """Frames kept at the size of the results."""
 YOUNG = 3
 """Power of how far a place is painted by which it holds others the less."""
+COLOUR_STEP = 0.05
+"""Mean difference of colours that is taken for the same; twice as much is taken for another."""
 BACK = "-back"
 """Ends the name of a file with the flow from the frame before, beside that to it."""
 
@@ -97,8 +100,12 @@ class Motion:
             SettingError: the flow has to be estimated, and OpenCV is not installed.
         """
         flow, back = self.flows(frame, other)
-        moved = warped(torch.cat((image, painted), dim=1), flow)
-        return Warped(moved[:, :3], trusted(flow, back), moved[:, 3:].clamp(0, 1))
+        shown = self.pixels(other)
+        moved = warped(torch.cat((image, painted, shown), dim=1), flow)
+        trust = trusted(flow, back)
+        if abs(frame - other) > 1:
+            trust = trust * same_colours(moved[:, 4:], self.pixels(frame))
+        return Warped(moved[:, :3], trust, moved[:, 3:4].clamp(0, 1))
 
     def flows(self, frame: int, other: int) -> tuple[Tensor, Tensor]:
         """The flow from a frame to another and back, (1, 2, H, W) each; raises as `warp`."""
@@ -115,6 +122,20 @@ class Motion:
     def _read(self, index: int) -> Tensor:
         pixels = self.frames.frame(index).pixels
         return pixels if pixels.shape[2:] == self.size else resize(pixels, self.size)
+
+
+def same_colours(warped: Tensor, frame: Tensor) -> Tensor:
+    """Where a warped frame shows what this one shows, (1, 1, H, W) in [0, 1].
+
+    Over several frames the search can lose a thing that moves in front, and find what is behind it,
+    both ways. The colours tell. Between neighbours they do not count: light may change.
+
+    Args:
+        warped: another frame, (1, 3, H, W) in [0, 1].
+        frame: this one.
+    """
+    away = F.avg_pool2d((warped - frame).abs().amax(1, keepdim=True), 3, 1, 1)
+    return (2 - away / COLOUR_STEP).clamp(0, 1)
 
 
 def held_to(others: Sequence[Warped]) -> Warped:

@@ -16,7 +16,7 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
-from vangram.film.motion import YOUNG, Frames, Motion, held_to
+from vangram.film.motion import YOUNG, Frames, Motion, Warped, held_to
 from vangram.images import fit
 from vangram.optimize import Step
 from vangram.run import Run
@@ -29,6 +29,8 @@ from vangram.storage.tensors import IN_MEMORY
 
 PAINTED = 48
 """Steps after which a place counts as painted to the end."""
+REPAINTED = 20.0
+"""Share of what is painted that a change of the paintings' shares by 1 would undo."""
 BLEND = 0.5
 """Share of the other frames' results, where they are trusted, in the start of a further pass."""
 
@@ -151,7 +153,7 @@ class Shot:
         distances = {back * each for each in self.recipe_of(self.of[0]).remember}
         distances |= {back} if number == 1 else {back, -back}
         there = [index - each for each in sorted(distances, key=abs) if index - each in self.of]
-        held = held_to([self.motion.warp(*self._result(each), index, each) for each in there])
+        held = held_to([self._warped(index, each) for each in there])
         weights = held.trust * held.painted**YOUNG
         if number == 1:
             return WarpedResult(held.pixels, held.trust, weights), held.trust * held.painted
@@ -160,6 +162,14 @@ class Shot:
             for own, theirs in zip(self._result(index), (held.pixels, held.painted), strict=True)
         )
         return WarpedResult(held.pixels, held.trust, weights, start), painted
+
+    def _warped(self, index: int, other: int) -> Warped:
+        """Another frame's result, warped; in another style it is painted less far."""
+        image, painted = self._result(other)
+        ours, theirs = (self.recipe_of(each).blend or () for each in (index, other))
+        change = sum(abs(a - b) for a, b in zip(ours, theirs, strict=True)) / (2 * sum(ours) or 1)
+        painted = painted * max(0.0, 1 - REPAINTED * change)
+        return self.motion.warp(image, painted, index, other)
 
     def _result(self, index: int) -> tuple[Tensor, Tensor]:
         return self.store.result(index).float(), self.store.painted(index).float()
