@@ -469,7 +469,81 @@ def test_other_texts_are_no_times(text: str) -> None:
         parse_time(text)
 
 
+def test_time_beyond_any_film_is_refused() -> None:
+    with pytest.raises(SettingError, match="beyond the end"):
+        parse_time("9" * 400)
+
+
 def test_durations_of_an_animation_do_not_drift() -> None:
     timing = Timing(Fraction(1, 30), tuple(range(30)))
     assert sum(milliseconds(timing, 10)) == 1000
     assert set(milliseconds(timing, 10)) == {30, 40}
+
+
+def folder_of(path: Path, count: int, suffix: str = ".png") -> Path:
+    """A folder of frames named f8, f9, f10 and on."""
+    path.mkdir(exist_ok=True)
+    for number, levels in enumerate(moving(count=count), 8):
+        Image.fromarray(levels).save(path / f"f{number}{suffix}")
+    return path
+
+
+def test_part_of_a_folder_has_its_own_names_and_masks(
+    command: Command, painting: Path, tmp_path: Path
+) -> None:
+    """At 25 frames a second, 0.04 is the second frame's time, and 0.12 the fourth's."""
+    words = (folder_of(tmp_path / "frames", 4), painting, "-o", tmp_path / "out", *TINY)
+    done = command("film", *words, "--from", "0.04", "--to", "0.12")
+    assert done.code == 0, done.err
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["f10.png", "f9.png"]
+    film = Film.prepare(
+        tmp_path / "late.mp4",
+        Inputs(
+            content=str(tmp_path / "frames"),
+            styles=(str(painting),),
+            keep=str(folder_of(tmp_path / "masks", 4)),
+        ),
+        Recipe(size=44),
+        FilmSettings(since=0.4, rate=5),
+    )
+    film.first_run()
+    assert film.name(0) == "f10"
+    assert list(film.extract()) == [1, 2, 1, 2]
+
+
+@pytest.mark.parametrize("name", ["frames", "in.mp4", "in.webp"])
+@pytest.mark.parametrize("times", [("--from", "9"), ("--from", "999999999"), ("--to", "0")])
+def test_times_without_frames_are_told(
+    command: Command, painting: Path, tmp_path: Path, name: str, times: tuple[str, str]
+) -> None:
+    folder_of(tmp_path / "frames", 2)
+    make_clip(tmp_path / "in.mp4", moving(count=2))
+    first, second = (Image.fromarray(each) for each in moving(count=2))
+    first.save(tmp_path / "in.webp", save_all=True, append_images=[second])
+    done = command("film", tmp_path / name, painting, "-o", tmp_path / "out.mp4", *TINY, *times)
+    assert_refused(done, "has no frame between the times given")
+
+
+@pytest.mark.parametrize("name", [".", "/", "..", "painting.png/.."])
+def test_output_without_a_name_is_refused(command: Command, painting: Path, name: str) -> None:
+    done = command("film", painting, painting, "-o", name, *TINY, "--force")
+    assert_refused(done, "is no name for a film")
+
+
+def test_output_that_is_a_file_is_no_folder(
+    command: Command, painting: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "out").write_text("kept")
+    done = command("film", painting, painting, "-o", tmp_path / "out", *TINY, "--force")
+    assert_refused(done, "is a file")
+    assert (tmp_path / "out").read_text() == "kept"
+
+
+def test_pictures_of_one_name_are_all_written(
+    command: Command, painting: Path, tmp_path: Path
+) -> None:
+    folder_of(tmp_path / "frames", 1, ".jpg")
+    words = (folder_of(tmp_path / "frames", 1), painting, "-o", tmp_path / "out", *TINY)
+    assert command("film", *words).code == 0
+    names = sorted(path.name for path in (tmp_path / "out").iterdir())
+    assert names == ["f8.jpg.png", "f8.png.png"]

@@ -18,7 +18,7 @@ from torch import Tensor
 from vangram.errors import ExistsError, PictureError, RecipeError, SettingError
 from vangram.film.cuts import shots_of
 from vangram.film.folder import WorkFolder, timing_from_json, timing_to_json
-from vangram.film.footage import RATE, Footage, frames_in, is_moving, open_footage
+from vangram.film.footage import RATE, Footage, frames_in, is_moving, open_footage, seconds_at
 from vangram.film.motion import FlowFolder
 from vangram.film.shot import Shot
 from vangram.film.video import Timing
@@ -157,7 +157,7 @@ class Film:
         inputs: Inputs[RunSource] = replace(self._still, content=self._fitted(first))
         masks: dict[str, Any] = {}
         for kind in self._moving:
-            with open_footage(self._path(kind)) as footage:
+            with open_footage(self._path(kind), settings.rate) as footage:
                 (masks[kind],) = islice(footage.pictures(settings.since, settings.until), 1)
         return Run.of(replace(inputs, **masks), self.recipe_at(0))
 
@@ -285,13 +285,19 @@ class Film:
         return FlowFolder(Path(self.inputs.flow), names)
 
     def name(self, index: int) -> str:
-        """Name of a frame, without suffix: that of a folder's picture, otherwise its number."""
+        """Name of a frame: a folder's picture's, with suffix if need be, otherwise its number."""
         return self._names[index] if self._names else f"{index + 1:06}"
 
     @cached_property
     def _names(self) -> list[str]:
-        content = self._path("content")
-        return [Path(path).stem for path in frames_in(content)] if os.path.isdir(content) else []
+        content, settings = self._path("content"), self.settings
+        if not os.path.isdir(content):
+            return []
+        paths, shown = [Path(path) for path in frames_in(content)], seconds_at(settings.rate)
+        before = sum(float(index * shown) < settings.since for index in range(len(paths)))
+        stems = [path.stem for path in paths]
+        unique = len(set(stems)) == len(stems)  # otherwise 1.jpg and 1.png
+        return (stems if unique else [path.name for path in paths])[before:]
 
     @property
     def is_video(self) -> bool:

@@ -34,6 +34,8 @@ def check_film_output(path: Path) -> None:
         OutputError: it cannot.
     """
     suffix = path.suffix.lower()
+    if path.name in ("", ".."):
+        raise OutputError(f"{quoted(path)} is no name for a film; give the file or folder a name")
     if suffix in ENCODERS:
         check_encoder(path)
     elif suffix and suffix not in ANIMATIONS:
@@ -43,6 +45,8 @@ def check_film_output(path: Path) -> None:
         )
     if suffix or not path.is_dir():
         check_place(path)
+    if not suffix and os.path.lexists(path) and not path.is_dir():
+        raise OutputError(f"{quoted(path)} is a file; end it in .mp4, or name a folder for frames")
 
 
 def record_in(path: str | os.PathLike[str]) -> Record:

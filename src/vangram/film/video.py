@@ -48,6 +48,9 @@ WIDE = (9, 11, 12)
 """Primaries (ITU-T H.273) that are converted: BT.2020, P3. Players show all others as sRGB's."""
 BT709, BT601, NARROW, FULL = 1, 5, 1, 2
 """FFmpeg's numbers of matrices for conversion, and of the ranges 16 to 235 and 0 to 255."""
+LAST_TICK = (1 << 62) - 1
+"""Beyond any film; FFmpeg counts in 64 bits."""
+NO_FRAME = "{} has no frame between the times given; move --from or --to"
 HD = 720
 """Height in pixels from which a film that does not name its matrix has BT.709's."""
 
@@ -119,8 +122,9 @@ class Video:
         """
         base, first = Fraction(self.stream.time_base), self.stream.start_time or 0
         if since:
+            ticks = min(first + int(since / base), LAST_TICK)
             with _reading(self.label):
-                self.container.seek(first + int(since / base), stream=self.stream)
+                self.container.seek(ticks, stream=self.stream)
         size: tuple[int, int] | None = None
         gap, last = 0, None
         for frame in self._decoded():
@@ -143,6 +147,8 @@ class Video:
             self.starts.append(start)
             self.last = self._ticks(frame)
             yield self._upright(frame)
+        if not self.starts and last is not None:
+            raise PictureError(NO_FRAME.format(self.label))
         if not self.starts:
             raise PictureError(f"{self.label} has no frame that can be decoded; check it")
         if not since and until is None and len(self.starts) < self.stream.frames:

@@ -38,6 +38,8 @@ FILM_INPUTS = InputsOf(
         )
     }
 )
+LONGEST = 1e9
+"""Seconds; more than thirty years."""
 TIME = re.compile(r"(?:(?:(\d+):)?(\d{1,2}):)?(\d+(?:\.\d*)?)", re.ASCII)
 
 Footage = Annotated[
@@ -178,7 +180,11 @@ def parse_time(text: str) -> float:
     if found is None:
         raise SettingError(f"{text!r} is no time; write it as 90, 1:30 or 0:01:30")
     hours, minutes, seconds = (float(each or 0) for each in found.groups())
-    return 3600 * hours + 60 * minutes + seconds
+    if (time := 3600 * hours + 60 * minutes + seconds) > LONGEST:
+        raise SettingError(
+            f"a time of {len(text)} digits is beyond the end of any film; give a shorter one"
+        )
+    return time
 
 
 def _key(text: str) -> tuple[float, str]:
