@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -26,6 +27,7 @@ from vangram.cli.commands.film import parse_time
 from vangram.errors import SettingError
 from vangram.film import output as film_output
 from vangram.film.film import Film, FilmSettings
+from vangram.film.folder import WorkFolder
 from vangram.film.output import milliseconds, record_in
 from vangram.film.video import Timing
 from vangram.images import read_frames, read_picture
@@ -547,3 +549,119 @@ def test_pictures_of_one_name_are_all_written(
     assert command("film", *words).code == 0
     names = sorted(path.name for path in (tmp_path / "out").iterdir())
     assert names == ["f8.jpg.png", "f8.png.png"]
+
+
+def begun(command: Command, words: list[Any], output: Path, at: int) -> None:
+    """Paint a film until an image was kept `at` times."""
+    kept = 0
+
+    def keep(self: WorkFolder, *values: Any) -> None:
+        nonlocal kept
+        KEEP(self, *values)
+        kept += 1
+        if kept == at:
+            raise KeyboardInterrupt
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(WorkFolder, "keep", keep)
+        assert command("film", *words, "-o", output).code == 130
+
+
+KEEP = WorkFolder.keep
+
+
+@pytest.mark.parametrize("damage", ["cut", "empty", "garbage", "missing", "folder"])
+@pytest.mark.parametrize("file", ["images/000002.safetensors", "frames/000002.png"])
+def test_damaged_work_is_made_again_to_the_same_bytes(
+    command: Command, clip: Path, painting: Path, tmp_path: Path, file: str, damage: str
+) -> None:
+    words = [clip, painting, *TINY, "--passes", 2]
+    begun(command, words, tmp_path / "out.mp4", 11)
+    path = tmp_path / "out.mp4.film" / file
+    contents = path.read_bytes()
+    if damage in ("missing", "folder"):
+        path.unlink()
+    if damage == "folder":
+        path.mkdir()
+    elif damage != "missing":
+        path.write_bytes({"cut": contents[:-20], "empty": b"", "garbage": b"x" * 99}[damage])
+    done = command("film", *words, "-o", tmp_path / "out.mp4")
+    if "frames" in file and damage != "missing":
+        assert_refused(done, f"remove '{path}'")
+        path.rmdir() if damage == "folder" else path.unlink()
+        done = command("film", *words, "-o", tmp_path / "out.mp4")
+    assert done.code == 0, done.err
+    assert ("images of shot 1 are missing" in done.err) == ("images" in file)
+    assert command("film", *words, "-o", tmp_path / "whole.mp4").code == 0
+    assert (tmp_path / "out.mp4").read_bytes() == (tmp_path / "whole.mp4").read_bytes()
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"record": 1}, {"record": "x"}, {"memory": "x"}, {"notes": [1]}, {"shots": [1]},
+        {"shots": [0, 99]}, {"shots": []}, {"timing": "x"},
+        {"timing": {"base": "1/0", "starts": [0], "last": 1}},
+        {"timing": {"base": "1/25", "starts": [], "last": 1}},
+        {"timing": {"base": "1/25", "starts": [3, 2], "last": 1}},
+    ],
+)  # fmt: skip
+def test_damaged_state_is_told(
+    command: Command, clip: Path, painting: Path, tmp_path: Path, changes: dict[str, Any]
+) -> None:
+    words = [clip, painting, *TINY]
+    begun(command, words, tmp_path / "out.mp4", 1)
+    path = tmp_path / "out.mp4.film" / "film.json"
+    for values in (json.loads(path.read_text()) | changes, [1]):
+        path.write_text(json.dumps(values))
+        assert_refused(command("film", *words, "-o", tmp_path / "out.mp4"), "remove")
+
+
+def test_what_another_film_has_left_is_not_taken(
+    command: Command, clip: Path, painting: Path, tmp_path: Path
+) -> None:
+    """As after a kill while the work on that film was removed: its state goes first."""
+    other = make_clip(tmp_path / "other.mp4", [each[::-1].copy() for each in moving()])
+    begun(command, [other, painting, *TINY], tmp_path / "out.mp4", 3)
+    (tmp_path / "out.mp4.film" / "film.json").unlink()
+    words = [clip, painting, *TINY]
+    assert command("film", *words, "-o", tmp_path / "out.mp4").code == 0
+    assert command("film", *words, "-o", tmp_path / "whole.mp4").code == 0
+    assert (tmp_path / "out.mp4").read_bytes() == (tmp_path / "whole.mp4").read_bytes()
+
+
+def test_folder_with_the_rest_of_a_kill_alone_is_empty(
+    command: Command, clip: Path, painting: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / ".vangram-0123456789abcdef.part").write_bytes(b"x")
+    done = command("film", clip, painting, *TINY, "-o", tmp_path / "out")
+    assert done.code == 0, done.err
+
+
+def test_pictures_from_before_in_a_folder_are_told(
+    command: Command, clip: Path, painting: Path, tmp_path: Path
+) -> None:
+    folder_of(tmp_path / "out", 2)
+    done = command("film", clip, painting, *TINY, "-o", tmp_path / "out", "--force")
+    assert done.code == 0
+    assert "has 2 other pictures in it, as 'f8.png'" in done.err
+
+
+def test_work_is_removed_while_others_take_locks(
+    clip: Path, painting: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    work = film_of(clip, painting, tmp_path / "out.mp4").work
+    work.set(record="x")
+    rmtree, tries = shutil.rmtree, 0
+
+    def raced(path: Path, ignore_errors: bool = False) -> None:
+        nonlocal tries
+        tries += 1
+        rmtree(path, ignore_errors)
+        if tries == 1:
+            path.mkdir()
+
+    monkeypatch.setattr(shutil, "rmtree", raced)
+    work.discard()
+    assert not work.path.exists()

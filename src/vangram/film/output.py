@@ -73,7 +73,7 @@ def is_made(film: Film) -> bool:
         ExistsError: it is another file, or a folder with others in it.
     """
     path = film.output
-    if not os.path.lexists(path) or (path.is_dir() and not any(path.iterdir())):
+    if not os.path.lexists(path) or (path.is_dir() and not _shown_names(path)):
         return False
     try:
         same = record_in(path).is_of_same_run(film.record)
@@ -82,6 +82,11 @@ def is_made(film: Film) -> bool:
     if not same:
         raise ExistsError(f"{quoted(path)} exists already; add --force to overwrite it")
     return not film.work.is_begun()
+
+
+def _shown_names(folder: Path) -> list[str]:
+    """Names in a folder, without hidden files, which killed processes leave as well."""
+    return [name for name in os.listdir(folder) if name[0] != "."]
 
 
 def write_film(film: Film, path: Path, *, overwrite: bool, finished: bool = True) -> list[str]:
@@ -126,15 +131,23 @@ def write_film(film: Film, path: Path, *, overwrite: bool, finished: bool = True
         )
         return []
     make_folder(path)
+    written = set[str]()
     for index, (pixels, alpha) in enumerate(film.shown()):
+        written.add(name := f"{film.name(index)}.png")
         write_picture(
-            path / f"{film.name(index)}.png",
+            path / name,
             pixels,
             alpha=alpha,
             recipe=recipe,
             overwrite=overwrite,
         )
-    return []
+    others = {Path(each).name for each in frames_in(os.fspath(path))} - written
+    if not others:
+        return []
+    return [
+        f"{quoted(path)} has {len(others)} other pictures in it, as {quoted(min(others))}; remove"
+        " what is no frame of this film"
+    ]
 
 
 def milliseconds(timing: Timing, tick: int) -> list[int]:
