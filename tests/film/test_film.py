@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -33,6 +34,7 @@ from vangram.film.video import Timing
 from vangram.images import read_frames, read_picture
 from vangram.settings.inputs import Inputs
 from vangram.settings.recipe import Recipe
+from vangram.settings.record import Record
 
 pytest.importorskip("cv2", reason="the extra `film` is not installed")
 
@@ -665,3 +667,60 @@ def test_work_is_removed_while_others_take_locks(
     monkeypatch.setattr(shutil, "rmtree", raced)
     work.discard()
     assert not work.path.exists()
+
+
+@pytest.mark.parametrize("name", ["mine.mp4", "mine.gif", "mine"])
+def test_preview_replaces_no_other_file(
+    command: Command, clip: Path, painting: Path, tmp_path: Path, name: str
+) -> None:
+    mine = tmp_path / name
+    if not mine.suffix:
+        mine.mkdir()
+    kept = mine if mine.suffix else mine / "kept.png"
+    kept.write_bytes(b"mine")
+    words = ["film", clip, painting, *TINY, "-o", tmp_path / "out.mp4", "--preview", mine]
+    assert_refused(command(*words), "--force")
+    assert kept.read_bytes() == b"mine"
+
+
+@pytest.mark.parametrize("name", ["so-far.mp4", "so-far.gif", "so-far"])
+def test_preview_goes_on_with_the_film(
+    command: Command, clip: Path, painting: Path, tmp_path: Path, name: str
+) -> None:
+    words = [clip, painting, *TINY, "--preview", tmp_path / name]
+    begun(command, words, tmp_path / "out.mp4", 3)
+    film = film_of(clip, painting, tmp_path / "other.mp4")
+    list(film.extract())
+    film.find_shots()
+    kept_to_the_end(film, 0, torch.full((1, 3, 33, 44), 0.5))
+    state = json.loads((tmp_path / "out.mp4.film" / "film.json").read_text())
+    film = replace(film, record=Record.from_json(state["record"]))
+    film_output.write_film(film, tmp_path / name, overwrite=True, finished=False)
+    done = command("film", *words, "-o", tmp_path / "out.mp4")
+    assert done.code == 0, done.err
+
+
+def test_output_in_the_folder_of_frames_is_refused(
+    command: Command, painting: Path, tmp_path: Path
+) -> None:
+    """The next run would take it for a frame, and for other footage."""
+    words = ["film", folder_of(tmp_path / "frames", 2), painting, *TINY, "-o"]
+    assert_refused(
+        command(*words, tmp_path / "frames" / "out.webp"), "is in a folder that is given"
+    )
+    words += [tmp_path / "out.mp4", "--preview", tmp_path / "frames" / "so-far.mp4"]
+    assert_refused(command(*words), "is in a folder that is given")
+    assert len(list((tmp_path / "frames").iterdir())) == 2
+
+
+@pytest.mark.parametrize("name", ["so-far.mp4", "so-far.webp", "so-far"])
+def test_shard_without_the_first_frame_has_no_preview(
+    command: Command, clip: Path, painting: Path, tmp_path: Path, name: str
+) -> None:
+    (tmp_path / "cuts.txt").write_text("0:00.142\n")
+    words = [clip, painting, *TINY, "--shots", tmp_path / "cuts.txt", "-o", tmp_path / "out.mp4"]
+    for number in (1, 2):
+        preview = tmp_path / f"{number}-{name}"
+        done = command("film", *words, "--shard", f"{number}/2", "--preview", preview)
+        assert done.code == 0, done.err
+        assert preview.exists() == ("shots 1 are" not in done.err)

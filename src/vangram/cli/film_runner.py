@@ -116,7 +116,7 @@ def _paint(film: Film, shots: list[int], *, quiet: bool, preview: Path | None) -
             if waiting == left:
                 time.sleep(SECONDS_BETWEEN_TRIES)
             left = [number for number in waiting if film.share_painted(number) < 1]
-    if side is not None and film.work.is_begun():
+    if side is not None and film.work.is_begun() and film.shown_timing().starts:
         side.write()
 
 

@@ -72,7 +72,21 @@ def is_made(film: Film) -> bool:
     Raises:
         ExistsError: it is another file, or a folder with others in it.
     """
-    path = film.output
+    return _is_there(film, film.output) and not film.work.is_begun()
+
+
+def check_preview(film: Film, path: Path) -> None:
+    """Check that a preview replaces none but this film's.
+
+    Raises:
+        ExistsError: it would replace another file.
+    """
+    if path.suffix.lower() != ".gif" or not film.work.is_begun():  # a .gif has no recipe
+        _is_there(film, path)
+
+
+def _is_there(film: Film, path: Path) -> bool:
+    """Whether this film, or a part of it, is at a path; raises as `is_made`."""
     if not os.path.lexists(path) or (path.is_dir() and not _shown_names(path)):
         return False
     try:
@@ -81,7 +95,7 @@ def is_made(film: Film) -> bool:
         same = False
     if not same:
         raise ExistsError(f"{quoted(path)} exists already; add --force to overwrite it")
-    return not film.work.is_begun()
+    return True
 
 
 def _shown_names(folder: Path) -> list[str]:

@@ -132,7 +132,7 @@ def film(
     from vangram.cli.outputs import check_inputs_apart
     from vangram.cli.records import report
     from vangram.film.film import Film, FilmSettings
-    from vangram.film.output import check_film_output
+    from vangram.film.output import check_film_output, check_preview
 
     recipe, start = recipe_of(settings, base)
     if start is not None:
@@ -160,6 +160,8 @@ def film(
     if parameters is None:
         ensure_fetched(recipe.network, asked="network" in settings)
     prepared = Film.prepare(output, inputs, recipe, changes, force=force)
+    if preview is not None and not force:
+        check_preview(prepared, preview)
     report(without_effect(settings, recipe, replace(inputs, before="")))
     make_film(
         prepared,
