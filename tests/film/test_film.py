@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -26,11 +28,13 @@ from vangram.cli.commands.film import parse_time
 from vangram.errors import SettingError
 from vangram.film import output as film_output
 from vangram.film.film import Film, FilmSettings
+from vangram.film.folder import WorkFolder
 from vangram.film.output import milliseconds, record_in
 from vangram.film.video import Timing
 from vangram.images import read_frames, read_picture
 from vangram.settings.inputs import Inputs
 from vangram.settings.recipe import Recipe
+from vangram.settings.record import Record
 
 pytest.importorskip("cv2", reason="the extra `film` is not installed")
 
@@ -469,7 +473,254 @@ def test_other_texts_are_no_times(text: str) -> None:
         parse_time(text)
 
 
+def test_time_beyond_any_film_is_refused() -> None:
+    with pytest.raises(SettingError, match="beyond the end"):
+        parse_time("9" * 400)
+
+
 def test_durations_of_an_animation_do_not_drift() -> None:
     timing = Timing(Fraction(1, 30), tuple(range(30)))
     assert sum(milliseconds(timing, 10)) == 1000
     assert set(milliseconds(timing, 10)) == {30, 40}
+
+
+def folder_of(path: Path, count: int, suffix: str = ".png") -> Path:
+    """A folder of frames named f8, f9, f10 and on."""
+    path.mkdir(exist_ok=True)
+    for number, levels in enumerate(moving(count=count), 8):
+        Image.fromarray(levels).save(path / f"f{number}{suffix}")
+    return path
+
+
+def test_part_of_a_folder_has_its_own_names_and_masks(
+    command: Command, painting: Path, tmp_path: Path
+) -> None:
+    """At 25 frames a second, 0.04 is the second frame's time, and 0.12 the fourth's."""
+    words = (folder_of(tmp_path / "frames", 4), painting, "-o", tmp_path / "out", *TINY)
+    done = command("film", *words, "--from", "0.04", "--to", "0.12")
+    assert done.code == 0, done.err
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["f10.png", "f9.png"]
+    film = Film.prepare(
+        tmp_path / "late.mp4",
+        Inputs(
+            content=str(tmp_path / "frames"),
+            styles=(str(painting),),
+            keep=str(folder_of(tmp_path / "masks", 4)),
+        ),
+        Recipe(size=44),
+        FilmSettings(since=0.4, rate=5),
+    )
+    film.first_run()
+    assert film.name(0) == "f10"
+    assert list(film.extract()) == [1, 2, 1, 2]
+
+
+@pytest.mark.parametrize("name", ["frames", "in.mp4", "in.webp"])
+@pytest.mark.parametrize("times", [("--from", "9"), ("--from", "999999999"), ("--to", "0")])
+def test_times_without_frames_are_told(
+    command: Command, painting: Path, tmp_path: Path, name: str, times: tuple[str, str]
+) -> None:
+    folder_of(tmp_path / "frames", 2)
+    make_clip(tmp_path / "in.mp4", moving(count=2))
+    first, second = (Image.fromarray(each) for each in moving(count=2))
+    first.save(tmp_path / "in.webp", save_all=True, append_images=[second])
+    done = command("film", tmp_path / name, painting, "-o", tmp_path / "out.mp4", *TINY, *times)
+    assert_refused(done, "has no frame between the times given")
+
+
+@pytest.mark.parametrize("name", [".", "/", "..", "painting.png/.."])
+def test_output_without_a_name_is_refused(command: Command, painting: Path, name: str) -> None:
+    done = command("film", painting, painting, "-o", name, *TINY, "--force")
+    assert_refused(done, "is no name for a film")
+
+
+def test_output_that_is_a_file_is_no_folder(
+    command: Command, painting: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "out").write_text("kept")
+    done = command("film", painting, painting, "-o", tmp_path / "out", *TINY, "--force")
+    assert_refused(done, "is a file")
+    assert (tmp_path / "out").read_text() == "kept"
+
+
+def test_pictures_of_one_name_are_all_written(
+    command: Command, painting: Path, tmp_path: Path
+) -> None:
+    folder_of(tmp_path / "frames", 1, ".jpg")
+    words = (folder_of(tmp_path / "frames", 1), painting, "-o", tmp_path / "out", *TINY)
+    assert command("film", *words).code == 0
+    names = sorted(path.name for path in (tmp_path / "out").iterdir())
+    assert names == ["f8.jpg.png", "f8.png.png"]
+
+
+def begun(command: Command, words: list[Any], output: Path, at: int) -> None:
+    """Paint a film until an image was kept `at` times."""
+    kept = 0
+
+    def keep(self: WorkFolder, *values: Any) -> None:
+        nonlocal kept
+        KEEP(self, *values)
+        kept += 1
+        if kept == at:
+            raise KeyboardInterrupt
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(WorkFolder, "keep", keep)
+        assert command("film", *words, "-o", output).code == 130
+
+
+KEEP = WorkFolder.keep
+
+
+@pytest.mark.parametrize("damage", ["cut", "empty", "garbage", "missing", "folder"])
+@pytest.mark.parametrize("file", ["images/000002.safetensors", "frames/000002.png"])
+def test_damaged_work_is_made_again_to_the_same_bytes(
+    command: Command, clip: Path, painting: Path, tmp_path: Path, file: str, damage: str
+) -> None:
+    words = [clip, painting, *TINY, "--passes", 2]
+    begun(command, words, tmp_path / "out.mp4", 11)
+    path = tmp_path / "out.mp4.film" / file
+    contents = path.read_bytes()
+    if damage in ("missing", "folder"):
+        path.unlink()
+    if damage == "folder":
+        path.mkdir()
+    elif damage != "missing":
+        path.write_bytes({"cut": contents[:-20], "empty": b"", "garbage": b"x" * 99}[damage])
+    done = command("film", *words, "-o", tmp_path / "out.mp4")
+    if "frames" in file and damage != "missing":
+        assert_refused(done, f"remove '{path}'")
+        path.rmdir() if damage == "folder" else path.unlink()
+        done = command("film", *words, "-o", tmp_path / "out.mp4")
+    assert done.code == 0, done.err
+    assert ("images of shot 1 are missing" in done.err) == ("images" in file)
+    assert command("film", *words, "-o", tmp_path / "whole.mp4").code == 0
+    assert (tmp_path / "out.mp4").read_bytes() == (tmp_path / "whole.mp4").read_bytes()
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"record": 1}, {"record": "x"}, {"memory": "x"}, {"notes": [1]}, {"shots": [1]},
+        {"shots": [0, 99]}, {"shots": []}, {"timing": "x"},
+        {"timing": {"base": "1/0", "starts": [0], "last": 1}},
+        {"timing": {"base": "1/25", "starts": [], "last": 1}},
+        {"timing": {"base": "1/25", "starts": [3, 2], "last": 1}},
+    ],
+)  # fmt: skip
+def test_damaged_state_is_told(
+    command: Command, clip: Path, painting: Path, tmp_path: Path, changes: dict[str, Any]
+) -> None:
+    words = [clip, painting, *TINY]
+    begun(command, words, tmp_path / "out.mp4", 1)
+    path = tmp_path / "out.mp4.film" / "film.json"
+    for values in (json.loads(path.read_text()) | changes, [1]):
+        path.write_text(json.dumps(values))
+        assert_refused(command("film", *words, "-o", tmp_path / "out.mp4"), "remove")
+
+
+def test_what_another_film_has_left_is_not_taken(
+    command: Command, clip: Path, painting: Path, tmp_path: Path
+) -> None:
+    """As after a kill while the work on that film was removed: its state goes first."""
+    other = make_clip(tmp_path / "other.mp4", [each[::-1].copy() for each in moving()])
+    begun(command, [other, painting, *TINY], tmp_path / "out.mp4", 3)
+    (tmp_path / "out.mp4.film" / "film.json").unlink()
+    words = [clip, painting, *TINY]
+    assert command("film", *words, "-o", tmp_path / "out.mp4").code == 0
+    assert command("film", *words, "-o", tmp_path / "whole.mp4").code == 0
+    assert (tmp_path / "out.mp4").read_bytes() == (tmp_path / "whole.mp4").read_bytes()
+
+
+def test_folder_with_the_rest_of_a_kill_alone_is_empty(
+    command: Command, clip: Path, painting: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / ".vangram-0123456789abcdef.part").write_bytes(b"x")
+    done = command("film", clip, painting, *TINY, "-o", tmp_path / "out")
+    assert done.code == 0, done.err
+
+
+def test_pictures_from_before_in_a_folder_are_told(
+    command: Command, clip: Path, painting: Path, tmp_path: Path
+) -> None:
+    folder_of(tmp_path / "out", 2)
+    done = command("film", clip, painting, *TINY, "-o", tmp_path / "out", "--force")
+    assert done.code == 0
+    assert "has 2 other pictures in it, as 'f8.png'" in done.err
+
+
+def test_work_is_removed_while_others_take_locks(
+    clip: Path, painting: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    work = film_of(clip, painting, tmp_path / "out.mp4").work
+    work.set(record="x")
+    rmtree, tries = shutil.rmtree, 0
+
+    def raced(path: Path, ignore_errors: bool = False) -> None:
+        nonlocal tries
+        tries += 1
+        rmtree(path, ignore_errors)
+        if tries == 1:
+            path.mkdir()
+
+    monkeypatch.setattr(shutil, "rmtree", raced)
+    work.discard()
+    assert not work.path.exists()
+
+
+@pytest.mark.parametrize("name", ["mine.mp4", "mine.gif", "mine"])
+def test_preview_replaces_no_other_file(
+    command: Command, clip: Path, painting: Path, tmp_path: Path, name: str
+) -> None:
+    mine = tmp_path / name
+    if not mine.suffix:
+        mine.mkdir()
+    kept = mine if mine.suffix else mine / "kept.png"
+    kept.write_bytes(b"mine")
+    words = ["film", clip, painting, *TINY, "-o", tmp_path / "out.mp4", "--preview", mine]
+    assert_refused(command(*words), "--force")
+    assert kept.read_bytes() == b"mine"
+
+
+@pytest.mark.parametrize("name", ["so-far.mp4", "so-far.gif", "so-far"])
+def test_preview_goes_on_with_the_film(
+    command: Command, clip: Path, painting: Path, tmp_path: Path, name: str
+) -> None:
+    words = [clip, painting, *TINY, "--preview", tmp_path / name]
+    begun(command, words, tmp_path / "out.mp4", 3)
+    film = film_of(clip, painting, tmp_path / "other.mp4")
+    list(film.extract())
+    film.find_shots()
+    kept_to_the_end(film, 0, torch.full((1, 3, 33, 44), 0.5))
+    state = json.loads((tmp_path / "out.mp4.film" / "film.json").read_text())
+    film = replace(film, record=Record.from_json(state["record"]))
+    film_output.write_film(film, tmp_path / name, overwrite=True, finished=False)
+    done = command("film", *words, "-o", tmp_path / "out.mp4")
+    assert done.code == 0, done.err
+
+
+def test_output_in_the_folder_of_frames_is_refused(
+    command: Command, painting: Path, tmp_path: Path
+) -> None:
+    """The next run would take it for a frame, and for other footage."""
+    words = ["film", folder_of(tmp_path / "frames", 2), painting, *TINY, "-o"]
+    assert_refused(
+        command(*words, tmp_path / "frames" / "out.webp"), "is in a folder that is given"
+    )
+    words += [tmp_path / "out.mp4", "--preview", tmp_path / "frames" / "so-far.mp4"]
+    assert_refused(command(*words), "is in a folder that is given")
+    assert len(list((tmp_path / "frames").iterdir())) == 2
+
+
+@pytest.mark.parametrize("name", ["so-far.mp4", "so-far.webp", "so-far"])
+def test_shard_without_the_first_frame_has_no_preview(
+    command: Command, clip: Path, painting: Path, tmp_path: Path, name: str
+) -> None:
+    (tmp_path / "cuts.txt").write_text("0:00.142\n")
+    words = [clip, painting, *TINY, "--shots", tmp_path / "cuts.txt", "-o", tmp_path / "out.mp4"]
+    for number in (1, 2):
+        preview = tmp_path / f"{number}-{name}"
+        done = command("film", *words, "--shard", f"{number}/2", "--preview", preview)
+        assert done.code == 0, done.err
+        assert preview.exists() == ("shots 1 are" not in done.err)

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import errno
 import os
+import signal
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from fractions import Fraction
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 import numpy as np
 import pytest
@@ -17,6 +18,7 @@ from torch import Tensor
 
 from tests.film.clips import BASE, UNEVEN, av, make_clip, moving, packets
 from vangram.errors import ExistsError, OutputError, PictureError
+from vangram.film import video
 from vangram.film.video import Timing, open_video, recipe_in, write_video
 from vangram.images import deep_png, read_picture
 from vangram.storage.files import replacing
@@ -317,3 +319,28 @@ def test_durations_are_those_between_the_times() -> None:
     timing = Timing(BASE, (5, 9, 10), 3)
     assert timing.durations == [4 * BASE, BASE, 3 * BASE]
     assert timing.seconds == [0, 4 / 12800, 5 / 12800]
+
+
+@pytest.mark.parametrize("at", [1, 2, 4])
+def test_interrupt_while_ffmpeg_writes_leaves_no_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, at: int
+) -> None:
+    """PyAV would swallow it, and the file would be damaged."""
+    write, calls = video._Sink.write, 0
+
+    def interrupted(self: Any, data: bytes) -> int:
+        nonlocal calls
+        calls += 1
+        if calls == at:
+            signal.raise_signal(signal.SIGINT)
+        return write(self, data)
+
+    monkeypatch.setattr(video._Sink, "write", interrupted)
+    handler = signal.getsignal(signal.SIGINT)
+    frames, timing = decoded(make_clip(tmp_path / "in.mp4", sound=True))
+    for source in (None, str(tmp_path / "in.mp4")):
+        calls = 0
+        with pytest.raises(KeyboardInterrupt):
+            write_video(tmp_path / "out.mp4", frames, timing, source=source)
+        assert not (tmp_path / "out.mp4").exists()
+    assert signal.getsignal(signal.SIGINT) is handler

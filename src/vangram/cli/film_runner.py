@@ -100,6 +100,8 @@ def _paint(film: Film, shots: list[int], *, quiet: bool, preview: Path | None) -
                     with film.work.claimed(f"shot-{number + 1}"):
                         if not film.work.is_begun():  # another process has written the film
                             break
+                        if film.renew(number):
+                            warn(f"images of shot {number + 1} are missing; it is painted again")
                         for step in film.shot(number).paint():
                             shares[number] = step.done
                             place.shot, place.step, place.share = number, step, share()
@@ -112,7 +114,7 @@ def _paint(film: Film, shots: list[int], *, quiet: bool, preview: Path | None) -
             if waiting == left:
                 time.sleep(SECONDS_BETWEEN_TRIES)
             left = [number for number in waiting if film.share_painted(number) < 1]
-    if side is not None and film.work.is_begun():
+    if side is not None and film.work.is_begun() and film.shown_timing().starts:
         side.write()
 
 
@@ -126,7 +128,8 @@ def _finish(film: Film, *, force: bool, is_part: bool) -> None:
             if not force:
                 is_made(film)  # no other file may have appeared
             report(write_film(film, film.output, overwrite=True))
-        film.work.discard()
+        with film.work.claimed("frames", wait=True):  # no process may be reading them
+            film.work.discard()
     print(film.output)
 
 

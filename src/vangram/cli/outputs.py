@@ -75,7 +75,7 @@ def check_new(*outputs: Path | None, force: bool) -> None:
 
 
 def check_inputs_apart(*outputs: Path | None, inputs: Iterable[str]) -> None:
-    """Check that no output is an input, or named twice.
+    """Check that no output is an input, in a folder that is one, or named twice.
 
     Raises:
         OutputError: one is.
@@ -87,6 +87,10 @@ def check_inputs_apart(*outputs: Path | None, inputs: Iterable[str]) -> None:
         target = os.path.realpath(path)
         if target in given:
             raise OutputError(f"{str(path)!r} is one of the pictures given; choose another output")
+        if path.suffix and os.path.dirname(target) in given:
+            raise OutputError(
+                f"{str(path)!r} is in a folder that is given, and would change it; choose another"
+            )
         if target in seen:
             raise OutputError(f"{str(path)!r} is named for two outputs; give each its own name")
         seen.add(target)

@@ -15,10 +15,10 @@ from typing import Any
 
 from torch import Tensor
 
-from vangram.errors import ExistsError, PictureError, RecipeError, SettingError
+from vangram.errors import ExistsError, OutputError, PictureError, RecipeError, SettingError
 from vangram.film.cuts import shots_of
-from vangram.film.folder import WorkFolder, timing_from_json, timing_to_json
-from vangram.film.footage import RATE, Footage, frames_in, is_moving, open_footage
+from vangram.film.folder import Frames, WorkFolder, timing_from_json, timing_to_json
+from vangram.film.footage import RATE, Footage, frames_in, is_moving, open_footage, seconds_at
 from vangram.film.motion import FlowFolder
 from vangram.film.shot import Shot
 from vangram.film.video import Timing
@@ -133,7 +133,7 @@ class Film:
             WorkFolder(output.with_name(output.name + WORK)),
         )  # fmt: skip
         state = film.work.state()
-        if state and not Record.from_json(state["record"]).is_of_same_run(film.record):
+        if state and not _record_in(film.work, state).is_of_same_run(film.record):
             if not force:
                 raise ExistsError(
                     f"{quoted(film.work.path)} is the work on another film, or with another"
@@ -157,7 +157,7 @@ class Film:
         inputs: Inputs[RunSource] = replace(self._still, content=self._fitted(first))
         masks: dict[str, Any] = {}
         for kind in self._moving:
-            with open_footage(self._path(kind)) as footage:
+            with open_footage(self._path(kind), settings.rate) as footage:
                 (masks[kind],) = islice(footage.pictures(settings.since, settings.until), 1)
         return Run.of(replace(inputs, **masks), self.recipe_at(0))
 
@@ -172,9 +172,10 @@ class Film:
             OutputError: they cannot be written.
         """
         state = self.work.state()
-        if "timing" in state:
+        if "timing" in state and all(map(Frames.are_there, self._extracted)):
             return
         if not state:
+            self.work.clear(FRAMES, *MASKS)  # of another film, whose end was interrupted
             self.work.set(record=self.record.to_json(), memory=self.memory)
         settings = self.settings
         with open_footage(self._path("content"), settings.rate) as footage:
@@ -266,8 +267,28 @@ class Film:
                     " 000001 and on"
                 )
 
+    @property
+    def _extracted(self) -> list[Frames]:
+        """The frames to be painted, and those of masks."""
+        count = len(self.timing.starts)
+        masks = [self.work.frames(kind, self._path(kind), count) for kind in self._moving]
+        return [self.frames, *masks]
+
+    def renew(self, number: int) -> bool:
+        """Begin a shot again where images of it are missing, and say whether that is so.
+
+        Only the process that has claimed the shot may do that.
+
+        Raises:
+            OutputError: an image cannot be removed.
+        """
+        if self.shot(number).is_in_order():
+            return False
+        self.work.forget(self.shots[number])
+        return True
+
     @cached_property
-    def frames(self) -> Any:
+    def frames(self) -> Frames:
         """The frames to be painted."""
         return self.work.frames(FRAMES, self._path("content"), len(self.timing.starts))
 
@@ -285,13 +306,19 @@ class Film:
         return FlowFolder(Path(self.inputs.flow), names)
 
     def name(self, index: int) -> str:
-        """Name of a frame, without suffix: that of a folder's picture, otherwise its number."""
+        """Name of a frame: a folder's picture's, with suffix if need be, otherwise its number."""
         return self._names[index] if self._names else f"{index + 1:06}"
 
     @cached_property
     def _names(self) -> list[str]:
-        content = self._path("content")
-        return [Path(path).stem for path in frames_in(content)] if os.path.isdir(content) else []
+        content, settings = self._path("content"), self.settings
+        if not os.path.isdir(content):
+            return []
+        paths, shown = [Path(path) for path in frames_in(content)], seconds_at(settings.rate)
+        before = sum(float(index * shown) < settings.since for index in range(len(paths)))
+        stems = [path.stem for path in paths]
+        unique = len(set(stems)) == len(stems)  # otherwise 1.jpg and 1.png
+        return (stems if unique else [path.name for path in paths])[before:]
 
     @property
     def is_video(self) -> bool:
@@ -372,6 +399,16 @@ class Film:
 
     def _path(self, kind: str) -> str:
         return str(getattr(self.inputs, kind if kind != FRAMES else "content"))
+
+
+def _record_in(work: WorkFolder, state: Mapping[str, Any]) -> Record:
+    try:
+        return Record.from_json(state["record"])
+    except RecipeError as error:
+        raise OutputError(
+            f"the work in {quoted(work.path)} cannot go on ({error}); remove the folder to"
+            " begin again, or use another output"
+        ) from None
 
 
 def _check_motion(inputs: Inputs[str], recipe: Recipe) -> None:

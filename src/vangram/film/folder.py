@@ -3,25 +3,31 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from fractions import Fraction
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-from safetensors import safe_open
+from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor
 
-from vangram.errors import OutputError
+from vangram.errors import OutputError, PictureError
 from vangram.film.video import Timing
 from vangram.images import Picture, deep_png, read_picture, write_picture
 from vangram.storage.files import make_folder, open_regular, quoted, reason, replacing
 from vangram.storage.locks import claim
 
 STATE = "film.json"
+IMAGES = "images"
+"""Name of the folder with the image of each frame's last pass."""
+TRIES = 5
+"""Of removing a folder."""
 PASS = "pass"
 """Key of the pass's number in an image's file."""
 
@@ -43,9 +49,20 @@ class Frames:
         """A frame, decoded.
 
         Raises:
-            PictureError: it cannot be read.
+            OutputError: it cannot be read.
         """
-        return replace(read_picture(self.path(index)), name=f"{self.name}, frame {index + 1}")
+        try:
+            picture = read_picture(self.path(index))
+        except PictureError as error:
+            raise OutputError(
+                f"frame {index + 1} of the work is damaged; remove {quoted(self.path(index))}, and"
+                " the same command goes on"
+            ) from error
+        return replace(picture, name=f"{self.name}, frame {index + 1}")
+
+    def are_there(self) -> bool:
+        """Whether no frame is missing."""
+        return all(map(os.path.exists, map(self.path, range(self.count))))
 
     def keep(self, index: int, picture: Picture, *, deep: bool) -> None:
         """Write a frame that is not there yet; `deep`: with 16 bits a channel, without alpha.
@@ -86,13 +103,15 @@ class WorkFolder:
         try:
             with open_regular(path) as handle:
                 values: dict[str, Any] = json.load(handle)
-                return values
         except FileNotFoundError:
             return {}
         except (OSError, ValueError, RecursionError) as error:
             raise OutputError(
                 f"{quoted(path)} cannot be read ({reason(error)}); remove its folder"
             ) from None
+        if not _is_state(values):
+            raise OutputError(f"{quoted(path)} is damaged; remove its folder, and begin again")
+        return values
 
     def is_begun(self) -> bool:
         """Whether there is work to go on with."""
@@ -115,8 +134,12 @@ class WorkFolder:
         Raises:
             BusyError: another process is at it.
         """
-        make_folder(self.path)
-        lock = claim(self.path / name, wait=wait)
+        lock = None
+        while lock is None:
+            make_folder(self.path)
+            lock = claim(self.path / name, wait=wait)
+            if self.path.is_dir():  # else the process that has written the film removed it
+                break
         try:
             yield
         finally:
@@ -124,13 +147,16 @@ class WorkFolder:
                 lock.release()
 
     def passes(self, index: int) -> int:
-        """Number of the last pass over a frame; 0 before the first."""
+        """Number of the last pass over a frame; 0 before the first, or if its file is damaged."""
         path = self._image_path(index)
-        if not path.exists():
+        if not path.is_file():
             return 0
-        with safe_open(path, "pt") as file:
-            whole = {"image", "painted"} <= set(file.keys())  # else an earlier version's
-            return int(file.metadata()[PASS]) if whole else 0
+        try:
+            with safe_open(path, "pt") as file:
+                whole = {"image", "painted"} <= set(file.keys())  # else an earlier version's
+                return int((file.metadata() or {}).get(PASS, 0)) if whole else 0
+        except (OSError, SafetensorError, ValueError):
+            return 0
 
     def result(self, index: int) -> Tensor:
         """The image of a frame's last pass, (1, 3, H, W) float16."""
@@ -141,9 +167,15 @@ class WorkFolder:
         return self._tensor(index, "painted")
 
     def _tensor(self, index: int, name: str) -> Tensor:
-        with safe_open(self._image_path(index), "pt") as file:
-            found: Tensor = file.get_tensor(name)
-            return found
+        path = self._image_path(index)
+        try:
+            with safe_open(path, "pt") as file:
+                found: Tensor = file.get_tensor(name)
+                return found
+        except (OSError, SafetensorError) as error:
+            raise OutputError(
+                f"{quoted(path)} cannot be read ({reason(error)}); give the same command again"
+            ) from None
 
     def keep(self, index: int, number: int, image: Tensor, painted: Tensor) -> None:
         """Keep the result of a pass instead of that of the pass before.
@@ -165,6 +197,10 @@ class WorkFolder:
         """
         try:
             (self.path / STATE).unlink(missing_ok=True)  # first: the rest is nothing without it
+            for _ in range(TRIES):  # other processes may take and leave their locks meanwhile
+                shutil.rmtree(self.path, ignore_errors=True)
+                if not self.path.is_dir():
+                    return
             shutil.rmtree(self.path)
         except FileNotFoundError:
             pass
@@ -173,8 +209,33 @@ class WorkFolder:
                 f"{quoted(self.path)} cannot be removed ({reason(error)}); remove it yourself"
             ) from None
 
+    def clear(self, *kinds: str) -> None:
+        """Remove the images, and the frames of kinds, that work without a state has left.
+
+        Raises:
+            OutputError: a file cannot be removed.
+        """
+        for kind in (IMAGES, *kinds):
+            self._remove(self.path / kind)
+
+    def forget(self, frames: Iterable[int]) -> None:
+        """Remove the images of frames; raises as `clear`."""
+        for index in frames:
+            self._remove(self._image_path(index))
+
+    def _remove(self, path: Path) -> None:
+        try:
+            if path.is_dir():
+                shutil.rmtree(path)
+            else:
+                path.unlink(missing_ok=True)
+        except OSError as error:
+            raise OutputError(
+                f"{quoted(path)} cannot be removed ({reason(error)}); remove it yourself"
+            ) from None
+
     def _image_path(self, index: int) -> Path:
-        return self.path / "images" / f"{index + 1:06}.safetensors"
+        return self.path / IMAGES / f"{index + 1:06}.safetensors"
 
 
 def timing_to_json(timing: Timing) -> dict[str, Any]:
@@ -185,3 +246,27 @@ def timing_to_json(timing: Timing) -> dict[str, Any]:
 def timing_from_json(values: dict[str, Any]) -> Timing:
     """The inverse of `timing_to_json`."""
     return Timing(Fraction(values["base"]), tuple(values["starts"]), values["last"])
+
+
+def _is_state(values: Any) -> bool:
+    """Whether values are those of a film's state, as far as they go."""
+    try:
+        record, memory, notes = values["record"], values.get("memory", 1), values.get("notes", [])
+        if not (isinstance(record, str) and isinstance(memory, int) and memory > 0):
+            return False
+        if "timing" not in values:
+            return True
+        timing = timing_from_json(values["timing"])
+        starts, shots = timing.starts, values.get("shots", [0])
+        return (
+            timing.base > 0
+            and isinstance(timing.last, int)
+            and len(starts) > 0
+            and all(isinstance(each, int) for each in (*starts, *shots))
+            and all(a < b for a, b in (*pairwise(starts), *pairwise((*shots, len(starts)))))
+            and shots[0] == 0
+            and "notes" in values
+            and all(isinstance(note, str) for note in notes)
+        )
+    except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError):
+        return False

@@ -10,7 +10,7 @@ from fractions import Fraction
 from pathlib import Path
 
 from vangram.errors import PictureError
-from vangram.film.video import Timing, open_video
+from vangram.film.video import NO_FRAME, Timing, open_video
 from vangram.images import READ_SUFFIXES, Picture, read_frames, read_picture
 from vangram.storage.files import quoted
 
@@ -46,10 +46,10 @@ def open_footage(path: str, rate: float = RATE) -> Iterator[Footage]:
     """
     if Path(path).is_dir():
         paths = frames_in(path)
-        yield _timed(lambda: map(read_picture, paths), rate)
+        yield _timed(lambda: map(read_picture, paths), rate, quoted(path))
     elif Path(path).suffix.lower() in READ_SUFFIXES:
         with read_frames(path) as (_, frames):
-            yield _timed(lambda: frames, rate)
+            yield _timed(lambda: frames, rate, quoted(path))
     else:
         with open_video(path) as video:
 
@@ -93,30 +93,37 @@ def in_order(frames: Sequence[str]) -> list[str]:
     return sorted(frames, key=key)
 
 
-def _timed(frames: Callable[[], Iterator[Picture]], rate: float) -> Footage:
+def seconds_at(rate: float) -> Fraction:
+    """Seconds for which a frame is shown at a rate, of which 23.976 and the like are 24/1.001."""
+    return 1 / Fraction(rate).limit_denominator(1001)
+
+
+def _timed(frames: Callable[[], Iterator[Picture]], rate: float, label: str) -> Footage:
     """Frames that say how long they are shown, or have a rate."""
     starts, ends = list[int](), list[int]()
 
     def pictures(since: float, until: float | None) -> Iterator[Picture]:
         at, size = Fraction(0), None
         for picture in frames():
-            start, shown = at, 1 / Fraction(rate).limit_denominator(1001)
+            start, shown = float(at), seconds_at(rate)
             if picture.seconds is not None:
                 shown = picture.seconds or NO_TIME
-            at += shown
+            begun, at = at, at + shown
             if start < since:
                 continue
             if until is not None and start >= until:
-                return
+                break
             if size not in (None, picture.size):
                 raise PictureError(
                     f"{quoted(picture.name)} has {picture.size[1]} x {picture.size[0]} px, the"
                     f" frames before it {size[1]} x {size[0]}; make them alike"
                 )
             size = picture.size
-            starts.append(round(start / MILLISECOND))
+            starts.append(round(begun / MILLISECOND))
             ends.append(round(at / MILLISECOND))
             yield picture
+        if not starts:
+            raise PictureError(NO_FRAME.format(label))
 
     return Footage(
         pictures, lambda: Timing(MILLISECOND, tuple(starts), max(1, ends[-1] - starts[-1]))

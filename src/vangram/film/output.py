@@ -34,6 +34,8 @@ def check_film_output(path: Path) -> None:
         OutputError: it cannot.
     """
     suffix = path.suffix.lower()
+    if path.name in ("", ".."):
+        raise OutputError(f"{quoted(path)} is no name for a film; give the file or folder a name")
     if suffix in ENCODERS:
         check_encoder(path)
     elif suffix and suffix not in ANIMATIONS:
@@ -43,6 +45,8 @@ def check_film_output(path: Path) -> None:
         )
     if suffix or not path.is_dir():
         check_place(path)
+    if not suffix and os.path.lexists(path) and not path.is_dir():
+        raise OutputError(f"{quoted(path)} is a file; end it in .mp4, or name a folder for frames")
 
 
 def record_in(path: str | os.PathLike[str]) -> Record:
@@ -68,8 +72,22 @@ def is_made(film: Film) -> bool:
     Raises:
         ExistsError: it is another file, or a folder with others in it.
     """
-    path = film.output
-    if not os.path.lexists(path) or (path.is_dir() and not any(path.iterdir())):
+    return _is_there(film, film.output) and not film.work.is_begun()
+
+
+def check_preview(film: Film, path: Path) -> None:
+    """Check that a preview replaces none but this film's.
+
+    Raises:
+        ExistsError: it would replace another file.
+    """
+    if path.suffix.lower() != ".gif" or not film.work.is_begun():  # a .gif has no recipe
+        _is_there(film, path)
+
+
+def _is_there(film: Film, path: Path) -> bool:
+    """Whether this film, or a part of it, is at a path; raises as `is_made`."""
+    if not os.path.lexists(path) or (path.is_dir() and not _shown_names(path)):
         return False
     try:
         same = record_in(path).is_of_same_run(film.record)
@@ -77,7 +95,12 @@ def is_made(film: Film) -> bool:
         same = False
     if not same:
         raise ExistsError(f"{quoted(path)} exists already; add --force to overwrite it")
-    return not film.work.is_begun()
+    return True
+
+
+def _shown_names(folder: Path) -> list[str]:
+    """Names in a folder, without hidden files, which killed processes leave as well."""
+    return [name for name in os.listdir(folder) if name[0] != "."]
 
 
 def write_film(film: Film, path: Path, *, overwrite: bool, finished: bool = True) -> list[str]:
@@ -122,15 +145,23 @@ def write_film(film: Film, path: Path, *, overwrite: bool, finished: bool = True
         )
         return []
     make_folder(path)
+    written = set[str]()
     for index, (pixels, alpha) in enumerate(film.shown()):
+        written.add(name := f"{film.name(index)}.png")
         write_picture(
-            path / f"{film.name(index)}.png",
+            path / name,
             pixels,
             alpha=alpha,
             recipe=recipe,
             overwrite=overwrite,
         )
-    return []
+    others = {Path(each).name for each in frames_in(os.fspath(path))} - written
+    if not others:
+        return []
+    return [
+        f"{quoted(path)} has {len(others)} other pictures in it, as {quoted(min(others))}; remove"
+        " what is no frame of this film"
+    ]
 
 
 def milliseconds(timing: Timing, tick: int) -> list[int]:

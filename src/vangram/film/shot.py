@@ -8,6 +8,7 @@ of its neighbours.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -94,6 +95,17 @@ class Shot:
         """Number of passes; a single frame has no neighbours, and one pass."""
         return self.recipe_of(self.of[0]).passes if len(self.of) > 1 else 1
 
+    def is_in_order(self) -> bool:
+        """Whether the store has what interrupted work leaves, and no frame's image is missing."""
+        passes = {index: self.store.passes(index) for index in self.of}
+        done = Counter(index for _, index in self._jobs[: sum(passes.values())])
+        return all(passes[index] == done[index] for index in self.of)
+
+    @property
+    def _jobs(self) -> list[tuple[int, int]]:
+        """Pass and frame of each run, in order."""
+        return [(n, i) for n in range(1, self.passes + 1) for i in self.of[:: 1 if n % 2 else -1]]
+
     def paint(self) -> Iterator[FilmStep]:
         """Paint the frames that the store does not have yet, in all passes.
 
@@ -101,7 +113,7 @@ class Shot:
             InputError: an input or a setting cannot be used.
             DivergedError: a frame's loss is not finite.
         """
-        jobs = [(n, i) for n in range(1, self.passes + 1) for i in self.of[:: 1 if n % 2 else -1]]
+        jobs = self._jobs
         work = [self._steps(index, number) for number, index in jobs]
         for at, (number, index) in enumerate(jobs):
             if self.store.passes(index) >= number:

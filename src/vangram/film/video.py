@@ -7,12 +7,15 @@ from __future__ import annotations
 
 import heapq
 import os
-from collections.abc import Iterable, Iterator, Mapping
+import signal
+import threading
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from itertools import pairwise
 from pathlib import Path
+from types import FrameType
 from typing import Any, BinaryIO
 
 import numpy as np
@@ -48,6 +51,9 @@ WIDE = (9, 11, 12)
 """Primaries (ITU-T H.273) that are converted: BT.2020, P3. Players show all others as sRGB's."""
 BT709, BT601, NARROW, FULL = 1, 5, 1, 2
 """FFmpeg's numbers of matrices for conversion, and of the ranges 16 to 235 and 0 to 255."""
+LAST_TICK = (1 << 62) - 1
+"""Beyond any film; FFmpeg counts in 64 bits."""
+NO_FRAME = "{} has no frame between the times given; move --from or --to"
 HD = 720
 """Height in pixels from which a film that does not name its matrix has BT.709's."""
 
@@ -119,8 +125,9 @@ class Video:
         """
         base, first = Fraction(self.stream.time_base), self.stream.start_time or 0
         if since:
+            ticks = min(first + int(since / base), LAST_TICK)
             with _reading(self.label):
-                self.container.seek(first + int(since / base), stream=self.stream)
+                self.container.seek(ticks, stream=self.stream)
         size: tuple[int, int] | None = None
         gap, last = 0, None
         for frame in self._decoded():
@@ -143,6 +150,8 @@ class Video:
             self.starts.append(start)
             self.last = self._ticks(frame)
             yield self._upright(frame)
+        if not self.starts and last is not None:
+            raise PictureError(NO_FRAME.format(self.label))
         if not self.starts:
             raise PictureError(f"{self.label} has no frame that can be decoded; check it")
         if not since and until is None and len(self.starts) < self.stream.frames:
@@ -326,12 +335,44 @@ def write_video(
     with replacing(path, overwrite=overwrite) as handle:
         sink = _Sink(handle)
         try:
-            with library.open(sink, "w", format=format, container_options=options) as out:
-                return _mux(out, encoder, frames, timing, source, span, recipe)
+            with (
+                _signals_held() as let_through,
+                library.open(sink, "w", format=format, container_options=options) as out,
+            ):
+                return _mux(out, encoder, frames, timing, source, span, recipe, let_through)
         except library.error.FFmpegError as error:
             if sink.error is not None:
                 raise sink.error from None
             raise OutputError(f"{quoted(path)} cannot be encoded ({reason(error)})") from error
+
+
+@contextmanager
+def _signals_held() -> Iterator[Callable[[], None]]:
+    """Hold signals back, until the function given is called, or to the end.
+
+    PyAV prints an exception that a handler raises while FFmpeg calls Python, and goes on: the film
+    would be damaged, and nobody told.
+    """
+    came: list[tuple[int, FrameType | None]] = []
+    handlers: dict[int, Callable[[int, FrameType | None], object]] = {}
+
+    def let_through() -> None:
+        while came:
+            number, frame = came.pop(0)
+            handlers[number](number, frame)
+
+    if threading.current_thread() is threading.main_thread():  # others have no signals
+        for number in (signal.SIGINT, signal.SIGTERM, getattr(signal, "SIGHUP", signal.SIGINT)):
+            handler = signal.getsignal(number)
+            if callable(handler) and number not in handlers:
+                handlers[number] = handler
+                signal.signal(number, lambda number, frame: came.append((number, frame)))
+    try:
+        yield let_through
+    finally:
+        for number, handler in handlers.items():
+            signal.signal(number, handler)
+        let_through()
 
 
 class _Sink:
@@ -357,12 +398,14 @@ def _mux(
     source: str | None,
     span: tuple[float, float | None],
     recipe: str | None,
+    let_through: Callable[[], None],
 ) -> list[str]:
     if recipe is not None:
         out.metadata[RECIPE] = recipe
     if source is None:
         for packet in _encoded(out, encoder, frames, timing):
             out.mux(packet)
+            let_through()
         return []
     with open_video(source) as video:
         first = video.stream.start_time or 0
@@ -376,6 +419,7 @@ def _mux(
         others = _copied(video, copies, shift, None if span[1] is None else span[1] + origin)
         for packet in heapq.merge(packets, others, key=_time_of):
             out.mux(packet)
+            let_through()
     return notes
 
 

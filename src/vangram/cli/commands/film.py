@@ -40,6 +40,8 @@ FILM_INPUTS = InputsOf(
 )
 _part = options_under("Film")
 
+LONGEST = 1e9
+"""Seconds; more than thirty years."""
 TIME = re.compile(r"(?:(?:(\d+):)?(\d{1,2}):)?(\d+(?:\.\d*)?)", re.ASCII)
 
 Footage = Annotated[
@@ -116,7 +118,7 @@ def film(
     from vangram.cli.film_runner import make_film
     from vangram.cli.outputs import check_inputs_apart
     from vangram.film.film import Film, FilmSettings
-    from vangram.film.output import check_film_output
+    from vangram.film.output import check_film_output, check_preview
 
     recipe, start = recipe_of(settings, base)
     if start is not None:
@@ -144,6 +146,8 @@ def film(
     if parameters is None:
         ensure_fetched(recipe.network, asked="network" in settings)
     prepared = Film.prepare(output, inputs, recipe, changes, force=force)
+    if preview is not None and not force:
+        check_preview(prepared, preview)
     report(without_effect(settings, recipe, replace(inputs, before="")))
     make_film(
         prepared,
@@ -164,7 +168,11 @@ def parse_time(text: str) -> float:
     if found is None:
         raise SettingError(f"{text!r} is no time; write it as 90, 1:30 or 0:01:30")
     hours, minutes, seconds = (float(each or 0) for each in found.groups())
-    return 3600 * hours + 60 * minutes + seconds
+    if (time := 3600 * hours + 60 * minutes + seconds) > LONGEST:
+        raise SettingError(
+            f"a time of {len(text)} digits is beyond the end of any film; give a shorter one"
+        )
+    return time
 
 
 def _key(text: str) -> tuple[float, str]:
