@@ -13,7 +13,8 @@ from tests.film.test_motion import Pictures
 from tests.run.test_warp import frame
 from tests.support import drawn
 from vangram.film import FilmStep, Shot
-from vangram.film.shot import PAINTED
+from vangram.film.motion import YOUNG
+from vangram.film.shot import PAINTED, REPAINTED
 from vangram.images import read_picture
 from vangram.run.inputs import RunSource
 from vangram.settings.inputs import Inputs
@@ -93,6 +94,21 @@ def test_place_is_held_more_from_frame_to_frame_until_it_is_painted(
     assert right[0] == pytest.approx(0, abs=1e-3)
     assert 0 < right[1] < right[2] < 1
     assert 0.9 < float(store.painted(3)[..., 40:].min()) <= 1
+
+
+def test_place_in_another_style_is_held_less() -> None:
+    pytest.importorskip("cv2", reason="OpenCV finds the motion")
+    styles = Inputs[RunSource](styles=tuple(read_picture(drawn(48, 48, n)) for n in (7, 8)))
+    frames, store, held = Pictures([drawn(48, 64, 3)[None]] * 2), Memory(), []
+    store.keep(0, 1, torch.full((1, 3, 48, 64), 0.5).half(), torch.ones(1, 1, 48, 64).half())
+    for share in (0.0, 0.02, 0.5):
+        recipes = [SMALL.replace(passes=1, blend=blend) for blend in ((1, 0), (1 - share, share))]
+        shot = Shot(frames, store, range(2), lambda _: styles, recipes.__getitem__)
+        run, _ = shot.run(1, 1)
+        weights = run.inputs.warped.weights  # type: ignore[union-attr]
+        assert weights is not None
+        held.append(float(weights.mean()))
+    assert held == pytest.approx([1, (1 - 0.02 * REPAINTED) ** YOUNG, 0], abs=1e-3)
 
 
 def test_single_frame_has_one_pass(painting: Inputs[RunSource]) -> None:

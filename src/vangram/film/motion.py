@@ -102,9 +102,7 @@ class Motion:
         flow, back = self.flows(frame, other)
         shown = self.pixels(other)
         moved = warped(torch.cat((image, painted, shown), dim=1), flow)
-        trust = trusted(flow, back)
-        if abs(frame - other) > 1:
-            trust = trust * same_colours(moved[:, 4:], self.pixels(frame))
+        trust = trusted(flow, back) * same_colours(moved[:, 4:], self.pixels(frame))
         return Warped(moved[:, :3], trust, moved[:, 3:4].clamp(0, 1))
 
     def flows(self, frame: int, other: int) -> tuple[Tensor, Tensor]:
@@ -127,14 +125,16 @@ class Motion:
 def same_colours(warped: Tensor, frame: Tensor) -> Tensor:
     """Where a warped frame shows what this one shows, (1, 1, H, W) in [0, 1].
 
-    Over several frames the search can lose a thing that moves in front, and find what is behind it,
-    both ways. The colours tell. Between neighbours they do not count: light may change.
+    The search can miss a thing that moves in front, and find what is behind it, both ways; the
+    colours tell. A change that most of the picture shares is one of the light, and does not count.
 
     Args:
         warped: another frame, (1, 3, H, W) in [0, 1].
         frame: this one.
     """
-    away = F.avg_pool2d((warped - frame).abs().amax(1, keepdim=True), 3, 1, 1)
+    difference = warped - frame
+    light = difference.flatten(2).median(dim=2).values[..., None, None]
+    away = F.avg_pool2d((difference - light).abs().amax(1, keepdim=True), 3, 1, 1)
     return (2 - away / COLOUR_STEP).clamp(0, 1)
 
 
