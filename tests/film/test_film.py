@@ -27,7 +27,7 @@ from vangram.errors import SettingError
 from vangram.film import output as film_output
 from vangram.film.film import Film, FilmSettings
 from vangram.film.output import milliseconds, record_in
-from vangram.film.video import Timing
+from vangram.film.video import Timing, clock
 from vangram.images import read_frames, read_picture
 from vangram.settings.inputs import Inputs
 from vangram.settings.recipe import Recipe
@@ -185,7 +185,11 @@ def test_frames_of_another_size_in_the_middle_are_refused(
         (("-o", "out.mp4", "--mask", "missing.png"), "missing.png"),
         (("-o", "out.mp4", "--shots", "missing.txt"), "cannot be read"),
         (("-o", "out.mp4", "--shots", "cuts.txt"), "'cuts.txt': 'soon' is no time"),
-        (("-o", "out.mp4", "--from", "9"), "no frame"),
+        (("-o", "out.mp4", "--from", "9"), "'in.mp4' ends at 0:00.36; give an earlier --from"),
+        (
+            ("-o", "out.mp4", "--from", "0.11", "--to", "0.12"),
+            "'in.mp4' has no frame from 0:00.11 to 0:00.12; give a later --to",
+        ),
     ],
 )
 def test_what_cannot_be_is_refused_before_any_work(
@@ -200,6 +204,28 @@ def test_what_cannot_be_is_refused_before_any_work(
     Path("cuts.txt").write_text("1\nsoon\n")
     assert_refused(command("film", "in.mp4", "painting.png", *arguments), said)
     assert clip.exists()
+
+
+def test_part_after_the_end_of_an_animation_or_a_folder_is_refused(
+    command: Command, painting: Path, tmp_path: Path
+) -> None:
+    first, *others = (Image.fromarray(each) for each in moving(count=4))
+    first.save(tmp_path / "in.webp", save_all=True, append_images=others, duration=500)
+    (tmp_path / "frames").mkdir()
+    first.save(tmp_path / "frames" / "1.png")
+    for name, said in (("in.webp", "ends at 0:02; give"), ("frames", "ends at 0:00.04; give")):
+        words = (tmp_path / name, painting, "-o", tmp_path / "out.mp4", *TINY)
+        assert_refused(command("film", *words, "--from", 10, "--to", 20), said)
+    words = (tmp_path / "in.webp", painting, "-o", tmp_path / "out.mp4", *TINY)
+    assert_refused(command("film", *words, "--from", 0.1, "--to", 0.2), "give a later --to")
+
+
+def test_part_after_the_end_of_a_stream_is_refused(
+    command: Command, painting: Path, tmp_path: Path
+) -> None:
+    clip = make_clip(tmp_path / "in.ts", moving(count=50))
+    words = (clip, painting, "-o", tmp_path / "out.mp4", *TINY)
+    assert_refused(command("film", *words, "--from", 10), "ends at 0:02; give an earlier --from")
 
 
 def test_animations_and_folders_keep_their_timing(
@@ -461,6 +487,15 @@ def test_process_that_comes_late_leaves_the_film_of_another(
 )
 def test_times_are_written_as_people_do(text: str, seconds: float) -> None:
     assert parse_time(text) == seconds
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [(2, "0:02"), (0.36, "0:00.36"), (59.999, "1:00"), (90.5, "1:30.5"), (3610, "1:00:10")],
+)
+def test_times_are_shown_as_people_write_them(seconds: float, text: str) -> None:
+    assert clock(seconds) == text
+    assert parse_time(text) == pytest.approx(seconds, abs=0.005)
 
 
 @pytest.mark.parametrize("text", ["", "-1", "1:2:3:4", "1h", "1:"])

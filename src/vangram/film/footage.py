@@ -10,7 +10,7 @@ from fractions import Fraction
 from pathlib import Path
 
 from vangram.errors import PictureError
-from vangram.film.video import Timing, open_video
+from vangram.film.video import Timing, no_frame, open_video
 from vangram.images import READ_SUFFIXES, Picture, read_frames, read_picture
 from vangram.storage.files import quoted
 
@@ -46,10 +46,10 @@ def open_footage(path: str, rate: float = RATE) -> Iterator[Footage]:
     """
     if Path(path).is_dir():
         paths = frames_in(path)
-        yield _timed(lambda: map(read_picture, paths), rate)
+        yield _timed(quoted(path), lambda: map(read_picture, paths), rate)
     elif Path(path).suffix.lower() in READ_SUFFIXES:
         with read_frames(path) as (_, frames):
-            yield _timed(lambda: frames, rate)
+            yield _timed(quoted(path), lambda: frames, rate)
     else:
         with open_video(path) as video:
 
@@ -93,7 +93,7 @@ def in_order(frames: Sequence[str]) -> list[str]:
     return sorted(frames, key=key)
 
 
-def _timed(frames: Callable[[], Iterator[Picture]], rate: float) -> Footage:
+def _timed(label: str, frames: Callable[[], Iterator[Picture]], rate: float) -> Footage:
     """Frames that say how long they are shown, or have a rate."""
     starts, ends = list[int](), list[int]()
 
@@ -107,6 +107,8 @@ def _timed(frames: Callable[[], Iterator[Picture]], rate: float) -> Footage:
             if start < since:
                 continue
             if until is not None and start >= until:
+                if not starts:
+                    raise no_frame(label, since, until, None)
                 return
             if size not in (None, picture.size):
                 raise PictureError(
@@ -117,6 +119,8 @@ def _timed(frames: Callable[[], Iterator[Picture]], rate: float) -> Footage:
             starts.append(round(start / MILLISECOND))
             ends.append(round(at / MILLISECOND))
             yield picture
+        if not starts:
+            raise no_frame(label, since, until, float(at))
 
     return Footage(
         pictures, lambda: Timing(MILLISECOND, tuple(starts), max(1, ends[-1] - starts[-1]))

@@ -75,6 +75,31 @@ class Timing:
         return [ticks * self.base for ticks in (*shown, self.last)]
 
 
+def clock(seconds: float) -> str:
+    """A time as people write it, as "0:02", "1:30.25" or "1:00:00"."""
+    hundredths = round(seconds * 100)
+    minutes, rest = divmod(hundredths, 6000)
+    hours, minutes = divmod(minutes, 60)
+    past = f"{rest / 100:05.2f}".removesuffix("0").removesuffix(".0")
+    return f"{hours}:{minutes:02}:{past}" if hours else f"{minutes}:{past}"
+
+
+def no_frame(label: str, since: float, until: float | None, end: float | None) -> PictureError:
+    """The error of a film that has no frame between two times.
+
+    Args:
+        label: of the film.
+        since: seconds after the film's start.
+        until: seconds; None: the film's end.
+        end: seconds at which the film ends; None: there is a frame from `until` on.
+    """
+    if end is not None:
+        return PictureError(f"{label} ends at {clock(end)}; give an earlier --from")
+    return PictureError(
+        f"{label} has no frame from {clock(since)} to {clock(until or 0)}; give a later --to"
+    )
+
+
 def pyav() -> Any:
     """The module that reads and writes videos.
 
@@ -122,7 +147,7 @@ class Video:
             with _reading(self.label):
                 self.container.seek(first + int(since / base), stream=self.stream)
         size: tuple[int, int] | None = None
-        gap, last = 0, None
+        gap, last, end = 0, None, None
         for frame in self._decoded():
             start = gap + (first if frame.pts is None and last is None else frame.pts or 0)
             if last is not None and (frame.pts is None or start <= last):
@@ -131,8 +156,10 @@ class Video:
             last = start
             at = float((start - first) * base)
             if at < since:
+                end = at + float(self._ticks(frame) * base)
                 continue
             if until is not None and at >= until:
+                end = None
                 break
             if size is not None and (frame.height, frame.width) != size:
                 raise PictureError(
@@ -143,6 +170,10 @@ class Video:
             self.starts.append(start)
             self.last = self._ticks(frame)
             yield self._upright(frame)
+        if last is None and since >= (length := float((self.stream.duration or 0) * base)) > 0:
+            raise no_frame(self.label, since, until, length)  # nothing follows the place sought
+        if not self.starts and last is not None:
+            raise no_frame(self.label, since, until, end)
         if not self.starts:
             raise PictureError(f"{self.label} has no frame that can be decoded; check it")
         if not since and until is None and len(self.starts) < self.stream.frames:
