@@ -387,6 +387,26 @@ def test_key_changes_the_style_along_the_film(
     assert not same[-1]
 
 
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["--key", "0.3="], ""),
+        (["--key", "5="], "note: the film ends at 0:00.36, before the key at 0:05"),
+        (["--key", "0.3=", "--key", "5=", "--key", "1:10="], "before the keys at 0:05, 1:10"),
+        (["--to", "0.3", "--key", "0.35="], "ends at 0:00.32, before the key at 0:00.35"),
+        (["--from", "0.1", "--key", "0.3="], "ends 0:00.26 after --from, before the key at 0:00.3"),
+    ],
+)
+def test_key_after_the_end_is_told(
+    words: list[str], said: str, command: Command, clip: Path, painting: Path, tmp_path: Path
+) -> None:
+    keys = [f"{word}{painting}" if word.endswith("=") else word for word in words]
+    done = command("film", clip, painting, *keys, *TINY, "-o", tmp_path / "out.mp4")
+    assert done.code == 0, done.err
+    assert said in done.err
+    assert ("before the key" in done.err) == bool(said)
+
+
 def test_preview_shows_the_film_so_far(
     command: Command, clip: Path, painting: Path, tmp_path: Path
 ) -> None:

@@ -21,7 +21,7 @@ from vangram.film.folder import WorkFolder, timing_from_json, timing_to_json
 from vangram.film.footage import RATE, Footage, frames_in, is_moving, open_footage
 from vangram.film.motion import FlowFolder
 from vangram.film.shot import Shot
-from vangram.film.video import Timing
+from vangram.film.video import Timing, clock
 from vangram.images import ANIMATIONS, READ_SUFFIXES, Picture, file_sha256, fit, resize
 from vangram.images.flow import opencv
 from vangram.run import Run
@@ -227,8 +227,18 @@ class Film:
 
     @property
     def notes(self) -> list[str]:
-        """What was lost in reading the frames."""
-        return list(self.work.state()["notes"])
+        """What was lost in reading the frames, and keys that come too late."""
+        return [*self.work.state()["notes"], *self._late_keys()]
+
+    def _late_keys(self) -> list[str]:
+        end = float(sum(self.timing.durations))
+        late = [clock(at) for at, _ in self.settings.keys if at > end]
+        if not late:
+            return []
+        keys = f"before the key{'' if len(late) == 1 else 's'} at {', '.join(late)}"
+        if self.settings.since:
+            return [f"the part that is painted ends {clock(end)} after --from, {keys} after it"]
+        return [f"the film ends at {clock(end)}, {keys}"]
 
     @cached_property
     def shots(self) -> tuple[range, ...]:
