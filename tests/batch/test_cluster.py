@@ -196,6 +196,31 @@ def test_address_where_nothing_answers_is_refused_at_once(
         Cluster(address)
 
 
+@needs_ray
+def test_cluster_that_was_killed_is_not_waited_for(
+    command: Callable[..., Outcome],
+    photo: Path,
+    painting: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def tried(*words: object, **options: object) -> None:
+        raise AssertionError("Ray would wait for minutes")
+
+    monkeypatch.setattr("ray.init", tried)
+    monkeypatch.setattr("ray._private.services.find_gcs_addresses", set)
+    monkeypatch.setenv("RAY_TMPDIR", str(tmp_path))
+    monkeypatch.delenv("RAY_ADDRESS", raising=False)
+    (tmp_path / "ray").mkdir()
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        address = f"127.0.0.1:{server.getsockname()[1]}"
+    (tmp_path / "ray" / "ray_current_cluster").write_text(address)
+    done = command("batch", photo, painting, "-o", tmp_path / "out", "--ray", "auto", *TINY)
+    assert done.code == 2
+    assert len(done.err.splitlines()) == 1
+    assert "there is no Ray cluster at 'auto' (" in done.err
+
+
 def test_missing_ray_is_told_with_its_extra(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "ray", None)
     with pytest.raises(SettingError, match=r"pip install 'vangram\[cluster\]'"):
