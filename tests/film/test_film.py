@@ -246,6 +246,8 @@ def test_animations_and_folders_keep_their_timing(
         assert count == 4
         assert [int((each.seconds or 0) * 1000) for each in frames] == shown
     assert record_in(tmp_path / "out.png").film is not None
+    for name in ("rerun", "explain"):
+        assert_refused(command(name, tmp_path / "out.gif"), "is a GIF, which holds no recipe")
 
 
 @pytest.mark.parametrize("name", ["out.webp", "out.png", "out.gif", "out", "out.mp4"])
