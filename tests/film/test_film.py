@@ -250,6 +250,28 @@ def test_animations_and_folders_keep_their_timing(
         assert_refused(command(name, tmp_path / "out.gif"), "is a GIF, which holds no recipe")
 
 
+@pytest.mark.parametrize(
+    ("name", "kind"),
+    [
+        ("out.webp", ".webp"),
+        ("out.png", ".png"),
+        ("out.gif", ".gif"),
+        ("out", "a folder of frames"),
+        ("out.webm", ".webm"),
+        ("out.mp4", None),
+    ],
+)
+def test_sound_that_is_left_out_is_told_once(
+    command: Command, clip: Path, painting: Path, tmp_path: Path, name: str, kind: str | None
+) -> None:
+    done = command("film", clip, painting, "-o", tmp_path / name, "--to", "0.1", *TINY)
+    assert done.code == 0, done.err
+    said = [line for line in done.err.splitlines() if "left out" in line]
+    label = repr(str(clip))
+    line = f"the audio of {label} (aac) is left out, as {kind} cannot hold it; .mkv can hold most"
+    assert said == ([f"vangram: note: {line}"] if kind else [])
+
+
 @pytest.mark.parametrize("name", ["out.webp", "out.png", "out.gif", "out", "out.mp4"])
 def test_transparent_animation_stays_transparent(
     command: Command, painting: Path, tmp_path: Path, name: str

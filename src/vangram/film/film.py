@@ -179,7 +179,7 @@ class Film:
         settings = self.settings
         with open_footage(self._path("content"), settings.rate) as footage:
             yield from self._written(FRAMES, footage, settings.since, settings.until)
-        timing, notes = footage.timing(), footage.notes
+        timing, notes = footage.timing(), [*footage.notes, *self._left_out(footage)]
         for kind in self._moving:
             with open_footage(self._path(kind), settings.rate) as masks:
                 yield from self._written(kind, masks, settings.since, settings.until)
@@ -205,6 +205,16 @@ class Film:
                 notes.append(f"{quoted(self._path('content'))} has transparency, which is left out")
             footage.notes += [note for note in notes if note not in footage.notes]
             yield index + 1
+
+    def _left_out(self, footage: Footage) -> list[str]:
+        """Notes of sound and subtitles that an animation or a folder cannot hold."""
+        if not self._shows_alpha:
+            return []
+        kind = self.output.suffix.lower() or "a folder of frames"
+        return [
+            f"the {each} is left out, as {kind} cannot hold it; .mkv can hold most"
+            for each in footage.beside
+        ]
 
     @property
     def _shows_alpha(self) -> bool:

@@ -30,6 +30,8 @@ class Footage:
     timing: Callable[[], Timing]
     """When the frames that were read are shown."""
     notes: list[str] = field(default_factory=list)
+    beside: Sequence[str] = ()
+    """Sound and subtitles, in words."""
 
 
 @contextmanager
@@ -57,7 +59,7 @@ def open_footage(path: str, rate: float = RATE) -> Iterator[Footage]:
                 for pixels in video.frames(since, until):
                     yield Picture(pixels, alpha=None, exif=None, sha256=None, name=path)
 
-            yield Footage(pictures, lambda: video.timing, video.notes)
+            yield Footage(pictures, lambda: video.timing, video.notes, video.beside)
 
 
 def is_moving(path: str) -> bool:

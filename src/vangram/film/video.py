@@ -129,6 +129,12 @@ class Video:
         """When the frames that were read are shown."""
         return Timing(Fraction(self.stream.time_base), tuple(self.starts), self.last)
 
+    @property
+    def beside(self) -> list[str]:
+        """The streams beside the frames that could be copied, as "audio of 'in.mp4' (aac)"."""
+        streams = [each for each in self.container.streams if each.type in COPIED]
+        return [named(self.label, each) for each in streams]
+
     def frames(self, since: float = 0.0, until: float | None = None) -> Iterator[Tensor]:
         """Decode the frames, upright and with square pixels, one at a time.
 
@@ -247,6 +253,12 @@ def _turned(pixels: Tensor, frame: Any) -> Tensor:
                 return pixels
             return pixels.flip([side for side, sign in ((3, a), (2, d)) if sign < 0])
     return pixels
+
+
+def named(label: str, stream: Any) -> str:
+    """A stream of a film, in words."""
+    codec = stream.codec_context.name if stream.codec_context else "unknown"
+    return f"{stream.type} of {label} ({codec})"
 
 
 @contextmanager
@@ -458,13 +470,12 @@ def _copies(out: Any, video: Video) -> tuple[dict[int, Any], list[str]]:
     for stream in video.container.streams:
         if stream.type not in COPIED:
             continue
-        name = stream.codec_context.name if stream.codec_context else "unknown"
         if stream.codec_context and stream.codec.canonical_name in out.supported_codecs:
             copies[stream.index] = out.add_stream_from_template(stream)
             copies[stream.index].metadata.update(stream.metadata)
         else:
             notes.append(
-                f"the {stream.type} of {video.label} ({name}) is left out, as"
+                f"the {named(video.label, stream)} is left out, as"
                 f" .{out.format.name} cannot hold it; .mkv can hold most"
             )
     return copies, notes
