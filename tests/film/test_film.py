@@ -242,6 +242,11 @@ def test_animations_and_folders_keep_their_timing(
         assert done.code == 0, done.err
         previous = tmp_path / name
     assert decoded(tmp_path / "out.mp4")[1].seconds == pytest.approx([0, 0.04, 0.16, 0.46])
+    for name in ("out.mp4", "again.webp"):
+        assert_refused(command("explain", tmp_path / name), "is a film, whose frames have a loss")
+        assert_refused(
+            command("resume", tmp_path / name), "the same `vangram film` command goes on"
+        )
     with read_frames(tmp_path / "again.webp") as (count, frames):
         assert count == 4
         assert [int((each.seconds or 0) * 1000) for each in frames] == shown
@@ -467,6 +472,9 @@ def test_other_work_in_the_folder_is_not_lost(
     done = command("film", clip, painting, *TINY, "-o", tmp_path / "out.mp4")
     assert_refused(done, "is the work on another film")
     assert (tmp_path / "out.mp4.film" / "film.json").exists()
+    assert_refused(
+        command("resume", tmp_path / "out.mp4"), "the same `vangram film` command goes on"
+    )
     assert command("film", clip, painting, *TINY, "-o", tmp_path / "out.mp4", "--force").code == 0
 
 
