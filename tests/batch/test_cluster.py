@@ -122,7 +122,7 @@ def test_pictures_are_made_once_though_a_worker_and_a_node_die(
 
     code, printed, err = found["stopped"]
     assert (code, printed) == (130, []), err
-    assert "0 of 1 pictures are made; the same command goes on" in err[-1]
+    assert "0 of 1 picture made; the same command goes on" in err[-1]
     picture = shipped / "p0-s0.png"
     assert found["left"] == ["batch.json", picture.name, checkpoint_path(picture).name]
     code, printed, err = found["again"]

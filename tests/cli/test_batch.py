@@ -104,7 +104,7 @@ def test_killed_batch_of_twelve_makes_only_what_is_missing(
     assert sorted(states(out).values()) == ["made"] * 5 + ["missing"] * 7
     outcome = command(*words)
     assert outcome.code == 0, outcome.err
-    assert "12 pictures, 5 of them made already" in outcome.err
+    assert "12 pictures, 5 made already" in outcome.err
     assert len(outcome.out.splitlines()) == 7
     after = prints(out)
     assert len(after) == 12
@@ -228,7 +228,7 @@ def test_interrupted_batch_goes_on_to_the_same_bytes(
     with descending(stopped_by(KeyboardInterrupt())):
         outcome = command(*words)
     assert outcome.code == 130
-    assert "0 of 4 pictures are made; the same command goes on" in outcome.err
+    assert "0 of 4 pictures made; the same command goes on" in outcome.err
     assert not recorded(out / "p0-s0.png").finished
     assert checkpoint_path(out / "p0-s0.png").exists()
     assert set(states(out).values()) == {"missing"}

@@ -32,7 +32,7 @@ from vangram.run.result import versions_on
 from vangram.settings.inputs import Inputs
 from vangram.settings.recipe import Recipe
 from vangram.settings.record import Input, Record
-from vangram.storage.files import quoted
+from vangram.storage.files import counted, quoted
 
 WORK = ".film"
 """Added to the output's name for the folder of the work."""
@@ -186,7 +186,7 @@ class Film:
             notes += [note for note in masks.notes if note not in notes]
             if (count := len(masks.timing().starts)) != len(timing.starts):
                 raise PictureError(
-                    f"{quoted(self._path(kind))} has {count} frames, the film"
+                    f"{quoted(self._path(kind))} has {counted(count, 'frame')}, the film"
                     f" {len(timing.starts)}; give one for each"
                 )
         self.work.set(timing=timing_to_json(timing), notes=notes)

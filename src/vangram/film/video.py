@@ -23,7 +23,7 @@ from torch import Tensor
 from vangram.errors import OutputError, PictureError, SettingError
 from vangram.images import resize
 from vangram.images.colour_space import RGBSpace
-from vangram.storage.files import open_regular, quoted, reason, replacing
+from vangram.storage.files import counted, open_regular, quoted, reason, replacing
 
 RECIPE = "vangram"
 """Name of the recipe among a container's metadata."""
@@ -184,8 +184,8 @@ class Video:
             raise PictureError(f"{self.label} has no frame that can be decoded; check it")
         if not since and until is None and len(self.starts) < self.stream.frames:
             self.notes.append(
-                f"{self.label} is damaged: {self.stream.frames} frames are announced,"
-                f" {len(self.starts)} are whole and taken"
+                f"{self.label} is damaged: {counted(self.stream.frames, 'frame')} announced,"
+                f" {len(self.starts)} whole and taken"
             )
 
     def _decoded(self) -> Iterator[Any]:
