@@ -339,7 +339,7 @@ def write_video(
     """Write a video: H.264 in .mp4, VP9 or AV1 in .webm and .mkv.
 
     The same frames give the same bytes. A side of an odd length gets one more row or column, as
-    H.264 needs.
+    pixels of 4:2:0 need.
 
     Args:
         path: of the file.
