@@ -33,6 +33,7 @@ from vangram.objective import targets
 from vangram.run import inputs, network, target_cache
 from vangram.run.checkpointer import checkpoint_path
 from vangram.settings.recipe import Recipe
+from vangram.storage.files import counted
 from vangram.storage.locks import claim
 
 Command = Callable[..., Outcome]
@@ -386,9 +387,10 @@ def test_status_sums_up_the_shards_and_has_exit_codes(
     bad.write_bytes(b"this is no picture")
     status = ("batch", "-o", out, "--status")
     assert_refused(command(*status), "no batch has begun")
-    assert f"shard 0/2: {len(first)} pictures" in command(*words, "--shard", "2/2").err
+    assert f"shard 0/2: {counted(len(first), 'picture')}" in command(*words, "--shard", "2/2").err
     outcome = command(*status)
-    left = f"{len(first)} pictures: {len(first)} made\nshards that have not begun: 1/2\n"
+    left = f"{counted(len(first), 'picture')} known: {len(first)} made\n"
+    left += "not begun, their pictures not counted: shard 1/2\n"
     assert outcome == Outcome(1, left, "")
     assert command(*words, "--shard", "1/2").code == 3
     outcome = command(*words, "--status")

@@ -118,11 +118,15 @@ def show_status(status: Status) -> None:
     counts |= {"missing": status.missing}
     found = [f"{len(names)} {state}" for state, names in counts.items() if names]
     known = counted(sum(map(len, counts.values())), "picture")
+    if status.idle:  # whose pictures no manifest lists
+        known += " known"
     print(f"{known}: {', '.join(found) or 'none'}")
     for name, error in sorted(status.failed.items()):
         print(printable(f"failed {name!r}: {error}"))
     if status.idle:
-        print(f"shards that have not begun: {', '.join(map(str, status.idle))}")
+        shards = "shard" if len(status.idle) == 1 else "shards"
+        idle = ", ".join(map(str, status.idle))
+        print(f"not begun, their pictures not counted: {shards} {idle}")
     if not status.complete:
         raise typer.Exit(UNFINISHED)
     if status.failed:
