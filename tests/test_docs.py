@@ -384,6 +384,12 @@ def test_every_page_is_in_the_contents() -> None:
     assert {page.resolve() for page in DOCS.rglob("*.md")} <= listed
 
 
+def test_list_of_tasks_links_to_each_page_also_when_read_as_a_file() -> None:
+    tasks = DOCS / "how-to"
+    pages = {page.name for page in tasks.glob("*.md")} - {"index.md"}
+    assert pages == set(targets(tasks / "index.md"))
+
+
 def test_documentation_builds_without_a_warning_and_asks_nobody_for_anything(
     tmp_path: Path,
 ) -> None:

@@ -122,7 +122,7 @@ def test_pictures_are_made_once_though_a_worker_and_a_node_die(
 
     code, printed, err = found["stopped"]
     assert (code, printed) == (130, []), err
-    assert "0 of 1 pictures are made; the same command goes on" in err[-1]
+    assert "0 of 1 picture made; the same command goes on" in err[-1]
     picture = shipped / "p0-s0.png"
     assert found["left"] == ["batch.json", picture.name, checkpoint_path(picture).name]
     code, printed, err = found["again"]
@@ -194,6 +194,31 @@ def test_address_where_nothing_answers_is_refused_at_once(
         monkeypatch.setenv("RAY_ADDRESS", f"127.0.0.1:{server.getsockname()[1]}")
     with pytest.raises(SettingError, match=f"no Ray cluster at '{address}' .*; start one"):
         Cluster(address)
+
+
+@needs_ray
+def test_cluster_that_was_killed_is_not_waited_for(
+    command: Callable[..., Outcome],
+    photo: Path,
+    painting: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def tried(*words: object, **options: object) -> None:
+        raise AssertionError("Ray would wait for minutes")
+
+    monkeypatch.setattr("ray.init", tried)
+    monkeypatch.setattr("ray._private.services.find_gcs_addresses", set)
+    monkeypatch.setenv("RAY_TMPDIR", str(tmp_path))
+    monkeypatch.delenv("RAY_ADDRESS", raising=False)
+    (tmp_path / "ray").mkdir()
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        address = f"127.0.0.1:{server.getsockname()[1]}"
+    (tmp_path / "ray" / "ray_current_cluster").write_text(address)
+    done = command("batch", photo, painting, "-o", tmp_path / "out", "--ray", "auto", *TINY)
+    assert done.code == 2
+    assert len(done.err.splitlines()) == 1
+    assert "there is no Ray cluster at 'auto' (" in done.err
 
 
 def test_missing_ray_is_told_with_its_extra(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -33,6 +33,7 @@ from vangram.objective import targets
 from vangram.run import inputs, network, target_cache
 from vangram.run.checkpointer import checkpoint_path
 from vangram.settings.recipe import Recipe
+from vangram.storage.files import counted
 from vangram.storage.locks import claim
 
 Command = Callable[..., Outcome]
@@ -104,7 +105,7 @@ def test_killed_batch_of_twelve_makes_only_what_is_missing(
     assert sorted(states(out).values()) == ["made"] * 5 + ["missing"] * 7
     outcome = command(*words)
     assert outcome.code == 0, outcome.err
-    assert "12 pictures, 5 of them made already" in outcome.err
+    assert "12 pictures, 5 made already" in outcome.err
     assert len(outcome.out.splitlines()) == 7
     after = prints(out)
     assert len(after) == 12
@@ -228,7 +229,7 @@ def test_interrupted_batch_goes_on_to_the_same_bytes(
     with descending(stopped_by(KeyboardInterrupt())):
         outcome = command(*words)
     assert outcome.code == 130
-    assert "0 of 4 pictures are made; the same command goes on" in outcome.err
+    assert "0 of 4 pictures made; the same command goes on" in outcome.err
     assert not recorded(out / "p0-s0.png").finished
     assert checkpoint_path(out / "p0-s0.png").exists()
     assert set(states(out).values()) == {"missing"}
@@ -386,9 +387,10 @@ def test_status_sums_up_the_shards_and_has_exit_codes(
     bad.write_bytes(b"this is no picture")
     status = ("batch", "-o", out, "--status")
     assert_refused(command(*status), "no batch has begun")
-    assert f"shard 0/2: {len(first)} pictures" in command(*words, "--shard", "2/2").err
+    assert f"shard 0/2: {counted(len(first), 'picture')}" in command(*words, "--shard", "2/2").err
     outcome = command(*status)
-    left = f"{len(first)} pictures: {len(first)} made\nshards that have not begun: 1/2\n"
+    left = f"{counted(len(first), 'picture')} known: {len(first)} made\n"
+    left += "not begun, their pictures not counted: shard 1/2\n"
     assert outcome == Outcome(1, left, "")
     assert command(*words, "--shard", "1/2").code == 3
     outcome = command(*words, "--status")

@@ -30,7 +30,7 @@ from vangram.film import output as film_output
 from vangram.film.film import Film, FilmSettings
 from vangram.film.folder import WorkFolder
 from vangram.film.output import milliseconds, record_in
-from vangram.film.video import Timing
+from vangram.film.video import Timing, clock
 from vangram.images import read_frames, read_picture
 from vangram.settings.inputs import Inputs
 from vangram.settings.recipe import Recipe
@@ -149,7 +149,10 @@ def test_shards_of_shots_equal_the_whole(
         said.append(done.err)
         if (tmp_path / "out.mp4").exists():
             break
-    assert any("left to others" in each for each in said)
+    left = [each for each in said if "left to others" in each]
+    assert left
+    assert all(("shots" in each) == ("," in each) for each in left)
+    assert all((" shot " in each) == (" is left" in each) for each in left)
     assert (tmp_path / "out.mp4").read_bytes() == (tmp_path / "whole.mp4").read_bytes()
 
 
@@ -160,7 +163,7 @@ def test_truncated_film_is_painted_as_far_as_it_is_whole(
     (tmp_path / "in.mp4").write_bytes(whole[: len(whole) * 2 // 3])
     done = command("film", tmp_path / "in.mp4", painting, "-o", tmp_path / "out.mp4", *TINY)
     assert done.code == 0, done.err
-    assert "is damaged: 30 frames are announced" in done.err
+    assert "is damaged: 30 frames announced" in done.err
     assert 1 <= len(decoded(tmp_path / "out.mp4")[0]) < 30
 
 
@@ -189,7 +192,11 @@ def test_frames_of_another_size_in_the_middle_are_refused(
         (("-o", "out.mp4", "--mask", "missing.png"), "missing.png"),
         (("-o", "out.mp4", "--shots", "missing.txt"), "cannot be read"),
         (("-o", "out.mp4", "--shots", "cuts.txt"), "'cuts.txt': 'soon' is no time"),
-        (("-o", "out.mp4", "--from", "9"), "no frame"),
+        (("-o", "out.mp4", "--from", "9"), "'in.mp4' ends at 0:00.36; give an earlier --from"),
+        (
+            ("-o", "out.mp4", "--from", "0.11", "--to", "0.12"),
+            "'in.mp4' has no frame from 0:00.11 to 0:00.12; give a later --to",
+        ),
     ],
 )
 def test_what_cannot_be_is_refused_before_any_work(
@@ -206,6 +213,28 @@ def test_what_cannot_be_is_refused_before_any_work(
     assert clip.exists()
 
 
+def test_part_after_the_end_of_an_animation_or_a_folder_is_refused(
+    command: Command, painting: Path, tmp_path: Path
+) -> None:
+    first, *others = (Image.fromarray(each) for each in moving(count=4))
+    first.save(tmp_path / "in.webp", save_all=True, append_images=others, duration=500)
+    (tmp_path / "frames").mkdir()
+    first.save(tmp_path / "frames" / "1.png")
+    for name, said in (("in.webp", "ends at 0:02; give"), ("frames", "ends at 0:00.04; give")):
+        words = (tmp_path / name, painting, "-o", tmp_path / "out.mp4", *TINY)
+        assert_refused(command("film", *words, "--from", 10, "--to", 20), said)
+    words = (tmp_path / "in.webp", painting, "-o", tmp_path / "out.mp4", *TINY)
+    assert_refused(command("film", *words, "--from", 0.1, "--to", 0.2), "give a later --to")
+
+
+def test_part_after_the_end_of_a_stream_is_refused(
+    command: Command, painting: Path, tmp_path: Path
+) -> None:
+    clip = make_clip(tmp_path / "in.ts", moving(count=50))
+    words = (clip, painting, "-o", tmp_path / "out.mp4", *TINY)
+    assert_refused(command("film", *words, "--from", 10), "ends at 0:02; give an earlier --from")
+
+
 def test_animations_and_folders_keep_their_timing(
     command: Command, painting: Path, tmp_path: Path
 ) -> None:
@@ -220,10 +249,39 @@ def test_animations_and_folders_keep_their_timing(
         assert done.code == 0, done.err
         previous = tmp_path / name
     assert decoded(tmp_path / "out.mp4")[1].seconds == pytest.approx([0, 0.04, 0.16, 0.46])
+    for name in ("out.mp4", "again.webp"):
+        assert_refused(command("explain", tmp_path / name), "is a film, whose frames have a loss")
+        assert_refused(
+            command("resume", tmp_path / name), "the same `vangram film` command goes on"
+        )
     with read_frames(tmp_path / "again.webp") as (count, frames):
         assert count == 4
         assert [int((each.seconds or 0) * 1000) for each in frames] == shown
     assert record_in(tmp_path / "out.png").film is not None
+    for name in ("rerun", "explain"):
+        assert_refused(command(name, tmp_path / "out.gif"), "is a GIF, which holds no recipe")
+
+
+@pytest.mark.parametrize(
+    ("name", "kind"),
+    [
+        ("out.webp", ".webp"),
+        ("out.png", ".png"),
+        ("out.gif", ".gif"),
+        ("out", "a folder of frames"),
+        ("out.webm", ".webm"),
+        ("out.mp4", None),
+    ],
+)
+def test_sound_that_is_left_out_is_told_once(
+    command: Command, clip: Path, painting: Path, tmp_path: Path, name: str, kind: str | None
+) -> None:
+    done = command("film", clip, painting, "-o", tmp_path / name, "--to", "0.1", *TINY)
+    assert done.code == 0, done.err
+    said = [line for line in done.err.splitlines() if "left out" in line]
+    label = repr(str(clip))
+    line = f"the audio of {label} (aac) is left out, as {kind} cannot hold it; .mkv can hold most"
+    assert said == ([f"vangram: note: {line}"] if kind else [])
 
 
 @pytest.mark.parametrize("name", ["out.webp", "out.png", "out.gif", "out", "out.mp4"])
@@ -282,6 +340,8 @@ def test_single_frame_is_a_film(command: Command, painting: Path, tmp_path: Path
     done = command("film", tmp_path / "in.mp4", painting, "-o", tmp_path / "out.mp4", *TINY)
     assert done.code == 0, done.err
     assert len(decoded(tmp_path / "out.mp4")[0]) == 1
+    told = command("film", tmp_path / "in.mp4", painting, "-o", tmp_path / "told", *TINY[:-1])
+    assert "vangram: 1 frame of 44 x 33 px in one shot" in told.err
 
 
 def film_of(path: Path, painting: Path, output: Path, **changes: Any) -> Film:
@@ -365,6 +425,26 @@ def test_key_changes_the_style_along_the_film(
     assert not same[-1]
 
 
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["--key", "0.3="], ""),
+        (["--key", "5="], "note: the film ends at 0:00.36, before the key at 0:05"),
+        (["--key", "0.3=", "--key", "5=", "--key", "1:10="], "before the keys at 0:05, 1:10"),
+        (["--to", "0.3", "--key", "0.35="], "ends at 0:00.32, before the key at 0:00.35"),
+        (["--from", "0.1", "--key", "0.3="], "ends 0:00.26 after --from, before the key at 0:00.3"),
+    ],
+)
+def test_key_after_the_end_is_told(
+    words: list[str], said: str, command: Command, clip: Path, painting: Path, tmp_path: Path
+) -> None:
+    keys = [f"{word}{painting}" if word.endswith("=") else word for word in words]
+    done = command("film", clip, painting, *keys, *TINY, "-o", tmp_path / "out.mp4")
+    assert done.code == 0, done.err
+    assert said in done.err
+    assert ("before the key" in done.err) == bool(said)
+
+
 def test_preview_shows_the_film_so_far(
     command: Command, clip: Path, painting: Path, tmp_path: Path
 ) -> None:
@@ -401,6 +481,9 @@ def test_other_work_in_the_folder_is_not_lost(
     done = command("film", clip, painting, *TINY, "-o", tmp_path / "out.mp4")
     assert_refused(done, "is the work on another film")
     assert (tmp_path / "out.mp4.film" / "film.json").exists()
+    assert_refused(
+        command("resume", tmp_path / "out.mp4"), "the same `vangram film` command goes on"
+    )
     assert command("film", clip, painting, *TINY, "-o", tmp_path / "out.mp4", "--force").code == 0
 
 
@@ -467,6 +550,15 @@ def test_times_are_written_as_people_do(text: str, seconds: float) -> None:
     assert parse_time(text) == seconds
 
 
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [(2, "0:02"), (0.36, "0:00.36"), (59.999, "1:00"), (90.5, "1:30.5"), (3610, "1:00:10")],
+)
+def test_times_are_shown_as_people_write_them(seconds: float, text: str) -> None:
+    assert clock(seconds) == text
+    assert parse_time(text) == pytest.approx(seconds, abs=0.005)
+
+
 @pytest.mark.parametrize("text", ["", "-1", "1:2:3:4", "1h", "1:"])
 def test_other_texts_are_no_times(text: str) -> None:
     with pytest.raises(SettingError, match="is no time"):
@@ -516,16 +608,28 @@ def test_part_of_a_folder_has_its_own_names_and_masks(
 
 
 @pytest.mark.parametrize("name", ["frames", "in.mp4", "in.webp"])
-@pytest.mark.parametrize("times", [("--from", "9"), ("--from", "999999999"), ("--to", "0")])
+@pytest.mark.parametrize(
+    ("times", "said"),
+    [
+        (("--from", "9"), "give an earlier --from"),
+        (("--from", "999999999"), "give an earlier --from"),
+        (("--to", "0"), "give a later --to"),
+    ],
+)
 def test_times_without_frames_are_told(
-    command: Command, painting: Path, tmp_path: Path, name: str, times: tuple[str, str]
+    command: Command,
+    painting: Path,
+    tmp_path: Path,
+    name: str,
+    times: tuple[str, str],
+    said: str,
 ) -> None:
     folder_of(tmp_path / "frames", 2)
     make_clip(tmp_path / "in.mp4", moving(count=2))
     first, second = (Image.fromarray(each) for each in moving(count=2))
     first.save(tmp_path / "in.webp", save_all=True, append_images=[second])
     done = command("film", tmp_path / name, painting, "-o", tmp_path / "out.mp4", *TINY, *times)
-    assert_refused(done, "has no frame between the times given")
+    assert_refused(done, said)
 
 
 @pytest.mark.parametrize("name", [".", "/", "..", "painting.png/.."])
@@ -723,4 +827,4 @@ def test_shard_without_the_first_frame_has_no_preview(
         preview = tmp_path / f"{number}-{name}"
         done = command("film", *words, "--shard", f"{number}/2", "--preview", preview)
         assert done.code == 0, done.err
-        assert preview.exists() == ("shots 1 are" not in done.err)
+        assert preview.exists() == ("shot 1 is left" not in done.err)

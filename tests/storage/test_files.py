@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from vangram.errors import ExistsError, OutputError
-from vangram.storage.files import open_regular, replacing
+from vangram.storage.files import counted, open_regular, replacing
 from vangram.storage.locks import claim
 
 
@@ -26,6 +26,11 @@ def test_file_is_replaced_when_complete(tmp_path: Path) -> None:
         assert path.read_bytes() == b"old"
     assert path.read_bytes() == b"new"
     assert os.listdir(tmp_path) == ["file"]
+
+
+@pytest.mark.parametrize(("number", "text"), [(0, "0 tiles"), (1, "1 tile"), (2, "2 tiles")])
+def test_one_thing_is_singular(number: int, text: str) -> None:
+    assert counted(number, "tile") == text
 
 
 def write(path: Path, reason: BaseException) -> None:

@@ -143,7 +143,7 @@ class Cluster:
             ) from None
         variables = {name: os.environ[name] for name in VARIABLES if name in os.environ}
         try:
-            _reach(os.environ.get("RAY_ADDRESS", address) if address == "auto" else address)
+            _reach(_found() if address == "auto" else address)
             self.ray.init(
                 address,
                 log_to_driver=False,
@@ -201,6 +201,22 @@ class Cluster:
                 yield tasks.board()
         finally:
             tasks.stop()
+
+
+def _found() -> str:
+    """The address that "auto" stands for; "auto" itself where this version of Ray does not tell.
+
+    It is RAY_ADDRESS, that of a cluster that runs on this machine, or that of the last one, which
+    Ray keeps in a file and leaves there when the cluster is killed.
+
+    Raises:
+        OSError: there is none.
+    """
+    try:
+        services = importlib.import_module("ray._private.services")
+        return str(services.get_ray_address_from_environment("auto", None))
+    except (AttributeError, ImportError, TypeError):
+        return os.environ.get("RAY_ADDRESS", "auto")
 
 
 def _reach(address: str) -> None:

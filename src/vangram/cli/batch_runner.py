@@ -25,7 +25,7 @@ from vangram.errors import (
     line_of,
 )
 from vangram.run.checkpointer import Checkpointer
-from vangram.storage.files import printable
+from vangram.storage.files import counted, printable
 from vangram.storage.locks import SECONDS_BETWEEN_TRIES
 
 UNFINISHED = 1
@@ -69,15 +69,15 @@ def making(batch: Batch, *, quiet: bool) -> Iterator[BatchLog]:
     of = len(batch.pairs)
     if not quiet:
         part = "" if batch.shard is None else f"shard {batch.shard}: "
-        tell(f"{part}{of} pictures, {batch.count('made')} of them made already")
+        tell(f"{part}{counted(of, 'picture')}, {batch.count('made')} made already")
     try:
         yield BatchLog(batch)
     except (KeyboardInterrupt, typer.Exit):
-        tell(f"{batch.count('made')} of {of} pictures are made; the same command goes on")
+        tell(f"{batch.count('made')} of {counted(of, 'picture')} made; the same command goes on")
         raise
     failed = batch.count("failed")
     if failed:
-        tell(f"{failed} of {of} pictures failed; {batch.manifest} says why")
+        tell(f"{failed} of {counted(of, 'picture')} failed; {batch.manifest} says why")
         raise typer.Exit(SKIPPED)
 
 
@@ -117,11 +117,16 @@ def show_status(status: Status) -> None:
     counts = {"made": status.made, "failed": status.failed, "begun": status.begun}
     counts |= {"missing": status.missing}
     found = [f"{len(names)} {state}" for state, names in counts.items() if names]
-    print(f"{sum(map(len, counts.values()))} pictures: {', '.join(found) or 'none'}")
+    known = counted(sum(map(len, counts.values())), "picture")
+    if status.idle:  # whose pictures no manifest lists
+        known += " known"
+    print(f"{known}: {', '.join(found) or 'none'}")
     for name, error in sorted(status.failed.items()):
         print(printable(f"failed {name!r}: {error}"))
     if status.idle:
-        print(f"shards that have not begun: {', '.join(map(str, status.idle))}")
+        shards = "shard" if len(status.idle) == 1 else "shards"
+        idle = ", ".join(map(str, status.idle))
+        print(f"not begun, their pictures not counted: {shards} {idle}")
     if not status.complete:
         raise typer.Exit(UNFINISHED)
     if status.failed:

@@ -13,6 +13,7 @@ from vangram.film.film import Film
 from vangram.film.output import is_made, write_film
 from vangram.run.side_writes import SideWrites
 from vangram.storage.allocator import keep_freed_memory
+from vangram.storage.files import counted
 from vangram.storage.locks import SECONDS_BETWEEN_TRIES
 from vangram.storage.places import Place
 
@@ -59,7 +60,7 @@ def make_film(
         _paint(film, shots, quiet=quiet, preview=preview)
     except KeyboardInterrupt:
         painted = len(film.shown_timing().starts)
-        tell(f"{painted} of {len(film.frames)} frames are painted; the same command goes on")
+        tell(f"{painted} of {counted(len(film.frames), 'frame')} painted; the same command goes on")
         raise
     _finish(film, force=force, is_part=len(shots) < len(film.shots))
 
@@ -69,7 +70,7 @@ def _extract(film: Film, *, quiet: bool) -> None:
     with film.work.claimed("frames", wait=True):
         for count in film.extract():
             if not quiet and time.monotonic() - printed > SECONDS_BETWEEN_LINES:
-                tell(f"{count} frames read")
+                tell(f"{counted(count, 'frame')} read")
                 printed = time.monotonic()
         if not quiet and film.settings.shots is None and len(film.frames) > MANY:
             tell(f"looking for cuts in {len(film.frames)} frames")
@@ -77,7 +78,7 @@ def _extract(film: Film, *, quiet: bool) -> None:
     if not quiet:
         height, width = film.frames.frame(0).size
         shots = f"{len(film.shots)} shots" if len(film.shots) > 1 else "one shot"
-        tell(f"{len(film.frames)} frames of {width} x {height} px in {shots}")
+        tell(f"{counted(len(film.frames), 'frame')} of {width} x {height} px in {shots}")
 
 
 def _paint(film: Film, shots: list[int], *, quiet: bool, preview: Path | None) -> None:
@@ -121,7 +122,9 @@ def _paint(film: Film, shots: list[int], *, quiet: bool, preview: Path | None) -
 def _finish(film: Film, *, force: bool, is_part: bool) -> None:
     missing = [n + 1 for n in range(len(film.shots)) if film.share_painted(n) < 1]
     if missing and is_part and film.work.is_begun():
-        tell(f"this shard is painted; shots {', '.join(map(str, missing))} are left to others")
+        shots = "shot {} is" if len(missing) == 1 else "shots {} are"
+        left = shots.format(", ".join(map(str, missing)))
+        tell(f"this shard is painted; {left} left to others")
         return
     with film.work.claimed("output", wait=True):
         if film.work.is_begun():  # otherwise another process has written the film

@@ -24,9 +24,19 @@ def find_inputs(record: Record, picture: str, given: Inputs[str]) -> Inputs[str]
         name, recorded = named
         return given.get(name) or _found(recorded, picture, name.option, is_there)
 
-    is_there = os.path.isfile if record.film is None else _is_film
+    is_there = os.path.isfile if record.film is None else _is_file_or_folder
 
     return record.inputs.named().map(found)
+
+
+def is_film(path: str, record: Record | None = None) -> bool:
+    """Whether a path is of a film, made or begun, by its suffix, its work or its record."""
+    from vangram.film.film import WORK
+    from vangram.film.video import ENCODERS
+
+    if record is not None and record.film is not None:
+        return True
+    return Path(path).suffix.lower() in ENCODERS or Path(path + WORK).is_dir()
 
 
 def _found(recorded: Input, picture: str, option: str, is_there: Callable[[Path], bool]) -> str:
@@ -44,6 +54,6 @@ def _found(recorded: Input, picture: str, option: str, is_there: Callable[[Path]
     raise RecipeError(f"{recorded.path!r} is no longer there; say where it is now with {option}")
 
 
-def _is_film(path: Path) -> bool:
+def _is_file_or_folder(path: Path) -> bool:
     """Whether a path is a file, or a folder, which can be a film's frames."""
     return path.is_file() or path.is_dir()

@@ -48,6 +48,7 @@ from vangram.settings.record import Record
 from vangram.settings.toml import write_recipe_file
 from vangram.settings.torchrun import is_launched, restarts
 from vangram.storage.allocator import keep_freed_memory
+from vangram.storage.files import counted
 from vangram.storage.places import Place
 
 SECONDS_BETWEEN_PREVIEWS = 3.0
@@ -269,7 +270,7 @@ def _announce(run: Run, done: float) -> None:
         divided = (f"{p.level.size[1]} x {p.level.size[0]} px on {p.division}" for p in run.plans)
         alone = any(plan.devices == 1 for plan in run.plans)
         small = " (one is as fast where halos take most of a tile)" if alone else ""
-        tell(f"{Ranks.current.size} ranks: {'; '.join(divided)}{small}")
+        tell(f"{counted(Ranks.current.size, 'rank')}: {'; '.join(divided)}{small}")
     level, seconds = run.levels[-1], run.expected_seconds(done)
     words = f"{level.size[1]} x {level.size[0]} px {run.plans[-1]}"
     tell(f"{words}, {duration(seconds)} at most")

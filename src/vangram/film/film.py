@@ -21,7 +21,7 @@ from vangram.film.folder import Frames, WorkFolder, timing_from_json, timing_to_
 from vangram.film.footage import RATE, Footage, frames_in, is_moving, open_footage, seconds_at
 from vangram.film.motion import FlowFolder
 from vangram.film.shot import Shot
-from vangram.film.video import Timing
+from vangram.film.video import Timing, clock
 from vangram.images import ANIMATIONS, READ_SUFFIXES, Picture, file_sha256, fit, resize
 from vangram.images.flow import opencv
 from vangram.run import Run
@@ -32,7 +32,7 @@ from vangram.run.result import versions_on
 from vangram.settings.inputs import Inputs
 from vangram.settings.recipe import Recipe
 from vangram.settings.record import Input, Record
-from vangram.storage.files import quoted
+from vangram.storage.files import counted, quoted
 
 WORK = ".film"
 """Added to the output's name for the folder of the work."""
@@ -180,14 +180,14 @@ class Film:
         settings = self.settings
         with open_footage(self._path("content"), settings.rate) as footage:
             yield from self._written(FRAMES, footage, settings.since, settings.until)
-        timing, notes = footage.timing(), footage.notes
+        timing, notes = footage.timing(), [*footage.notes, *self._left_out(footage)]
         for kind in self._moving:
             with open_footage(self._path(kind), settings.rate) as masks:
                 yield from self._written(kind, masks, settings.since, settings.until)
             notes += [note for note in masks.notes if note not in notes]
             if (count := len(masks.timing().starts)) != len(timing.starts):
                 raise PictureError(
-                    f"{quoted(self._path(kind))} has {count} frames, the film"
+                    f"{quoted(self._path(kind))} has {counted(count, 'frame')}, the film"
                     f" {len(timing.starts)}; give one for each"
                 )
         self.work.set(timing=timing_to_json(timing), notes=notes)
@@ -206,6 +206,16 @@ class Film:
                 notes.append(f"{quoted(self._path('content'))} has transparency, which is left out")
             footage.notes += [note for note in notes if note not in footage.notes]
             yield index + 1
+
+    def _left_out(self, footage: Footage) -> list[str]:
+        """Notes of sound and subtitles that an animation or a folder cannot hold."""
+        if not self._shows_alpha:
+            return []
+        kind = self.output.suffix.lower() or "a folder of frames"
+        return [
+            f"the {each} is left out, as {kind} cannot hold it; .mkv can hold most"
+            for each in footage.beside
+        ]
 
     @property
     def _shows_alpha(self) -> bool:
@@ -228,8 +238,18 @@ class Film:
 
     @property
     def notes(self) -> list[str]:
-        """What was lost in reading the frames."""
-        return list(self.work.state()["notes"])
+        """What was lost in reading the frames, and keys that come too late."""
+        return [*self.work.state()["notes"], *self._late_keys()]
+
+    def _late_keys(self) -> list[str]:
+        end = float(sum(self.timing.durations))
+        late = [clock(at) for at, _ in self.settings.keys if at > end]
+        if not late:
+            return []
+        keys = f"before the key{'' if len(late) == 1 else 's'} at {', '.join(late)}"
+        if self.settings.since:
+            return [f"the part that is painted ends {clock(end)} after --from, {keys} after it"]
+        return [f"the film ends at {clock(end)}, {keys}"]
 
     @cached_property
     def shots(self) -> tuple[range, ...]:

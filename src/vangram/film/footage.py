@@ -10,7 +10,7 @@ from fractions import Fraction
 from pathlib import Path
 
 from vangram.errors import PictureError
-from vangram.film.video import NO_FRAME, Timing, open_video
+from vangram.film.video import Timing, no_frame, open_video
 from vangram.images import READ_SUFFIXES, Picture, read_frames, read_picture
 from vangram.storage.files import quoted
 
@@ -30,6 +30,8 @@ class Footage:
     timing: Callable[[], Timing]
     """When the frames that were read are shown."""
     notes: list[str] = field(default_factory=list)
+    beside: Sequence[str] = ()
+    """Sound and subtitles, in words."""
 
 
 @contextmanager
@@ -46,10 +48,10 @@ def open_footage(path: str, rate: float = RATE) -> Iterator[Footage]:
     """
     if Path(path).is_dir():
         paths = frames_in(path)
-        yield _timed(lambda: map(read_picture, paths), rate, quoted(path))
+        yield _timed(quoted(path), lambda: map(read_picture, paths), rate)
     elif Path(path).suffix.lower() in READ_SUFFIXES:
         with read_frames(path) as (_, frames):
-            yield _timed(lambda: frames, rate, quoted(path))
+            yield _timed(quoted(path), lambda: frames, rate)
     else:
         with open_video(path) as video:
 
@@ -57,7 +59,7 @@ def open_footage(path: str, rate: float = RATE) -> Iterator[Footage]:
                 for pixels in video.frames(since, until):
                     yield Picture(pixels, alpha=None, exif=None, sha256=None, name=path)
 
-            yield Footage(pictures, lambda: video.timing, video.notes)
+            yield Footage(pictures, lambda: video.timing, video.notes, video.beside)
 
 
 def is_moving(path: str) -> bool:
@@ -98,7 +100,7 @@ def seconds_at(rate: float) -> Fraction:
     return 1 / Fraction(rate).limit_denominator(1001)
 
 
-def _timed(frames: Callable[[], Iterator[Picture]], rate: float, label: str) -> Footage:
+def _timed(label: str, frames: Callable[[], Iterator[Picture]], rate: float) -> Footage:
     """Frames that say how long they are shown, or have a rate."""
     starts, ends = list[int](), list[int]()
 
@@ -112,7 +114,9 @@ def _timed(frames: Callable[[], Iterator[Picture]], rate: float, label: str) -> 
             if start < since:
                 continue
             if until is not None and start >= until:
-                break
+                if not starts:
+                    raise no_frame(label, since, until, None)
+                return
             if size not in (None, picture.size):
                 raise PictureError(
                     f"{quoted(picture.name)} has {picture.size[1]} x {picture.size[0]} px, the"
@@ -123,7 +127,7 @@ def _timed(frames: Callable[[], Iterator[Picture]], rate: float, label: str) -> 
             ends.append(round(at / MILLISECOND))
             yield picture
         if not starts:
-            raise PictureError(NO_FRAME.format(label))
+            raise no_frame(label, since, until, float(at))
 
     return Footage(
         pictures, lambda: Timing(MILLISECOND, tuple(starts), max(1, ends[-1] - starts[-1]))

@@ -8,7 +8,7 @@ from fractions import Fraction
 from itertools import accumulate, pairwise
 from pathlib import Path
 
-from vangram.errors import ExistsError, InputError, OutputError, RecipeError
+from vangram.errors import ExistsError, InputError, OutputError
 from vangram.film.film import Film
 from vangram.film.footage import frames_in
 from vangram.film.video import ENCODERS, Timing, check_encoder, recipe_in, write_video
@@ -20,6 +20,7 @@ from vangram.images import (
     write_animation,
     write_picture,
 )
+from vangram.run.recipe_file import no_recipe
 from vangram.settings.record import Record
 from vangram.storage.files import make_folder, quoted
 
@@ -60,9 +61,7 @@ def record_in(path: str | os.PathLike[str]) -> Record:
     is_picture = Path(file).suffix.lower() in READ_SUFFIXES
     text = read_recipe(file) if is_picture else recipe_in(file)
     if text is None:
-        raise RecipeError(
-            f"{quoted(path)} carries no recipe; was it made by vangram, or edited since?"
-        )
+        raise no_recipe(path)
     return Record.from_json(text)
 
 

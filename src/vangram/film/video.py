@@ -26,7 +26,7 @@ from torch import Tensor
 from vangram.errors import OutputError, PictureError, SettingError
 from vangram.images import resize
 from vangram.images.colour_space import RGBSpace
-from vangram.storage.files import open_regular, quoted, reason, replacing
+from vangram.storage.files import counted, open_regular, quoted, reason, replacing
 
 RECIPE = "vangram"
 """Name of the recipe among a container's metadata."""
@@ -53,7 +53,6 @@ BT709, BT601, NARROW, FULL = 1, 5, 1, 2
 """FFmpeg's numbers of matrices for conversion, and of the ranges 16 to 235 and 0 to 255."""
 LAST_TICK = (1 << 62) - 1
 """Beyond any film; FFmpeg counts in 64 bits."""
-NO_FRAME = "{} has no frame between the times given; move --from or --to"
 HD = 720
 """Height in pixels from which a film that does not name its matrix has BT.709's."""
 
@@ -79,6 +78,31 @@ class Timing:
         """Seconds for which each frame is shown."""
         shown = [after - start for start, after in pairwise(self.starts)]
         return [ticks * self.base for ticks in (*shown, self.last)]
+
+
+def clock(seconds: float) -> str:
+    """A time as people write it, as "0:02", "1:30.25" or "1:00:00"."""
+    hundredths = round(seconds * 100)
+    minutes, rest = divmod(hundredths, 6000)
+    hours, minutes = divmod(minutes, 60)
+    past = f"{rest / 100:05.2f}".removesuffix("0").removesuffix(".0")
+    return f"{hours}:{minutes:02}:{past}" if hours else f"{minutes}:{past}"
+
+
+def no_frame(label: str, since: float, until: float | None, end: float | None) -> PictureError:
+    """The error of a film that has no frame between two times.
+
+    Args:
+        label: of the film.
+        since: seconds after the film's start.
+        until: seconds; None: the film's end.
+        end: seconds at which the film ends; None: there is a frame from `until` on.
+    """
+    if end is not None:
+        return PictureError(f"{label} ends at {clock(end)}; give an earlier --from")
+    return PictureError(
+        f"{label} has no frame from {clock(since)} to {clock(until or 0)}; give a later --to"
+    )
 
 
 def pyav() -> Any:
@@ -110,6 +134,12 @@ class Video:
         """When the frames that were read are shown."""
         return Timing(Fraction(self.stream.time_base), tuple(self.starts), self.last)
 
+    @property
+    def beside(self) -> list[str]:
+        """The streams beside the frames that could be copied, as "audio of 'in.mp4' (aac)"."""
+        streams = [each for each in self.container.streams if each.type in COPIED]
+        return [named(self.label, each) for each in streams]
+
     def frames(self, since: float = 0.0, until: float | None = None) -> Iterator[Tensor]:
         """Decode the frames, upright and with square pixels, one at a time.
 
@@ -129,7 +159,7 @@ class Video:
             with _reading(self.label):
                 self.container.seek(ticks, stream=self.stream)
         size: tuple[int, int] | None = None
-        gap, last = 0, None
+        gap, last, end = 0, None, None
         for frame in self._decoded():
             start = gap + (first if frame.pts is None and last is None else frame.pts or 0)
             if last is not None and (frame.pts is None or start <= last):
@@ -138,8 +168,10 @@ class Video:
             last = start
             at = float((start - first) * base)
             if at < since:
+                end = at + float(self._ticks(frame) * base)
                 continue
             if until is not None and at >= until:
+                end = None
                 break
             if size is not None and (frame.height, frame.width) != size:
                 raise PictureError(
@@ -150,14 +182,16 @@ class Video:
             self.starts.append(start)
             self.last = self._ticks(frame)
             yield self._upright(frame)
+        if last is None and since >= (length := float((self.stream.duration or 0) * base)) > 0:
+            raise no_frame(self.label, since, until, length)  # nothing follows the place sought
         if not self.starts and last is not None:
-            raise PictureError(NO_FRAME.format(self.label))
+            raise no_frame(self.label, since, until, end)
         if not self.starts:
             raise PictureError(f"{self.label} has no frame that can be decoded; check it")
         if not since and until is None and len(self.starts) < self.stream.frames:
             self.notes.append(
-                f"{self.label} is damaged: {self.stream.frames} frames are announced,"
-                f" {len(self.starts)} are whole and taken"
+                f"{self.label} is damaged: {counted(self.stream.frames, 'frame')} announced,"
+                f" {len(self.starts)} whole and taken"
             )
 
     def _decoded(self) -> Iterator[Any]:
@@ -225,6 +259,12 @@ def _turned(pixels: Tensor, frame: Any) -> Tensor:
                 return pixels
             return pixels.flip([side for side, sign in ((3, a), (2, d)) if sign < 0])
     return pixels
+
+
+def named(label: str, stream: Any) -> str:
+    """A stream of a film, in words."""
+    codec = stream.codec_context.name if stream.codec_context else "unknown"
+    return f"{stream.type} of {label} ({codec})"
 
 
 @contextmanager
@@ -305,7 +345,7 @@ def write_video(
     """Write a video: H.264 in .mp4, VP9 or AV1 in .webm and .mkv.
 
     The same frames give the same bytes. A side of an odd length gets one more row or column, as
-    H.264 needs.
+    pixels of 4:2:0 need.
 
     Args:
         path: of the file.
@@ -471,13 +511,12 @@ def _copies(out: Any, video: Video) -> tuple[dict[int, Any], list[str]]:
     for stream in video.container.streams:
         if stream.type not in COPIED:
             continue
-        name = stream.codec_context.name if stream.codec_context else "unknown"
         if stream.codec_context and stream.codec.canonical_name in out.supported_codecs:
             copies[stream.index] = out.add_stream_from_template(stream)
             copies[stream.index].metadata.update(stream.metadata)
         else:
             notes.append(
-                f"the {stream.type} of {video.label} ({name}) is left out, as"
+                f"the {named(video.label, stream)} is left out, as"
                 f" .{out.format.name} cannot hold it; .mkv can hold most"
             )
     return copies, notes

@@ -25,10 +25,20 @@ def recorded(picture: str | os.PathLike[str]) -> Record:
     """
     text = read_recipe(picture)
     if text is None:
-        raise RecipeError(
-            f"{quoted(picture)} carries no recipe; was it made by vangram, or edited since?"
-        )
+        raise no_recipe(picture)
     return Record.from_json(text)
+
+
+def no_recipe(path: str | os.PathLike[str]) -> RecipeError:
+    """The error of a picture or film that carries no recipe."""
+    if os.fspath(path).lower().endswith(".gif"):
+        return RecipeError(
+            f"{quoted(path)} is a GIF, which holds no recipe; write films to .webp, .png or .mp4 to"
+            " keep it"
+        )
+    return RecipeError(
+        f"{quoted(path)} carries no recipe; was it made by vangram, or edited since?"
+    )
 
 
 def read_recipe_file(path: str | os.PathLike[str]) -> Recipe:

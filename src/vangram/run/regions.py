@@ -14,7 +14,7 @@ from torch import Tensor
 from vangram.errors import SettingError
 from vangram.images import Picture, Regions, regions
 from vangram.objective import Region
-from vangram.storage.files import quoted
+from vangram.storage.files import counted, quoted
 
 SAME_SHAPE = 0.02
 """Largest relative difference between the aspect ratios of a mask and its picture."""
@@ -67,7 +67,8 @@ Parts = dict[int, tuple[Tensor | None, ...]]
 def _in_order(found: Regions, paintings: Sequence[Picture]) -> Parts:
     if len(found.names) < len(paintings):
         raise SettingError(
-            f"the mask has {len(found.names)} regions for {len(paintings)} paintings: draw one"
+            f"the mask has {counted(len(found.names), 'region')} for"
+            f" {counted(len(paintings), 'painting')}: draw one"
             " for each, or give each painting a mask as well"
         )
     everything = [torch.ones(1, 1, *painting.size) for painting in paintings]
@@ -82,8 +83,8 @@ def _by_colour(
 ) -> tuple[Parts, list[str]]:
     if len(style_masks) != len(paintings):
         raise SettingError(
-            f"there are {len(paintings)} paintings and {len(style_masks)} masks of paintings: give"
-            " each painting one"
+            f"{counted(len(paintings), 'painting')} and"
+            f" {counted(len(style_masks), 'mask')} of paintings are given: give each painting one"
         )
     parts: dict[int, list[Tensor | None]] = {}
     notes = []

@@ -21,6 +21,7 @@ from pydantic import (
 from vangram.errors import RecipeError, SettingError
 from vangram.settings.fields import documented, refusal, setting, settings_of
 from vangram.settings.text import DISTANCES, LAYERS, MEMORY, SHARES, parse_each_layers
+from vangram.storage.files import counted
 
 if TYPE_CHECKING:
     from pydantic import ModelWrapValidatorHandler
@@ -239,9 +240,8 @@ class Recipe(BaseModel):
         for name in ("blend", "each_style_layers"):
             given = len(getattr(self, name))
             if given not in (0, paintings):
-                raise SettingError(
-                    f"{name} has {given} parts, and there are {paintings} paintings: give as many"
-                )
+                there = counted(paintings, "painting")
+                raise SettingError(f"{name} has {counted(given, 'part')} for {there}: give as many")
         parts = self.blend or (1.0,) * paintings
         sets = self.each_style_layers or (self.style_layers,) * paintings
         whole = {

@@ -29,6 +29,11 @@ def quoted(path: str | os.PathLike[str]) -> str:
     return repr(text)
 
 
+def counted(number: int, noun: str) -> str:
+    """A number of things, as "1 frame" or "3 frames"."""
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
 def printable(text: str) -> str:
     """A text with control characters escaped, which could change what a terminal shows."""
     return "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)

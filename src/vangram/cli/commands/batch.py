@@ -104,7 +104,8 @@ Sequence = Annotated[
     _sequences(
         "--sequence",
         metavar=None,
-        help="PHOTOS is a film, as of `vangram film`; its frames go into OUTPUT/PAINTING.",
+        help="PHOTOS is a film, as of `vangram film`; its frames go into OUTPUT/PAINTING. Film"
+        " settings, such as frame_steps, go in --recipe.",
     ),
 ]
 Flows = Annotated[

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import typer
 
 from vangram.cli.options import Made, MovedInputs
-from vangram.cli.recorded_inputs import find_inputs
+from vangram.cli.recorded_inputs import find_inputs, is_film
 from vangram.errors import RecipeError
 from vangram.settings.command import command_of
 from vangram.settings.recipe import Recipe
@@ -31,7 +31,12 @@ def explain(picture: Made, moved: MovedInputs) -> None:
     from vangram.run import Run
     from vangram.run.recipe_file import recorded
 
-    record = recorded(picture)
+    record = None if is_film(picture) else recorded(picture)
+    if record is None or is_film(picture, record):
+        raise RecipeError(
+            f"{picture!r} is a film, whose frames have a loss each; paint one frame with"
+            " `vangram stylize`, and explain that"
+        )
     inputs = find_inputs(record, picture, moved)
     run = Run.of(inputs, record.recipe)
     for change in record.changes(run.record):

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from vangram.cli.options import Monitoring, MovedInputs
-from vangram.cli.recorded_inputs import find_inputs
+from vangram.cli.recorded_inputs import find_inputs, is_film
 from vangram.cli.streams import warn
 from vangram.errors import CheckpointError, InputError
 from vangram.settings.record import Record
@@ -66,13 +66,18 @@ def _unfinished(checkpointer: Checkpointer, output: Path) -> Record:
 def _nothing_to_resume(output: Path) -> str:
     from vangram.run.recipe_file import recorded
 
+    film = f"{str(output)!r} is a film: the same `vangram film` command goes on with it"
+    if is_film(str(output)):
+        return film
     if not output.exists():
         return f"there is no run to make {str(output)!r}; `vangram stylize` begins one"
     try:
-        finished = recorded(str(output)).finished
+        record = recorded(str(output))
     except InputError:
         return f"{str(output)!r} has no checkpoint; was it made by vangram?"
-    if finished:
+    if is_film(str(output), record):
+        return film
+    if record.finished:
         return f"{str(output)!r} is finished: there is nothing to resume"
     return (
         f"{str(output)!r} was stopped early and has no checkpoint;"
