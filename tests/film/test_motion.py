@@ -11,7 +11,7 @@ from torch import Tensor
 from tests.run.test_warp import constant, write_flow
 from tests.support import drawn, rounding
 from vangram.film import FlowFolder, Motion
-from vangram.film.motion import COLOUR_STEP, YOUNG, Warped, held_to, same_colours
+from vangram.film.motion import YOUNG, Warped, held_to
 from vangram.images import Picture
 
 
@@ -63,16 +63,6 @@ def test_two_neighbours_hold_a_frame_no_harder_than_one() -> None:
     held = held_to([target(0.2, 1.0), target(0.4, 1.0)])
     assert float(held.trust.max()) == 1.0
     assert float(held.pixels[0, 0, 0, 0]) == pytest.approx(0.3, rel=1e-6)
-
-
-def test_other_colours_are_not_trusted_but_other_light_is() -> None:
-    frame = 0.2 + 0.6 * drawn(24, 32, 3)[None]
-    other = frame + 0.15  # the light
-    assert torch.equal(same_colours(other, frame), torch.ones(1, 1, 24, 32))
-    other[..., 8:16, 8:16] += torch.tensor([2.5 * COLOUR_STEP, 0, 0]).view(1, 3, 1, 1)
-    trust = same_colours(other, frame)
-    assert not trust[..., 9:15, 9:15].any()
-    assert trust[..., :6, :].all()
 
 
 def test_thing_that_the_flow_misses_is_not_held_to_what_is_behind_it() -> None:

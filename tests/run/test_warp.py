@@ -23,7 +23,15 @@ from vangram.engines import engine_for
 from vangram.errors import PictureError, SettingError
 from vangram.film.footage import in_order
 from vangram.images import read_picture, read_recipe
-from vangram.images.flow import flow_between, read_flow, resized_flow, trusted, warped
+from vangram.images.flow import (
+    COLOUR_STEP,
+    flow_between,
+    read_flow,
+    resized_flow,
+    same_colours,
+    trusted,
+    warped,
+)
 from vangram.networks import FeatureNetwork
 from vangram.objective import Evaluation, Objective
 from vangram.objective.temporal import TemporalConsistency
@@ -172,6 +180,16 @@ def test_distrust_grows_outwards_and_ends_softly() -> None:
     assert 0.4 < row[25] < row[24] < row[23] < 1
 
 
+def test_other_colours_are_not_trusted_but_other_light_is() -> None:
+    frame = 0.2 + 0.6 * drawn(24, 32, 3)[None]
+    other = frame + 0.15  # the light
+    assert torch.equal(same_colours(other, frame), torch.ones(1, 1, 24, 32))
+    other[..., 8:16, 8:16] += torch.tensor([2.5 * COLOUR_STEP, 0, 0]).view(1, 3, 1, 1)
+    trust = same_colours(other, frame)
+    assert not trust[..., 9:15, 9:15].any()
+    assert trust[..., :6, :].all()
+
+
 def test_gradient_against_flicker_is_autograds() -> None:
     image, last = (torch.rand(1, 3, 6, 7, dtype=torch.float64) for _ in range(2))
     weights = torch.rand(1, 1, 6, 7, dtype=torch.float64)
@@ -209,19 +227,19 @@ def test_term_against_flicker_adds_to_either_engine(
 
 
 def test_next_frame_begins_where_the_last_result_has_moved(painting: Path, tmp_path: Path) -> None:
-    last = drawn(48, 64, seed=5)
+    last, photo, frame_before = (drawn(48, 64, seed) for seed in (5, 1, 2))
+    frame_before[..., 4:] = photo[..., :-4]
     flow = write_flow(tmp_path / "a.flo", constant(4, 0, 48, 64))
     back = write_flow(tmp_path / "b.flo", constant(-4, 0, 48, 64))
     run = Run.prepare(
-        drawn(48, 64, seed=1), painting, before=last, before_frame=drawn(48, 64, seed=2),
-        flow=flow, flow_back=back, **SMALL,
-    )  # fmt: skip
+        photo, painting, before=last, before_frame=frame_before, flow=flow, flow_back=back, **SMALL
+    )
     assert run.recipe.init == "before"
     first = prepared_level(run).first
     # But near what comes in, where the trust fades over the three pixels that its blur covers.
     torch.testing.assert_close(first[0, ..., :-7], last[..., 4:-3], rtol=0, atol=1e-4)
     # What came in from beyond the edge is the photograph's, in soft other colours.
-    tint = first[0, ..., -4:] - drawn(48, 64, seed=1)[..., -4:]
+    tint = first[0, ..., -4:] - photo[..., -4:]
     assert tint.any()
     # At most a cell's average over its side from pixel to pixel.
     assert float(tint.diff(dim=1).abs().max()) < 1 / 16

@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import NamedTuple, Protocol
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from vangram.images import Picture, resize
@@ -21,6 +20,7 @@ from vangram.images.flow import (
     flows_between,
     read_flow,
     resized_flow,
+    same_colours,
     trusted,
     warped,
 )
@@ -29,8 +29,6 @@ CACHED = 16
 """Frames kept at the size of the results."""
 YOUNG = 3
 """Power of how far a place is painted by which it holds others the less."""
-COLOUR_STEP = 0.05
-"""Mean difference of colours that is taken for the same; twice as much is taken for another."""
 BACK = "-back"
 """Ends the name of a file with the flow from the frame before, beside that to it."""
 
@@ -120,22 +118,6 @@ class Motion:
     def _read(self, index: int) -> Tensor:
         pixels = self.frames.frame(index).pixels
         return pixels if pixels.shape[2:] == self.size else resize(pixels, self.size)
-
-
-def same_colours(warped: Tensor, frame: Tensor) -> Tensor:
-    """Where a warped frame shows what this one shows, (1, 1, H, W) in [0, 1].
-
-    The search can miss a thing that moves in front, and find what is behind it, both ways; the
-    colours tell. A change that most of the picture shares is one of the light, and does not count.
-
-    Args:
-        warped: another frame, (1, 3, H, W) in [0, 1].
-        frame: this one.
-    """
-    difference = warped - frame
-    light = difference.flatten(2).median(dim=2).values[..., None, None]
-    away = F.avg_pool2d((difference - light).abs().amax(1, keepdim=True), 3, 1, 1)
-    return (2 - away / COLOUR_STEP).clamp(0, 1)
 
 
 def held_to(others: Sequence[Warped]) -> Warped:

@@ -26,6 +26,8 @@ TRUST_BLUR = 0.8
 """Standard deviation in pixels of the Gaussian that softens a flow's reliability."""
 TRUST_REACH = 3
 """Pixels on either side that it covers."""
+COLOUR_STEP = 0.05
+"""Mean difference of colours that is taken for the same; twice as much is taken for another."""
 POLE = math.sqrt(3) - 2
 """Pole of the filter that gives the coefficients of cubic B-splines (Unser 1999)."""
 SPLINE_REACH = 12
@@ -186,6 +188,22 @@ def trusted(flow: Tensor, back: Tensor) -> Tensor:
     padded = F.pad(signs, (TRUST_REACH,) * 4, mode="replicate")
     blurred = F.conv2d(F.conv2d(padded, kernel.view(1, 1, 1, -1)), kernel.view(1, 1, -1, 1))
     return blurred.clamp_(0, 1)
+
+
+def same_colours(warped: Tensor, frame: Tensor) -> Tensor:
+    """Where a warped frame shows what this one shows, (1, 1, H, W) in [0, 1].
+
+    The search can miss a thing that moves in front, and find what is behind it, both ways; the
+    colours tell. A change that most of the picture shares is one of the light, and does not count.
+
+    Args:
+        warped: another frame, (1, 3, H, W) in [0, 1].
+        frame: this one.
+    """
+    difference = warped - frame
+    light = difference.flatten(2).median(dim=2).values[..., None, None]
+    away = F.avg_pool2d((difference - light).abs().amax(1, keepdim=True), 3, 1, 1)
+    return (2 - away / COLOUR_STEP).clamp(0, 1)
 
 
 def _grey(frame: Tensor) -> Any:

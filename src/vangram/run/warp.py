@@ -7,10 +7,18 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import torch
 from torch import Tensor
 
 from vangram.images import Picture, resize
-from vangram.images.flow import flow_between, flows_between, resized_flow, trusted, warped
+from vangram.images.flow import (
+    flow_between,
+    flows_between,
+    resized_flow,
+    same_colours,
+    trusted,
+    warped,
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -55,4 +63,5 @@ def warp_result(
     else:
         flow = resized_flow(flow, size)
         back = flow_between(then, now) if flow_back is None else resized_flow(flow_back, size)
-    return WarpedResult(warped(before.pixels, flow), trusted(flow, back))
+    moved = warped(torch.cat((before.pixels, then), dim=1), flow)
+    return WarpedResult(moved[:, :3], trusted(flow, back) * same_colours(moved[:, 3:], now))
