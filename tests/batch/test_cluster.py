@@ -180,15 +180,21 @@ def test_what_ray_prints_is_no_output_even_while_the_cluster_is_left(
     assert (done.code, done.out) == (0, "")
 
 
+def refuse_to_join(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Fail where Ray is asked to join a cluster; it would wait for minutes."""
+
+    def tried(*words: object, **options: object) -> None:
+        raise AssertionError("Ray would wait for minutes")
+
+    monkeypatch.setattr("ray.init", tried)
+
+
 @needs_ray
 @pytest.mark.parametrize("form", ["127.0.0.1:{}", "ray://127.0.0.1:{}", "auto", "127.0.0.1:99999"])
 def test_address_where_nothing_answers_is_refused_at_once(
     form: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def tried(*words: object, **options: object) -> None:
-        raise AssertionError("Ray would wait for minutes")
-
-    monkeypatch.setattr("ray.init", tried)
+    refuse_to_join(monkeypatch)
     with socket.create_server(("127.0.0.1", 0)) as server:
         address = form.format(server.getsockname()[1])
         monkeypatch.setenv("RAY_ADDRESS", f"127.0.0.1:{server.getsockname()[1]}")
@@ -204,10 +210,7 @@ def test_cluster_that_was_killed_is_not_waited_for(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    def tried(*words: object, **options: object) -> None:
-        raise AssertionError("Ray would wait for minutes")
-
-    monkeypatch.setattr("ray.init", tried)
+    refuse_to_join(monkeypatch)
     monkeypatch.setattr("ray._private.services.find_gcs_addresses", set)
     monkeypatch.setenv("RAY_TMPDIR", str(tmp_path))
     monkeypatch.delenv("RAY_ADDRESS", raising=False)

@@ -70,9 +70,14 @@ def channels_last(x: Tensor) -> Tensor:
     return x if x.stride(1) == 1 else x.contiguous(memory_format=torch.channels_last)
 
 
+def full_lanes(dtype: torch.dtype) -> int:
+    """Lanes of a whole vector on this CPU."""
+    return CPU.host().vector // dtype.itemsize
+
+
 def lanes_for(channels: int, dtype: torch.dtype) -> int:
     """Lanes of a vector on this CPU: the largest power of two that divides the channels."""
-    lanes = CPU.host().vector // dtype.itemsize
+    lanes = full_lanes(dtype)
     while channels % lanes:
         lanes //= 2
     return lanes

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from vangram.kernels.codegen import Integer, KernelBuilder, Pointer, Vector
 from vangram.kernels.gemm import register_block
-from vangram.kernels.jit import CPU, Kernel, has_kernels
+from vangram.kernels.jit import Kernel, full_lanes, has_kernels
 
 PART_BYTES = 2**18
 """Inputs of a part, which stay in a core's cache while all panels of filters pass."""
@@ -39,7 +39,7 @@ def convolve_pointwise(
         return found.relu_() if relu else found
     x = x.contiguous(memory_format=torch.channels_last)
     (outputs, channels), positions = filters.shape, x.shape[2:].numel()
-    lanes = _lanes(x.dtype)
+    lanes = full_lanes(x.dtype)
     rows, columns = register_block(outputs // lanes)
     width = columns * lanes
     panels = filters.reshape(-1, width, channels).transpose(1, 2).contiguous()
@@ -56,12 +56,8 @@ def _has_kernel(x: Tensor, filters: Tensor) -> bool:
     """Whether a kernel can be compiled for these shapes."""
     if x.device.type != "cpu" or not has_kernels(x) or len(x) != 1:
         return False
-    vectors, rest = divmod(len(filters), _lanes(x.dtype))
+    vectors, rest = divmod(len(filters), full_lanes(x.dtype))
     return rest == 0 and x.shape[2:].numel() >= register_block(vectors)[0]
-
-
-def _lanes(dtype: torch.dtype) -> int:
-    return CPU.host().vector // dtype.itemsize
 
 
 @cache

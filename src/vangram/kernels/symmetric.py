@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from vangram.kernels.codegen import Integer, KernelBuilder, Pointer, Vector
-from vangram.kernels.jit import CPU, Kernel, has_kernels
+from vangram.kernels.jit import CPU, Kernel, full_lanes, has_kernels
 
 CHUNK = 128
 """Positions that are packed and multiplied at once: of 512 channels a quarter of a megabyte, which
@@ -42,7 +42,7 @@ def symmetric_products(x: Tensor) -> Tensor:
     parts = min(MOST_PARTS, max(1, positions // CHUNK))
     packed = x.new_empty(parts, CHUNK * channels)
     sums = x.new_zeros(parts, channels, channels)
-    lanes = _panel(x.dtype) // COLUMNS
+    lanes = full_lanes(x.dtype)
     rows = 8 if CPU.host().registers == 32 else 4
     kernel = _products(x.dtype, lanes, min(rows, COLUMNS * lanes))
     kernel(parts, x, packed, sums, positions, parts, channels)
@@ -52,7 +52,7 @@ def symmetric_products(x: Tensor) -> Tensor:
 
 def _panel(dtype: torch.dtype) -> int:
     """Channels of a panel."""
-    return COLUMNS * (CPU.host().vector // dtype.itemsize)
+    return COLUMNS * full_lanes(dtype)
 
 
 @cache
