@@ -32,11 +32,11 @@ DEFAULT_TIMEOUT = 120.0
 LEAST_TO_JOIN = 120.0
 """Seconds that a rank waits at least for the others to start."""
 SECONDS_UNTIL_TOLD = 10.0
-"""Of waiting for the others to start, until a line says so."""
+"""Time after which a line says that this rank waits for others to start."""
 SECONDS_BETWEEN_LOOKS = 0.2
-"""For the others, until all have started."""
+"""Interval of checks whether the others have started."""
 NAMED = 4
-"""Ranks that have not come, of which a line has the numbers."""
+"""Most ranks that a line lists by number as missing."""
 SECONDS_FOR_NAMES = 20.0
 """Seconds until a cluster that is just starting knows the name of rank 0's machine."""
 FOREVER = timedelta(days=3650)

@@ -22,7 +22,7 @@ from vangram.images import (
 )
 from vangram.run.recipe_file import no_recipe
 from vangram.settings.record import Record
-from vangram.storage.files import make_folder, quoted
+from vangram.storage.files import counted, make_folder, quoted
 
 TICK = {".gif": 10}
 """Suffix -> milliseconds in which an animation counts; others count single ones."""
@@ -158,8 +158,8 @@ def write_film(film: Film, path: Path, *, overwrite: bool, finished: bool = True
     if not others:
         return []
     return [
-        f"{quoted(path)} has {len(others)} other pictures in it, as {quoted(min(others))}; remove"
-        " what is no frame of this film"
+        f"{quoted(path)} has {counted(len(others), 'other picture')} in it, as"
+        f" {quoted(min(others))}; remove what is no frame of this film"
     ]
 
 
