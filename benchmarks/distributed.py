@@ -142,10 +142,8 @@ class Measured:
 
     def row(self) -> str:
         """A row of the table, at rank 0."""
-        ranks, network, topology = self.ranks, self.network, self.network.topology
-        pixels, layers = self.side**2, self.recipe.layers
-        core = best_core_size(pixels, self.size, topology, layers, ranks.size)
-        shared = DistributedEngine(ranks, network, self.objective, self.size, core)
+        ranks, network = self.ranks, self.network
+        shared = DistributedEngine(ranks, network, self.objective, self.size)
         engines: tuple[Evaluate, Evaluate] = self.whole, shared
         sent: list[int] = []
         busy: dict[Evaluate, list[float]] = {each: [] for each in engines}

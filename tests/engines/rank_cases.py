@@ -37,6 +37,9 @@ from vangram.storage.tensors import IN_MEMORY
 
 SIZE = 61, 118
 """Multiples of no stride."""
+WIDE = 330
+"""Width at which all layers of a low picture have Winograd's tiles enough: of fewer positions torch
+computes the convolutions, and rounds differently for other sizes."""
 STYLE_SIZES = (70, 90), (83, 61)
 STEPS, FEW = {"vgg19-lite": 4, "vgg19": 3}, 3
 """Of whole runs by network, and those after which they are compared with the whole engine's: the
@@ -50,7 +53,9 @@ class Case(NamedTuple):
     name: str
     network: FeatureNetwork
     recipe: Recipe
-    core: Core
+    core: Core | None
+    """None: each rank has a strip."""
+    size: tuple[int, int] = SIZE
     regions: bool = False
     wrapped: ResizedInputs | None = None
     visible: Tensor | None = None
@@ -62,65 +67,76 @@ class Outcome(NamedTuple):
     ranks: int
     case: str
     dtype: str
+    strips: bool
     gradient: float
     """Relative to the whole engine's."""
     loss: float
     again: bool
     """Whether a second evaluation is the same to the last bit."""
-    as_tiled: bool
-    """Whether the tiled engine's, in the same tiles, is."""
+    as_alone: bool
+    """Whether one process's is: the tiled engine's in the same tiles, or for strips the whole's."""
 
 
 def cases(parameters: str | None, ranks: int) -> Iterator[Case]:
     """The cases for a number of ranks."""
     tv = Recipe(tv_weight=0.1)
     shallow = tv.replace(content_layers="relu2_1", style_layers="relu1_1")
+    high, large = ((64 * ranks + 29, width) for width in (75, WIDE))
     if ranks == 2:
-        yield Case("two strips", load_network("vgg19-lite"), tv, (64, 64))
-    if ranks == 4:
-        for dtype in DTYPES:
-            yield Case("lite", load_network("vgg19-lite").to(dtype), tv, (64, 32))
-    if parameters is not None:
-        for dtype in {4: DTYPES, 3: DTYPES[:1], 2: DTYPES[1:]}[ranks]:  # takes most of the time
+        yield Case("side by side", load_network("vgg19-lite"), tv, (64, 64))
+    for dtype in DTYPES:
+        lite = load_network("vgg19-lite").to(dtype)
+        if ranks == 4:
+            yield Case("lite", lite, tv, (64, 32))
+        yield Case("strips of lite", lite, tv, None, large)
+        if parameters is not None and dtype in {4: DTYPES, 3: DTYPES[:1], 2: DTYPES[1:]}[ranks]:
             network = load_network("vgg19", parameters=parameters).to(dtype)
             yield Case("vgg19", network, tv, (64, 32))
+            yield Case("strips of vgg19", network, tv, None, large)
     for dtype in DTYPES:
         network = he_initialised(NARROW_VGG19).to(dtype)
+        yield Case("shallow strips", network, shallow, None, high)
         yield Case("small halos", network, shallow, 16)
         yield Case("more ranks than tiles", network, tv, (64, 64))
         yield Case("one tile", network, tv, 128)
         if ranks == 4:
-            yield from controls(network, tv)
+            yield from controls(network, tv, 32, SIZE)
+        if ranks == 3:
+            yield from controls(network, tv, None, high)
 
 
-def controls(network: FeatureNetwork, tv: Recipe) -> Iterator[Case]:
+def controls(
+    network: FeatureNetwork, tv: Recipe, core: int | None, size: tuple[int, int]
+) -> Iterator[Case]:
     """Cases of all controls that change an evaluation."""
     dtype = network.mean.dtype
-    content, last, hidden, mask = (batched(*SIZE, seed).to(dtype) for seed in (1, 7, 4, 8))
+    content, last, hidden, mask = (batched(*size, seed).to(dtype) for seed in (1, 7, 4, 8))
     mask, visible = mask[:, :1], (2 * hidden[:, :1] - 0.5).clamp(0, 1)
     luminance = ResizedInputs(content, None, None, None)
-    yield Case("paper units", network, tv.replace(units="paper"), 32)
+    yield Case("paper units", network, tv.replace(units="paper"), core, size)
     for loss in ("gram+moments", "wasserstein"):
-        yield Case(loss, network, tv.replace(style_loss=loss), 32)
-    yield Case("masks", network, tv, 32, regions=True)
-    yield Case("alpha", network, tv.replace(range_weight=1.0), 32, visible=visible)
-    yield Case("masks and alpha", network, tv, 32, regions=True, visible=visible)
-    yield Case("keep", network, tv, 32, wrapped=ResizedInputs(content, mask, None, None))
-    yield Case("luminance", network, tv.replace(colour="luminance"), 32, wrapped=luminance)
-    yield Case("sequence", network, tv, 32, wrapped=ResizedInputs(content, None, last, mask))
-    yield Case("reconstruct", network, Recipe(style_weight=0.0, tv_weight=0.0), 32)
-    yield Case("texture", network, Recipe(content_weight=0.0), 32)
+        yield Case(loss, network, tv.replace(style_loss=loss), core, size)
+    yield Case("masks", network, tv, core, size, regions=True)
+    yield Case("alpha", network, tv.replace(range_weight=1.0), core, size, visible=visible)
+    yield Case("masks and alpha", network, tv, core, size, regions=True, visible=visible)
+    yield Case("keep", network, tv, core, size, wrapped=ResizedInputs(content, mask, None, None))
+    yield Case("luminance", network, tv.replace(colour="luminance"), core, size, wrapped=luminance)
+    yield Case(
+        "sequence", network, tv, core, size, wrapped=ResizedInputs(content, None, last, mask)
+    )
+    yield Case("reconstruct", network, Recipe(style_weight=0.0, tv_weight=0.0), core, size)
+    yield Case("texture", network, Recipe(content_weight=0.0), core, size)
 
 
 def evaluated(case: Case, ranks: Ranks) -> Outcome:
     """Evaluate a case by all engines."""
     network, recipe = case.network, case.recipe
     dtype = network.mean.dtype
-    content, image = (batched(*SIZE, seed).to(dtype) for seed in (1, 3))
+    content, image = (batched(*case.size, seed).to(dtype) for seed in (1, 3))
     styles = [batched(*size, seed).to(dtype) for seed, size in enumerate(STYLE_SIZES, 5)]
     regions: tuple[Region, ...] = ()
     if case.regions:
-        part = batched(*SIZE, 9)[:, :1].to(dtype)
+        part = batched(*case.size, 9)[:, :1].to(dtype)
         everything = [torch.ones(1, 1, *size, dtype=dtype) for size in STYLE_SIZES]
         regions = (
             Region("#000000", 1 - part, (everything[0], None)),
@@ -134,17 +150,18 @@ def evaluated(case: Case, ranks: Ranks) -> Outcome:
         return engine(image)
 
     whole = found(WholeEngine(network, goal))
-    tiled = found(TiledEngine(network, goal, case.core))
-    engine = DistributedEngine(ranks, network, goal, SIZE, case.core)
+    alone = whole if case.core is None else found(TiledEngine(network, goal, case.core))
+    engine = DistributedEngine(ranks, network, goal, case.size, case.core)
     ours, again = found(engine), found(engine)
     return Outcome(
         ranks.size,
         case.name,
         str(dtype).removeprefix("torch."),
+        case.core is None,
         relative_error(ours.gradient, whole.gradient),
         abs(ours.loss / whole.loss - 1),
         torch.equal(ours.gradient, again.gradient),
-        torch.equal(ours.gradient, tiled.gradient),
+        torch.equal(ours.gradient, alone.gradient),
     )
 
 
@@ -153,50 +170,58 @@ class Repainted(NamedTuple):
 
     ranks: int
     network: str
+    strips: bool
+    """Whether each rank had a strip."""
     devices: int
     """That shared the picture."""
     again: bool
     """Whether a second run has the same picture to the last bit."""
-    as_tiled: bool
-    """Whether one process, in the same tiles, has."""
+    as_alone: bool
+    """Whether one process has: in the same tiles, or for strips all at once."""
     within_one: float
     """After a few steps, the share of the pixels that differ by one level of 255 at most from those
     of one process that computes all at once."""
 
 
-def repainted(ranks: Ranks, network: str, parameters: str | None) -> Repainted:
+def repainted(ranks: Ranks, network: str, parameters: str | None, tile: int | None) -> Repainted:
     """A picture by ranks, twice, and by one process, in tiles and whole."""
-    run = Run.prepare(*_pictures(), **_settings(network, parameters, tile=48))
-    ours, again, tiled = _images(run), _images(run), _alone(network, parameters, 48)
-    whole = _alone(network, parameters, None)
+    size = (54, 90) if tile else (max(64 * ranks.size + 16, 264), WIDE)
+    run = Run.prepare(*_pictures(size), **_settings(network, parameters, size, tile))
+    ours, again = _images(run), _images(run)
+    alone = _alone(network, parameters, size, tile)
+    whole = _alone(network, parameters, size, None)
     few = [(255 * images[FEW - 1].clamp(0, 1)).round() for images in (ours, whole)]
     return Repainted(
         ranks.size,
         network,
+        run.plans[-1].strips,
         run.plans[-1].devices,
         all(map(torch.equal, ours, again)),
-        all(map(torch.equal, ours, tiled)),
+        all(map(torch.equal, ours, alone)),
         float(((few[0] - few[1]).abs().amax(1) <= 1).double().mean()),
     )
 
 
 @cache
-def _alone(network: str, parameters: str | None, tile: int | None) -> list[Tensor]:
+def _alone(
+    network: str, parameters: str | None, size: tuple[int, int], tile: int | None
+) -> list[Tensor]:
     joined, Ranks.current = Ranks.current, None
+    settings = _settings(network, parameters, size, tile)
     try:
-        return _images(Run.prepare(*_pictures(), **_settings(network, parameters, tile)))
+        return _images(Run.prepare(*_pictures(size), **settings))
     finally:
         Ranks.current = joined
 
 
-def _pictures() -> tuple[Tensor, Tensor]:
-    return batched(54, 90, 1)[0], batched(60, 50, 2)[0]
+def _pictures(size: tuple[int, int]) -> tuple[Tensor, Tensor]:
+    return batched(*size, 1)[0], batched(60, 50, 2)[0]
 
 
-def _settings(network: str, parameters: str | None, tile: int | None) -> Any:
+def _settings(network: str, parameters: str | None, size: tuple[int, int], tile: int | None) -> Any:
     settings = {
         "network": network,
-        "size": 90,
+        "size": max(size),
         "levels": 1,
         "steps": STEPS[network],
         "tolerance": 0.0,
@@ -261,7 +286,12 @@ def main(results: str, parameters: str | None = None) -> None:
             "outcomes": [
                 evaluated(each, ranks)._asdict() for each in cases(parameters, ranks.size)
             ],
-            "pictures": [repainted(ranks, *each)._asdict() for each in networks],
+            "pictures": [
+                repainted(ranks, *each, tile)._asdict()
+                for each in networks
+                for tile in (48, None)
+                if tile or ranks.size == 2 or each[1] is None  # VGG-19 takes most of the time
+            ],
         }
 
     found = in_groups((4, 3, 2), work)

@@ -71,8 +71,9 @@ def test_gradient_of_ranks_equals_whole(outcomes: list[Outcome]) -> None:
     assert {outcome.dtype for outcome in outcomes} == {*EXACT}
     for outcome in outcomes:
         assert outcome.loss < EXACT[outcome.dtype], outcome
-        # Random parameters let float32's rounding decide between equal maxima, by one process too.
-        if outcome.dtype == "float64" or outcome.case in ("lite", "vgg19", "two strips"):
+        # Random parameters let float32's rounding decide between equal maxima, in tiles alone too.
+        exact = outcome.strips or outcome.case in ("lite", "vgg19", "side by side")
+        if outcome.dtype == "float64" or exact:
             assert outcome.gradient < EXACT[outcome.dtype], outcome
 
 
@@ -80,34 +81,38 @@ def test_evaluation_by_ranks_repeats_to_the_bit(outcomes: list[Outcome]) -> None
     assert all(outcome.again for outcome in outcomes)
 
 
-def test_evaluation_by_ranks_is_that_of_one_process_in_the_same_tiles_to_the_bit(
-    outcomes: list[Outcome],
-) -> None:
-    # In float64 the sums over tiles are no longer exact.
+def test_evaluation_by_ranks_is_that_of_one_process_to_the_bit(outcomes: list[Outcome]) -> None:
+    # In float64 the sums are no longer exact, and torch's convolutions depend on the size.
     narrow = [outcome for outcome in outcomes if outcome.dtype == "float32"]
-    assert len(narrow) > 3
-    assert [outcome for outcome in narrow if not outcome.as_tiled] == []
+    for strips, count in ((False, 20), (True, 3)):
+        compared = [outcome for outcome in narrow if outcome.strips == strips]
+        if strips:
+            compared = [outcome for outcome in compared if outcome.case.startswith("strips of")]
+        assert len(compared) >= count
+        assert [outcome for outcome in compared if not outcome.as_alone] == []
 
 
-def repainted(results: dict[str, Any], network: str) -> None:
-    """Check a network's pictures."""
+def repainted(results: dict[str, Any], network: str, strips_by: list[int]) -> None:
+    """Check a network's pictures, in strips by these numbers of ranks."""
     pictures = [found for found in results["pictures"] if found["network"] == network]
-    assert [found["devices"] for found in pictures] == [4, 3, 2]
+    for strips, devices in ((False, [4, 3, 2]), (True, strips_by)):
+        assert [p["devices"] for p in pictures if p["strips"] == strips] == devices
     for found in pictures:
         assert found["again"], found
-        assert found["as_tiled"], found
+        assert found["as_alone"], found
         assert found["within_one"] >= 0.999, found
 
 
 def test_picture_by_ranks_is_that_of_one_process(results: dict[str, Any]) -> None:
-    repainted(results, "vgg19-lite")
+    repainted(results, "vgg19-lite", [4, 3, 2])
 
 
 @needs_teacher
 def test_picture_by_ranks_is_that_of_one_process_with_vgg19(results: dict[str, Any]) -> None:
-    repainted(results, "vgg19")
-    dtypes = [found["dtype"] for found in results["outcomes"] if found["case"] == "vgg19"]
-    assert sorted(dtypes) == 2 * ["float32"] + 2 * ["float64"]
+    repainted(results, "vgg19", [2])
+    for case in ("vgg19", "strips of vgg19"):
+        dtypes = [found["dtype"] for found in results["outcomes"] if found["case"] == case]
+        assert sorted(dtypes) == 2 * ["float32"] + 2 * ["float64"]
 
 
 @given(st.integers(20, 90), st.integers(20, 90), st.integers(1, 3), st.integers(1, 9))

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from tests.support import rounding
+from tests.support import relative_error, rounding
 from vangram.kernels import channel_products
 from vangram.kernels.symmetric import CHUNK, has_symmetric_products, symmetric_products
 
@@ -66,6 +66,31 @@ def test_products_of_a_tensor_with_itself_are_those_of_two() -> None:
     others, other_sums = channel_products(x, x.clone(), sums=True)
     torch.testing.assert_close(products, others)
     torch.testing.assert_close(sums, other_sums)
+
+
+@pytest.mark.parametrize("rows", [1, 4, 7, 30])
+@pytest.mark.parametrize("channels", [24, 128])
+def test_bands_are_summed_up_alike_wherever_they_are(channels: int, rows: int) -> None:
+    generator = torch.Generator().manual_seed(rows)
+    x = torch.randn(23, 31, channels, generator=generator).movedim(2, 0)
+    y = torch.randn(channels, 23, 31, generator=generator)
+    cut = [rows * (23 // rows // 2), 23 - rows * (23 // rows // 2)]
+    for other in (x, y):
+        products, sums = channel_products(x, other, sums=True, rows=rows)
+        assert sums is not None
+        assert products.dtype == sums.dtype == torch.float64
+        wanted = torch.einsum("chw,dhw->cd", x.double(), other.double())
+        assert relative_error(products, wanted) < rounding(rows * 31, dtype=torch.float32)
+        for one, another in zip(torch.split(x, cut, 1), torch.split(other, cut, 1), strict=True):
+            if one.numel():
+                part, its_sums = channel_products(
+                    one, one if other is x else another, sums=True, rows=rows
+                )
+                assert its_sums is not None
+                products, sums = products - part, sums - its_sums
+        # What is left of sums of float32 values in float64.
+        assert products.abs().max() < 1e-11
+        assert sums.abs().max() < 1e-11
 
 
 def test_channels_that_are_no_multiple_of_a_panel_are_left_to_torch() -> None:

@@ -19,6 +19,8 @@ def engine_for(
     network: FeatureNetwork,
     objective: Objective,
     devices: int = 1,
+    *,
+    strips: bool = False,
 ) -> Evaluate:
     """Engine for an image of (height, width): tiled where it needs more than one tile.
 
@@ -27,10 +29,12 @@ def engine_for(
         tile: size of a tile's core; None: the whole image.
         network: of the features.
         objective: for an image of that size.
-        devices: that share the tiles; more than one are the ranks that this process has joined.
+        devices: that share the image; more than one are the ranks that this process has joined.
+        strips: whether each device has a strip, instead of tiles.
     """
-    if devices > 1 and tile is not None and Ranks.current is not None:
-        return DistributedEngine(Ranks.current, network, objective, size, tile)
+    if devices > 1 and Ranks.current is not None:
+        core = None if strips else tile
+        return DistributedEngine(Ranks.current, network, objective, size, core)
     if tile is None or all(a <= b for a, b in zip(size, core_sides(tile), strict=True)):
         return WholeEngine(network, objective)
     return TiledEngine(network, objective, tile)

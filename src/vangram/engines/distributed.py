@@ -1,15 +1,17 @@
 """The distributed engine: the exact gradient of one image, computed by several ranks.
 
-Rank 0 has the image. Each rank has a contiguous part of the tiles, and the targets there. In each
-evaluation
+Rank 0 has the image. Each rank has a part of it, and the targets there: a strip of rows, or where
+those would not fit into its memory, a contiguous share of tiles. In each evaluation
 
-    rank 0 sends each rank the pixels that its tiles see;
-    each rank measures its tiles; the statistics are added over all ranks, in one flat buffer;
-    each rank has the loss's slopes from them, and propagates them back through its tiles;
-    each rank sends the gradient of its pixels to rank 0, which adds them up in the tiles' order.
+    rank 0 sends each rank the pixels that its part sees;
+    each rank measures its part; the statistics are added over all ranks, in one flat buffer;
+    each rank has the loss's slopes from them, and propagates them back through its part;
+    each rank sends the gradient of its pixels to rank 0, which adds them up in the parts' order.
 
-All sums are in that order, or of float32 values in float64, where the order makes no difference
-unless one is 2**29 times as large as another. So the ranks have the tiled engine's result.
+Ranks with strips exchange rows with their neighbours after every convolution, where tiles have
+halos. All sums are in the parts' order, or of float32 values in float64, where the order makes no
+difference unless one is 2**29 times as large as another. So ranks with strips have the whole
+engine's result, and ranks with tiles the tiled engine's.
 """
 
 from __future__ import annotations
@@ -17,22 +19,23 @@ from __future__ import annotations
 import math
 import signal
 from collections.abc import Callable, Iterable, Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
-from functools import lru_cache, reduce
-from operator import add
+from functools import lru_cache
 from typing import NamedTuple, TypeVar
 
 import torch
 from torch import Tensor
 
 from vangram.engines.ranks import CPU, Ranks
-from vangram.engines.tiled import Part, TilePasses
+from vangram.engines.strips import StripPasses
+from vangram.engines.tiled import Part, Passes, TilePasses
 from vangram.kernels import Window
 from vangram.losses import Moments
 from vangram.networks import FeatureNetwork
 from vangram.networks.geometry import Core, Tile, grid, overlap, relative_to, window_size
-from vangram.objective import Evaluation, Objective, Statistics
+from vangram.networks.strips import strip_tiles
+from vangram.objective import BAND, Evaluation, Objective, Statistics
 from vangram.settings.torchrun import rank_here
 from vangram.storage.tensors import IN_MEMORY
 
@@ -44,17 +47,18 @@ NOWHERE = slice(0, 0), slice(0, 0)
 
 
 class DistributedEngine:
-    """Value and gradient of an image whose tiles are shared out over the ranks.
+    """Value and gradient of an image that is shared out over the ranks.
 
-    The result is the whole engine's up to rounding, and the tiled engine's, in the same tiles, to
-    the last bit in float32, whatever the number of ranks.
+    The result is that of one process up to rounding: in float32 on CPUs with compiled kernels to
+    the last bit the whole engine's for strips, and for tiles the tiled engine's in the same tiles,
+    whatever the number of ranks.
 
     Args:
         ranks: the group, of which this process is rank 0.
         network: the network of the features; sent to the other ranks.
         objective: for an image of `size`; targets and guides are cut up and sent.
         size: (height, width).
-        core: size of a tile's core.
+        core: size of a tile's core; None: each rank has a strip, for which there are rows enough.
     """
 
     def __init__(
@@ -63,24 +67,30 @@ class DistributedEngine:
         network: FeatureNetwork,
         objective: Objective,
         size: tuple[int, int],
-        core: Core,
+        core: Core | None = None,
     ) -> None:
-        tiles = list(grid(size, core, network.topology, objective.layers))
+        if core is None:
+            tiles = strip_tiles(size, ranks.size, BAND)
+            own = [Part(size, [replace(tile, padded=tile.core)]) for tile in tiles]
+        else:
+            tiles = list(grid(size, core, network.topology, objective.layers))
         parts = [Part(size, share) for share in shares(tiles, ranks.size)]
         self.bounds = [part.bounds if part.tiles else None for part in parts]
-        self.pieces = pieces(parts)
+        self.pieces = pieces(parts if core is not None else own)
+        bands = [sum(_bands(tile) for tile in part.tiles) for part in parts]
         self.ranks, self.wire = ranks, ranks.wire(network.mean.device)
         known, ranks.network, ranks.engine = ranks.network is network, network, self
         with ranks.together(LEVEL):
             for rank, part in enumerate(parts[1:], 1):
                 ranks.send_value(network.mean.device.type, rank)
                 ranks.send_value(None if known else network.view(winograd=network.winograd), rank)
-                place = sum(len(each.tiles) for each in parts[:rank]), len(tiles)
-                theirs = _Level.of(network, objective, part, place).objective
+                place = sum(bands[:rank]), sum(bands)
+                theirs = _Level.of(network, objective, part, place, strip=core is None).objective
                 recipe = theirs.recipe.replace(tv_weight=0.0, range_weight=0.0)
                 bare = replace(theirs, recipe=recipe, storage=IN_MEMORY, visible=None)
-                ranks.send_value((bare, part, place, self.pieces[rank]), rank)
-        self.level = _Level.of(network, objective, parts[0], (0, len(tiles)))
+                ranks.send_value((bare, part, place, core is None, self.pieces[rank]), rank)
+        place = 0, sum(bands)
+        self.level = _Level.of(network, objective, parts[0], place, strip=core is None)
 
     def __call__(self, image: Tensor) -> Evaluation:
         """Evaluate at (1, 3, H, W), which is not changed.
@@ -99,11 +109,11 @@ class DistributedEngine:
         for rank, bounds in enumerate(others, 1):
             if bounds is not None:
                 ranks.send(bounds.crop(image).to(self.wire), rank)
-        passes = None if ours is None else level.passes(ours.crop(image))
+        passes = None if ours is None else level.passes(ours.crop(image), ranks)
         found = None if passes is None else passes.measure()
         for rank in range(1, ranks.size):
             _stop_if(ranks.receive_number(rank))
-        loss_terms = objective.loss_terms(level.sum_up(ranks, passes, found), image)
+        loss_terms = objective.loss_terms(level.sum_up(ranks, found), image)
         gradient = objective.storage.zeros(image.shape, image)
         if passes is not None:
             for tile, grad in passes.gradients(loss_terms):
@@ -162,16 +172,19 @@ def _serve(
     image = torch.empty(shape, dtype=dtype, device=device)
     if bounds is not None:
         image = ranks.receive(shape, dtype, wire, 0)
-        passes = level.passes(image)
+        passes = level.passes(image, ranks)
+    if level.strip:  # a neighbour waits for this rank's rows: it ends where all are in step
+        computing = nullcontext
     try:
         with computing():
             found = None if passes is None else passes.measure()
     except KeyboardInterrupt:
         number = asked_to_end()
+    number = number or (asked_to_end() if level.strip else 0)
     ranks.send_number(number, 0)
     if number:
         return  # as rank 0 does
-    loss_terms = level.objective.loss_terms(level.sum_up(ranks, passes, found), image)
+    loss_terms = level.objective.loss_terms(level.sum_up(ranks, found), image)
     if passes is not None:
         # The gradient, and whether it is complete.
         flat = image.new_zeros(_numel(level.pieces) + 1)
@@ -179,6 +192,8 @@ def _serve(
             with computing():
                 add_to_pieces(level.pieces, flat, passes.gradients(loss_terms))
         except KeyboardInterrupt:
+            flat[-1] = asked_to_end()
+        if level.strip:
             flat[-1] = asked_to_end()
         ranks.send(flat, 0)
     ranks.sent()
@@ -193,34 +208,41 @@ class _Level:
     """For the bounds of the part."""
     part: Part
     place: tuple[int, int]
-    """Number of the part's first tile, and of all tiles."""
+    """Number of the part's first band, and of all bands."""
+    strip: bool
+    """Whether the part is a strip."""
     pieces: Sequence[Piece] = ()
     """In which this rank sends its gradient."""
 
     @classmethod
     def of(
-        cls, network: FeatureNetwork, objective: Objective, part: Part, place: tuple[int, int]
+        cls,
+        network: FeatureNetwork,
+        objective: Objective,
+        part: Part,
+        place: tuple[int, int],
+        *,
+        strip: bool,
     ) -> _Level:
         """A part of the level that `objective` is for."""
         core = part.bounds.core if part.tiles else NOWHERE
-        return cls(network, objective.part(core, network.topology), part, place)
+        return cls(network, objective.part(core, network.topology), part, place, strip)
 
-    def passes(self, image: Tensor) -> TilePasses:
-        """The passes over the part's tiles, of the pixels of its bounds."""
+    def passes(self, image: Tensor, ranks: Ranks) -> Passes:
+        """The passes over the part, of the pixels of its bounds."""
+        if self.strip:
+            return StripPasses(self.network, self.objective, self.part, image, ranks)
         return TilePasses(self.network, self.objective, self.part, image)
 
-    def sum_up(
-        self, ranks: Ranks, passes: TilePasses | None, found: Statistics | None
-    ) -> Statistics:
+    def sum_up(self, ranks: Ranks, found: Statistics | None) -> Statistics:
         """The statistics of all ranks together.
 
         They travel as float64, of each symmetric matrix one half. Of the content terms, which are
-        no float32, each tile has a place of its own, and they are added in the tiles' order.
+        no float32, each band has a place of its own, and they are added in the bands' order.
 
         Args:
             ranks: the group.
-            passes: of this rank; None where it has no tiles.
-            found: what `passes` has measured.
+            found: what this rank has measured; None where it has no tiles.
         """
         like = self.network.mean
         parts: list[Tensor] = []
@@ -231,8 +253,8 @@ class _Level:
         first, count = self.place
         for key in self.objective.content:
             values = like.new_zeros(count, dtype=torch.float64)
-            for number, each in enumerate(passes.content if passes else (), first):
-                values[number] = each[key]
+            if found is not None:
+                values[first : first + len(found.content[key])] = found.content[key]
             parts.append(values)
         wire = ranks.wire(like.device)
         flat = torch.cat([part.to(wire, torch.float64) for part in parts])
@@ -246,9 +268,13 @@ class _Level:
             sums = None if term.target.sums is None else next(summed).to(term.target.sums)
             style[key] = Moments(products, sums)
         for key in self.objective.content:
-            total = reduce(add, next(summed).tolist())  # `sum` compensates, where tiles do not
-            content[key] = torch.tensor(total, dtype=torch.float64, device=like.device)
+            content[key] = next(summed)
         return Statistics(style, content)
+
+
+def _bands(tile: Tile) -> int:
+    """Number of a tile's bands."""
+    return -(-window_size(tile.core)[0] // BAND)
 
 
 def shares(values: Sequence[T], count: int) -> list[Sequence[T]]:

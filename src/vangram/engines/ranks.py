@@ -11,7 +11,7 @@ import os
 import platform
 import socket
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, suppress
 from datetime import timedelta
 from io import BytesIO
@@ -165,6 +165,28 @@ class Ranks:
         self._wait_for(sender, tensor, self.timeout)
         self.bytes += tensor.numel() * tensor.element_size()
         return tensor
+
+    def swap(self, sent: Mapping[int, Tensor], received: Mapping[int, Tensor]) -> None:
+        """Send tensors to ranks, and replace others by what the same ranks send at the same time.
+
+        Args:
+            sent: by rank.
+            received: by rank; views that are written to.
+        """
+        # Together, as NCCL's would wait for each other one after the other.
+        messages = [dist.P2POp(dist.isend, sent[rank].contiguous(), rank) for rank in sent]
+        messages += [dist.P2POp(dist.irecv, received[rank].contiguous(), rank) for rank in received]
+        with self._failures(None):
+            works = dist.batch_isend_irecv(messages)
+        for number, work in enumerate(works):
+            known = len(works) == len(messages)  # NCCL's are one
+            with self._failures(messages[number].peer if known else None):
+                work.wait(self.timeout)
+        for message in messages[len(sent) :]:
+            there = received[message.peer]
+            if message.tensor.data_ptr() != there.data_ptr():
+                there.copy_(message.tensor)
+        self.bytes += sum(each.tensor.numel() * each.tensor.element_size() for each in messages)
 
     def send_number(self, number: int, to: int) -> None:
         """Send an integer."""

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
+from typing import Protocol
 
-import torch
 from torch import Tensor
 
 from vangram.kernels import Window
 from vangram.networks import FeatureNetwork, ForwardPass
 from vangram.networks.geometry import Core, Tile, grid, relative_to
-from vangram.objective import Evaluation, LossTerms, Objective, Statistics, TermKey
+from vangram.objective import Evaluation, LossTerms, Objective, Statistics
 from vangram.storage.tensors import evict
 
 
@@ -41,6 +41,23 @@ def _bounds(windows: Sequence[Window]) -> Window:
     return rows, columns
 
 
+class Passes(Protocol):
+    """The two passes of one evaluation over a part of the image."""
+
+    def measure(self) -> Statistics:
+        """The statistics of the part, moments in float64."""
+
+    def gradients(self, loss_terms: LossTerms) -> Iterator[tuple[Tile, Tensor]]:
+        """The gradient of the feature terms; once, after `measure`.
+
+        Args:
+            loss_terms: of the whole image.
+
+        Yields:
+            Each tile, and the gradient (1, 3, h, w) of its padded pixels.
+        """
+
+
 class TilePasses:
     """The two passes of one evaluation over a part's tiles, one tile's features at a time.
 
@@ -58,18 +75,15 @@ class TilePasses:
     ) -> None:
         self.network, self.objective, self.part, self.image = network, objective, part, image
         self.bounds = part.bounds
-        self.content: list[Mapping[TermKey, Tensor]] = []
-        """Of each tile, in order, what `measure` has found of the content terms."""
         self._last: ForwardPass | None = None
 
     def measure(self) -> Statistics:
-        """The sums over the positions of all tiles, in float64: they hardly depend on its order."""
+        """As `Passes`: the sums of all tiles, in float64, which hardly depend on their order."""
         summed: Statistics | None = None
         for tile in self.part.tiles:
             last = tile is self.part.tiles[-1]
             passed = self._forward(tile, keep=last)
-            found = self.objective.measure(passed.features, self._windows(tile)).to(torch.float64)
-            self.content.append(found.content)
+            found = self.objective.measure(passed.features, self._windows(tile))
             summed = found if summed is None else summed + found
             if last:
                 self._last = passed
@@ -79,16 +93,10 @@ class TilePasses:
         return summed
 
     def gradients(self, loss_terms: LossTerms) -> Iterator[tuple[Tile, Tensor]]:
-        """The gradient of the feature terms, tile by tile; once, after `measure`.
+        """As `Passes`, tile by tile.
 
         Always in the tiles' order, so that the sums where halos meet are the same to the last bit
         however tiles are divided into parts.
-
-        Args:
-            loss_terms: of the whole image.
-
-        Yields:
-            Each tile, and the gradient (1, 3, h, w) of its padded pixels.
         """
         passed, self._last = self._last, None
         *others, tile = self.part.tiles

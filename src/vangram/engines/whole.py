@@ -26,7 +26,8 @@ class WholeEngine:
         """Evaluate at (1, 3, H, W), which is not changed."""
         image, objective = image.detach(), self.objective
         forward = ForwardPass(self.network, image, objective.layers)
-        loss_terms = objective.loss_terms(objective.measure(forward.features), image)
+        statistics = objective.measure(forward.features).to(image.dtype)
+        loss_terms = objective.loss_terms(statistics, image)
         grad = partial(objective.feature_grad, loss_terms=loss_terms)
         gradient = forward.backward(grad).contiguous().to(image.device)
         objective.add_pixel_grad(image, gradient)

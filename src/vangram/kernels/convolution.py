@@ -50,17 +50,29 @@ class FixedConvolution:
         self.reflect = reflect
         self.workspace = workspace
 
-    def forward(self, x: Tensor, winograd: bool, window: Window | None = None) -> Tensor:
+    def forward(
+        self,
+        x: Tensor,
+        winograd: bool,
+        window: Window | None = None,
+        room: tuple[int, int] = (0, 0),
+    ) -> Tensor:
         """ReLU(w ∗ x + b) of (1, C, h, w): (1, K, h, w), or a window of it.
 
         Args:
             x: input.
             winograd: allow Winograd's algorithm.
             window: rows and columns of the output; None: all.
+            room: rows above and below the window that the result has as well, not computed.
         """
         window = window or _whole(x)
         if winograd and winograd_is_faster(self.filters):
-            return self._forward(x, self.workspace, window=window, reflect=self.reflect)
+            return self._forward(x, self.workspace, window=window, reflect=self.reflect, room=room)
+        y = self._convolve(x, window)
+        return F.pad(y, (0, 0, *room)) if any(room) else y
+
+    def _convolve(self, x: Tensor, window: Window) -> Tensor:
+        """`forward` by torch's convolution."""
         if not self.reflect and window == _whole(x):
             return F.conv2d(x, self.filters, self.bias, padding=1).relu_()
         inside, padding = [], []
@@ -82,6 +94,7 @@ class FixedConvolution:
         winograd: bool,
         window: Window | None = None,
         size: tuple[int, int] | None = None,
+        wanted: slice | None = None,
     ) -> Tensor:
         """Gradient with respect to x, from that with respect to y = `forward(x, ...)`.
 
@@ -91,26 +104,40 @@ class FixedConvolution:
             winograd: as in `forward`.
             window: as in `forward`.
             size: (h, w) of x; None: that of `y`.
+            wanted: rows of x whose gradient is computed; the others hold anything. Where they end
+                before x does, x is a part of a larger image there, and is not padded. None: all.
         """
         rows, columns = window or _whole(y)
         height, width = size or (y.shape[2], y.shape[3])
+        wanted = wanted or slice(0, height)
         margin = 1 if self.reflect else 0
-        wanted = (  # window of the gradient, counted from the start of `grad`
-            slice(-margin - rows.start, height + margin - rows.start),
+        at_top, at_bottom = wanted.start == 0, wanted.stop == height
+        # The margin's gradient is added to the rows beside it. Tiles start where the image's do,
+        # at the margin, so that rounding is the same.
+        first, last = wanted.start - margin, wanted.stop + margin * at_bottom
+        top, bottom = -margin * at_top, height + margin * at_bottom
+        inside = (  # window of the gradient, counted from the start of `grad`
+            slice(first - rows.start, last - rows.start),
             slice(-margin - columns.start, width + margin - columns.start),
         )
+        room = first - top, bottom - last
         if winograd and winograd_is_faster(self.filters.transpose(0, 1)):
-            x = self._backward(grad, self.workspace, window=wanted, mask=y)
-        elif wanted == _whole(y):
-            x = F.conv2d(relu_grad(grad, y), self._adjoint, padding=1)
+            x = self._backward(grad, self.workspace, window=inside, mask=y, room=room)
         else:
-            x = F.conv2d(relu_grad(grad, y), self._adjoint, padding=2)
-            above, left = (-1 - part.start for part in wanted)
-            below, right = (
-                part.stop - length - 1 for part, length in zip(wanted, y.shape[2:], strict=True)
+            within = all(
+                part.start >= 0 and part.stop <= length
+                for part, length in zip(inside, y.shape[2:], strict=True)
             )
-            x = F.pad(x, (left, right, above, below))
-        return _fold_margins(x) if self.reflect else x
+            beyond = 0 if within else 1
+            x = F.conv2d(relu_grad(grad, y), self._adjoint, padding=1 + beyond)
+            above, left = (-beyond - part.start for part in inside)
+            below, right = (
+                part.stop - length - beyond
+                for part, length in zip(inside, y.shape[2:], strict=True)
+            )
+            edges = left, right, above + room[0], below + room[1]
+            x = F.pad(x, edges) if any(edges) else x
+        return _fold_margins(x, top=at_top, bottom=at_bottom) if self.reflect else x
 
     @cached_property
     def _adjoint(self) -> Tensor:
@@ -162,10 +189,18 @@ def relu_grad(grad: Tensor, y: Tensor) -> Tensor:
     return masked
 
 
-def _fold_margins(x: Tensor) -> Tensor:
-    """Gradient of padding by reflection by one: a margin's gradient is added to its source."""
-    for axis in (2, 3):
-        for margin, source in ((0, 2), (-1, -3)):
-            x.select(axis, source).add_(x.select(axis, margin))
-        x = x.narrow(axis, 1, x.shape[axis] - 2)
+def _fold_margins(x: Tensor, *, top: bool, bottom: bool) -> Tensor:
+    """Gradient of padding by reflection by one: a margin's gradient is added to its source.
+
+    Args:
+        x: with margins at the left and right.
+        top: whether it has one there.
+        bottom: likewise.
+    """
+    for axis, (before, after) in ((2, (top, bottom)), (3, (True, True))):
+        if before:
+            x.select(axis, 2).add_(x.select(axis, 0))
+        if after:
+            x.select(axis, -3).add_(x.select(axis, -1))
+        x = x.narrow(axis, int(before), x.shape[axis] - before - after)
     return x

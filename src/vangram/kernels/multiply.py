@@ -12,19 +12,39 @@ from vangram.kernels.pointwise import convolve_pointwise
 from vangram.kernels.symmetric import has_symmetric_products, symmetric_products
 
 
-def channel_products(a: Tensor, b: Tensor, *, sums: bool) -> tuple[Tensor, Tensor | None]:
+def channel_products(
+    a: Tensor, b: Tensor, *, sums: bool, rows: int | None = None
+) -> tuple[Tensor, Tensor | None]:
     """A Bᵀ, summed over positions, and Σ A if `sums`.
-
-    Of A = B a compiled kernel computes one half. By oneDNN it is the gradient of a 1×1
-    convolution's filters and bias, with input B and output gradient A.
 
     Args:
         a: (C, h, w).
         b: of the same shape.
         sums: compute Σ A.
+        rows: of a band, whose sums are added to those of others in float64; None: one sum.
 
     Returns:
-        (C, C) and (C,) or None.
+        (C, C) and (C,) or None; of bands in float64.
+    """
+    if rows is None:
+        return _channel_products(a, b, sums=sums)
+    if a is b and has_symmetric_products(a):
+        products = symmetric_products(_batched(a), rows)
+        found = [part.sum((1, 2)) for part in torch.split(a, rows, 1)] if sums else []
+        return products, torch.stack(found).sum(0, dtype=torch.float64) if sums else None
+    bands = zip(torch.split(a, rows, 1), torch.split(b, rows, 1), strict=True)
+    each = [_channel_products(x, x if a is b else y, sums=sums) for x, y in bands]
+    products = torch.stack([products for products, _ in each]).sum(0, dtype=torch.float64)
+    if not sums:
+        return products, None
+    return products, torch.stack([s for _, s in each if s is not None]).sum(0, dtype=torch.float64)
+
+
+def _channel_products(a: Tensor, b: Tensor, *, sums: bool) -> tuple[Tensor, Tensor | None]:
+    """`channel_products` in one sum.
+
+    Of A = B a compiled kernel computes one half. By oneDNN it is the gradient of a 1×1
+    convolution's filters and bias, with input B and output gradient A.
     """
     channels = len(a)
     if a is b and has_symmetric_products(a):

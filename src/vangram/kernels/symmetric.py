@@ -1,7 +1,7 @@
 """X Xᵀ over the positions of channels-last features: the half that is not the other one mirrored.
 
 A compiled kernel. The positions are divided into as many parts for one thread as for many, so that
-the sums are the same.
+the sums are the same; or into bands of rows, so that they are those of the same bands elsewhere.
 """
 
 from __future__ import annotations
@@ -29,24 +29,29 @@ def has_symmetric_products(x: Tensor) -> bool:
     return on_cpu and len(x) % _panel(x.dtype) == 0 and x.shape[1:].numel() > 0
 
 
-def symmetric_products(x: Tensor) -> Tensor:
+def symmetric_products(x: Tensor, rows: int | None = None) -> Tensor:
     """X Xᵀ, summed over positions.
 
     Args:
         x: (1, C, h, w), channels last without gaps; C a multiple of two vectors.
+        rows: of a band, whose products are added to those of others in float64; None: one sum.
 
     Returns:
-        (C, C), exactly symmetric.
+        (C, C), exactly symmetric; of bands in float64.
     """
     channels, positions = x.shape[1], x.shape[2:].numel()
     parts = min(MOST_PARTS, max(1, positions // CHUNK))
+    step = -(-positions // parts)
+    if rows is not None:
+        step = rows * x.shape[3]
+        parts = -(-positions // step)
     packed = x.new_empty(parts, CHUNK * channels)
     sums = x.new_zeros(parts, channels, channels)
     lanes = full_lanes(x.dtype)
-    rows = 8 if CPU.host().registers == 32 else 4
-    kernel = _products(x.dtype, lanes, min(rows, COLUMNS * lanes))
-    kernel(parts, x, packed, sums, positions, parts, channels)
-    upper = sums.sum(0).triu_()
+    height = 8 if CPU.host().registers == 32 else 4
+    kernel = _products(x.dtype, lanes, min(height, COLUMNS * lanes))
+    kernel(parts, x, packed, sums, positions, step, channels)
+    upper = sums.sum(0, dtype=None if rows is None else torch.float64).triu_()
     return upper + upper.triu(1).mT
 
 
@@ -66,10 +71,11 @@ def _products(dtype: torch.dtype, lanes: int, rows: int) -> Kernel:
 
     def body(
         kernel: KernelBuilder, part: Integer, x: Pointer, packed: Pointer, sums: Pointer,
-        positions: Integer, parts: Integer, channels: Integer,
+        positions: Integer, length: Integer, channels: Integer,
     ) -> None:  # fmt: skip
         width = COLUMNS * lanes
-        first, last = positions * part // parts, positions * (part + 1) // parts
+        first = part * length
+        last = (first + length).minimum(positions)
         room, into = part * channels * CHUNK, part * channels * channels
         with kernel.range(last, first=first, step=CHUNK) as start:
             count = (last - start).minimum(CHUNK)

@@ -76,6 +76,7 @@ class Winograd:
         window: Window | None = None,
         reflect: bool = False,
         mask: Tensor | None = None,
+        room: tuple[int, int] = (0, 0),
     ) -> Tensor:
         """Correlate an image padded by zeros, or by reflection.
 
@@ -86,9 +87,10 @@ class Winograd:
                 image's own.
             reflect: pad by reflection; the window must lie within the image.
             mask: (1, C, H, W); `x` counts as zero where this is not positive.
+            room: rows above and below the window that the result has as well, not computed.
 
         Returns:
-            (1, K, h, w) for the window, channels last in memory.
+            (1, K, h, w) for the window with its room, channels last in memory.
         """
         size = x.shape[2:]
         x, positive = channels_last(x), channels_last(x if mask is None else mask)
@@ -101,7 +103,9 @@ class Winograd:
         V, M = self.multiply.buffers(block, workspace)
         input_kernel = _input_kernel(x.dtype, lanes_for(C, x.dtype), reflect, mask is not None)
         output_kernel = _output_kernel(x.dtype, lanes_for(K, x.dtype), self.bias is not None)
-        out = x.new_empty(1, height, width, K)
+        above, below = room
+        everything = x.new_empty(1, above + height + below, width, K)
+        out = everything[:, above : above + height]
         bias = out if self.bias is None else self.bias
         corner = (part.start - 1 for part in window)  # of the first tile's inputs
         layout = (*corner, *size, *x.stride()[2:], *positive.stride()[2:])
@@ -109,7 +113,7 @@ class Winograd:
             input_kernel(block, x, positive, V, first, across, *layout, C, *V.stride()[:2])
             self.multiply(V, M)
             output_kernel(block, M, bias, out, first, across, height, width, K, *M.stride()[:2])
-        return out.permute(0, 3, 1, 2)
+        return everything.permute(0, 3, 1, 2)
 
 
 def _block_starts(tiles: int, block: int) -> Iterator[int]:

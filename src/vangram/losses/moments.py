@@ -60,7 +60,9 @@ class MomentsGrad:
     """∂E/∂s, (C,); None where the loss does not depend on the sums."""
 
 
-def feature_moments(features: Tensor, *, sums: bool, weights: Tensor | None = None) -> Moments:
+def feature_moments(
+    features: Tensor, *, sums: bool, weights: Tensor | None = None, rows: int | None = None
+) -> Moments:
     """Moments of a layer's features: G = F Fᵀ, and s = Σ F if `sums`.
 
     With weights w of the positions, G = Σ w F Fᵀ and s = Σ w F: guided Gram matrices (Gatys et al.
@@ -70,17 +72,18 @@ def feature_moments(features: Tensor, *, sums: bool, weights: Tensor | None = No
         features: (C, h, w) activations.
         sums: compute s.
         weights: (h, w), non-negative; None: all 1.
+        rows: of a band, whose sums are added to those of others in float64; None: one sum.
 
     Returns:
-        (C, C) and (C,), dtype and device of `features`.
+        (C, C) and (C,), dtype and device of `features`; of bands in float64.
 
     Raises:
         ShapeError: `features` does not have three dimensions.
     """
     _channels(features)
     if weights is None:
-        return Moments(*channel_products(features, features, sums=sums))
-    products, found = channel_products(features * weights, features, sums=sums)
+        return Moments(*channel_products(features, features, sums=sums, rows=rows))
+    products, found = channel_products(features * weights, features, sums=sums, rows=rows)
     # (w f) g and (w g) f round differently; one half for both, as ranks send one.
     return Moments(products.triu() + products.triu(1).mT, found)
 

@@ -26,7 +26,7 @@ FeatureGrad = Callable[[str, Tensor], Tensor]
 
 
 @dataclass
-class _SavedConvolution:
+class SavedConvolution:
     """One convolution's activation, kept for the backward pass."""
 
     name: str
@@ -80,7 +80,7 @@ class ForwardPass:
         network.check(image, layers)
         self.network, self.windows = network, windows
         self.features = {}
-        self._saved: list[_SavedConvolution] = []
+        self._saved: list[SavedConvolution] = []
         with conv_precision(tf32=network.tf32):
             self._forward(image, layers, whole or (image.shape[2], image.shape[3]), corner, keep)
 
@@ -123,7 +123,7 @@ class ForwardPass:
         size = image.shape[2], image.shape[3]
         input_window: Window = slice(0, size[0]), slice(0, size[1])
         x = network.preprocess(image).contiguous(memory_format=torch.channels_last)
-        needed = computed_windows(network.topology, size, layers, self.windows, corner)
+        needed = self._needed(size, layers, whole, corner)
         for name, window in needed.items():
             layer = f"relu{name}"
             if follows_pooling(name):
@@ -131,9 +131,9 @@ class ForwardPass:
                 input_window = pooled_window(input_window)
                 height, width = -(-height // 2), -(-width // 2)
             winograd = network.uses_winograd and winograd_has_room((height, width))
-            x = network.convolution(name).forward(x, winograd, relative_to(window, input_window))
+            x = self._convolve(name, x, winograd, window, input_window)
             if keep:
-                self._saved.append(_SavedConvolution(name, x, window, input_window, winograd))
+                self._saved.append(SavedConvolution(name, x, window, input_window, winograd))
             if layer in layers:
                 self.features[layer] = network.head(layer, self._crop(layer, x, window))
             input_window = window
@@ -153,18 +153,48 @@ class ForwardPass:
                     grad = torch.zeros_like(saved.activation) if grad is None else grad
                     self._crop(layer, grad, saved.window).add_(part)
             assert grad is not None
-            grad = self.network.convolution(saved.name).backward(
-                grad,
-                saved.activation,
-                saved.winograd,
-                relative_to(saved.window, saved.input_window),
-                window_size(saved.input_window),
-            )
+            grad = self._gradient(saved, grad)
             if follows_pooling(saved.name):
                 scale = self.network.topology.pooling_scale(block_of(saved.name))
                 grad = unpool(grad, self._saved[-1].activation, scale)
         assert grad is not None
         return self.network.preprocess_grad(grad)
+
+    def _needed(
+        self,
+        size: tuple[int, int],
+        layers: Collection[str],
+        whole: tuple[int, int],
+        corner: tuple[int, int],
+    ) -> dict[str, Window]:
+        """Convolution -> window of its output that is computed."""
+        return computed_windows(self.network.topology, size, layers, self.windows, corner)
+
+    def _convolve(
+        self, name: str, x: Tensor, winograd: bool, window: Window, input_window: Window
+    ) -> Tensor:
+        """A convolution's activation in a window, from its input in `input_window`."""
+        convolution = self.network.convolution(name)
+        return convolution.forward(x, winograd, relative_to(window, input_window))
+
+    def _gradient(
+        self, saved: SavedConvolution, grad: Tensor, wanted: slice | None = None
+    ) -> Tensor:
+        """The gradient of a convolution's input, from that of its activation; overwrites it.
+
+        Args:
+            saved: the convolution.
+            grad: with respect to the activation.
+            wanted: rows of the input, as in `FixedConvolution.backward`.
+        """
+        return self.network.convolution(saved.name).backward(
+            grad,
+            saved.activation,
+            saved.winograd,
+            relative_to(saved.window, saved.input_window),
+            window_size(saved.input_window),
+            wanted,
+        )
 
     def _crop(self, layer: str, x: Tensor, window: Window) -> Tensor:
         """The part of an activation that counts for a layer, a view."""

@@ -66,7 +66,7 @@ class Topology:
     def stride(self, layer: str) -> int:
         """Pixels between neighbouring positions of a layer, along either axis."""
         self.check(layer)
-        return 1 << (block_of(layer) - 1)
+        return stride_of(layer)
 
     def positions(self, size: tuple[int, int], layer: str) -> int:
         """Number M of a layer's positions for an image of (height, width)."""
@@ -140,6 +140,11 @@ class Topology:
 def block_of(name: str) -> int:
     """Block of a layer or convolution, counted from 1."""
     return _place(name)[0]
+
+
+def stride_of(layer: str) -> int:
+    """Pixels between neighbouring positions of a layer, along either axis."""
+    return 1 << (block_of(layer) - 1)
 
 
 def follows_pooling(convolution: str) -> bool:

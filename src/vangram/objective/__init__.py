@@ -5,10 +5,11 @@ loads `vangram.images`.
 """
 
 from vangram.objective.evaluation import Evaluate, Evaluation, Term, TermKey
-from vangram.objective.objective import PIXEL_TERMS, LossTerms, Objective, Statistics
+from vangram.objective.objective import BAND, PIXEL_TERMS, LossTerms, Objective, Statistics
 from vangram.objective.targets import Region
 
 __all__ = [
+    "BAND",
     "PIXEL_TERMS",
     "Evaluate",
     "Evaluation",

@@ -12,6 +12,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import reduce
+from operator import add
 
 import torch
 from torch import Tensor
@@ -34,6 +36,7 @@ from vangram.losses import (
 )
 from vangram.networks import WHOLE, FeatureNetwork, Topology, Windows
 from vangram.networks.geometry import Core, Tile
+from vangram.networks.topology import stride_of
 from vangram.objective.evaluation import Term, TermKey
 from vangram.objective.targets import (
     Region,
@@ -45,6 +48,10 @@ from vangram.objective.targets import (
 from vangram.settings.recipe import Recipe, Units
 from vangram.storage.tensors import IN_MEMORY, Storage, row_bands
 
+BAND = 64
+"""Rows of pixels of a band, from the top of an image or a part of it, a multiple of the deepest
+stride. Statistics are sums over a band, in the features' precision, added up in float64: so they
+hardly depend on how an image is divided into parts, and not at all where the bands are the same."""
 PIXEL_TERMS = {
     "tv": (total_variation_loss, total_variation_loss_grad),
     "range": (out_of_range_loss, out_of_range_loss_grad),
@@ -59,7 +66,7 @@ class Statistics:
     style: Mapping[TermKey, Moments]
     """G (C, C) each, and s (C,) where the style loss takes them."""
     content: Mapping[TermKey, Tensor]
-    """½ Σ w (F − P)², float64 scalars."""
+    """½ Σ w (F − P)² of each band, (bands,) float64."""
 
     def to(self, dtype: torch.dtype) -> Statistics:
         """The statistics with moments in another precision."""
@@ -67,10 +74,10 @@ class Statistics:
         return Statistics(style, self.content)
 
     def __add__(self, other: Statistics) -> Statistics:
-        """The statistics of two parts of an image together."""
+        """The statistics of two parts of an image together, the second after the first."""
         return Statistics(
             {key: summed + other.style[key] for key, summed in self.style.items()},
-            {key: summed + other.content[key] for key, summed in self.content.items()},
+            {key: torch.cat([found, other.content[key]]) for key, found in self.content.items()},
         )
 
 
@@ -248,17 +255,22 @@ class Objective:
         Args:
             features: layer -> (1, C, h, w).
             windows: layer -> rows and columns of the part; empty: the whole image.
+
+        Returns:
+            Moments in float64.
         """
         sums = STYLE_LOSSES[self.recipe.style_loss].needs_sums
         style, content = {}, {}
         for key, term in self.style.items():
             found = features[key.layer]
             guide = _part(term.guide, found, windows.get(key.layer))
-            style[key] = feature_moments(found[0], sums=sums, weights=guide)
+            rows = BAND // stride_of(key.layer)
+            moments = feature_moments(found[0], sums=sums, weights=guide, rows=rows)
+            style[key] = moments.to(torch.float64)
         for key, each in self.content.items():
             found, window = features[key.layer], windows.get(key.layer)
             guide = _part(each.guide, found, window)
-            content[key] = content_loss(found, _target(each, found, window), guide)
+            content[key] = _content_by_band(found, _target(each, found, window), guide, key.layer)
         return Statistics(style, content)
 
     def part(self, core: Window, topology: Topology) -> Objective:
@@ -298,21 +310,22 @@ class Objective:
         """
         terms, moment_grads = [], {}
         for key, literal in statistics.content.items():
-            terms.append(self._term(key, self.content[key], literal))
+            summed = reduce(add, literal.tolist())  # `sum` compensates, which torch would not
+            terms.append(self._term(key, self.content[key], summed))
         for key, found in statistics.style.items():
             term = self.style[key]
             shape, wanted = found.products.shape, term.target.products.shape
             if shape != wanted:
                 raise ShapeError(f"{key}: Gram {tuple(shape)}, not {tuple(wanted)}")
-            literal, moment_grads[key] = term.loss.value_and_grad(
+            value, moment_grads[key] = term.loss.value_and_grad(
                 found, term.positions, term.weight / self.unit(term)
             )
-            terms.append(self._term(key, term, literal))
-        for kind, (value, _) in PIXEL_TERMS.items():
+            terms.append(self._term(key, term, float(value)))
+        for kind, (of_pixels, _) in PIXEL_TERMS.items():
             if weight := self._pixel_weight(kind):
                 summed_up = 0.0
                 for rows in row_bands(image):
-                    summed_up += float(value(image, rows, self.visible))
+                    summed_up += float(of_pixels(image, rows, self.visible))
                 terms.append(Term(kind, "", summed_up / self._values(image), weight))
         return LossTerms(tuple(terms), moment_grads)
 
@@ -401,8 +414,8 @@ class Objective:
         weight: float = getattr(self.recipe, f"{kind}_weight")
         return weight
 
-    def _term(self, key: TermKey, term: ContentTerm | StyleTerm, literal: Tensor) -> Term:
-        value = float(literal) / self.unit(term)
+    def _term(self, key: TermKey, term: ContentTerm | StyleTerm, literal: float) -> Term:
+        value = literal / self.unit(term)
         return Term(key.kind, key.layer, value, term.weight, key.region)
 
 
@@ -417,6 +430,16 @@ def _target(term: ContentTerm, features: Tensor, window: Window | None) -> Tenso
     """The content target of a part of the image, on the device of the features."""
     part = term.target if window is None else term.target[:, :, window[0], window[1]]
     return part.to(features.device)
+
+
+def _content_by_band(features: Tensor, target: Tensor, guide: Tensor | None, layer: str) -> Tensor:
+    """½ Σ w (F − P)² of each band, (bands,) float64."""
+    found = []
+    for top in range(0, features.shape[2], BAND // stride_of(layer)):
+        rows = slice(top, top + BAND // stride_of(layer))
+        weights = None if guide is None else guide[rows]
+        found.append(content_loss(features[:, :, rows], target[:, :, rows], weights))
+    return torch.stack(found)
 
 
 def _content_at_zero(target: Tensor, guide: Tensor | None) -> float:

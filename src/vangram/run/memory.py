@@ -18,6 +18,8 @@ import torch
 from vangram.kernels import GPU_BLOCK_BYTES
 from vangram.networks import FeatureNetwork
 from vangram.networks.geometry import Core, best_core_size, grid, window_size
+from vangram.networks.strips import strip_tiles
+from vangram.objective import BAND
 from vangram.optimize import LBFGS
 from vangram.settings.recipe import Recipe
 from vangram.settings.torchrun import ranks_here
@@ -118,6 +120,15 @@ class MemoryModel:
         """The best core for that room where several devices share the tiles."""
         most = min(room, self.pixels)
         return best_core_size(most, self.size, self.topology, self.layers, devices)
+
+    def strip(self, devices: int) -> float:
+        """Pixels of the largest strip where each device has one; infinite: there are too few rows.
+
+        Args:
+            devices: that share the picture.
+        """
+        tiles = strip_tiles(self.size, devices, BAND)
+        return max((math.prod(window_size(tile.padded)) for tile in tiles), default=math.inf)
 
     def room(self, memory: int, pairs: int) -> float:
         """Room for a tile beside the optimiser's vectors; `pairs` is 0 for Adam."""

@@ -29,8 +29,10 @@ TILED_OVERHEAD = 1.1
 """Cost of a tiled evaluation per padded pixel, relative to a whole one; measured. Features are
 computed twice, which the deep layers' smaller halos make up for."""
 WORTH_SHARING = 0.85
-"""Largest share of a level's pixels on any device at which several devices share its tiles: halos
-and messages take the rest."""
+"""Largest share of a level's pixels on any device at which several devices share it: halos and
+messages take the rest."""
+ROWS_FOR_MESSAGES = 64
+"""Rows of a strip that would take as long as the messages of an evaluation; measured."""
 STEP_OVERHEAD = 1.15
 """Cost of a step relative to its evaluation: the optimiser, and steps that are tried in vain."""
 TARGET_EVALUATIONS = 2
@@ -45,7 +47,7 @@ class LevelPlan:
     device: torch.device
     """Device that computes this level."""
     tile: Core | None
-    """Pixels of a tile's core; None: the whole picture at once."""
+    """Pixels of a tile's core, for which there is memory; None: the whole picture at once."""
     optimizer: OptimizerName
     history: int
     """Pairs that L-BFGS keeps; 0 for Adam."""
@@ -58,8 +60,10 @@ class LevelPlan:
     limited: bool
     """Whether more memory would have changed anything."""
     devices: int = 1
-    """Ranks that share the tiles."""
+    """Ranks that share the picture."""
     tiles: int = 1
+    strips: bool = False
+    """Whether each rank evaluates a strip, instead of tiles."""
 
     @property
     def spilled(self) -> bool:
@@ -86,6 +90,8 @@ class LevelPlan:
         """Devices and tiles in words."""
         if self.devices == 1:
             return "one device"
+        if self.strips:
+            return f"{self.devices} devices, a strip each"
         each = -(-self.tiles // self.devices)
         most = "at most " if self.tiles % self.devices else ""
         return f"{self.devices} devices, {most}{each} tile{'s' * (each > 1)} each"
@@ -93,7 +99,9 @@ class LevelPlan:
     def __str__(self) -> str:
         """The plan in words, for the line that is printed before the start."""
         where = "all at once"
-        if self.tile is not None:
+        if self.strips:
+            where = "in strips"
+        elif self.tile is not None:
             height, width = core_sides(self.tile)
             where = f"in tiles of {width} x {height} px"
         how = f"L-BFGS with {self.history} pairs" if self.optimizer == "lbfgs" else "Adam"
@@ -194,19 +202,28 @@ def plan_level(
         if recipe.tile is not None:
             core, limited = recipe.tile if max(size) > recipe.tile else None, False
         evaluated, tiles = divided(core, 1)
+        strips = False
         if devices > 1:
-            best = recipe.tile or model.shared_core(room, devices)
-            less, number = divided(best, devices)
+            best: Core | None = recipe.tile
+            wants_more = False
+            if best is None and model.strip(devices) <= room:
+                strips, best, number = True, core, devices
+                less = model.strip(devices) + ROWS_FOR_MESSAGES * size[1]
+            else:
+                best = best or model.shared_core(room, devices)
+                less, number = divided(best, devices)
+                wants_more = recipe.tile is None
             if less < WORTH_SHARING * evaluated:
-                core, count, evaluated, tiles = best, devices, less, number
-                limited = recipe.tile is None and best != model.shared_core(pixels, devices)
+                core, count, evaluated, tiles, limited = best, devices, less, number, wants_more
+            else:
+                strips = False
         spilled = storage is not IN_MEMORY
         expected = model.bytes_when_spilled(core) if spilled else model.bytes(core, pairs)
         work = (level.steps * STEP_OVERHEAD + TARGET_EVALUATIONS) * evaluated
         limited = limited or spilled or pairs < histories[0]
         return LevelPlan(
             level, device, core, recipe.optimizer, pairs, storage, expected, work, limited, count,
-            tiles,
+            tiles, strips,
         )  # fmt: skip
 
     if recipe.tile is not None:

@@ -149,7 +149,8 @@ class Run:
 
     def evaluate(self, plan: LevelPlan, objective: Objective, inputs: ResizedInputs) -> Evaluate:
         """Value and gradient of a level's loss, whole or in tiles."""
-        engine = engine_for(plan.level.size, plan.tile, self.network, objective, plan.devices)
+        size, devices = plan.level.size, plan.devices
+        engine = engine_for(size, plan.tile, self.network, objective, devices, strips=plan.strips)
         return wrap_evaluate(engine, inputs, self.recipe, plan.storage)
 
     @classmethod
