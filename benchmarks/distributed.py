@@ -15,13 +15,13 @@ loopback device, so other programs' are among them; the model's are beside them.
 
 The second form computes nothing: for 2, 8 and 64 ranks it prints what the model says.
 
-The model of an evaluation by N ranks. The image is square. Convolutions take the time; a rank's are
-those of its tiles, halos included, at each layer as far as deeper layers need them, and a second
-way forward for all tiles but one. Rank 0 sends every other rank the pixels that it sees and
-receives slopes, 12 bytes a pixel either way: those that earlier ranks' tiles may reach for each
-tile by itself, the others for all tiles together. Statistics are added in 2 (N - 1) / N times
-their size at each rank, as in a ring. Rank 0's messages do not overlap with its arithmetic. VGG-19
-has random parameters, which make no difference to the time.
+The model of an evaluation by N ranks. The image is square, and each rank has a strip. Convolutions
+take the time; a rank's are those of its rows. Rank 0 sends every other rank the pixels of its
+strip, with 16 rows on either side, and receives slopes, 12 bytes a pixel either way. After each
+convolution but the first, and before each on the way back, neighbours send each other four to six
+rows, 4 bytes a value. Statistics are added in 2 (N - 1) / N times their size at each rank, as in a
+ring. Messages do not overlap with arithmetic. VGG-19 has random parameters, which make no
+difference to the time.
 """
 
 from __future__ import annotations
@@ -40,28 +40,25 @@ import torch.distributed as dist
 
 from benchmarks.evaluation import made
 from vangram.engines import DistributedEngine, WholeEngine
-from vangram.engines.distributed import END, pieces, serve, shares
+from vangram.engines.distributed import END, serve
 from vangram.engines.ranks import Ranks
-from vangram.engines.tiled import Part
 from vangram.networks import FeatureNetwork
-from vangram.networks.geometry import (
-    Tile,
-    best_core_size,
-    computed_windows,
-    grid,
-    window_size,
-)
-from vangram.objective import Evaluate, Objective
+from vangram.networks.geometry import window_size
+from vangram.networks.strips import ABOVE, BELOW, strip_tiles
+from vangram.networks.topology import block_of, stride_of
+from vangram.objective import BAND, Evaluate, Objective
 from vangram.settings.recipe import Recipe
 from vangram.settings.torchrun import rank_count
 from vangram.storage.allocator import keep_freed_memory
 
 PIXEL = 12
 """Bytes of a pixel, and of its gradient."""
+VALUE = 4
+"""Bytes of an activation, and of its gradient."""
 SUM = 8
 """Bytes of each number of the statistics."""
-LATENCY = 1e-3
-"""Seconds of the messages that wait for each other in an evaluation, without their bytes."""
+LATENCY = 1e-4
+"""Seconds of a message that is waited for, without its bytes."""
 
 
 def main() -> None:
@@ -175,14 +172,16 @@ class Measured:
 
 def print_model(options: argparse.Namespace) -> None:
     """What the model says of 2, 8 and 64 ranks."""
-    print("| network | size | ranks | arithmetic alone | MB at rank 0 | messages | efficiency |")
+    print("| network | size | ranks | arithmetic | MB at rank 0 | messages | efficiency |")
     print("|---" * 7 + "|")
     for name in options.networks:
         for side in options.sizes:
             for count in (2, 8, 64):
-                share, at_rank_0, _ = modelled(made(name), side, count)
+                network = made(name)
+                share, at_rank_0, _ = modelled(network, side, count)
                 alone = options.seconds * side * side / 1e6
-                messages = LATENCY + at_rank_0 * 8 / (options.gigabits * 1e9)
+                waits = 2 * len(network.topology.up_to(Recipe().layers).convolutions) + 4
+                messages = waits * LATENCY + at_rank_0 * 8 / (options.gigabits * 1e9)
                 efficiency = alone / count / (alone * share + messages)
                 print(
                     f"| {name} | {side} × {side} | {count} | {1 / share / count:.2f}"
@@ -202,48 +201,30 @@ def modelled(network: FeatureNetwork, side: int, count: int) -> tuple[float, flo
         The largest share of a rank in the arithmetic of one alone; bytes that rank 0 sends and
         receives; bytes that all ranks send.
     """
-    size, layers = (side, side), Recipe().layers
-    core = best_core_size(side * side, size, network.topology, layers, count)
-    tiles = list(grid(size, core, network.topology, layers))
-    parts = [Part(size, part) for part in shares(tiles, count) if part]
-    work = [
-        sum((4 if i else 3) * multiplications(network, tile) for i, tile in enumerate(part.tiles))
-        for part in parts
+    size, topology = (side, side), network.topology.up_to(Recipe().layers)
+    tiles = strip_tiles(size, count, BAND)
+    heights = [window_size(tile.core)[0] for tile in tiles]
+    pixels = [
+        math.prod(window_size(tile.padded)) + math.prod(window_size(tile.core)) for tile in tiles
     ]
-    everything = Tile((slice(0, side), slice(0, side)), (slice(0, side), slice(0, side)))
-    sent = [part.bounds.padded for part in parts[1:]]
-    received = [piece.window for each in pieces(parts)[1:] for piece in each]
-    moved = sum(PIXEL * math.prod(window_size(window)) for window in sent + received)
-    widths = [network.topology.width(layer) for layer in Recipe().style_layers]
-    sums = SUM * (sum(width * (width + 1) // 2 for width in widths) + 1)
+    moved = PIXEL * sum(pixels[1:])
+    rows = ABOVE + BELOW[topology.padding]
+    _, *others = topology.convolutions
+    values = sum(
+        topology.widths[block_of(name) - 1] * -(-side // stride_of(name)) for name in others
+    )
+    grad = values + topology.widths[0] * side
+    between = VALUE * rows * (values + grad)
+    widths = [topology.width(layer) for layer in Recipe().style_layers]
+    sums = SUM * (sum(width * (width + 1) // 2 for width in widths) + side // BAND)
     ring = 2 * (count - 1) / count * sums
-    share = max(work) / (3 * multiplications(network, everything))
-    return share, moved + 2 * ring, moved + count * ring
+    at_rank_0 = moved + between + 2 * ring
+    return max(heights) / side, at_rank_0, moved + (count - 1) * between + count * ring
 
 
 def _bytes_sent() -> int:
     """Bytes that this machine's programs have sent each other."""
     return int(psutil.net_io_counters(pernic=True)["lo"].bytes_sent)
-
-
-def multiplications(network: FeatureNetwork, tile: Tile) -> int:
-    """Multiplications of the convolutions of a tile, one way."""
-    layers, topology = Recipe().layers, network.topology
-    windows = computed_windows(
-        topology,
-        window_size(tile.padded),
-        layers,
-        tile.local_windows(layers, topology),
-        tile.corner,
-    )
-    total = 0
-    for name, window in windows.items():
-        total += math.prod(window_size(window)) * network.module(f"conv{name}").weight.numel()
-    for layer in topology.heads.keys() & set(layers):
-        rows, columns = tile.windows([layer], topology)[layer]
-        head = network.module(layer.replace("relu", "head")).weight.numel()
-        total += (rows.stop - rows.start) * (columns.stop - columns.start) * head
-    return total
 
 
 if __name__ == "__main__":

@@ -139,5 +139,6 @@ def test_strips_cover_the_rows_once(height: int, count: int) -> None:
     assert rows == [*range(height)] or not tiles
     heights = [tile.core[0].stop - tile.core[0].start for tile in tiles]
     assert all(each % UNIT == 0 for each in heights[:-1])
-    assert not tiles or (min(heights) >= UNIT and max(heights) - min(heights) < 2 * UNIT)
+    fair = height / count
+    assert all(max(UNIT, fair - UNIT) <= each <= fair + UNIT for each in heights)
     assert all(tile.core[1] == slice(0, 7) == tile.padded[1] for tile in tiles)

@@ -49,7 +49,7 @@ its first convolution sees."""
 
 
 def strip_tiles(size: tuple[int, int], count: int, unit: int) -> list[Tile]:
-    """An image divided into strips; empty: it has too few rows.
+    """An image divided into strips of nearly equal height; empty: it has too few rows.
 
     Args:
         size: (height, width).
@@ -61,7 +61,9 @@ def strip_tiles(size: tuple[int, int], count: int, unit: int) -> list[Tile]:
     units = height // unit
     if units < count:
         return []
-    edges = [index * units // count * unit for index in range(count)] + [height]
+    fair = height / count / unit
+    nearest = (min(int(index * fair + 0.5), units - count + index) for index in range(count))
+    edges = [*(unit * each for each in nearest), height]
     columns = slice(0, width)
     return [
         Tile(
