@@ -7,6 +7,7 @@ BLAS for these shapes; on a GPU it is cuBLAS, by way of `torch.bmm`.
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator, Sequence
 from functools import cache
 
 import torch
@@ -133,6 +134,43 @@ def register_block(vectors: int) -> tuple[int, int]:
     return accumulators // columns, columns
 
 
+def block_product(
+    kernel: KernelBuilder,
+    length: Integer,
+    x: Pointer,
+    starts: Sequence[Integer],
+    step: Integer | int,
+    panel: Pointer,
+    first: Integer,
+    columns: int,
+    lanes: int,
+) -> Iterator[Vector]:
+    """A block of a matrix product, accumulated in registers: Σ x[start + c step] panel[first + c].
+
+    Args:
+        kernel: under construction.
+        length: number of c.
+        x: the left factor, one row after the other.
+        starts: of the block's rows.
+        step: from a row's value to its next one.
+        panel: the right factor, `columns` vectors of `lanes` for each c.
+        first: where it begins.
+        columns: vectors of a row.
+        lanes: values of a vector.
+
+    Returns:
+        The vectors of the first row, of the second, ...
+    """
+
+    def add(c: Integer, sums: list[Vector]) -> list[Vector]:
+        vectors = [panel[first + c * (columns * lanes) + n * lanes] for n in range(columns)]
+        values = [x.broadcast(start + c * step) for start in starts]
+        products = (value * vector for value in values for vector in vectors)
+        return [total + product for total, product in zip(sums, products, strict=True)]
+
+    return iter(kernel.fold(length, len(starts) * columns, add))
+
+
 @cache
 def _product(dtype: torch.dtype, lanes: int, rows: int, columns: int) -> Kernel:
     """Kernel of (tiles, C) × (C, K) at each point.
@@ -153,14 +191,7 @@ def _product(dtype: torch.dtype, lanes: int, rows: int, columns: int) -> Kernel:
         with kernel.range(last, first=first) as group:
             tiles = [group * rows + row for row in range(rows)]
             starts = [point * point_in + tile * tile_in for tile in tiles]
-
-            def step(c: Integer, sums: list[Vector]) -> list[Vector]:
-                filtered = [filters[factor + c * width + n * lanes] for n in range(columns)]
-                inputs = [V.broadcast(start + c) for start in starts]
-                products = (value * each for value in inputs for each in filtered)
-                return [total + product for total, product in zip(sums, products, strict=True)]
-
-            sums = iter(kernel.fold(channels, rows * columns, step))
+            sums = block_product(kernel, channels, V, starts, 1, filters, factor, columns, lanes)
             for tile in tiles:
                 for n in range(columns):
                     M[tile * tile_out + point * point_out + panel * width + n * lanes] = next(sums)

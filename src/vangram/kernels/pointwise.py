@@ -12,8 +12,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from vangram.kernels.codegen import Integer, KernelBuilder, Pointer, Vector
-from vangram.kernels.gemm import register_block
+from vangram.kernels.codegen import Integer, KernelBuilder, Pointer
+from vangram.kernels.gemm import block_product, register_block
 from vangram.kernels.jit import Kernel, full_lanes, has_kernels
 
 PART_BYTES = 2**18
@@ -84,14 +84,8 @@ def _products(
         )
         with kernel.range(blocks * (part + 1) // parts, first=blocks * part // parts) as block:
             first = (block * rows).minimum(positions - rows)
-
-            def step(c: Integer, sums: list[Vector]) -> list[Vector]:
-                filtered = [filters[factor + c * width + n * lanes] for n in range(columns)]
-                inputs = [x.broadcast((first + row) * channels + c) for row in range(rows)]
-                products = (value * each for value in inputs for each in filtered)
-                return [total + product for total, product in zip(sums, products, strict=True)]
-
-            sums = iter(kernel.fold(channels, rows * columns, step))
+            starts = [(first + row) * channels for row in range(rows)]
+            sums = block_product(kernel, channels, x, starts, 1, filters, factor, columns, lanes)
             added = [bias[left + n * lanes] for n in range(columns)] if biased else []
             for row in range(rows):
                 for n in range(columns):

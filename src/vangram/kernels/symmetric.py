@@ -11,7 +11,8 @@ from functools import cache
 import torch
 from torch import Tensor
 
-from vangram.kernels.codegen import Integer, KernelBuilder, Pointer, Vector
+from vangram.kernels.codegen import Integer, KernelBuilder, Pointer
+from vangram.kernels.gemm import block_product
 from vangram.kernels.jit import CPU, Kernel, full_lanes, has_kernels
 
 CHUNK = 128
@@ -90,14 +91,10 @@ def _products(dtype: torch.dtype, lanes: int, rows: int) -> Kernel:
                 row = block * rows
                 right = room + panel * (CHUNK * width)
                 left = room + row // width * (CHUNK * width) + row % width
-
-                def step(p: Integer, products: list[Vector]) -> list[Vector]:
-                    columns = [packed[right + p * width + n * lanes] for n in range(COLUMNS)]
-                    values = [packed.broadcast(left + p * width + r) for r in range(rows)]
-                    more = (value * column for value in values for column in columns)
-                    return [total + each for total, each in zip(products, more, strict=True)]
-
-                found = iter(kernel.fold(count, rows * COLUMNS, step))
+                starts = [left + r for r in range(rows)]
+                found = block_product(
+                    kernel, count, packed, starts, width, packed, right, COLUMNS, lanes
+                )
                 for r in range(rows):
                     for n in range(COLUMNS):
                         at = into + (row + r) * channels + panel * width + n * lanes
