@@ -14,10 +14,14 @@ from vangram.settings.command import command_of
 
 LEAST_DONE = 0.01
 """Share of the work after which the time left is estimated."""
+SECONDS_TO_SETTLE = 10.0
+"""Time after which the start counts as well, where nothing else is known yet."""
 
 
 class Pace:
-    """Estimate of the time left, from the pace so far.
+    """Estimate of the time left, from the pace since it was first asked for.
+
+    What comes before that, reading, targets and the compiler, is done once.
 
     Args:
         begun: share of the work that was done before.
@@ -27,6 +31,8 @@ class Pace:
     def __init__(self, begun: float = 0.0, started: float | None = None) -> None:
         self.begun = begun
         self.started = time.monotonic() if started is None else started
+        self._first: tuple[float, float] | None = None
+        """Time and share when it was first asked for."""
 
     def seconds_left(self, done: float) -> float | None:
         """Most seconds that the remaining steps take; None where the pace is not known yet.
@@ -34,10 +40,14 @@ class Pace:
         Args:
             done: share of all work that is done.
         """
-        taken = done - self.begun
-        if taken < LEAST_DONE:
+        now = time.monotonic()
+        self._first = self._first or (now, done)
+        since, begun = self._first
+        if done - begun < LEAST_DONE and now - self.started > SECONDS_TO_SETTLE:
+            since, begun = self.started, self.begun
+        if done - begun < LEAST_DONE:
             return None
-        return (time.monotonic() - self.started) * (1 - done) / taken
+        return (now - since) * (1 - done) / (done - begun)
 
 
 def done_before(position: RunState | None, levels: Sequence[Level]) -> float:
