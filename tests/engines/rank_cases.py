@@ -96,6 +96,7 @@ def cases(parameters: str | None, ranks: int) -> Iterator[Case]:
     for dtype in DTYPES:
         network = he_initialised(NARROW_VGG19).to(dtype)
         yield Case("shallow strips", network, shallow, None, high)
+        yield Case("more ranks than strips", network, tv, None, (150, 75))
         yield Case("small halos", network, shallow, 16)
         yield Case("more ranks than tiles", network, tv, (64, 64))
         yield Case("one tile", network, tv, 128)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from typing import Any
 
@@ -24,9 +25,11 @@ def level(side: int) -> Level:
     return Level(1, 1, (side, side), 10, 0.0, 1.0)
 
 
-def planned(network: FeatureNetwork, side: int, memory: int, **settings: object) -> LevelPlan:
+def planned(
+    network: FeatureNetwork, side: int, memory: int, devices: int = 1, **settings: object
+) -> LevelPlan:
     recipe = Recipe().replace(**settings)
-    return plan_level(level(side), recipe, network, InputMemory(), memory)
+    return plan_level(level(side), recipe, network, InputMemory(), memory, devices)
 
 
 def test_small_picture_is_computed_at_once_with_all_pairs(lite: FeatureNetwork) -> None:
@@ -103,3 +106,34 @@ def test_memory_that_suffices_for_nothing_is_refused_with_what_would(lite: Featu
         planned(lite, 512, GB // 10)
     enough = str(caught.value).split()[-1]
     assert planned(lite, 512, parse_memory(enough)).tile is not None
+
+
+@pytest.mark.parametrize("devices", [2, 3, 4])
+def test_devices_have_strips_where_these_fit_and_save_time(
+    lite: FeatureNetwork, devices: int
+) -> None:
+    found = planned(lite, 1024, 16 * GB, devices)
+    assert (found.strips, found.devices, found.tile) == (True, devices, None)
+    assert found.division == f"{devices} devices, a strip each"
+    assert "in strips" in str(found)
+    alone = planned(lite, 1024, 16 * GB)
+    assert 1 / devices < found.work / alone.work < 1 / devices + 0.15
+    assert not found.limited
+    assert planned(lite, 300, 16 * GB, 8 + devices).devices == 4  # of 64 rows at least
+
+
+def test_devices_have_tiles_where_strips_do_not_fit(lite: FeatureNetwork) -> None:
+    found = planned(lite, 4096, 4 * GB, 2)
+    assert (found.strips, found.devices) == (False, 2)
+    assert found.tile is not None
+    assert re.fullmatch(r"2 devices, (at most )?\d+ tiles each", found.division)
+    assert found.limited
+    asked = planned(lite, 1024, 16 * GB, 2, tile=256)
+    assert (asked.strips, asked.devices, asked.tile) == (False, 2, 256)
+
+
+def test_picture_too_small_to_share_is_left_to_one_device(lite: FeatureNetwork) -> None:
+    for side, devices in ((60, 4), (96, 2), (192, 2)):
+        found = planned(lite, side, 4 * GB, devices)
+        assert (found.strips, found.devices, found.tile) == (False, 1, None)
+        assert found == planned(lite, side, 4 * GB)

@@ -58,7 +58,8 @@ class DistributedEngine:
         network: the network of the features; sent to the other ranks.
         objective: for an image of `size`; targets and guides are cut up and sent.
         size: (height, width).
-        core: size of a tile's core; None: each rank has a strip, for which there are rows enough.
+        core: size of a tile's core; None: each rank has a strip, the last ones none where there are
+            too few rows.
     """
 
     def __init__(
@@ -69,14 +70,18 @@ class DistributedEngine:
         size: tuple[int, int],
         core: Core | None = None,
     ) -> None:
+        own: Sequence[Sequence[Tile]]
         if core is None:
             tiles = strip_tiles(size, ranks.size, BAND)
-            own = [Part(size, [replace(tile, padded=tile.core)]) for tile in tiles]
+            divided: list[Sequence[Tile]] = [[tile] for tile in tiles]
+            divided += [[]] * (ranks.size - len(tiles))
+            own = [[replace(tile, padded=tile.core) for tile in each] for each in divided]
         else:
             tiles = list(grid(size, core, network.topology, objective.layers))
-        parts = [Part(size, share) for share in shares(tiles, ranks.size)]
+            own = divided = shares(tiles, ranks.size)
+        parts = [Part(size, tiles) for tiles in divided]
         self.bounds = [part.bounds if part.tiles else None for part in parts]
-        self.pieces = pieces(parts if core is not None else own)
+        self.pieces = pieces([Part(size, tiles) for tiles in own])
         bands = [sum(_bands(tile) for tile in part.tiles) for part in parts]
         self.ranks, self.wire = ranks, ranks.wire(network.mean.device)
         known, ranks.network, ranks.engine = ranks.network is network, network, self

@@ -49,18 +49,17 @@ its first convolution sees."""
 
 
 def strip_tiles(size: tuple[int, int], count: int, unit: int) -> list[Tile]:
-    """An image divided into strips of nearly equal height; empty: it has too few rows.
+    """An image divided into strips of nearly equal height.
 
     Args:
         size: (height, width).
-        count: of strips.
+        count: of strips, at most; fewer where there are not as many units.
         unit: rows of which each strip but the last has a multiple: four positions at least of the
             deepest layer, a tile of Winograd's.
     """
     height, width = size
-    units = height // unit
-    if units < count:
-        return []
+    units = max(height // unit, 1)
+    count = min(count, units)
     fair = height / count / unit
     nearest = (min(int(index * fair + 0.5), units - count + index) for index in range(count))
     edges = [*(unit * each for each in nearest), height]

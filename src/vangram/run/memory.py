@@ -121,14 +121,10 @@ class MemoryModel:
         most = min(room, self.pixels)
         return best_core_size(most, self.size, self.topology, self.layers, devices)
 
-    def strip(self, devices: int) -> float:
-        """Pixels of the largest strip where each device has one; infinite: there are too few rows.
-
-        Args:
-            devices: that share the picture.
-        """
+    def strips(self, devices: int) -> tuple[float, int]:
+        """Pixels of the largest strip where devices have one each, and the number of strips."""
         tiles = strip_tiles(self.size, devices, BAND)
-        return max((math.prod(window_size(tile.padded)) for tile in tiles), default=math.inf)
+        return max(math.prod(window_size(tile.padded)) for tile in tiles), len(tiles)
 
     def room(self, memory: int, pairs: int) -> float:
         """Room for a tile beside the optimiser's vectors; `pairs` is 0 for Adam."""

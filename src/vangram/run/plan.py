@@ -204,17 +204,17 @@ def plan_level(
         evaluated, tiles = divided(core, 1)
         strips = False
         if devices > 1:
-            best: Core | None = recipe.tile
-            wants_more = False
-            if best is None and model.strip(devices) <= room:
-                strips, best, number = True, core, devices
-                less = model.strip(devices) + ROWS_FOR_MESSAGES * size[1]
+            largest, number = model.strips(devices)
+            strips = recipe.tile is None and largest <= room
+            if strips:
+                shared, sharing, wants_more = core, number, False
+                less = largest + ROWS_FOR_MESSAGES * size[1]
             else:
-                best = best or model.shared_core(room, devices)
-                less, number = divided(best, devices)
+                shared, sharing = recipe.tile or model.shared_core(room, devices), devices
+                less, number = divided(shared, devices)
                 wants_more = recipe.tile is None
             if less < WORTH_SHARING * evaluated:
-                core, count, evaluated, tiles, limited = best, devices, less, number, wants_more
+                core, count, evaluated, tiles, limited = shared, sharing, less, number, wants_more
             else:
                 strips = False
         spilled = storage is not IN_MEMORY
