@@ -43,8 +43,8 @@ from vangram.engines import DistributedEngine, WholeEngine
 from vangram.engines.distributed import END, serve
 from vangram.engines.ranks import Ranks
 from vangram.networks import FeatureNetwork
-from vangram.networks.geometry import window_size
 from vangram.networks.strips import ABOVE, BELOW, strip_tiles
+from vangram.networks.tiles import window_size
 from vangram.networks.topology import block_of, stride_of
 from vangram.objective import BAND, Evaluate, Objective
 from vangram.settings.recipe import Recipe

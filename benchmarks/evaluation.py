@@ -30,8 +30,8 @@ from vangram.engines import TiledEngine, WholeEngine
 from vangram.kernels import gpu, jit
 from vangram.kernels.precision import conv_precision
 from vangram.networks import FeatureNetwork, load_network
-from vangram.networks.geometry import best_core_size
 from vangram.networks.registry import VGG19
+from vangram.networks.tiles import best_core_size
 from vangram.objective import Objective
 from vangram.settings.recipe import Recipe
 from vangram.storage.allocator import keep_freed_memory

@@ -27,7 +27,7 @@ from vangram.images import keep_mask, read_picture
 from vangram.networks import load_network
 from vangram.networks.cache import parameters_path
 from vangram.run import Checkpoint, Run, read_checkpoint, write_checkpoint
-from vangram.run.checkpoint import BLANK, DIGEST
+from vangram.run.checkpoint_file import BLANK, DIGEST
 from vangram.run.regions import read_regions
 from vangram.settings.inputs import Inputs
 from vangram.settings.recipe import Recipe

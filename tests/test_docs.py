@@ -28,7 +28,7 @@ from vangram.cli.app import COMMANDS, app, load_command
 from vangram.film.film import Film
 from vangram.images import fit, read_recipe
 from vangram.networks import load_network
-from vangram.networks.geometry import core_sides
+from vangram.networks.tiles import core_sides
 from vangram.optimize import coarse_to_fine
 from vangram.run.memory import InputMemory
 from vangram.run.plan import plan_run

@@ -43,9 +43,9 @@ from vangram.losses import gram_matrix
 from vangram.networks import NETWORKS, load_network
 from vangram.run import Run
 from vangram.run.resized import resize_inputs, resize_styles
-from vangram.settings.presets import strengthened
 from vangram.settings.recipe import Recipe
 from vangram.settings.record import Record
+from vangram.settings.strength import strengthened
 from vangram.storage.allocator import keep_freed_memory
 from vangram.storage.files import quoted, replacing
 

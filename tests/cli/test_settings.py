@@ -12,9 +12,10 @@ from tests.conftest import Outcome
 from tests.support import nothing_made
 from vangram.images import read_recipe
 from vangram.run.recipe_file import read_recipe_file
-from vangram.settings.presets import PRESETS, preset, strengthened
+from vangram.settings.presets import PRESETS, preset
 from vangram.settings.recipe import Recipe
 from vangram.settings.record import Record
+from vangram.settings.strength import strengthened
 from vangram.settings.toml import write_recipe_file
 
 Command = Callable[..., Outcome]

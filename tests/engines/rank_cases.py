@@ -28,7 +28,7 @@ from vangram.engines.distributed import END, serve
 from vangram.engines.ranks import Ranks
 from vangram.errors import RankError
 from vangram.networks import FeatureNetwork, load_network
-from vangram.networks.geometry import Core
+from vangram.networks.tiles import Core
 from vangram.objective import Evaluate, Evaluation, Objective, Region
 from vangram.run import Run
 from vangram.run.resized import ResizedInputs, wrap_evaluate

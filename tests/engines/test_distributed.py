@@ -28,7 +28,7 @@ from vangram.engines.ranks import Ranks, check_address, gather
 from vangram.engines.tiled import Part
 from vangram.errors import EchoedError, RankError, SettingError
 from vangram.networks import FeatureNetwork
-from vangram.networks.geometry import grid, window_size
+from vangram.networks.tiles import grid, window_size
 from vangram.objective import Objective
 from vangram.settings.recipe import Recipe
 

@@ -9,9 +9,9 @@ import torch
 
 from tests.support import batched, he_initialised, relative_error, rounding
 from vangram.engines import TiledEngine, WholeEngine
-from vangram.networks import FeatureNetwork, ForwardPass, Topology
-from vangram.networks.geometry import Core, grid
+from vangram.networks import FeatureNetwork, ForwardPass, tiles
 from vangram.networks.registry import VGG19
+from vangram.networks.tiles import Core, grid
 from vangram.objective import Evaluation, Objective
 from vangram.settings.recipe import Recipe
 
@@ -118,8 +118,8 @@ def test_halo_one_stride_short_is_detected(
     size = (160, 160)
     image, goal = batched(*size, seed=3), objective(narrow, size)
     whole = WholeEngine(narrow, goal)(image)
-    enough = Topology.halo
-    monkeypatch.setattr(Topology, "halo", lambda self, layers: enough(self, layers) - 16)
+    enough = tiles.halo
+    monkeypatch.setattr(tiles, "halo", lambda *given: enough(*given) - 16)
     short = TiledEngine(narrow, goal, 32)(image)
     assert relative_error(short.gradient, whole.gradient) > 100 * ROUNDING
 

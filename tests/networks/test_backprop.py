@@ -22,8 +22,8 @@ from tests.support import (
     rounding,
 )
 from vangram.networks import FeatureNetwork, ForwardPass, Topology
-from vangram.networks.geometry import computed_windows, grid, window_size
 from vangram.networks.registry import VGG19_LITE
+from vangram.networks.tiles import computed_windows, grid, window_size
 
 EXACT = rounding(9 * 384, layers=2 * 13)
 """Thirteen convolutions, forward and backward, with sums over at most 384 channels."""

@@ -15,8 +15,8 @@ from torch import Tensor
 from tests.networks.test_backprop import EXACT, FIVE, TOPOLOGIES, random_grad
 from tests.support import NARROW_VGG19, batched, he_initialised, needs_llvm, relative_error
 from vangram.networks import FeatureNetwork, ForwardPass, Topology, load_network
-from vangram.networks.geometry import Tile
-from vangram.networks.strips import StripPass, Swap, strip_tiles
+from vangram.networks.strips import Exchange, StripPass, strip_tiles
+from vangram.networks.tiles import Tile
 
 UNIT = 64
 any_topology = pytest.mark.parametrize("topology", TOPOLOGIES.values(), ids=list(TOPOLOGIES))
@@ -36,10 +36,10 @@ class Line:
             for other in (one - 1, one + 1)
         }
 
-    def swap(self, number: int) -> Swap:
+    def exchange(self, number: int) -> Exchange:
         """The exchange of one of them."""
 
-        def swap(x: Tensor, own: slice, above: int, below: int) -> None:
+        def exchange(x: Tensor, own: slice, above: int, below: int) -> None:
             rows = x.shape[2]
             if own.start:
                 self.queues[number, number - 1].put(x[:, :, own.start :][:, :, :below].clone())
@@ -50,7 +50,7 @@ class Line:
             if own.stop < rows:
                 x[:, :, own.stop :] = self.queues[number + 1, number].get(timeout=60)
 
-        return swap
+        return exchange
 
 
 def in_strips(
@@ -66,7 +66,7 @@ def in_strips(
 
     def computed(number: int) -> tuple[dict[str, Tensor], Tensor]:
         tile, own = tiles[number], network.view()  # with a workspace of its own
-        passed = StripPass(own, tile.crop(image), layers, tile, size, line.swap(number))
+        passed = StripPass(own, tile.crop(image), layers, tile, size, line.exchange(number))
         features = {layer: f.clone() for layer, f in passed.features.items()}
         windows = Tile(tile.core, tile.core).windows(layers, network.topology)
 

@@ -17,9 +17,10 @@ from vangram.cli.pages import parts_of
 from vangram.errors import SettingError
 from vangram.images import read_recipe, write_picture, write_sheet
 from vangram.reports.sweep import LARGEST, Varied, cells
-from vangram.settings.presets import preset, strengthened
+from vangram.settings.presets import preset
 from vangram.settings.recipe import Recipe
 from vangram.settings.record import Record
+from vangram.settings.strength import strengthened
 
 Command = Callable[..., Outcome]
 TINY = ("--size", 48, "--steps", 1)

@@ -17,8 +17,9 @@ from vangram.errors import RecipeError, SettingError
 from vangram.settings.fields import settings_of
 from vangram.settings.keywords import BESIDE, PresetName, Settings, recipe_from
 from vangram.settings.kinds import RECONSTRUCT, STYLIZE, SYNTHESIZE, Kind
-from vangram.settings.presets import PRESETS, preset, strengthened
+from vangram.settings.presets import PRESETS, preset
 from vangram.settings.recipe import Recipe
+from vangram.settings.strength import strengthened
 
 Command = Callable[..., Outcome]
 EACH = {"each_style_layers": ["relu1_1", "relu2_1=3"]}

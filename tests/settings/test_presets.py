@@ -10,8 +10,9 @@ import pytest
 from tests.support import drawn
 from vangram.errors import SettingError
 from vangram.run import Run
-from vangram.settings.presets import PRESETS, STRENGTHS, preset, strengthened
+from vangram.settings.presets import PRESETS, preset
 from vangram.settings.recipe import Recipe
+from vangram.settings.strength import STRENGTHS, strengthened
 
 
 def test_preset_balanced_is_the_default() -> None:

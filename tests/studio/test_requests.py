@@ -11,8 +11,9 @@ pytest.importorskip("fastapi", reason="the extra `studio` is not installed")
 from pydantic import ValidationError
 
 from vangram.errors import RecipeError, SettingError
-from vangram.settings.presets import preset, strengthened
+from vangram.settings.presets import preset
 from vangram.settings.recipe import RECONSTRUCTION, TEXTURE, Recipe
+from vangram.settings.strength import strengthened
 from vangram.studio.requests import JobBody, cells_of
 
 GIVEN: dict[str, dict[str, Any]] = {

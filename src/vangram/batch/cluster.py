@@ -34,7 +34,7 @@ from vangram.errors import (
     line_of,
 )
 from vangram.run.carry_out import keep_picture, take_steps
-from vangram.run.checkpoint import read_checkpoint, write_checkpoint
+from vangram.run.checkpoint_file import read_checkpoint, write_checkpoint
 from vangram.run.checkpointer import Checkpointer, checkpoint_path
 from vangram.settings.record import published_path
 from vangram.storage.allocator import keep_freed_memory

@@ -7,7 +7,7 @@ from vangram.engines.ranks import Ranks
 from vangram.engines.tiled import TiledEngine
 from vangram.engines.whole import WholeEngine
 from vangram.networks import FeatureNetwork
-from vangram.networks.geometry import Core, core_sides
+from vangram.networks.tiles import Core, core_sides
 from vangram.objective import Evaluate, Objective
 
 __all__ = ["DistributedEngine", "TiledEngine", "WholeEngine", "engine_for"]

@@ -33,8 +33,8 @@ from vangram.engines.tiled import Part, Passes, TilePasses
 from vangram.kernels import Window
 from vangram.losses import Moments
 from vangram.networks import FeatureNetwork
-from vangram.networks.geometry import Core, Tile, grid, overlap, relative_to, window_size
 from vangram.networks.strips import strip_tiles
+from vangram.networks.tiles import Core, Tile, grid, overlap, relative_to, window_size
 from vangram.objective import BAND, Evaluation, Objective, Statistics
 from vangram.settings.torchrun import rank_here
 from vangram.storage.tensors import IN_MEMORY

@@ -166,7 +166,7 @@ class Ranks:
         self.bytes += tensor.numel() * tensor.element_size()
         return tensor
 
-    def swap(self, sent: Mapping[int, Tensor], received: Mapping[int, Tensor]) -> None:
+    def exchange(self, sent: Mapping[int, Tensor], received: Mapping[int, Tensor]) -> None:
         """Send tensors to ranks, and replace others by what the same ranks send at the same time.
 
         Args:

@@ -11,8 +11,8 @@ from torch import Tensor
 from vangram.engines.ranks import Ranks
 from vangram.engines.tiled import Part
 from vangram.networks import FeatureNetwork
-from vangram.networks.geometry import Tile
 from vangram.networks.strips import StripPass
+from vangram.networks.tiles import Tile
 from vangram.objective import LossTerms, Objective, Statistics
 
 
@@ -41,8 +41,8 @@ class StripPasses:
 
     def measure(self) -> Statistics:
         """As `Passes`."""
-        layers, swapping = self.objective.layers, partial(swap, self.ranks)
-        passed = StripPass(self.network, self.image, layers, self.tile, self.size, swapping)
+        layers, exchanging = self.objective.layers, partial(exchange, self.ranks)
+        passed = StripPass(self.network, self.image, layers, self.tile, self.size, exchanging)
         self._passed = passed
         return self.objective.measure(passed.features)
 
@@ -56,8 +56,8 @@ class StripPasses:
         yield replace(self.tile, padded=core), grad[:, :, rows]
 
 
-def swap(ranks: Ranks, x: Tensor, own: slice, above: int, below: int) -> None:
-    """`networks.strips.Swap` with the ranks before and after this one."""
+def exchange(ranks: Ranks, x: Tensor, own: slice, above: int, below: int) -> None:
+    """`networks.strips.Exchange` with the ranks before and after this one."""
     x, sent, received = x.permute(0, 2, 3, 1), {}, {}  # in the order of its memory
     if own.start:
         sent[ranks.rank - 1] = x[:, own.start : own.start + below]
@@ -65,4 +65,4 @@ def swap(ranks: Ranks, x: Tensor, own: slice, above: int, below: int) -> None:
     if own.stop < x.shape[1]:
         sent[ranks.rank + 1] = x[:, own.stop - above : own.stop]
         received[ranks.rank + 1] = x[:, own.stop :]
-    ranks.swap(sent, received)
+    ranks.exchange(sent, received)

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from vangram.kernels import Window
 from vangram.networks import FeatureNetwork, ForwardPass
-from vangram.networks.geometry import Core, Tile, grid, relative_to
+from vangram.networks.tiles import Core, Tile, grid, relative_to
 from vangram.objective import Evaluation, LossTerms, Objective, Statistics
 from vangram.storage.tensors import evict
 

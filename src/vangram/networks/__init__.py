@@ -4,9 +4,9 @@ from vangram.networks.backprop import ForwardPass
 from vangram.networks.cache import parameters_path, verified_sha256
 from vangram.networks.download import fetch_network
 from vangram.networks.gatys_norm import channel_means, normalise_channels, shipped_channel_means
-from vangram.networks.geometry import WHOLE, Windows
 from vangram.networks.load import load_network
 from vangram.networks.registry import NETWORKS, Network, network_named
+from vangram.networks.tiles import WHOLE, Windows
 from vangram.networks.topology import Topology
 from vangram.networks.vgg import FeatureNetwork
 

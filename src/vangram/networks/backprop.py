@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from vangram.kernels import Window, conv_precision, pool, unpool, winograd_has_room
-from vangram.networks.geometry import (
+from vangram.networks.tiles import (
     WHOLE,
     Tile,
     Windows,

@@ -16,7 +16,7 @@ from torch import Tensor
 
 from vangram.kernels import Window
 from vangram.networks.backprop import ForwardPass, SavedConvolution
-from vangram.networks.geometry import Tile, relative_to
+from vangram.networks.tiles import Tile, relative_to
 from vangram.networks.topology import stride_of
 from vangram.networks.vgg import FeatureNetwork
 
@@ -29,7 +29,7 @@ BELOW = {"zeros": 2, "reflect": 4}
 the image's margin, and the last of a strip reaches into the next one."""
 
 
-class Swap(Protocol):
+class Exchange(Protocol):
     """Exchange of rows with the strips above and below."""
 
     def __call__(self, x: Tensor, own: slice, above: int, below: int) -> None:
@@ -82,7 +82,7 @@ class StripPass(ForwardPass):
         layers: layer names.
         tile: of `strip_tiles`.
         whole: (height, width) of the whole image.
-        swap: exchanges rows with the neighbours, whose passes are made at the same time.
+        exchange: of rows with the neighbours, whose passes are made at the same time.
     """
 
     def __init__(
@@ -92,9 +92,9 @@ class StripPass(ForwardPass):
         layers: Collection[str],
         tile: Tile,
         whole: tuple[int, int],
-        swap: Swap,
+        exchange: Exchange,
     ) -> None:
-        self.tile, self.swap, self.below = tile, swap, BELOW[network.topology.padding]
+        self.tile, self.exchange, self.below = tile, exchange, BELOW[network.topology.padding]
         windows = tile.local_windows(layers, network.topology)
         super().__init__(network, image, layers, windows, whole=whole, corner=tile.corner)
 
@@ -127,16 +127,16 @@ class StripPass(ForwardPass):
         room = own.start - rows.start, rows.stop - own.stop
         inside = relative_to((own, columns), input_window)
         y = self.network.convolution(name).forward(x, winograd, inside, room)
-        self._swap(y, own, rows)
+        self._exchange(y, own, rows)
         return y
 
     def _gradient(
         self, saved: SavedConvolution, grad: Tensor, wanted: slice | None = None
     ) -> Tensor:
         own, rows = self._own(saved.name), saved.window[0]
-        self._swap(grad, own, rows)
+        self._exchange(grad, own, rows)
         first = saved.input_window[0].start
         return super()._gradient(saved, grad, slice(own.start - first, own.stop - first))
 
-    def _swap(self, x: Tensor, own: slice, rows: slice) -> None:
-        self.swap(x, slice(own.start - rows.start, own.stop - rows.start), ABOVE, self.below)
+    def _exchange(self, x: Tensor, own: slice, rows: slice) -> None:
+        self.exchange(x, slice(own.start - rows.start, own.stop - rows.start), ABOVE, self.below)

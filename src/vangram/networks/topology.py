@@ -91,12 +91,6 @@ class Topology:
         blocks = [block_of(name) for name in self._up_to(layer)]
         return sum(1 << (each - 1) for each in blocks if each >= block)
 
-    def halo(self, layers: Collection[str]) -> int:
-        """Halo in pixels that makes a tile's features exact: the reach, rounded up to a stride."""
-        stride = max(self.stride(layer) for layer in layers)
-        reach = max(self.reach(layer) for layer in layers)
-        return -(-reach // stride) * stride
-
     def smallest_size(self, layers: Collection[str]) -> int:
         """Pixels that the shorter side of an image needs for these layers to exist."""
         stride = max(self.stride(layer) for layer in layers)

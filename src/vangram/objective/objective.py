@@ -35,7 +35,7 @@ from vangram.losses import (
     total_variation_loss_grad,
 )
 from vangram.networks import WHOLE, FeatureNetwork, Topology, Windows
-from vangram.networks.geometry import Core, Tile
+from vangram.networks.tiles import Core, Tile
 from vangram.networks.topology import stride_of
 from vangram.objective.evaluation import Term, TermKey
 from vangram.objective.targets import (

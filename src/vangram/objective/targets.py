@@ -12,7 +12,7 @@ from torch import Tensor
 from vangram.errors import SettingError, ShapeError
 from vangram.losses import STYLE_LOSSES, Moments, feature_moments
 from vangram.networks import FeatureNetwork, ForwardPass, Topology
-from vangram.networks.geometry import Core, Tile, grid
+from vangram.networks.tiles import Core, Tile, grid
 from vangram.objective.evaluation import TermKey
 from vangram.settings.recipe import Recipe
 from vangram.storage.tensors import IN_MEMORY, Storage, evict

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from vangram.errors import CheckpointError, OutputError
 from vangram.optimize import RunState, Step
-from vangram.run.checkpoint import Checkpoint, read_checkpoint, write_checkpoint
+from vangram.run.checkpoint_file import Checkpoint, read_checkpoint, write_checkpoint
 from vangram.run.side_writes import SideWrites
 from vangram.settings.record import Record
 from vangram.storage.locks import claim

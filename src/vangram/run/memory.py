@@ -17,8 +17,8 @@ import torch
 
 from vangram.kernels import GPU_BLOCK_BYTES
 from vangram.networks import FeatureNetwork
-from vangram.networks.geometry import Core, best_core_size, grid, window_size
 from vangram.networks.strips import strip_tiles
+from vangram.networks.tiles import Core, best_core_size, grid, halo, window_size
 from vangram.objective import BAND
 from vangram.optimize import LBFGS
 from vangram.settings.recipe import Recipe
@@ -107,7 +107,7 @@ class MemoryModel:
 
     def padded(self, core: int) -> int:
         """Pixels of a square core with its halo."""
-        side = core + 2 * self.topology.halo(self.layers)
+        side = core + 2 * halo(self.topology, self.layers)
         return math.prod(min(side, length) for length in self.size)
 
     def core(self, room: float) -> Core | None:

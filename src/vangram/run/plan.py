@@ -12,7 +12,7 @@ from torch import Tensor
 from vangram.engines.distributed import shares
 from vangram.errors import SizeError
 from vangram.networks import FeatureNetwork
-from vangram.networks.geometry import Core, core_sides, grid, window_size
+from vangram.networks.tiles import Core, core_sides, grid, window_size
 from vangram.optimize import LBFGS, Adam, Level, Optimizer
 from vangram.run.memory import FILL_SHARE, InputMemory, MemoryModel, has_room_for_winograd
 from vangram.settings.recipe import OptimizerName, Recipe

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from shlex import join
 from typing import Any
 
-from vangram.networks.geometry import core_sides
+from vangram.networks.tiles import core_sides
 from vangram.optimize import Level, RunState, Step
 from vangram.run.run import Run
 from vangram.settings.command import command_of

@@ -9,7 +9,7 @@ from typing import Any, Literal, TypedDict
 from vangram.errors import SettingError
 from vangram.settings.fields import shown
 from vangram.settings.kinds import Kind
-from vangram.settings.presets import preset, strengthened
+from vangram.settings.presets import preset
 from vangram.settings.recipe import (
     Colour,
     Init,
@@ -21,6 +21,7 @@ from vangram.settings.recipe import (
     Units,
     layers_up_to,
 )
+from vangram.settings.strength import strengthened
 
 Layers = Mapping[str, float] | str
 BESIDE = ("preset", "recipe", "strength", "up_to")

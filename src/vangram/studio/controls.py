@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from vangram.settings.presets import EXPONENT, PRESETS, STRENGTHS
+from vangram.settings.presets import PRESETS
 from vangram.settings.recipe import Recipe
+from vangram.settings.strength import DEFAULT, EXPONENT, STRENGTHS
 from vangram.studio.requests import KINDS
 
 HIDDEN = "before"
@@ -25,7 +26,7 @@ def controls() -> dict[str, Any]:
             for name, kind in KINDS.items()
         },
         "presets": {name: dict(changes) for name, changes in PRESETS.items()},
-        "strength": {"minimum": least, "maximum": most, "default": 1.0, "exponent": EXPONENT},
+        "strength": {"minimum": least, "maximum": most, "default": DEFAULT, "exponent": EXPONENT},
     }
 
 

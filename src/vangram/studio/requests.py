@@ -12,8 +12,9 @@ from pydantic import BaseModel, ConfigDict, Field
 from vangram.errors import SettingError
 from vangram.settings.kinds import RECONSTRUCT, STYLIZE, SYNTHESIZE
 from vangram.settings.kinds import Kind as RunKind
-from vangram.settings.presets import preset_settings, strengthened
+from vangram.settings.presets import preset_settings
 from vangram.settings.recipe import Recipe
+from vangram.settings.strength import strengthened
 
 MOST_CELLS = 100
 """Most pictures of a sweep."""

@@ -9,8 +9,8 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vangram.networks.geometry import Core, best_core_size, computed_windows, grid, window_size
 from vangram.networks.registry import VGG19
+from vangram.networks.tiles import Core, best_core_size, computed_windows, grid, window_size
 
 LAYERS = ("relu1_1", "relu3_1", "relu5_1")
 

@@ -26,7 +26,7 @@ from vangram.objective import Term
 from vangram.optimize import LBFGS, Adam, Level, LevelState, Optimizer, RunState, Step, descend
 from vangram.optimize.state import TENSOR
 from vangram.run import Checkpoint, read_checkpoint, write_checkpoint
-from vangram.run.checkpoint import BLANK, DIGEST, FORMAT, LENGTH
+from vangram.run.checkpoint_file import BLANK, DIGEST, FORMAT, LENGTH
 from vangram.settings.inputs import Inputs
 from vangram.settings.recipe import Recipe
 from vangram.settings.record import Input, Record

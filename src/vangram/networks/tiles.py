@@ -60,6 +60,13 @@ class Tile:
         return windows
 
 
+def halo(topology: Topology, layers: Collection[str]) -> int:
+    """Halo in pixels that makes a tile's features exact: the reach, rounded up to a stride."""
+    stride = max(topology.stride(layer) for layer in layers)
+    reach = max(topology.reach(layer) for layer in layers)
+    return -(-reach // stride) * stride
+
+
 def grid(
     size: tuple[int, int], core: Core, topology: Topology, layers: Collection[str]
 ) -> Iterator[Tile]:
@@ -153,7 +160,7 @@ class _Axes:
 
     def __init__(self, topology: Topology, layers: Collection[str]) -> None:
         self.stride = max(topology.stride(layer) for layer in layers)
-        self.halo = topology.halo(layers)
+        self.halo = halo(topology, layers)
 
     def sides(self, length: int) -> set[int]:
         """The shortest core for each possible number of cores."""
