@@ -201,6 +201,10 @@ def test_input_that_has_moved_is_taken_from_where_it_is(
     assert stopped.read_bytes() == whole
 
 
+def test_same_versions_promise_the_same_bytes(command: Command, stopped: Path) -> None:
+    assert "may not be" not in command("resume", stopped).err
+
+
 def test_other_versions_are_noted_and_recorded(command: Command, stopped: Path) -> None:
     versions = recorded(stopped).versions
     change_record(stopped, versions={**versions, "threads": "64"})
@@ -208,6 +212,7 @@ def test_other_versions_are_noted_and_recorded(command: Command, stopped: Path) 
     assert outcome.code == 0
     now = versions["threads"]
     assert f"vangram: note: threads was 64, is {now}\n" in outcome.err
+    assert "may not be, to the byte, that of a run without the stop" in outcome.err
     assert recorded(stopped).versions == {**versions, "threads": f"64, then {now}"}
 
 

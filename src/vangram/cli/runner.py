@@ -167,6 +167,8 @@ def resume_run(
     now = run.record
     run = replace(run, record=continued(record, now))
     report(record.differences(now))
+    if record.versions != now.versions:
+        report(["so the picture may not be, to the byte, that of a run without the stop"])
     if not monitoring.quiet:
         _tell_place(checkpointer.position, run.levels)
     return make_picture(run, monitoring, checkpointer)

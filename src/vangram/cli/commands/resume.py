@@ -32,7 +32,8 @@ def resume(
 ) -> None:
     """Continue a run that was stopped, killed or interrupted, from its last checkpoint.
 
-    The picture is the same, to the byte, as without the stop. An input that has changed is refused;
+    By the same version the picture is the same, to the byte, as without the stop. An input that
+    has changed is refused;
     a timelapse begins here.
     """
     from vangram.cli.outputs import check_timelapse
