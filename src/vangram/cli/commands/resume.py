@@ -33,8 +33,7 @@ def resume(
     """Continue a run that was stopped, killed or interrupted, from its last checkpoint.
 
     By the same version the picture is the same, to the byte, as without the stop. An input that
-    has changed is refused;
-    a timelapse begins here.
+    has changed is refused; a timelapse begins here.
     """
     from vangram.cli.outputs import check_timelapse
     from vangram.cli.runner import resume_run
