@@ -75,7 +75,7 @@ def test_pipes_and_devices_are_no_files_to_read(
         for words in ((*single, "--recipe"), (*single, "--parameters"), (*many, "--pairs")):
             assert_refused(command(*words, path), str(path), "no regular file")
         with pytest.raises(PictureError, match="no regular file"):
-            read_flow(path)
+            read_flow(path, (4, 4))
         with pytest.raises(CheckpointError, match="no regular file"):
             read_checkpoint(path)
 

@@ -93,7 +93,7 @@ def test_nothing_is_held_where_no_flow_is_trusted() -> None:
 def test_flow_of_a_folder_leads_both_ways(tmp_path: Path) -> None:
     write_flow(tmp_path / "b.flo", constant(3, 0, 24, 32))
     write_flow(tmp_path / "b-back.flo", constant(-3, 0, 24, 32))
-    files = FlowFolder(tmp_path, ["a", "b", "c"])
+    files = FlowFolder(tmp_path, ["a", "b", "c"], (24, 32))
     frames = Pictures([drawn(24, 32, seed)[None] for seed in range(3)])
     motion = Motion(frames, (48, 64), files)
     flow, back = motion.flows(1, 0)

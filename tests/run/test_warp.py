@@ -121,7 +121,7 @@ def test_resized_flow_is_in_pixels_of_the_new_size() -> None:
 
 def test_flow_file_comes_back(tmp_path: Path) -> None:
     flow = torch.randn(1, 2, 7, 9, generator=torch.Generator().manual_seed(1))
-    assert torch.equal(read_flow(write_flow(tmp_path / "a.flo", flow)), flow)
+    assert torch.equal(read_flow(write_flow(tmp_path / "a.flo", flow), (14, 18)), flow)
 
 
 @pytest.mark.parametrize(
@@ -133,8 +133,16 @@ def test_file_that_is_no_flow_is_refused(tmp_path: Path, content: bytes) -> None
     path = tmp_path / "a.flo"
     path.write_bytes(content)
     with pytest.raises(PictureError) as caught:
-        read_flow(path)
+        read_flow(path, (4, 4))
     assert "\n" not in str(caught.value)
+
+
+def test_flow_of_another_shape_is_refused(tmp_path: Path) -> None:
+    path = write_flow(tmp_path / "a.flo", constant(1, 2, 30, 40))
+    assert read_flow(path, (300, 401)).shape == (1, 2, 30, 40)
+    for size in ((40, 30), (30, 60)):
+        with pytest.raises(PictureError, match=f"40 x 30 px, and its frame {size[1]} x {size[0]}"):
+            read_flow(path, size)
 
 
 def test_flow_found_is_where_things_were() -> None:

@@ -323,7 +323,7 @@ class Film:
         if self.inputs.flow is None:
             return None
         names = [self.name(index) for index in range(len(self.frames))]
-        return FlowFolder(Path(self.inputs.flow), names)
+        return FlowFolder(Path(self.inputs.flow), names, self.frames.frame(0).size)
 
     def name(self, index: int) -> str:
         """Name of a frame: a folder's picture's, with suffix if need be, otherwise its number."""

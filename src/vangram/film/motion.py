@@ -49,17 +49,19 @@ class FlowFolder:
     folder: Path
     names: Sequence[str]
     """Of the frames, without suffix."""
+    size: tuple[int, int]
+    """(height, width) of the frames."""
 
     def __call__(self, frame: int, other: int) -> Tensor | None:
         """The flow from a frame to another; None where there is no file.
 
         Raises:
-            PictureError: the file is damaged.
+            PictureError: the file is damaged, or has another shape than the frames.
         """
         if abs(frame - other) != 1:
             return None
         path = self.folder / f"{self.names[max(frame, other)]}{BACK * (frame < other)}.flo"
-        return read_flow(path) if path.is_file() else None
+        return read_flow(path, self.size) if path.is_file() else None
 
 
 class Warped(NamedTuple):

@@ -18,6 +18,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from vangram.errors import PictureError, SettingError
+from vangram.images.picture import SAME_SHAPE
 from vangram.storage.files import open_regular, quoted, reason
 
 MAGIC = b"PIEH"
@@ -66,11 +67,15 @@ def flow_between(frame: Tensor, other: Tensor) -> Tensor:
     return torch.from_numpy(found).permute(2, 0, 1)[None].contiguous()
 
 
-def read_flow(path: str | os.PathLike[str]) -> Tensor:
+def read_flow(path: str | os.PathLike[str], size: tuple[int, int]) -> Tensor:
     """Read a Middlebury .flo file.
 
+    Args:
+        path: of the file.
+        size: (height, width) of the frame, whose proportions the flow needs.
+
     Raises:
-        PictureError: the file is missing, damaged or of another format.
+        PictureError: the file is missing, damaged, of another format or of another shape.
     """
     try:
         with open_regular(path) as handle:
@@ -82,6 +87,11 @@ def read_flow(path: str | os.PathLike[str]) -> Tensor:
             if length != wanted:
                 raise PictureError(
                     f"{quoted(path)} has {length} bytes, not {wanted}; it is damaged"
+                )
+            if abs(height * size[1] / (width * size[0]) - 1) > SAME_SHAPE:
+                raise PictureError(
+                    f"{quoted(path)} has the flow of {width} x {height} px, and its frame"
+                    f" {size[1]} x {size[0]}: give it the same shape"
                 )
             values = np.frombuffer(handle.read(), "<f4").reshape(height, width, 2)
     except (OSError, ValueError) as error:

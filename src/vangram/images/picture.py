@@ -14,6 +14,9 @@ MAX_PIXELS = 400_000_000
 MIN_SIDE = 2
 """Least height and width in pixels."""
 
+SAME_SHAPE = 0.02
+"""Largest relative difference between aspect ratios that are taken for the same."""
+
 READING_BYTES = 32
 """Memory in bytes per pixel while a picture is read, at most; measured at 17 to 30: Pillow's image,
 the file, float32 pixels and alpha."""

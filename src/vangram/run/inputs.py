@@ -250,8 +250,9 @@ def read_inputs(
             check_shape(mask, pictures.content)
             if mask.size != pictures.content.size:
                 notes.append(f"the mask {quoted(mask.name)} is resized to its picture")
+    frame = pictures.content or pictures.before
     flow, back = (
-        None if source is None else read_flow(path_of(source, "flow"))
+        read_flow(path_of(source, "flow"), frame.size) if source and frame else None
         for source in (inputs.flow, inputs.flow_back)
     )
     regions, found = read_regions(pictures.mask, pictures.style_masks, pictures.styles)

@@ -13,11 +13,9 @@ from torch import Tensor
 
 from vangram.errors import SettingError
 from vangram.images import Picture, Regions, regions
+from vangram.images.picture import SAME_SHAPE
 from vangram.objective import Region
 from vangram.storage.files import counted, quoted
-
-SAME_SHAPE = 0.02
-"""Largest relative difference between the aspect ratios of a mask and its picture."""
 
 
 def read_regions(
