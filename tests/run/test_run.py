@@ -175,6 +175,11 @@ def test_expected_time_is_in_proportion_to_what_is_left(
     assert 200 < expected[128, 0.0] == expected[256, 0.0] < 300
 
 
+def test_time_of_a_long_narrow_picture_is_estimated() -> None:
+    run = Run.prepare(drawn(34, 600, 1), drawn(40, 40, 2), size=600, levels=1, steps=1)
+    assert run.expected_seconds() > 0
+
+
 def test_steps_are_pictures_of_their_own(photo: Path, painting: Path) -> None:
     transfer = Run.prepare(photo, painting, **SMALL)
     seen = [(step.image, step.image.clone()) for step in transfer]

@@ -194,7 +194,7 @@ def _check_ours(output: Path, record: Record, force: bool) -> None:
 def _tell_place(position: RunState | None, levels: tuple[Level, ...]) -> None:
     """Print the level and step at which the run resumes."""
     if position is None:
-        tell("starting again: there was no step yet")
+        tell("starting again: no step had been saved yet")
     else:
         place = where(levels[position.level - 1], position.level_state.number)
         tell(f"going on at {place}")
@@ -271,7 +271,7 @@ def _announce(run: Run, done: float) -> None:
     if Ranks.current is not None:
         divided = (f"{p.level.size[1]} x {p.level.size[0]} px on {p.division}" for p in run.plans)
         alone = any(plan.devices == 1 for plan in run.plans)
-        small = " (one is as fast where halos take most of a tile)" if alone else ""
+        small = " (one is as fast where there are few rows)" if alone else ""
         tell(f"{counted(Ranks.current.size, 'rank')}: {'; '.join(divided)}{small}")
     level, seconds = run.levels[-1], run.expected_seconds(done)
     words = f"{level.size[1]} x {level.size[0]} px {run.plans[-1]}"

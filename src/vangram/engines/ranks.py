@@ -313,7 +313,7 @@ def _failures(who: str, timeout: float) -> Iterator[None]:
             ) from error
         raise RankError(
             f"{who} ended, or cannot be reached; its own output, or torchrun's, says why, and the"
-            " same command goes on from the checkpoint"
+            " same command goes on"
         ) from error
 
 

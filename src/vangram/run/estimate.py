@@ -27,7 +27,9 @@ def seconds_per_pixel(
         coarsest: the first level; the probe is no larger.
         finest: the last level, whose proportions the probe has.
     """
-    size = fit(finest.size, min(PROBE, max(coarsest.size)))
+    least = network.topology.smallest_size(recipe.layers)
+    height, width = fit(finest.size, min(PROBE, max(coarsest.size)))
+    size = max(height, least), max(width, least)
     image = resize(picture.pixels, size).to(network.mean.device)
     recipe = recipe.replace(blend=(), each_style_layers=())
     objective = Objective.of(recipe, network, image, [image])
