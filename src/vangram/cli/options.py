@@ -18,6 +18,7 @@ from vangram.settings.fields import Setting
 from vangram.settings.inputs import SEVERAL, Inputs
 from vangram.settings.kinds import Kind
 from vangram.settings.presets import PRESETS
+from vangram.settings.strength import DEFAULT_STRENGTH
 
 Settings: TypeAlias = Mapping[str, Any]
 """Name -> value of the settings that are given."""
@@ -230,7 +231,7 @@ class BaseRecipe:
         _look(
             help="How strong the style is: 0.5, 1, 2 are equal steps. Sets the style weight.",
             metavar="NUMBER",
-            show_default="1",
+            show_default=f"{DEFAULT_STRENGTH:g}",
         ),
     ] = None
     recipe: Annotated[

@@ -9,8 +9,8 @@ from vangram.errors import SettingError
 from vangram.settings.fields import shown
 from vangram.settings.recipe import Recipe
 
-DEFAULT = 1.0
-"""Strength of a recipe as it is."""
+DEFAULT_STRENGTH = 1.0
+"""Strength of a recipe as it is; where none is given."""
 EXPONENT = 2.0
 """Exponent of the strength in the style weight.
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from vangram.settings.presets import PRESETS
 from vangram.settings.recipe import Recipe
-from vangram.settings.strength import DEFAULT, EXPONENT, STRENGTHS
+from vangram.settings.strength import DEFAULT_STRENGTH, EXPONENT, STRENGTHS
 from vangram.studio.requests import KINDS
 
 HIDDEN = "before"
@@ -26,7 +26,12 @@ def controls() -> dict[str, Any]:
             for name, kind in KINDS.items()
         },
         "presets": {name: dict(changes) for name, changes in PRESETS.items()},
-        "strength": {"minimum": least, "maximum": most, "default": DEFAULT, "exponent": EXPONENT},
+        "strength": {
+            "minimum": least,
+            "maximum": most,
+            "default": DEFAULT_STRENGTH,
+            "exponent": EXPONENT,
+        },
     }
 
 
