@@ -110,8 +110,9 @@ def test_picture_by_ranks_is_that_of_one_process(results: dict[str, Any]) -> Non
 @needs_teacher
 def test_picture_by_ranks_is_that_of_one_process_with_vgg19(results: dict[str, Any]) -> None:
     repainted(results, "vgg19", [2])
-    for case in ("vgg19", "strips of vgg19"):
-        dtypes = [found["dtype"] for found in results["outcomes"] if found["case"] == case]
+    for strips in (False, True):
+        outcomes = (found for found in results["outcomes"] if found["strips"] == strips)
+        dtypes = [found["dtype"] for found in outcomes if found["case"].endswith("vgg19")]
         assert sorted(dtypes) == 2 * ["float32"] + 2 * ["float64"]
 
 

@@ -9,7 +9,7 @@ import pytest
 from tests.conftest import Outcome
 from vangram.kernels import winograd
 from vangram.kernels.jit import has_kernels
-from vangram.networks import FeatureNetwork, Topology, load_network
+from vangram.networks import FeatureNetwork, load_network, tiles
 from vangram.reports.verify import verify
 from vangram.settings.recipe import Recipe
 
@@ -50,7 +50,7 @@ def test_command_refuses_a_size_without_room(command: Callable[..., Outcome]) ->
 
 
 def test_halo_too_short_is_found(lite: FeatureNetwork, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(Topology, "halo", lambda self, layers: 16)
+    monkeypatch.setattr(tiles, "halo", lambda topology, layers: 16)
     assert "tiled against whole, float64" in failing(lite)
 
 
