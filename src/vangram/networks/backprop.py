@@ -177,24 +177,20 @@ class ForwardPass:
         convolution = self.network.convolution(name)
         return convolution.forward(x, winograd, relative_to(window, input_window))
 
-    def _gradient(
-        self, saved: SavedConvolution, grad: Tensor, wanted: slice | None = None
-    ) -> Tensor:
-        """The gradient of a convolution's input, from that of its activation; overwrites it.
-
-        Args:
-            saved: the convolution.
-            grad: with respect to the activation.
-            wanted: rows of the input, as in `FixedConvolution.backward`.
-        """
+    def _gradient(self, saved: SavedConvolution, grad: Tensor) -> Tensor:
+        """The gradient of a convolution's input, from that of its activation; overwrites it."""
         return self.network.convolution(saved.name).backward(
             grad,
             saved.activation,
             saved.winograd,
             relative_to(saved.window, saved.input_window),
             window_size(saved.input_window),
-            wanted,
+            self._wanted(saved),
         )
+
+    def _wanted(self, saved: SavedConvolution) -> slice | None:
+        """Rows of a convolution's input, as in `FixedConvolution.backward`."""
+        return None
 
     def _crop(self, layer: str, x: Tensor, window: Window) -> Tensor:
         """The part of an activation that counts for a layer, a view."""

@@ -130,13 +130,13 @@ class StripPass(ForwardPass):
         self._exchange(y, own, rows)
         return y
 
-    def _gradient(
-        self, saved: SavedConvolution, grad: Tensor, wanted: slice | None = None
-    ) -> Tensor:
-        own, rows = self._own(saved.name), saved.window[0]
-        self._exchange(grad, own, rows)
-        first = saved.input_window[0].start
-        return super()._gradient(saved, grad, slice(own.start - first, own.stop - first))
+    def _gradient(self, saved: SavedConvolution, grad: Tensor) -> Tensor:
+        self._exchange(grad, self._own(saved.name), saved.window[0])
+        return super()._gradient(saved, grad)
+
+    def _wanted(self, saved: SavedConvolution) -> slice | None:
+        own, first = self._own(saved.name), saved.input_window[0].start
+        return slice(own.start - first, own.stop - first)
 
     def _exchange(self, x: Tensor, own: slice, rows: slice) -> None:
         self.exchange(x, slice(own.start - rows.start, own.stop - rows.start), ABOVE, self.below)

@@ -265,8 +265,7 @@ class Objective:
             found = features[key.layer]
             guide = _part(term.guide, found, windows.get(key.layer))
             rows = BAND // stride_of(key.layer)
-            moments = feature_moments(found[0], sums=sums, weights=guide, rows=rows)
-            style[key] = moments.to(torch.float64)
+            style[key] = feature_moments(found[0], sums=sums, weights=guide, rows=rows)
         for key, each in self.content.items():
             found, window = features[key.layer], windows.get(key.layer)
             guide = _part(each.guide, found, window)
