@@ -206,7 +206,7 @@ def nothing_made() -> Iterator[list[tuple[Recipe, Inputs[str]]]]:
     """Commands that read their options and make no picture: what they would have begun with."""
     begun: list[tuple[Recipe, Inputs[str]]] = []
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("vangram.cli.runner.make", lambda *given, **more: begun.append(given[:2]))
+        patch.setattr("vangram.cli.begin.begin_run", lambda *given, **more: begun.append(given[:2]))
         yield begun
 
 

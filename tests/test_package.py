@@ -94,7 +94,7 @@ def test_stylize_stays_callable_whatever_was_imported_before() -> None:
         "from vangram.run import Run",
         "import vangram; vangram.stylize",
         "import vangram; vangram.Run",
-        "import vangram.cli.runner",
+        "import vangram.cli.begin",
     ]
     script = (
         "import sys\n"

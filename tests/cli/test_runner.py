@@ -17,7 +17,7 @@ from torch import Tensor, tensor
 from tests.conftest import Outcome
 from tests.support import descending, refused_descent, stopped_by
 from vangram.cli.options import Monitoring
-from vangram.cli.runner import FRAMES, SideImages
+from vangram.cli.side_images import FRAMES, SideImages
 from vangram.cli.streams import warn
 from vangram.errors import DivergedError, OutputError
 from vangram.images import read_frames, read_picture, read_recipe

@@ -213,9 +213,9 @@ def test_colours_of_a_photograph_need_both_pictures(
 def test_preview_has_the_colours_of_the_picture(
     command: Command, photo: Path, painting: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("vangram.cli.runner.SECONDS_BETWEEN_PREVIEWS", -1.0)
+    monkeypatch.setattr("vangram.cli.side_images.SECONDS_BETWEEN_PREVIEWS", -1.0)
     seen: list[Tensor] = []
-    written = "vangram.cli.runner.write_picture"
+    written = "vangram.cli.side_images.write_picture"
     monkeypatch.setattr(written, lambda path, pixels, **how: seen.append(pixels))
     words = ("--size", 48, "--steps", 2, "--colour", "luminance", "-q")
     preview = ("--preview", tmp_path / "preview.png")

@@ -33,7 +33,7 @@ from contextlib import redirect_stdout, suppress
 from io import StringIO
 
 from docs.extensions.tables import command_page, settings_page
-from vangram.cli import runner
+from vangram.cli import begin
 from vangram.cli.app import app
 from vangram.errors import SettingError
 from vangram.settings.command import command_of
@@ -47,7 +47,7 @@ inputs = Inputs(content=Input("photo.jpg", "aa"), styles=(Input("painting.jpg", 
 record = Record(recipe=recipe, inputs=inputs, network_sha256="", versions={})
 write_recipe_file(sys.argv[1], recipe)
 taken = []
-runner.make = lambda recipe, *others: taken.append(recipe)
+begin.begin_run = lambda recipe, *others: taken.append(recipe)
 app(["stylize", "a", "b", "-o", "c", "--grain", "1.5", "--no-borders"], standalone_mode=False)
 said = StringIO()
 with redirect_stdout(said), suppress(SystemExit):

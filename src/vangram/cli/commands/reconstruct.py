@@ -22,6 +22,6 @@ def reconstruct(
     """
     recipe = RECONSTRUCT.base().replace(**settings)
 
-    from vangram.cli.runner import make
+    from vangram.cli.begin import begin_run
 
-    make(recipe, Inputs(content=photo, parameters=parameters), output, monitoring, settings)
+    begin_run(recipe, Inputs(content=photo, parameters=parameters), output, monitoring, settings)

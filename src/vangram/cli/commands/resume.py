@@ -36,7 +36,7 @@ def resume(
     has changed is refused; a timelapse begins here.
     """
     from vangram.cli.outputs import check_timelapse
-    from vangram.cli.runner import resume_run
+    from vangram.cli.resume import resume_run
     from vangram.run.checkpointer import Checkpointer
 
     check_timelapse(monitoring.timelapse)

@@ -49,6 +49,6 @@ def stylize(
         others, content=photo, styles=tuple(paintings), start=start, parameters=parameters
     )
 
-    from vangram.cli.runner import make
+    from vangram.cli.begin import begin_run
 
-    make(recipe, inputs, output, monitoring, settings, save_recipe)
+    begin_run(recipe, inputs, output, monitoring, settings, save_recipe)

@@ -44,8 +44,8 @@ def texture(
         changes["size"], changes["proportions"] = parse_size(size)
     recipe = recipe_from(SYNTHESIZE, changes | {"up_to": up_to})
 
-    from vangram.cli.runner import make
+    from vangram.cli.begin import begin_run
 
-    make(
+    begin_run(
         recipe, Inputs(styles=tuple(paintings), parameters=parameters), output, monitoring, settings
     )

@@ -1,0 +1,131 @@
+"""A run continued from its checkpoint."""
+
+from __future__ import annotations
+
+import os
+from contextlib import suppress
+from dataclasses import replace
+from pathlib import Path
+from shlex import quote
+
+from vangram.cli.downloads import ensure_fetched
+from vangram.cli.options import Monitoring, Output
+from vangram.cli.outputs import check_outputs
+from vangram.cli.progress import where
+from vangram.cli.runner import make_picture
+from vangram.cli.streams import report, tell
+from vangram.errors import CheckpointError, InputError, OutputError
+from vangram.images import read_recipe
+from vangram.optimize import Level, RunState
+from vangram.run import Run
+from vangram.run.checkpointer import Checkpointer, continued
+from vangram.run.recipe_file import recorded
+from vangram.settings.inputs import Inputs
+from vangram.settings.recipe import Recipe
+from vangram.settings.record import Record
+from vangram.settings.torchrun import is_launched, restarts
+
+
+def resumed_by_torchrun(
+    recipe: Recipe,
+    inputs: Inputs[str],
+    output: Output,
+    monitoring: Monitoring,
+    checkpointer: Checkpointer,
+) -> Path | None:
+    """Resume the run that this command began under torchrun.
+
+    Args:
+        recipe: of the run.
+        inputs: paths.
+        output: path of the picture.
+        monitoring: as of `begin_run`.
+        checkpointer: of the run.
+
+    Returns:
+        Path of its picture, finished now or before; None where no run was begun.
+
+    Raises:
+        CheckpointError: another run was begun.
+    """
+    if not is_launched():
+        return None
+    again = restarts() > 0
+    if checkpointer.path.exists() and (again or not output.force):
+        record = checkpointer.read()
+        memory = record.recipe.memory if recipe.memory is None else recipe.memory
+        if record.recipe != recipe.replace(memory=memory):
+            raise CheckpointError(
+                f"{str(output.output)!r} was begun with other settings: `vangram resume"
+                f" {quote(str(output.output))}` goes on with these, --force starts anew"
+            )
+        return resume_run(record, inputs, checkpointer, monitoring, force=again or output.force)
+    if again and not output.force and output.output.exists():
+        record = recorded(str(output.output))
+        if record.finished and record.recipe.replace(memory=recipe.memory) == recipe:
+            tell("the picture is finished")
+            print(output.output)
+            return output.output
+    return None
+
+
+def resume_run(
+    record: Record,
+    inputs: Inputs[str],
+    checkpointer: Checkpointer,
+    monitoring: Monitoring,
+    *,
+    force: bool,
+) -> Path:
+    """Continue a run from its checkpoint; returns the path of its picture.
+
+    Args:
+        record: of the checkpoint.
+        inputs: paths of its inputs.
+        checkpointer: of the run, read.
+        monitoring: as of `begin_run`.
+        force: overwrite any file at the picture's place, and those beside it.
+    """
+    output = checkpointer.output
+    _check_ours(output, record, force)
+    checkpointer.place.accept()
+    check_outputs(output, inputs=inputs, force=True)
+    others = (str(output), *inputs)
+    check_outputs(monitoring.preview, monitoring.timelapse, inputs=others, force=force)
+    if record.inputs.parameters is None:
+        ensure_fetched(record.recipe.network, asked=False)
+    run = Run.of(inputs, record.recipe)
+    now = run.record
+    run = replace(run, record=continued(record, now))
+    report(record.differences(now))
+    if record.versions != now.versions:
+        report(["so the picture may not be, to the byte, that of a run without the stop"])
+    if not monitoring.quiet:
+        _tell_place(checkpointer.position, run.levels)
+    return make_picture(run, monitoring, checkpointer)
+
+
+def _check_ours(output: Path, record: Record, force: bool) -> None:
+    """Check that the file at the output's path is the picture so far of this run.
+
+    Raises:
+        OutputError: it is another, and `force` is not given.
+    """
+    if force or not os.path.lexists(output):
+        return
+    with suppress(InputError):
+        text = read_recipe(output)
+        if text is not None and Record.from_json(text).is_of_same_run(record):
+            return
+    raise OutputError(
+        f"{str(output)!r} is not this run's picture; move it away, or add --force to overwrite it"
+    )
+
+
+def _tell_place(position: RunState | None, levels: tuple[Level, ...]) -> None:
+    """Print the level and step at which the run resumes."""
+    if position is None:
+        tell("starting again: no step had been saved yet")
+    else:
+        place = where(levels[position.level - 1], position.level_state.number)
+        tell(f"going on at {place}")
