@@ -8,12 +8,12 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 import torch
-from PIL import Image, PngImagePlugin
+from PIL import Image
 from torch import Tensor
 
 from vangram.errors import OutputError, PictureError, ShapeError
 from vangram.images.flow import opencv
-from vangram.images.icc import srgb_profile
+from vangram.images.quality import ANIMATION_QUALITY, QUALITY, encoder_options
 from vangram.images.xmp import packed
 from vangram.storage.files import quoted, reason, replacing
 from vangram.storage.tensors import row_bands
@@ -35,16 +35,9 @@ ANIMATIONS = {".webp": "WEBP", ".png": "PNG", ".gif": "GIF"}
 LONGEST_SIDE = {"JPEG": 65_500, "GIF": 65_535, "WEBP": 16_383}
 """Longest side in pixels of the formats whose limit can be reached."""
 
-XMP_TAG = 700
-"""TIFF tag of an XMP packet."""
-
 MAX_PACKET = 65_000
 """Most bytes of an XMP packet: a JPEG segment has 64 KiB, and all formats take the same recipes."""
 
-QUALITY = 95
-"""Quality of JPEG and WebP, 1 to 100; JPEG without chroma subsampling."""
-ANIMATION_QUALITY = 90
-"""Quality of an animated WebP."""
 CLEARED = 2
 """Disposal of a GIF's frame whose place is cleared: the next one is transparent where it says."""
 
@@ -139,7 +132,7 @@ def write_picture(
         raise OutputError(
             f"{quoted(path)} cannot carry a recipe of {len(packet)} bytes; leave the recipe out"
         )
-    _write(path, image, format, _options(format, exif, packet, quality), overwrite)
+    _write(path, image, format, encoder_options(format, exif, packet, quality), overwrite)
 
 
 def write_animation(
@@ -189,7 +182,7 @@ def write_animation(
         milliseconds = [milliseconds] * len(others) + [milliseconds * LAST_FRAME_TIMES]
     packet = None if recipe is None or format == "GIF" else packed(recipe)
     options: dict[str, Any] = (
-        {} if format == "GIF" else _options(format, None, packet, ANIMATION_QUALITY)
+        {} if format == "GIF" else encoder_options(format, None, packet, ANIMATION_QUALITY)
     )
     options |= {"save_all": True, "append_images": others, "loop": 0}
     if format == "GIF" and first.mode == "RGBA":
@@ -268,34 +261,6 @@ def _levels(values: Tensor) -> Tensor:
         values = values.to(torch.float32)
     levels = values.clamp(0, 1).mul_(255).add_(0.5).floor_()
     return levels[0].permute(1, 2, 0).to("cpu", torch.uint8).contiguous()
-
-
-def _options(format: str, exif: bytes | None, packet: bytes | None, quality: int) -> dict[str, Any]:
-    """Options of `Image.save` for a format."""
-    options: dict[str, Any] = {"icc_profile": srgb_profile()}
-    if exif is not None:
-        options["exif"] = exif
-    if format == "TIFF":
-        # Uncompressed: libtiff, Pillow's compressor, cannot write the Exif and GPS directories.
-        if packet is not None:  # a tag beside EXIF's, as `tiffinfo` would replace EXIF
-            options["exif"] = Image.Exif()
-            options["exif"].load(exif or b"")
-            options["exif"][XMP_TAG] = packet
-        return options
-    if format == "PNG":
-        if packet is not None:
-            options["pnginfo"] = PngImagePlugin.PngInfo()
-            options["pnginfo"].add_itxt("XML:com.adobe.xmp", packet.decode())
-        return options
-    options["quality"] = quality
-    if packet is not None:
-        options["xmp"] = packet
-    if format == "JPEG":
-        options["subsampling"] = 0  # 4:4:4
-    else:
-        options["method"] = 4
-        options["exact"] = True  # keep colours under alpha 0
-    return options
 
 
 def _write(
