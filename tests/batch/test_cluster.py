@@ -18,9 +18,9 @@ import pytest
 from tests.cli.test_batch import one_thread, states
 from tests.cli.test_commands import assert_refused
 from tests.conftest import Outcome
-from vangram.batch import Batch, crossed
+from vangram.batch import Batch, cluster, crossed
 from vangram.batch.cluster import Cluster, Order, Running, _paint
-from vangram.cli.cluster_runner import _Moves
+from vangram.cli.cluster_runner import _Moves, _Progress
 from vangram.errors import SettingError
 from vangram.run.checkpointer import checkpoint_path
 from vangram.settings.recipe import Recipe
@@ -198,8 +198,65 @@ def test_address_where_nothing_answers_is_refused_at_once(
     with socket.create_server(("127.0.0.1", 0)) as server:
         address = form.format(server.getsockname()[1])
         monkeypatch.setenv("RAY_ADDRESS", f"127.0.0.1:{server.getsockname()[1]}")
-    with pytest.raises(SettingError, match=f"no Ray cluster at '{address}' .*; start one"):
+    said = "runs on this machine" if form == "auto" else f"answers at '{address}' .*"
+    with pytest.raises(SettingError, match=f"no Ray cluster {said}.*; start one"):
         Cluster(address)
+
+
+def test_progress_without_news_is_printed_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    pairs = crossed(["a.png", "b.png"], ["style.png"], "png")
+    batch = Batch(tmp_path, pairs, Recipe(), None, "", {})
+    monkeypatch.setattr("vangram.cli.streams.Interval.is_over", lambda self, early=False: True)
+    progress = _Progress(batch)
+    for running in ([], [], [Running("a.png", "10.0.0.2", 7, 0.5)], []):
+        progress(running)
+    progress.close()
+    lines = capfd.readouterr().err.splitlines()
+    waiting = "0/2  no worker has begun: they start, or all cores are taken"
+    assert lines[0] == waiting
+    assert "a.png 50% on 10.0.0.2" in lines[1]
+    assert len(lines) == 3
+
+
+@needs_ray
+@pytest.mark.parametrize(
+    ("there", "given", "mode"),
+    [(True, None, "token"), (True, "disabled", "disabled"), (False, None, None)],
+)
+def test_token_of_the_cluster_is_used_where_there_is_one(
+    there: bool,
+    given: str | None,
+    mode: str | None,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    seen: list[str | None] = []
+    monkeypatch.setattr("ray.init", lambda *_, **__: seen.append(os.environ.get("RAY_AUTH_MODE")))
+    monkeypatch.setattr(cluster, "TOKEN", tmp_path / "auth_token")
+    monkeypatch.setenv("RAY_AUTH_MODE", given or "")
+    if given is None:
+        monkeypatch.delenv("RAY_AUTH_MODE")
+    if there:
+        (tmp_path / "auth_token").write_text("of the head")
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        Cluster(f"127.0.0.1:{server.getsockname()[1]}")
+    assert seen == [mode]
+
+
+@needs_ray
+def test_cluster_that_does_not_take_this_machine_is_not_called_missing(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def refused(*words: object, **options: object) -> None:
+        raise RuntimeError("Unauthenticated")
+
+    monkeypatch.setattr("ray.init", refused)
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        address = f"127.0.0.1:{server.getsockname()[1]}"
+        with pytest.raises(SettingError, match=rf"cluster at '{address}' cannot .*auth_token"):
+            Cluster(address)
 
 
 @needs_ray
@@ -221,7 +278,7 @@ def test_cluster_that_was_killed_is_not_waited_for(
     done = command("batch", photo, painting, "-o", tmp_path / "out", "--ray", "auto", *TINY)
     assert done.code == 2
     assert len(done.err.splitlines()) == 1
-    assert "there is no Ray cluster at 'auto' (" in done.err
+    assert "no Ray cluster runs on this machine" in done.err
 
 
 def test_missing_ray_is_told_with_its_extra(monkeypatch: pytest.MonkeyPatch) -> None:

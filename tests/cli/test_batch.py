@@ -374,6 +374,16 @@ def test_four_shards_at_once_two_of_them_the_same_make_each_picture_once(
     assert outcome == Outcome(0, "12 pictures: 12 made\n", "")
 
 
+def test_shard_that_has_not_begun_is_counted_where_a_whole_batch_lists_its_pictures(
+    command: Command, folder: Path, paintings: list[Path], tmp_path: Path
+) -> None:
+    words = ("batch", folder, paintings[1], "-o", tmp_path / "out", *TINY)
+    assert command(*words).code == 0
+    assert command(*words, "--shard", "0/2").code == 0
+    outcome = command(*words, "--status")
+    assert outcome == Outcome(0, "4 pictures: 4 made\n", "")
+
+
 def test_status_sums_up_the_shards_and_has_exit_codes(
     command: Command, folder: Path, paintings: list[Path], tmp_path: Path
 ) -> None:

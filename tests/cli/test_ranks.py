@@ -118,7 +118,8 @@ def test_ranks_that_end_leave_a_picture_and_a_run_that_goes_on(
     assert taken < 40
     assert not recorded(output).finished
     assert recorded(output).versions["ranks"] == "2"
-    assert said.count("`vangram resume") == 2, said
+    assert "vangram resume" not in said, said
+    assert said.count("; the same command goes on") >= 2, said
     assert "Traceback" not in said.split("vangram FAILED")[0].split("torch/distributed")[0], said
 
     single = tmp_path / "single.png"
@@ -126,7 +127,7 @@ def test_ranks_that_end_leave_a_picture_and_a_run_that_goes_on(
         assert command("resume", output, "-q").code == 0
         assert command(*words, "-o", single, "-q").code == 0
     assert recorded(output).finished
-    assert recorded(output).versions["ranks"] == "2, then none"
+    assert recorded(output).versions["ranks"] == "2, then 1"
     ours, theirs = (read_picture(path).pixels for path in (output, single))
     assert torch.equal(ours, theirs)
 

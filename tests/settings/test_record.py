@@ -175,6 +175,7 @@ def test_paths_alone_make_no_difference() -> None:
             {"versions": {"torch": "2.13", "threads": "2", "device": "cuda"}},
             "device was none, is cuda",
         ),
+        ({"versions": {"torch": "2.13", "threads": "2", "ranks": "3"}}, "ranks was 1, is 3"),
     ],
 )
 def test_difference_is_one_line(changes: dict[str, Any], line: str) -> None:

@@ -44,6 +44,8 @@ from vangram.storage.places import Place
 
 RETRIES = 4
 """Number of times that Ray repeats a task whose worker or node has died."""
+TOKEN = Path("~/.ray/auth_token")
+"""File of the token that Ray 2.54 and later ask for, the same on all nodes."""
 SECONDS_TO_ANSWER = 10.0
 """Time for a cluster's address to accept a connection."""
 SECONDS_BETWEEN_LOOKS = 0.5
@@ -135,6 +137,8 @@ class Cluster:
 
     def __init__(self, address: str) -> None:
         os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+        if TOKEN.expanduser().exists():  # as `ray start` does; `ray.init` at an address does not
+            os.environ.setdefault("RAY_AUTH_MODE", "token")
         try:
             self.ray: Any = importlib.import_module("ray")
         except ImportError:
@@ -144,6 +148,14 @@ class Cluster:
         variables = {name: os.environ[name] for name in VARIABLES if name in os.environ}
         try:
             _reach(_found() if address == "auto" else address)
+        except (OSError, OverflowError, ValueError) as error:
+            where = f"no Ray cluster answers at {address!r} ({reason(error)})"
+            if address == "auto":
+                where = "no Ray cluster runs on this machine or at RAY_ADDRESS"
+            raise SettingError(
+                f"{where}; start one with `ray start --head`, or use --ray local"
+            ) from None
+        try:
             self.ray.init(
                 address,
                 log_to_driver=False,
@@ -154,8 +166,8 @@ class Cluster:
             )
         except (OSError, OverflowError, RuntimeError, ValueError) as error:
             raise SettingError(
-                f"there is no Ray cluster at {address!r} ({reason(error)}); start one with `ray"
-                " start --head`, or use --ray local"
+                f"the Ray cluster at {address!r} cannot be used ({reason(error)}); this machine"
+                f" needs the head's version of Ray and its {TOKEN}, if it has one"
             ) from None
 
     def close(self) -> None:

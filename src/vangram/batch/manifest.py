@@ -124,7 +124,7 @@ def read_status(folder: Path) -> Status:
     for name, picture in listed.items():
         _add(status, folder / os.path.basename(name), name, picture)
     shards = [shard for path in manifests if (shard := _shard_of(path)) is not None]
-    if shards:
+    if len(shards) == len(manifests):  # else one lists all pictures, those of all shards too
         of, begun = shards[-1].of, set(shards)  # the last split, where there were several
         status.idle = [shard for k in range(of) if (shard := Shard(k, of)) not in begun]
     return status

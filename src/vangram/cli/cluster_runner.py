@@ -90,6 +90,7 @@ class _Progress:
         self.of = max(1, len(batch.pairs))
         self.pace = Pace(batch.count("made") / self.of)
         self.interval = Interval()
+        self.last: list[str] = []
         console = Console(stderr=True)
         self.live = Live(console=console, transient=True) if console.is_terminal else None
         if self.live:
@@ -104,12 +105,13 @@ class _Progress:
         head = f"{ended}/{self.of}" + ("" if left is None else f"  {duration(left)} left at most")
         named = [f"{each.name} {each.done:.0%} on {each.node}" for each in running[:SHOWN]]
         more = [f"{len(running) - SHOWN} more"] if len(running) > SHOWN else []
-        named = named or ["waiting for workers"]
+        named = named or ["no worker has begun: they start, or all cores are taken"]
         lines = [printable(line) for line in (head, *named, *more)]
         if self.live:
             self.live.update(Group(*map(Text, lines)))
-        else:
+        elif lines != self.last:
             print("  ".join([lines[0], ", ".join(lines[1:])]), file=sys.stderr, flush=True)
+        self.last = lines
 
     def close(self) -> None:
         """Remove the lines from the terminal."""

@@ -20,6 +20,7 @@ from vangram.run import Run
 from vangram.run.carry_out import Kept, keep_picture, take_steps
 from vangram.run.checkpointer import Checkpointer
 from vangram.run.progress import done_before
+from vangram.settings.torchrun import is_launched
 from vangram.storage.allocator import keep_freed_memory
 from vangram.storage.files import counted
 
@@ -70,7 +71,7 @@ def make_picture(
             events.end(stopped, kept.path if kept.painting is not None else None)
         if kept.painting is not None:
             side_images.finish(kept.painting.pixels)
-        _tell_end(kept, output, stopped)
+        _tell_end(kept, output, stopped, in_batch=place is not None)
     if stopped is not None and not isinstance(stopped, KeyboardInterrupt):
         raise stopped
     if stopped is not None or (place is None and INTERRUPTS.number is not None):
@@ -78,10 +79,13 @@ def make_picture(
     return kept.path
 
 
-def _tell_end(kept: Kept, output: Path, stopped: BaseException | None) -> None:
-    """Print the picture's path, and for a stopped run how it continues."""
+def _tell_end(kept: Kept, output: Path, stopped: BaseException | None, *, in_batch: bool) -> None:
+    """Print the picture's path, and for a stopped run how it continues; a batch says so itself."""
     tell_moved(output, kept.path)
-    how = f"; `vangram resume {quote(str(output))}` goes on" if kept.goes_on else ""
+    how = ""
+    if kept.goes_on and not in_batch:
+        again = "the same command" if is_launched() else f"`vangram resume {quote(str(output))}`"
+        how = f"; {again} goes on"
     if isinstance(stopped, KeyboardInterrupt) and kept.painting is None:
         tell(f"stopped before the first step, there is no picture{how}")
     elif stopped is not None and kept.painting is not None:

@@ -19,6 +19,8 @@ TOP_LEVEL = ("content", "style", "start", "parameters")
 """Inputs with a key of their own; all others are in the object "others"."""
 NETWORK = "network"
 """Key of the network's version among the versions; `changes` compares it."""
+ABSENT = {"ranks": "1"}
+"""What it means that a key of the versions is absent, where that is not "none"."""
 THEN = ", then "
 """Separator between the versions of a run that was resumed with others."""
 
@@ -159,7 +161,7 @@ class Record:
         """This record, for a run that is resumed with the versions of `now`."""
         versions = {}
         for name in {**self.versions, **now.versions}:
-            was, other = self.versions.get(name, "none"), now.versions.get(name, "none")
+            was, other = self._version(name), now._version(name)
             versions[name] = was if was.split(THEN)[-1] == other else f"{was}{THEN}{other}"
         return replace(self, versions=versions)
 
@@ -168,10 +170,13 @@ class Record:
         lines = [] if self.finished else ["the run was stopped early; this one goes to its end"]
         lines += self.changes(other)
         for name in sorted((self.versions.keys() | other.versions.keys()) - {NETWORK}):
-            was, now = self.versions.get(name, "none"), other.versions.get(name, "none")
+            was, now = self._version(name), other._version(name)
             if was != now:
                 lines.append(f"{name} was {was}, is {now}")
         return lines
+
+    def _version(self, name: str) -> str:
+        return self.versions.get(name, ABSENT.get(name, "none"))
 
     def changes(self, other: Record) -> list[str]:
         """Inputs and network that differ from those of `other`, a line each."""
