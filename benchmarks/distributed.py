@@ -45,7 +45,7 @@ from vangram.engines.ranks import Ranks
 from vangram.networks import FeatureNetwork
 from vangram.networks.strips import ABOVE, BELOW, strip_tiles
 from vangram.networks.tiles import window_size
-from vangram.networks.topology import block_of, stride_of
+from vangram.networks.topology import stride_of
 from vangram.objective import BAND, Evaluate, Objective
 from vangram.settings.recipe import Recipe
 from vangram.settings.torchrun import rank_count
@@ -210,9 +210,7 @@ def modelled(network: FeatureNetwork, side: int, count: int) -> tuple[float, flo
     moved = PIXEL * sum(pixels[1:])
     rows = ABOVE + BELOW[topology.padding]
     _, *others = topology.convolutions
-    values = sum(
-        topology.widths[block_of(name) - 1] * -(-side // stride_of(name)) for name in others
-    )
+    values = sum(topology.channels(name) * -(-side // stride_of(name)) for name in others)
     grad = values + topology.widths[0] * side
     between = VALUE * rows * (values + grad)
     widths = [topology.width(layer) for layer in Recipe().style_layers]

@@ -20,15 +20,15 @@ from dataclasses import replace
 from pathlib import Path
 
 import torch
-import torch.nn.functional as F
-from safetensors.torch import load_file, save_file
-from torch import Tensor, nn
+from torch import Tensor
 from torch.func import functional_call
 
 from training import least_squares
+from training.descent import Matrices, Variances, rate, relative_gram_error
 from training.driven import Driven
-from training.pictures import Crops, listed, read, training_photographs
+from training.pictures import PAINTING_SHARE, Crops, listed, read, training_photographs
 from training.replay import Replay
+from training.student_file import NETWORK, read_student, write_student
 from training.teacher import LEVELS, VGG19, MixedNetwork, Teacher
 from vangram.networks.registry import VGG19_LITE
 from vangram.networks.topology import Topology, block_of
@@ -48,8 +48,6 @@ DEEP = tuple(layer for layer in TAUGHT if block_of(layer) > 3)
 """Layers whose targets take most of the teacher's time, and little memory."""
 SHALLOW_BLOCKS = 2
 FIRST_DEEP = f"{SHALLOW_BLOCKS + 1}_1"
-WARM_UP = 100
-"""Steps over which the rate of learning rises."""
 REVIVE_EVERY = 200
 """Steps between two looks for channels that have gone silent."""
 FIRST_BATCHES = 100
@@ -57,9 +55,6 @@ FIRST_BATCHES = 100
 FIRST_PICTURES, RIDGE = 64, 1e-3
 """Crops that hints' heads begin with; share of inputs' mean square that keeps them small."""
 SECONDS_BETWEEN_SAVES = 120.0
-NETWORK = "vgg19-lite.safetensors"
-PAINTING_SHARE = 0.12
-"""Crops of paintings for each crop of a photograph."""
 REPLAYED = 4096
 """Crops whose deep targets are kept (3 GB at 128 px); each is drawn about three times."""
 
@@ -97,40 +92,8 @@ class Student(MixedNetwork):
         return features
 
 
-class Variances:
-    """Running variance of a target over positions, per channel, summed: what R² divides by."""
-
-    def __init__(self) -> None:
-        self.value: dict[str, float] = {}
-
-    def relative(self, name: str, got: Tensor, target: Tensor) -> Tensor:
-        """Mean squared error over the variance, which this batch is folded into first."""
-        now = float(target.square().mean() - target.mean((0, 2, 3)).square().mean())
-        self.value[name] = now + 0.98 * (self.value.get(name, now) - now)
-        return F.mse_loss(got, target) / self.value[name]
-
-
-def relative_gram_error(got: Tensor, target: Tensor) -> Tensor:
-    """Mean over pictures of ‖G − A‖ / ‖A‖ for their Gram matrices."""
-    got, target = (f.flatten(2).contiguous() for f in (got, target))
-    wanted = target @ target.mT
-    error = torch.linalg.vector_norm(torch.baddbmm(wanted, got, got.mT, beta=-1).flatten(1), dim=1)
-    relative: Tensor = error.float() / wanted.flatten(1).norm(dim=1).clamp_min(1e-6)
-    return relative.mean()
-
-
-def rate(step: int, steps: int, decay: float) -> float:
-    """Share of the peak learning rate at a step: warm-up, constant, then linearly to nothing."""
-    left = (steps - step) / max(1.0, decay * steps)
-    return min(1.0, (step + 1) / WARM_UP, left)
-
-
 class Trainer:
-    """Parameters, optimisers and data of one run; saves and restores all of it but the replay.
-
-    Weights are kept as matrices (out, in * 9), for Muon (Jordan et al. 2024), whose orthogonalised
-    steps got further than AdamW's in as many; AdamW has the heads and the biases.
-    """
+    """Parameters, optimisers and data of one run; saves and restores all of it but the replay."""
 
     def __init__(self, options: argparse.Namespace) -> None:
         self.options = options
@@ -138,25 +101,7 @@ class Trainer:
         self.shipped = replace(VGG19_LITE, widths=options.widths, depths=options.depths)
         self.topology = replace(self.shipped, heads=heads)
         self.student = Student(self.topology, options.seed)
-        self.shapes = {name: p.shape for name, p in self.student.named_parameters()}
-        self.matrices = {
-            name: nn.Parameter(
-                p.detach().flatten(1).clone() if p.dim() == 4 else p.detach().clone()
-            )
-            for name, p in self.student.named_parameters()
-        }
-        filters = [m for n, m in self.matrices.items() if n.startswith("conv") and m.dim() == 2]
-        chosen = {id(m) for m in filters}
-        rest = [m for m in self.matrices.values() if id(m) not in chosen]
-        self.optimizers = (
-            torch.optim.Muon(
-                filters, lr=options.lr, weight_decay=0.0, adjust_lr_fn="match_rms_adamw"
-            ),
-            torch.optim.AdamW(rest, lr=1.6 * options.lr, weight_decay=0.0, betas=(0.9, 0.98)),
-        )
-        for optimizer in self.optimizers:
-            for group in optimizer.param_groups:
-                group["initial_lr"] = group["lr"]
+        self.matrices = Matrices(self.student, options.lr)
         self.photographs = training_photographs(options.photos)
         self.paintings = listed(options.paintings)
         self.crops = Crops(options.side, options.seed)
@@ -172,18 +117,11 @@ class Trainer:
 
     def train_step(self) -> dict[str, float]:
         """One batch; its losses by name."""
-        share = rate(self.step, self.options.steps, self.options.decay)
-        for optimizer in self.optimizers:
-            for group in optimizer.param_groups:
-                group["lr"] = group["initial_lr"] * share
-            optimizer.zero_grad()
         parts = self.losses()
         total = torch.stack(
             [value * WEIGHTS.get(name, self.options.gram) for name, value in parts.items()]
         ).sum()
-        total.backward()
-        for optimizer in self.optimizers:
-            optimizer.step()
+        self.matrices.descend(total, rate(self.step, self.options.steps, self.options.decay))
         self.step += 1
         return {name: value.item() for name, value in parts.items()}
 
@@ -192,7 +130,7 @@ class Trainer:
 
         The teacher looks at the fresh crops of a batch; the others are replayed.
         """
-        self.leader.load_state_dict(self.parameters())
+        self.leader.load_state_dict(self.matrices.parameters())
         driven = self.driven.batch(self.leader, self.options.driven)
         fresh = torch.cat([self.crops.batch(self.options.fresh - len(driven)), driven])
         with torch.autocast("cpu", torch.bfloat16):
@@ -206,7 +144,9 @@ class Trainer:
                 for layer in DEEP:
                     targets[layer] = torch.cat([targets[layer], deep[layer].to(targets[layer])])
             images = images.contiguous(memory_format=torch.channels_last)
-            features = functional_call(self.student, self.parameters(), (images, len(fresh)))
+            features = functional_call(
+                self.student, self.matrices.parameters(), (images, len(fresh))
+            )
             grams = {
                 level: relative_gram_error(features[level], targets[level]) for level in LEVELS
             }
@@ -215,10 +155,6 @@ class Trainer:
             pair = features[layer].float(), targets[layer].float()
             parts[layer] = self.variances.relative(layer, *pair)
         return parts
-
-    def parameters(self) -> dict[str, Tensor]:
-        """The student's parameters in their own shapes."""
-        return {name: m.view(self.shapes[name]) for name, m in self.matrices.items()}
 
     @torch.no_grad()
     def revive(self) -> int:
@@ -247,55 +183,43 @@ class Trainer:
                 better = (seen @ answer[:-1] + answer[-1]).relu()
                 errors = ((f - wanted).square().sum(0) for f in (got, better))
                 chosen |= torch.greater(*errors) & (layer in HINTS)
-            self.matrices[f"{head}.weight"][chosen] = answer.mT[chosen, :-1]
-            self.matrices[f"{head}.bias"][chosen] = answer.mT[chosen, -1]
+            self.matrices.values[f"{head}.weight"][chosen] = answer.mT[chosen, :-1]
+            self.matrices.values[f"{head}.bias"][chosen] = answer.mT[chosen, -1]
             found += int(chosen.sum())
         return found
 
     def network(self) -> FeatureNetwork:
         """The student as it is now, frozen."""
         network = FeatureNetwork(self.topology)
-        network.load_state_dict(self.parameters())
+        network.load_state_dict(self.matrices.parameters())
         return network.freeze()
 
     def shipped_parameters(self) -> dict[str, Tensor]:
-        """The student's without the hints' heads, in half precision."""
+        """The student's without the hints' heads."""
         wanted = FeatureNetwork(self.shipped).state_dict()
-        return {
-            n: p.detach().half().contiguous() for n, p in self.parameters().items() if n in wanted
-        }
+        return {n: p.detach() for n, p in self.matrices.parameters().items() if n in wanted}
 
     def save(self, folder: Path) -> None:
         """Write the checkpoint and the network, each whole or not at all."""
-        state = {
-            "matrices": self.matrices,
-            "optimizers": [optimizer.state_dict() for optimizer in self.optimizers],
+        state = self.matrices.state() | {
             "variances": self.variances.value,
             "crops": self.crops.generator.get_state(),
             "step": self.step,
         }
         torch.save(state, folder / "checkpoint.part")
         os.replace(folder / "checkpoint.part", folder / "checkpoint.pt")
-        save_file(self.shipped_parameters(), folder / "network.part")
-        os.replace(folder / "network.part", folder / NETWORK)
+        write_student(self.shipped_parameters(), folder / NETWORK)
 
     def load(self, folder: Path) -> None:
         """Go on from a checkpoint, or begin, with the network in the folder if there is one."""
         if (folder / "checkpoint.pt").exists():
             state = torch.load(folder / "checkpoint.pt", weights_only=True)
-            with torch.no_grad():
-                for name, matrix in self.matrices.items():
-                    matrix.copy_(state["matrices"][name])
-            for optimizer, saved in zip(self.optimizers, state["optimizers"], strict=True):
-                rates = [group["initial_lr"] for group in optimizer.param_groups]
-                optimizer.load_state_dict(saved)
-                for group, asked in zip(optimizer.param_groups, rates, strict=True):
-                    group["initial_lr"] = asked
+            self.matrices.load_state(state)
             self.variances.value, self.step = state["variances"], state["step"]
             self.crops.generator.set_state(state["crops"])
         else:
             there = (folder / NETWORK).exists()
-            self.begin_with(load_file(folder / NETWORK) if there else {})
+            self.begin_with(read_student(folder / NETWORK) if there else {})
 
     @torch.no_grad()
     def begin_with(self, parameters: Mapping[str, Tensor]) -> None:
@@ -319,8 +243,7 @@ class Trainer:
         if kept < len(names):
             crops = [self.crops.batch(self.options.batch) for _ in range(FIRST_BATCHES)]
             least_squares.begin(student, self.teacher.network, crops, kept)
-        for n, p in own.items():
-            self.matrices[n].view(p.shape).copy_(p)
+        self.matrices.assign(own)
 
 
 def train(trainer: Trainer, folder: Path) -> None:

@@ -18,6 +18,8 @@ from torch import Tensor
 SUFFIXES = {".jpg", ".jpeg", ".png", ".webp"}
 HELD_OUT_EVERY = 40
 """Every 40th of the sorted photographs is never trained on."""
+PAINTING_SHARE = 0.12
+"""Crops of paintings for each crop of a photograph."""
 LONGEST = 640
 """Larger pictures are reduced to this when read."""
 

@@ -159,6 +159,18 @@ def test_forced_command_goes_on_after_a_restart_alone(
     assert "going on at" not in command(*words, "--force").err
 
 
+def test_restart_overwrites_no_file_of_others_at_the_pictures_place(
+    command: Command, words: tuple[object, ...], begun: Path, launched: Callable[[int], None]
+) -> None:
+    begun.write_bytes(b"of another program")
+    launched(1)
+    done = command(*words)
+    beside = begun.with_stem("out-2")
+    assert (done.code, done.out) == (0, f"{beside}\n")
+    assert begun.read_bytes() == b"of another program"
+    assert recorded(beside).finished
+
+
 def test_run_with_other_settings_is_not_continued(
     command: Command, words: tuple[object, ...], begun: Path, launched: Callable[[int], None]
 ) -> None:

@@ -18,6 +18,7 @@ from torch import Tensor
 from tests.support import NARROW_VGG19, he_initialised
 from vangram.errors import InputError, LayerError, NetworkError, SettingError
 from vangram.networks import NETWORKS, FeatureNetwork, load_network
+from vangram.networks.parameters import quantised, scale_name
 from vangram.networks.registry import VGG19_ORIGINAL_BIAS
 
 Tensors = dict[str, Tensor]
@@ -94,6 +95,31 @@ def test_half_precision_is_read_as_float32(whole: Tensors, tmp_path: Path) -> No
     save_file({name: values.half() for name, values in whole.items()}, tmp_path / "file")
     network = load_network("vgg19", parameters=tmp_path / "file")
     assert_same(network, {name: values.half().float() for name, values in whole.items()})
+
+
+def in_8_bits(tensors: Tensors) -> Tensors:
+    """The filters of two convolutions in 8 bits, one of them with a channel of zeros."""
+    stored = dict(tensors)
+    stored["conv2_1.weight"] = tensors["conv2_1.weight"].index_fill(0, torch.tensor([3]), 0)
+    for name in ("conv2_1.weight", "conv5_1.weight"):
+        stored[name], stored[scale_name(name)] = quantised(stored[name])
+    return stored
+
+
+def test_filters_in_8_bits_are_within_half_a_step(whole: Tensors, tmp_path: Path) -> None:
+    save_file(in_8_bits(whole), tmp_path / "file")
+    network = load_network("vgg19", parameters=tmp_path / "file")
+    for name, values in network.state_dict().items():
+        if name in ("conv2_1.weight", "conv5_1.weight"):
+            step = values.abs().amax((1, 2, 3), keepdim=True) / 127
+            wanted = whole[name]
+            if name == "conv2_1.weight":
+                wanted = wanted.index_fill(0, torch.tensor([3]), 0)
+            # Half a step, and what rounding a float32 product of 127 steps adds.
+            assert ((values - wanted).abs() <= step * (0.5 + 127 * 2**-22)).all()
+            assert not torch.equal(values, wanted)
+        else:
+            assert torch.equal(values, whole[name]), name
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float16])
@@ -173,7 +199,7 @@ def test_file_with_code_is_refused_and_not_executed(
     save: Callable[[Any, Path], None], whole: Tensors, tmp_path: Path
 ) -> None:
     save({**whole, "evil": Runs(tmp_path / "ran")}, tmp_path / "file")
-    with pytest.raises(NetworkError, match="wants to run code, which was not done"):
+    with pytest.raises(NetworkError, match="contains code, which vangram does not run"):
         load_network("vgg19", parameters=tmp_path / "file")
     assert not (tmp_path / "ran").exists()
     # The companion: such a file does, where it may.
@@ -206,6 +232,15 @@ def gapped(tensors: Tensors, path: Path) -> None:
     save_file({name: v for name, v in tensors.items() if not name.startswith("conv2_1.b")}, path)
 
 
+def scaleless(tensors: Tensors) -> Tensors:
+    return {n: v for n, v in in_8_bits(tensors).items() if n != "conv2_1.scale"}
+
+
+def short_of_scales(tensors: Tensors) -> Tensors:
+    stored = in_8_bits(tensors)
+    return {**stored, "conv2_1.scale": stored["conv2_1.scale"][:-1].clone()}
+
+
 @pytest.mark.parametrize(
     ("save", "said"),
     [
@@ -227,6 +262,8 @@ def gapped(tensors: Tensors, path: Path) -> None:
             "is of another network: its conv2_2.weight is 15 x 16 x 3 x 3",
         ),
         (gapped, "lacks conv2_1"),
+        (lambda tensors, path: save_file(scaleless(tensors), path), "lacks conv2_1.scale"),
+        (lambda tensors, path: save_file(short_of_scales(tensors), path), "lacks conv2_1.scale"),
     ],
 )
 def test_unusable_file_error_is_one_line_with_its_name(

@@ -124,6 +124,24 @@ def test_features_have_the_topologys_sizes_and_widths(
             assert float(values.min()) >= 0
 
 
+def test_convolution_may_be_wider_than_its_block() -> None:
+    topology = replace(NARROW_VGG19, wide={"4_3": 40, "5_1": 12})
+    network = he_initialised(topology, seed=1)
+    features = network(batched(32, 48, seed=1), ["relu4_2", "relu4_3", "relu4_4", "relu5_1"])
+    channels = [values.shape[1] for values in features.values()]
+    assert channels == [32, 40, 32, 12]
+    assert channels == [topology.width(layer) for layer in features]
+    assert network.module("conv4_4").in_channels == 40
+    assert network.module("conv5_2").in_channels == 12
+
+
+def test_head_reads_a_wider_convolution() -> None:
+    topology = replace(NARROW_VGG19, wide={"5_1": 12}, heads={"relu5_1": 7})
+    network = he_initialised(topology, seed=1)
+    assert network.module("head5_1").in_channels == 12
+    assert network(batched(32, 48, seed=1), ["relu5_1"])["relu5_1"].shape[1] == 7
+
+
 @pytest.mark.parametrize(
     ("topology", "smallest"), [(NARROW_VGG19, 16), (VGG19_LITE, 32)], ids=["vgg19", "lite"]
 )

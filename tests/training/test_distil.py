@@ -7,7 +7,8 @@ from itertools import pairwise
 import pytest
 import torch
 
-from training.distil import DEEP, TAUGHT, WARM_UP, Student, Variances, rate, relative_gram_error
+from training.descent import WARM_UP, Variances, rate, relative_gram_error
+from training.distil import DEEP, TAUGHT, Student
 from vangram.networks.topology import Topology
 
 STEPS = 1000

@@ -59,7 +59,7 @@ class BatchLog:
 
 @contextmanager
 def making(batch: Batch, *, quiet: bool) -> Iterator[BatchLog]:
-    """Write the manifest, and print how many pictures there are before and after.
+    """Write the manifest and print how many pictures there are; at the end, what is left.
 
     Raises:
         OutputError: a file cannot be written.
@@ -86,7 +86,7 @@ def make_batch(batch: Batch, *, quiet: bool) -> None:
 
     Raises:
         OutputError: a file cannot be written.
-        typer.Exit: 3 where a picture failed; 130 or 143 when interrupted or terminated.
+        typer.Exit: 3 where a picture failed; 129, 130 or 143 when interrupted or terminated.
     """
     there, of, started = batch.count("made"), len(batch.pairs), time.monotonic()
     left = deque(pair for pair in batch.pairs if batch.entries[pair].state != "made")

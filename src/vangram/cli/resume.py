@@ -57,9 +57,10 @@ def resumed_by_torchrun(
         if record.recipe != recipe.replace(memory=memory):
             raise CheckpointError(
                 f"{str(output.output)!r} was begun with other settings: `vangram resume"
-                f" {quote(str(output.output))}` goes on with these, --force starts anew"
+                f" {quote(str(output.output))}` goes on with those, --force starts anew with the"
+                " new ones"
             )
-        return resume_run(record, inputs, checkpointer, monitoring, force=again or output.force)
+        return resume_run(record, inputs, checkpointer, monitoring, force=output.force, again=again)
     if again and not output.force and output.output.exists():
         record = recorded(str(output.output))
         if record.finished and record.recipe.replace(memory=recipe.memory) == recipe:
@@ -76,6 +77,7 @@ def resume_run(
     monitoring: Monitoring,
     *,
     force: bool,
+    again: bool = False,
 ) -> Path:
     """Continue a run from its checkpoint; returns the path of its picture.
 
@@ -85,13 +87,24 @@ def resume_run(
         checkpointer: of the run, read.
         monitoring: as of `begin_run`.
         force: overwrite any file at the picture's place, and those beside it.
+        again: torchrun has started the same command again. The files beside the picture are this
+            run's then, and where another file is at its place, the picture gets another name.
+
+    Raises:
+        OutputError: another file is at the picture's place, and neither allows for it.
     """
     output = checkpointer.output
-    _check_ours(output, record, force)
-    checkpointer.place.accept()
+    if not os.path.lexists(output) or _is_of_run(output, record):
+        checkpointer.place.accept()
+    elif not (force or again):
+        raise OutputError(
+            f"{str(output)!r} is not this run's picture; move it away, or add --force to overwrite"
+            " it"
+        )
     check_outputs(output, inputs=inputs, force=True)
     others = (str(output), *inputs)
-    check_outputs(monitoring.preview, monitoring.timelapse, inputs=others, force=force)
+    beside = monitoring.preview, monitoring.timelapse
+    check_outputs(*beside, inputs=others, force=force or again)
     if record.inputs.parameters is None:
         ensure_fetched(record.recipe.network, asked=False)
     run = Run.of(inputs, record.recipe)
@@ -99,27 +112,18 @@ def resume_run(
     run = replace(run, record=continued(record, now))
     report(record.differences(now))
     if record.versions != now.versions:
-        report(["so the picture may not be, to the byte, that of a run without the stop"])
+        report(["so the picture may differ from that of a run without the stop"])
     if not monitoring.quiet:
         _tell_place(checkpointer.position, run.levels)
     return make_picture(run, monitoring, checkpointer)
 
 
-def _check_ours(output: Path, record: Record, force: bool) -> None:
-    """Check that the file at the output's path is the picture so far of this run.
-
-    Raises:
-        OutputError: it is another, and `force` is not given.
-    """
-    if force or not os.path.lexists(output):
-        return
+def _is_of_run(output: Path, record: Record) -> bool:
+    """Whether the file at the output's path is the picture so far of this run."""
     with suppress(InputError):
         text = read_recipe(output)
-        if text is not None and Record.from_json(text).is_of_same_run(record):
-            return
-    raise OutputError(
-        f"{str(output)!r} is not this run's picture; move it away, or add --force to overwrite it"
-    )
+        return text is not None and Record.from_json(text).is_of_same_run(record)
+    return False
 
 
 def _tell_place(position: RunState | None, levels: tuple[Level, ...]) -> None:

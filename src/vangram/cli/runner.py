@@ -43,6 +43,7 @@ def make_picture(
         Path of the picture; it differs from the output where another file has appeared there.
 
     Raises:
+        DivergedError: the loss is not finite; the picture so far is written.
         OutputError: the picture cannot be written.
         typer.Exit: 129, 130 or 143 when interrupted; in a batch, not after the last step.
     """

@@ -17,7 +17,7 @@ from vangram.storage.places import Place
 
 SECONDS_BETWEEN_PREVIEWS = 3.0
 FRAMES = 60
-"""Largest number of frames of a timelapse."""
+"""Largest number of frames of a timelapse, the result included."""
 LARGEST_FRAME = 512
 """Longer side of a timelapse in pixels."""
 
@@ -35,8 +35,10 @@ class SideImages:
     alpha: Tensor | None = None
     """Alpha of the photograph and the result, (1, 1, H, W); None: opaque."""
     frames: list[Tensor] = field(default_factory=list)
-    preview: SideWrites = field(default_factory=lambda: SideWrites(warn, SECONDS_BETWEEN_PREVIEWS))
-    timelapse: SideWrites = field(default_factory=lambda: SideWrites(warn))
+    preview_writes: SideWrites = field(
+        default_factory=lambda: SideWrites(warn, SECONDS_BETWEEN_PREVIEWS)
+    )
+    timelapse_writes: SideWrites = field(default_factory=lambda: SideWrites(warn))
 
     def __post_init__(self) -> None:
         given = self.monitoring.preview, self.monitoring.timelapse
@@ -46,18 +48,18 @@ class SideImages:
         """Keep a frame and write the preview, if they are due; a failure is a warning."""
         if self.monitoring.timelapse and self._is_frame(step):
             self.frames.append(self.shown(step.image, self._frame_size))
-        if self.monitoring.preview and self.preview.is_due:
-            self.preview(lambda: self._write_preview(self.shown(step.image, self._size)))
+        if self.monitoring.preview and self.preview_writes.is_due:
+            self.preview_writes(lambda: self._write_preview(self.shown(step.image, self._size)))
 
     def finish(self, pixels: Tensor) -> None:
         """Write the last preview, and the timelapse."""
         if self.monitoring.preview:
-            self.preview(lambda: self._write_preview(pixels))
+            self.preview_writes(lambda: self._write_preview(pixels))
         if self.monitoring.timelapse:
             self.frames.append(resize(pixels, self._frame_size))
             place, frames = self.places[self.monitoring.timelapse], self.frames
             alphas = [self._alpha(self._frame_size)] * len(frames)
-            self.timelapse(
+            self.timelapse_writes(
                 lambda: write_at(
                     place, lambda p, o: write_animation(p, frames, alphas=alphas, overwrite=o)
                 )
@@ -75,8 +77,9 @@ class SideImages:
     def _is_frame(self, step: Step) -> bool:
         steps = [level.steps for level in self.levels]
         taken = sum(steps[: step.level.number - 1]) + step.number
-        share = FRAMES / sum(steps)
-        return int(taken * share) > int((taken - 1) * share)
+        before = sum(steps) - 1  # the result is the last frame
+        most = min(FRAMES - 1, before)
+        return taken <= before and taken * most // before > (taken - 1) * most // before
 
     def _write_preview(self, pixels: Tensor) -> None:
         assert self.monitoring.preview is not None

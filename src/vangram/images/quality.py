@@ -32,7 +32,8 @@ def encoder_options(
     if exif is not None:
         options["exif"] = exif
     if format == "TIFF":
-        # Uncompressed: libtiff, Pillow's compressor, cannot write the Exif and GPS directories.
+        # Uncompressed: libtiff, which Pillow compresses with, cannot write the Exif and GPS
+        # directories.
         if packet is not None:  # a tag beside EXIF's, as `tiffinfo` would replace EXIF
             options["exif"] = Image.Exif()
             options["exif"].load(exif or b"")
@@ -48,7 +49,7 @@ def encoder_options(
         options["xmp"] = packet
     if format == "JPEG":
         options["subsampling"] = 0  # 4:4:4
-    else:
+    elif format == "WEBP":
         options["method"] = 4
         options["exact"] = True  # keep colours under alpha 0
     return options

@@ -1,7 +1,8 @@
-"""Reading of parameter files: the tensors that a network needs, and no others.
+"""Parameter files: the tensors that a network needs are read, and no others.
 
 Two naming schemes are read: ours, as `conv1_1.weight`, whose first filters take RGB; and
 torchvision's, as `features.0.weight`, whose first filters take the channel order of the registry.
+Filters in 8 bits, as `conv1_1.weight`, have a scale for each output channel, as `conv1_1.scale`.
 """
 
 from __future__ import annotations
@@ -84,6 +85,29 @@ def is_original_vgg19(tensors: Mapping[str, Tensor]) -> bool:
     return found.shape == first.shape and torch.allclose(found, first, rtol=1e-3, atol=0)
 
 
+def quantised(weight: Tensor) -> tuple[Tensor, Tensor]:
+    """Filters in 8 bits: the integers (out, ...) int8 and their scales (out,), float32.
+
+    Each output channel is rounded to multiples of a 127th of its largest weight.
+    """
+    scale = weight.flatten(1).abs().amax(1).clamp_min(torch.finfo(torch.float32).tiny) / 127
+    return (weight / _along(scale, weight)).round().to(torch.int8), scale
+
+
+def dequantised(integers: Tensor, scale: Tensor) -> Tensor:
+    """Filters (out, ...) float32 from what `quantised` gave."""
+    return integers.float() * _along(scale, integers)
+
+
+def scale_name(weight: str) -> str:
+    """Name of the scales of filters "conv1_1.weight", ..."""
+    return weight.replace(".weight", ".scale")
+
+
+def _along(scale: Tensor, weight: Tensor) -> Tensor:
+    return scale.view(-1, *[1] * (weight.dim() - 1))
+
+
 class _FaultError(Exception):
     """A file cannot be used; the text continues a sentence that starts with its name."""
 
@@ -102,7 +126,7 @@ def _one_line_errors(path: Path, remedy: str) -> Iterator[None]:
         fault, cause = f"cannot be read ({reason(error)})", error
     except pickle.UnpicklingError as error:
         runs = "GLOBAL" in str(error) or "Unsupported class" in str(error)
-        fault = "wants to run code, which was not done" if runs else "is damaged"
+        fault = "contains code, which vangram does not run" if runs else "is damaged"
         cause = error
     except DAMAGE as error:
         if is_out_of_memory(error):
@@ -167,6 +191,11 @@ def _check_deep_enough(
 
 def _checked(name: str, alias: str, file: _File, shape: torch.Size) -> Tensor:
     tensor = file.get(alias)
+    if isinstance(tensor, Tensor) and tensor.dtype == torch.int8:
+        scale = file.get(scale_name(alias)) if scale_name(alias) in file.names else None
+        if not isinstance(scale, Tensor) or scale.shape != shape[:1]:
+            raise _FaultError(f"lacks {scale_name(alias)}, a scale for each filter of {alias}")
+        tensor = dequantised(tensor, scale)
     if not isinstance(tensor, Tensor) or not tensor.is_floating_point():
         raise _FaultError(f"has a {alias} that is no tensor of floating-point numbers")
     if tensor.shape != shape:

@@ -36,6 +36,7 @@ VGG16 = replace(VGG19, depths=(2, 2, 3, 3, 3))
 VGG19_LITE = Topology(
     widths=(32, 96, 128, 320, 512),
     depths=(2, 2, 4, 4, 1),
+    wide={"4_3": 512, "4_4": 512},
     heads={
         "relu1_1": 64,
         "relu2_1": 128,
@@ -45,7 +46,7 @@ VGG19_LITE = Topology(
         "relu5_1": 512,
     },
     padding="reflect",
-    average_scale=(1.450, 1.250, 1.303, 1.974),
+    average_scale=(1.447, 1.246, 1.317, 2.029),
     mean=IMAGENET_MEAN,
     std=IMAGENET_STD,
 )
@@ -115,11 +116,11 @@ NETWORKS = {
         VGG19_LITE,
         "vgg19-lite.safetensors",
         licence="Apache-2.0; see its model card",
-        size=11_849_328,
-        version="5",
-        sha256="ce98294717dba8714b4129b79ed9f5598fbe547f0ba74829e4454c47a0ab5603",
+        size=11_414_064,
+        version="6",
+        sha256="7156e203ee01b726845930e64db96f6afd44511b6dd64915f1f9918e29b5915f",
         means_file="vgg19-lite-means.safetensors",
-        means_sha256="ff9ee592d5958c24a08d015d198253d8a74ed2966d9e953bfee2326e60e9ce49",
+        means_sha256="6fc8b85be111c0a87392272858645ce2dc6f7e2b14312322f92fa97c3ce0641b",
     ),
     "vgg19": _torchvision(
         VGG19,

@@ -26,6 +26,8 @@ class Topology:
     """Channels of the convolutions, block by block."""
     depths: tuple[int, ...]
     """Number of convolutions, block by block."""
+    wide: dict[str, int] = field(default_factory=dict)
+    """Convolution "1_1", ... -> its channels, where they are not its block's."""
     heads: dict[str, int] = field(default_factory=dict)
     """Layer -> channels of its head; empty: features are the trunk's activations."""
     padding: str = "zeros"
@@ -58,10 +60,14 @@ class Topology:
         """Names of the layers that have features, shallow to deep."""
         return tuple(self.heads) or tuple(f"relu{name}" for name in self.convolutions)
 
+    def channels(self, convolution: str) -> int:
+        """Channels of a convolution's output."""
+        return self.wide.get(convolution, self.widths[block_of(convolution) - 1])
+
     def width(self, layer: str) -> int:
         """Channels C of a layer's features."""
         self.check(layer)
-        return self.heads.get(layer) or self.widths[block_of(layer) - 1]
+        return self.heads.get(layer) or self.channels(layer.removeprefix("relu"))
 
     def stride(self, layer: str) -> int:
         """Pixels between neighbouring positions of a layer, along either axis."""

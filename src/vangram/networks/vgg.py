@@ -41,12 +41,12 @@ class FeatureNetwork(nn.Module):
         self.register_buffer("std", torch.tensor(topology.std).view(1, 3, 1, 1), persistent=False)
         previous = 3
         for name in topology.convolutions:
-            width = topology.widths[block_of(name) - 1]
+            width = topology.channels(name)
             self.add_module(f"conv{name}", nn.Conv2d(previous, width, 3))
             previous = width
         for layer, channels in topology.heads.items():
-            trunk = topology.widths[block_of(layer) - 1]
-            self.add_module(head_name(layer), nn.Conv2d(trunk, channels, 1))
+            trunk = self.module(f"conv{layer.removeprefix('relu')}")
+            self.add_module(head_name(layer), nn.Conv2d(trunk.out_channels, channels, 1))
         self.winograd = True
         """Allow Winograd's algorithm, whose transformed filters take eight times the memory."""
         self.tf32 = False

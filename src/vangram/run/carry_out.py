@@ -8,6 +8,7 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from shlex import quote
 
 from vangram.errors import DivergedError, OutputError
 from vangram.optimize import RunState, Step
@@ -85,9 +86,8 @@ def keep_picture(
         except OutputError as error:
             if not checkpointer.stop(position):
                 raise
-            again = (
-                f"`vangram resume {quoted(checkpointer.output)}` goes on from the last checkpoint"
-            )
+            output = quote(str(checkpointer.output))
+            again = f"`vangram resume {output}` goes on from the last checkpoint"
             raise OutputError(f"{error}; {again}") from error
     # After the picture, so that one of the two is always there. A run that has diverged would
     # diverge again.

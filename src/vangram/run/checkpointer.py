@@ -6,6 +6,7 @@ import os
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
+from shlex import quote
 
 from vangram.errors import CheckpointError, OutputError
 from vangram.optimize import RunState, Step
@@ -136,8 +137,8 @@ def check_unfinished(output: Path, *, force: bool) -> None:
     """
     if not force and os.path.exists(checkpoint_path(output)):
         raise OutputError(
-            f"{str(output)!r} was begun and not finished: `vangram resume {str(output)!r}` goes on"
-            " with it, --force starts anew"
+            f"{str(output)!r} was begun and not finished: `vangram resume"
+            f" {quote(str(output))}` goes on with it, --force starts anew"
         )
 
 

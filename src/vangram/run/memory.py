@@ -205,7 +205,7 @@ def activation_bytes(network: FeatureNetwork, recipe: Recipe) -> float:
     kept, largest = 0.0, 0.0
     for name in topology.up_to(recipe.layers).convolutions:
         block = int(name[0])
-        activation = 4 * topology.widths[block - 1] / 4 ** (block - 1)
+        activation = 4 * topology.channels(name) / 4 ** (block - 1)
         kept, largest = kept + activation, max(largest, activation)
     for layer in set(recipe.layers) & topology.heads.keys():
         features = 4 * topology.width(layer) / topology.stride(layer) ** 2

@@ -1,0 +1,104 @@
+"""The student's deep convolutions, taught alone, and the file that ships."""
+
+from __future__ import annotations
+
+import argparse
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+from torch import Tensor
+
+from tests.support import he_initialised
+from training import deep
+from training.deep import DEEP, INPUT, TAUGHT, Deep, Kept, descend
+from training.student_file import IN_8_BITS, read_student, write_student
+from vangram.networks.registry import VGG19_LITE
+from vangram.networks.vgg import FeatureNetwork, head_name
+
+NARROW = replace(VGG19_LITE, widths=(4, 6, 8, 12, 16), wide={"4_3": 14, "4_4": 10})
+MODULES = {f"conv{name}" for name in DEEP} | set(map(head_name, TAUGHT))
+
+
+@pytest.fixture
+def student() -> FeatureNetwork:
+    return he_initialised(NARROW, seed=1).float().freeze()
+
+
+def activations(student: FeatureNetwork, images: Tensor) -> Tensor:
+    return next(x for layer, x in student.activations(images) if layer == INPUT)
+
+
+def test_deep_layers_go_on_where_the_trunk_ends(student: FeatureNetwork) -> None:
+    images = torch.rand(2, 3, 64, 64, generator=torch.Generator().manual_seed(2))
+    got, wanted = Deep(student)(activations(student, images)), student(images, TAUGHT)
+    assert got.keys() == wanted.keys() == set(TAUGHT)
+    for layer in TAUGHT:
+        assert torch.equal(got[layer], wanted[layer])
+
+
+def test_deep_layers_are_taught_alone(student: FeatureNetwork) -> None:
+    assert {name for name, _ in Deep(student).named_children()} == MODULES
+
+
+def test_descent_brings_the_features_nearer_and_leaves_the_rest(student: FeatureNetwork) -> None:
+    generator = torch.Generator().manual_seed(3)
+    images = torch.rand(24, 3, 64, 64, generator=generator)
+    other = he_initialised(NARROW, seed=5).float().freeze()
+    with torch.no_grad():
+        x = activations(student, images)
+        targets = Deep(other)(x)
+    kept: Kept = {name: values.half() for name, values in {INPUT: x, **targets}.items()}
+    options = argparse.Namespace(batch=8, steps=60, lr=3e-3, decay=0.8)
+    taught = descend(student, (kept, kept), options, seed=1)
+
+    def error(network: FeatureNetwork, layer: str) -> float:
+        with torch.no_grad():
+            difference = Deep(network)(x)[layer] - targets[layer]
+        return float(difference.square().sum() / targets[layer].square().sum())
+
+    for layer in TAUGHT:
+        assert error(taught, layer) < 0.8 * error(student, layer)
+    before = student.state_dict()
+    for name, values in taught.state_dict().items():
+        assert torch.equal(values, before[name]) != (name.split(".")[0] in MODULES), name
+
+
+def test_crops_are_kept_with_the_activations_of_the_student_and_the_teachers_features(
+    student: FeatureNetwork,
+) -> None:
+    class Source:
+        def batch(self, count: int) -> Tensor:
+            return torch.rand(count, 3, 32, 32, generator=torch.Generator().manual_seed(7))
+
+    class Teacher:
+        def __call__(self, images: Tensor, layers: list[str]) -> dict[str, Tensor]:
+            return {layer: 2 * values for layer, values in student(images, layers).items()}
+
+    kept = deep.collect(student, Teacher(), Source(), 2 * deep.CHUNK)  # type: ignore[arg-type]
+    images = Source().batch(deep.CHUNK)
+    assert kept.keys() == {INPUT, *TAUGHT}
+    assert all(len(values) == 2 * deep.CHUNK for values in kept.values())
+    assert torch.equal(kept[INPUT][: deep.CHUNK], activations(student, images).half())
+    for layer, values in student(images, TAUGHT).items():
+        # bfloat16, in which the teacher computes, has eight bits; roundings of twenty layers.
+        wanted = 2 * values
+        assert (kept[layer][: deep.CHUNK] - wanted).norm() < 0.02 * wanted.norm()
+
+
+def test_file_has_the_largest_filters_in_8_bits_and_is_read_again(
+    student: FeatureNetwork, tmp_path: Path
+) -> None:
+    path = tmp_path / "network.safetensors"
+    parameters = student.state_dict()
+    write_student(parameters, path)
+    found = read_student(path)
+    assert found.keys() == parameters.keys()
+    for name, values in parameters.items():
+        if name in IN_8_BITS:
+            step = values.abs().amax((1, 2, 3), keepdim=True) / 127
+            assert ((found[name] - values).abs() <= step * (0.5 + 127 * 2**-22)).all()
+        else:
+            assert torch.equal(found[name], values.half().float())
+    assert [entry.name for entry in tmp_path.iterdir()] == [path.name]

@@ -1,0 +1,231 @@
+"""The student's deep convolutions, taught alone: from its own relu3_4 on.
+
+    python -m training.deep --photos DIR --paintings DIR --teacher FILE --out FOLDER
+
+Most of the error at relu5_1 arises in blocks 4 and 5. What comes before them stays as it is, so its
+activations are computed once, and a step with a batch four times as large takes less time than one
+of `training.distil`, whose gradients are too noisy for these layers.
+
+The folder's network gets what it lacks by least squares. Then, round by round, the student repaints
+crops as it is by then (`training.driven`), they are added to those that were kept before, and the
+deep convolutions descend on all of them. The same command goes on at the round that was stopped,
+with the same result.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+import torch
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+from torch.func import functional_call
+
+from training import least_squares
+from training.descent import Matrices, Variances, rate, relative_gram_error
+from training.driven import Driven
+from training.pictures import PAINTING_SHARE, Crops, listed, read, training_photographs
+from training.student_file import NETWORK, read_student, write_student
+from training.teacher import LEVELS, MixedNetwork, Teacher
+from vangram.networks.registry import VGG19_LITE
+from vangram.networks.topology import block_of
+from vangram.networks.vgg import FeatureNetwork, head_name
+
+INPUT = "relu3_4"
+"""Layer of the trunk's activations that are kept."""
+CONVOLUTIONS = VGG19_LITE.convolutions
+DEEP = tuple(name for name in CONVOLUTIONS if block_of(name) > 3)
+TAUGHT = tuple(layer for layer in LEVELS if block_of(layer) > 3)
+FIRST_BATCHES = 140
+"""Batches that least squares fit."""
+CHUNK = 10
+"""Crops computed at once."""
+WEIGHTS = {
+    "relu4_1": 2.0, "relu4_2": 1.0, "relu5_1": 3.0,
+    "gram relu4_1": 0.5, "gram relu4_2": 0.5, "gram relu5_1": 2.0,
+}  # fmt: skip
+"""Of 1 - R², and of one Gram error, as in `training.distil`."""
+REPAINTED_SHARE = 0.4
+"""Share of each batch from the crops that the student repainted, in any round."""
+Kept = dict[str, Tensor]
+"""Activations (N, C, h, w) of the trunk at `INPUT`, and targets by layer, float16."""
+
+
+class Deep(MixedNetwork):
+    """A student from the trunk's activation at `INPUT` to the features at `TAUGHT`."""
+
+    def __init__(self, student: FeatureNetwork) -> None:
+        super().__init__(student.topology)
+        self.load_state_dict(student.state_dict())
+        kept = {*map(head_name, TAUGHT), *(f"conv{name}" for name in DEEP)}
+        for name, _ in list(self.named_children()):
+            if name not in kept:
+                delattr(self, name)
+
+    def forward(self, x: Tensor) -> dict[str, Tensor]:  # type: ignore[override]
+        """Features by layer from activations (B, C, h, w)."""
+        features = {}
+        for name in DEEP:
+            x = self.advance(name, x)
+            if (layer := f"relu{name}") in TAUGHT:
+                features[layer] = self.head(layer, x)
+        return features
+
+
+@torch.no_grad()
+def completed(path: Path, teacher: Teacher, crops: Crops, batch: int) -> FeatureNetwork:
+    """The network of a file; what it lacks, or has in another width, by least squares."""
+    student = FeatureNetwork(VGG19_LITE).requires_grad_(False)
+    own, there = student.state_dict(), read_student(path)
+    missing = [name for name, p in own.items() if name not in there or there[name].shape != p.shape]
+    for name in own.keys() - set(missing):
+        own[name].copy_(there[name])
+    if missing:
+        batches = [crops.batch(batch) for _ in range(FIRST_BATCHES)]
+        first = min(CONVOLUTIONS.index(name.split(".")[0][4:]) for name in missing)
+        least_squares.begin(student, teacher.network, batches, first)
+        write_student(own, path)
+    return student.freeze()
+
+
+@torch.no_grad()
+def collect(student: FeatureNetwork, teacher: Teacher, source: Crops | Driven, count: int) -> Kept:
+    """Activations and targets of new crops.
+
+    Args:
+        student: frozen; of `Driven` crops it is the one that repaints.
+        teacher: gives the targets.
+        source: of the crops.
+        count: of crops, at least 1.
+    """
+    chunks = []
+    for begun in range(0, count, CHUNK):
+        size = min(CHUNK, count - begun)
+        if isinstance(source, Driven):
+            with torch.enable_grad():
+                crops = source.batch(student, size)
+        else:
+            crops = source.batch(size)
+        with torch.autocast("cpu", torch.bfloat16):
+            chunk = teacher(crops, TAUGHT)
+        chunk[INPUT] = next(x for layer, x in student.activations(crops) if layer == INPUT)
+        chunks.append({name: values.half() for name, values in chunk.items()})
+    return {name: torch.cat([chunk[name] for chunk in chunks]).contiguous() for name in chunks[0]}
+
+
+def descend(
+    student: FeatureNetwork, kept: Sequence[Kept], options: argparse.Namespace, seed: int
+) -> FeatureNetwork:
+    """Teach the deep convolutions; returns the network with them.
+
+    Args:
+        student: what to begin with.
+        kept: crops that nobody repainted, and those that the student repainted.
+        options: `batch`, `steps`, `lr` and `decay`.
+        seed: of the choice of crops.
+    """
+    deep, variances = Deep(student), [Variances() for _ in kept]
+    matrices = Matrices(deep, options.lr)
+    generator = torch.Generator().manual_seed(seed)
+    repainted = round(REPAINTED_SHARE * options.batch)
+    running: dict[str, float] = {}
+    started = time.monotonic()
+    for step in range(options.steps):
+        total = torch.zeros(())
+        for source, count, variance in zip(
+            kept, (options.batch - repainted, repainted), variances, strict=True
+        ):
+            chosen = torch.randint(len(source[INPUT]), (count,), generator=generator)
+            x = source[INPUT][chosen].float().contiguous(memory_format=torch.channels_last)
+            with torch.autocast("cpu", torch.bfloat16):
+                features = functional_call(deep, matrices.parameters(), x)
+            for layer in TAUGHT:
+                got, wanted = features[layer].float(), source[layer][chosen].float()
+                parts = {
+                    layer: variance.relative(layer, got, wanted),
+                    f"gram {layer}": relative_gram_error(got, wanted),
+                }
+                for name, value in parts.items():
+                    total = total + WEIGHTS[name] * value * (count / options.batch)
+                    figure = name if source is kept[0] else f"{name} repainted"
+                    running.setdefault(figure, value.item())
+                    running[figure] += 0.03 * (value.item() - running[figure])
+        matrices.descend(total, rate(step, options.steps, options.decay))
+        if (step + 1) % 50 == 0:
+            figures = {name: round(value, 4) for name, value in running.items()}
+            line = {"step": step + 1, "seconds": round(time.monotonic() - started, 1)} | figures
+            print(json.dumps(line), flush=True)
+    network = FeatureNetwork(student.topology)
+    taught = {name: p.detach() for name, p in matrices.parameters().items()}
+    network.load_state_dict(student.state_dict() | taught)
+    return network.freeze()
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """The command line."""
+    parser = argparse.ArgumentParser(prog="python -m training.deep", description=__doc__)
+    add = parser.add_argument
+    add("--photos", type=Path, required=True, help="photographs; every 40th is left out")
+    add("--paintings", type=Path, required=True, help="to learn from as well")
+    add("--teacher", type=Path, required=True, help="file of VGG-19's parameters")
+    add("--out", type=Path, required=True, help="folder with the network; it is replaced there")
+    add("--rounds", type=_positive, default=2)
+    add("--crops", type=_positive, default=6000, help="of photographs and paintings, once")
+    add(
+        "--driven", type=_positive, default=1500, help="crops that the student repaints, each round"
+    )
+    add("--steps", type=_positive, default=1000, help="of each round")
+    add("--batch", type=_positive, default=32)
+    add("--side", type=int, default=128, help="of the crops, in pixels")
+    add("--lr", type=float, default=2e-4)
+    add("--decay", type=float, default=0.8, help="share of the steps over which the rate falls")
+    add("--seed", type=int, default=1)
+    options = parser.parse_args(arguments)
+    network = options.out / NETWORK
+    if not network.exists():
+        parser.error(f"there is no {network}; training.distil makes it")
+    teacher = Teacher(options.teacher)
+    photographs = [read(path) for path in training_photographs(options.photos)]
+    paintings = [read(path) for path in listed(options.paintings)]
+
+    def crops(seed: int) -> Crops:
+        source = Crops(options.side, seed)
+        source.add(photographs, 1.0)
+        source.add(paintings, PAINTING_SHARE)
+        return source
+
+    def kept(name: str, source: Crops | Driven, count: int) -> Kept:
+        path = options.out / f"{name}.safetensors"
+        if not path.exists():
+            part = path.with_suffix(".part")
+            save_file(collect(student, teacher, source, count), part)
+            part.replace(path)
+        return load_file(path)
+
+    student = completed(network, teacher, crops(options.seed), options.batch)
+    plain = kept("crops", crops(options.seed + 1), options.crops)
+    repainted: list[Kept] = []
+    for number in range(1, options.rounds + 1):
+        seed, done = options.seed + 1 + number, options.out / f"round-{number}.safetensors"
+        repainted.append(kept(f"repainted-{number}", Driven(crops(seed), seed), options.driven))
+        if not done.exists():
+            so_far = {name: torch.cat([each[name] for each in repainted]) for name in plain}
+            write_student(descend(student, (plain, so_far), options, seed).state_dict(), done)
+        # As it was written, rounded: the same whether the round was taught now or earlier.
+        student = completed(done, teacher, crops(seed), options.batch)
+        write_student(student.state_dict(), network)
+        print(f"round {number}: {done}", flush=True)
+
+
+def _positive(text: str) -> int:
+    if not text.isdecimal() or not int(text):
+        raise argparse.ArgumentTypeError(f"needs a whole number from 1, not {text!r}")
+    return int(text)
+
+
+if __name__ == "__main__":
+    main()
