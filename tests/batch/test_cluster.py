@@ -18,8 +18,9 @@ import pytest
 from tests.cli.test_batch import one_thread, states
 from tests.cli.test_commands import assert_refused
 from tests.conftest import Outcome
-from vangram.batch import Batch, cluster, crossed
+from vangram.batch import Batch, Pair, cluster, crossed
 from vangram.batch.cluster import Cluster, Order, Running, _paint
+from vangram.batch.work import Entry
 from vangram.cli.cluster_runner import _Moves, _Progress
 from vangram.errors import SettingError
 from vangram.run.checkpointer import checkpoint_path
@@ -37,6 +38,7 @@ TINY = ("--size", "48", "--steps", "12", "--tolerance", "0")
 PROGRAM = """
 import contextlib, io, json, os, signal, sys
 os.environ |= {"RAY_USAGE_STATS_ENABLED": "0", "RAY_worker_niceness": "0"}
+os.environ["RAY_AUTH_MODE"] = "disabled"  # the cluster below takes no token
 import ray
 from ray.cluster_utils import Cluster
 from vangram import cli
@@ -206,8 +208,9 @@ def test_address_where_nothing_answers_is_refused_at_once(
 def test_progress_without_news_is_printed_once(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    pairs = crossed(["a.png", "b.png"], ["style.png"], "png")
-    batch = Batch(tmp_path, pairs, Recipe(), None, "", {})
+    pairs = tuple(Pair(name, "style.png", name) for name in ("a.png", "b.png"))
+    entries = {pair: Entry() for pair in pairs}
+    batch = Batch(tmp_path, pairs, Recipe(), None, "", {}, entries)
     monkeypatch.setattr("vangram.cli.streams.Interval.is_over", lambda self, early=False: True)
     progress = _Progress(batch)
     for running in ([], [], [Running("a.png", "10.0.0.2", 7, 0.5)], []):

@@ -179,7 +179,7 @@ def test_whole_gradient_agrees_with_finite_differences(lite64: FeatureNetwork) -
     image = batched(32, 48, seed=3)
     generator = torch.Generator().manual_seed(4)
     direction = torch.randn(image.shape, generator=generator, dtype=torch.float64)
-    step = 1e-6
+    step = 1e-7
     ahead, behind = engine(image + step * direction), engine(image - step * direction)
     slope = (ahead.loss - behind.loss) / (2 * step)
     found = float((engine(image).gradient * direction).sum())

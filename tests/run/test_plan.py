@@ -39,7 +39,7 @@ def test_small_picture_is_computed_at_once_with_all_pairs(lite: FeatureNetwork) 
 
 
 def test_less_memory_gives_tiles_then_fewer_pairs_then_files(lite: FeatureNetwork) -> None:
-    ways = [planned(lite, 2048, memory) for memory in (32 * GB, 5 * GB, 4 * GB, LEAST)]
+    ways = [planned(lite, 2048, memory) for memory in (32 * GB, 6 * GB, 4 * GB, LEAST)]
     assert [way.tile is None for way in ways] == [True, False, False, False]
     assert {way.optimizer for way in ways} == {"lbfgs"}
     histories = [way.history for way in ways]
