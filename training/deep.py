@@ -26,7 +26,7 @@ from torch import Tensor
 from torch.func import functional_call
 
 from training import least_squares
-from training.descent import Matrices, Variances, rate, relative_gram_error
+from training.descent import Matrices, Variances, add_sources, rate, relative_gram_error
 from training.driven import Driven
 from training.pictures import PAINTING_SHARE, Crops, listed, read, training_photographs
 from training.student_file import NETWORK, read_student, write_student
@@ -74,22 +74,6 @@ class Deep(MixedNetwork):
             if (layer := f"relu{name}") in TAUGHT:
                 features[layer] = self.head(layer, x)
         return features
-
-
-@torch.no_grad()
-def completed(path: Path, teacher: Teacher, crops: Crops, batch: int) -> FeatureNetwork:
-    """The network of a file; what it lacks, or has in another width, by least squares."""
-    student = FeatureNetwork(VGG19_LITE).requires_grad_(False)
-    own, there = student.state_dict(), read_student(path)
-    missing = [name for name, p in own.items() if name not in there or there[name].shape != p.shape]
-    for name in own.keys() - set(missing):
-        own[name].copy_(there[name])
-    if missing:
-        batches = [crops.batch(batch) for _ in range(FIRST_BATCHES)]
-        first = min(CONVOLUTIONS.index(name.split(".")[0][4:]) for name in missing)
-        least_squares.begin(student, teacher.network, batches, first)
-        write_student(own, path)
-    return student.freeze()
 
 
 @torch.no_grad()
@@ -169,9 +153,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """The command line."""
     parser = argparse.ArgumentParser(prog="python -m training.deep", description=__doc__)
     add = parser.add_argument
-    add("--photos", type=Path, required=True, help="photographs; every 40th is left out")
-    add("--paintings", type=Path, required=True, help="to learn from as well")
-    add("--teacher", type=Path, required=True, help="file of VGG-19's parameters")
+    add_sources(parser)
     add("--out", type=Path, required=True, help="folder with the network; it is replaced there")
     add("--rounds", type=_positive, default=2)
     add("--crops", type=_positive, default=6000, help="of photographs and paintings, once")
@@ -206,7 +188,17 @@ def main(arguments: Sequence[str] | None = None) -> None:
             part.replace(path)
         return load_file(path)
 
-    student = completed(network, teacher, crops(options.seed), options.batch)
+    def completed(path: Path) -> FeatureNetwork:
+        source = crops(options.seed)
+        return least_squares.completed(
+            VGG19_LITE,
+            read_student(path),
+            teacher.network,
+            lambda: [source.batch(options.batch) for _ in range(FIRST_BATCHES)],
+        )
+
+    student = completed(network)
+    write_student(student.state_dict(), network)
     plain = kept("crops", crops(options.seed + 1), options.crops)
     repainted: list[Kept] = []
     for number in range(1, options.rounds + 1):
@@ -216,7 +208,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
             so_far = {name: torch.cat([each[name] for each in repainted]) for name in plain}
             write_student(descend(student, (plain, so_far), options, seed).state_dict(), done)
         # As it was written, rounded: the same whether the round was taught now or earlier.
-        student = completed(done, teacher, crops(seed), options.batch)
+        student = completed(done)
         write_student(student.state_dict(), network)
         print(f"round {number}: {done}", flush=True)
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import argparse
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -106,3 +108,11 @@ def rate(step: int, steps: int, decay: float) -> float:
     """Share of the peak learning rate at a step: warm-up, constant, then linearly to nothing."""
     left = (steps - step) / max(1.0, decay * steps)
     return min(1.0, (step + 1) / WARM_UP, left)
+
+
+def add_sources(parser: argparse.ArgumentParser) -> None:
+    """Add the options that name what is learnt from."""
+    add = parser.add_argument
+    add("--photos", type=Path, required=True, help="photographs; every 40th is left out")
+    add("--paintings", type=Path, required=True, help="to learn from as well")
+    add("--teacher", type=Path, required=True, help="file of VGG-19's parameters")

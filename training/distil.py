@@ -24,7 +24,7 @@ from torch import Tensor
 from torch.func import functional_call
 
 from training import least_squares
-from training.descent import Matrices, Variances, rate, relative_gram_error
+from training.descent import Matrices, Variances, add_sources, rate, relative_gram_error
 from training.driven import Driven
 from training.pictures import PAINTING_SHARE, Crops, listed, read, training_photographs
 from training.replay import Replay
@@ -229,21 +229,13 @@ class Trainer:
             parameters: by the names of the file that ships; layers that it lacks, or has in another
                 width, are new.
         """
-        student, kept = FeatureNetwork(self.shipped).requires_grad_(False), 0
-        own, names = student.state_dict(), student.topology.convolutions
-        for name in names:
-            of_layer = {n: p for n, p in own.items() if n.split(".")[0][4:] == name}
-            if any(
-                n not in parameters or parameters[n].shape != p.shape for n, p in of_layer.items()
-            ):
-                break
-            for n, p in of_layer.items():
-                p.copy_(parameters[n])
-            kept += 1
-        if kept < len(names):
-            crops = [self.crops.batch(self.options.batch) for _ in range(FIRST_BATCHES)]
-            least_squares.begin(student, self.teacher.network, crops, kept)
-        self.matrices.assign(own)
+        student = least_squares.completed(
+            self.shipped,
+            parameters,
+            self.teacher.network,
+            lambda: [self.crops.batch(self.options.batch) for _ in range(FIRST_BATCHES)],
+        )
+        self.matrices.assign(student.state_dict())
 
 
 def train(trainer: Trainer, folder: Path) -> None:
@@ -273,9 +265,7 @@ def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     """The command line."""
     parser = argparse.ArgumentParser(prog="python -m training.distil", description=__doc__)
     add = parser.add_argument
-    add("--photos", type=Path, required=True, help="photographs; every 40th is left out")
-    add("--paintings", type=Path, required=True, help="to learn from as well")
-    add("--teacher", type=Path, required=True, help="file of VGG-19's parameters")
+    add_sources(parser)
     add("--out", type=Path, required=True, help="folder for checkpoint, log and network")
     add("--steps", type=int, default=4_000)
     add("--decay", type=float, default=1.0, help="share of the steps over which the rate falls")

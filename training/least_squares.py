@@ -7,7 +7,7 @@ own activations, so that it makes up for what the layers before it lost (He, Zha
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import torch
 import torch.nn.functional as F
@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from training.teacher import SCALE
 from vangram.kernels import pool
-from vangram.networks.topology import block_of, follows_pooling
+from vangram.networks.topology import Topology, block_of, follows_pooling
 from vangram.networks.vgg import FeatureNetwork, head_name
 
 POSITIONS = 120_000
@@ -24,6 +24,36 @@ TRUNK_RIDGE, HEAD_RIDGE = 1e-3, 1e-4
 """Added to the inputs' products, as a share of their mean square: keeps parameters small."""
 ROUNDS = 8
 """Least-squares answers, each with targets that follow the ones before where ReLU hides them."""
+
+
+@torch.no_grad()
+def completed(
+    topology: Topology,
+    parameters: Mapping[str, Tensor],
+    teacher: FeatureNetwork,
+    crops: Callable[[], Sequence[Tensor]],
+) -> FeatureNetwork:
+    """A network's first layers, and least squares from the first new one on.
+
+    Args:
+        topology: of the result.
+        parameters: by the names of the file that ships; layers that it lacks, or has in another
+            width, are new.
+        teacher: VGG-19, padded by reflection.
+        crops: called where a layer is new; gives batches as `begin` takes them.
+    """
+    student, kept = FeatureNetwork(topology).requires_grad_(False), 0
+    own, names = student.state_dict(), topology.convolutions
+    for name in names:
+        of_layer = {n: p for n, p in own.items() if n.split(".")[0][4:] == name}
+        if any(n not in parameters or parameters[n].shape != p.shape for n, p in of_layer.items()):
+            break
+        for n, p in of_layer.items():
+            p.copy_(parameters[n])
+        kept += 1
+    if kept < len(names):
+        begin(student, teacher, crops(), kept)
+    return student.freeze()
 
 
 @torch.no_grad()

@@ -237,7 +237,7 @@ def test_token_of_the_cluster_is_used_where_there_is_one(
 ) -> None:
     seen: list[str | None] = []
     monkeypatch.setattr("ray.init", lambda *_, **__: seen.append(os.environ.get("RAY_AUTH_MODE")))
-    monkeypatch.setattr(cluster, "TOKEN", tmp_path / "auth_token")
+    monkeypatch.setattr(cluster, "TOKEN", str(tmp_path / "auth_token"))
     monkeypatch.setenv("RAY_AUTH_MODE", given or "")
     if given is None:
         monkeypatch.delenv("RAY_AUTH_MODE")

@@ -44,8 +44,8 @@ from vangram.storage.places import Place
 
 RETRIES = 4
 """Number of times that Ray repeats a task whose worker or node has died."""
-TOKEN = Path("~/.ray/auth_token")
-"""File of the token that Ray 2.54 and later ask for, the same on all nodes."""
+TOKEN = "~/.ray/auth_token"
+"""File of the token that recent versions of Ray ask for, the same on all nodes."""
 SECONDS_TO_ANSWER = 10.0
 """Time for a cluster's address to accept a connection."""
 SECONDS_BETWEEN_LOOKS = 0.5
@@ -137,7 +137,9 @@ class Cluster:
 
     def __init__(self, address: str) -> None:
         os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
-        if TOKEN.expanduser().exists():  # as `ray start` does; `ray.init` at an address does not
+        if os.path.exists(
+            os.path.expanduser(TOKEN)
+        ):  # as `ray start` does; `ray.init` at an address does not
             os.environ.setdefault("RAY_AUTH_MODE", "token")
         try:
             self.ray: Any = importlib.import_module("ray")
