@@ -45,7 +45,6 @@ from vangram.run import Run
 from vangram.run.resized import resize_inputs, resize_styles
 from vangram.settings.recipe import Recipe
 from vangram.settings.record import Record
-from vangram.settings.strength import strengthened
 from vangram.storage.allocator import keep_freed_memory
 from vangram.storage.files import quoted, replacing
 
@@ -377,7 +376,7 @@ class Contest:
     def recipe(self, candidate: Candidate, strength: float) -> Recipe:
         """Of a picture."""
         plain = recipe_of(candidate.network, self.options.size, self.options.steps)
-        return strengthened(plain, strength)
+        return plain.strengthened(strength)
 
     def prepared(self, pair: Pair, candidate: Candidate, strength: float) -> Run:
         """The run that makes a picture."""

@@ -15,7 +15,6 @@ from vangram.run.recipe_file import read_recipe_file
 from vangram.settings.presets import PRESETS, preset
 from vangram.settings.recipe import Recipe
 from vangram.settings.record import Record
-from vangram.settings.strength import strengthened
 from vangram.settings.toml import write_recipe_file
 
 Command = Callable[..., Outcome]
@@ -87,8 +86,8 @@ def test_recipe_of_a_finished_picture_is_changed_by_the_options_given(
 
 
 def test_strength_scales_what_the_preset_has(asked: Callable[..., Recipe]) -> None:
-    assert asked("--strength", 3) == strengthened(Recipe(), 3)
-    assert asked("--strength", 3, "--preset", "bold") == strengthened(preset("bold"), 3)
+    assert asked("--strength", 3) == Recipe().strengthened(3)
+    assert asked("--strength", 3, "--preset", "bold") == preset("bold").strengthened(3)
 
 
 def test_saved_recipe_makes_the_same_picture(

@@ -20,7 +20,6 @@ from vangram.reports.sweep import LARGEST, Varied, cells
 from vangram.settings.presets import preset
 from vangram.settings.recipe import Recipe
 from vangram.settings.record import Record
-from vangram.settings.strength import strengthened
 
 Command = Callable[..., Outcome]
 TINY = ("--size", 48, "--steps", 1)
@@ -84,7 +83,7 @@ def recipes(page: Path, tmp_path: Path) -> list[Recipe]:
 def test_sweep_makes_every_combination(swept: Callable[..., Path], tmp_path: Path) -> None:
     page = swept("--vary", "strength=0.5,2", "--vary", "pooling=max,average", "--tile", 64)
     wanted = [
-        strengthened(Recipe(size=48, steps=1, tile=64, pooling=pooling), strength)
+        Recipe(size=48, steps=1, tile=64, pooling=pooling).strengthened(strength)
         for strength in (0.5, 2.0)
         for pooling in ("max", "average")
     ]

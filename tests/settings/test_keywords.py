@@ -19,7 +19,6 @@ from vangram.settings.keywords import BESIDE, PresetName, Settings, recipe_from
 from vangram.settings.kinds import RECONSTRUCT, STYLIZE, SYNTHESIZE, Kind
 from vangram.settings.presets import PRESETS, preset
 from vangram.settings.recipe import Recipe
-from vangram.settings.strength import strengthened
 
 Command = Callable[..., Outcome]
 EACH = {"each_style_layers": ["relu1_1", "relu2_1=3"]}
@@ -82,7 +81,7 @@ def test_keyword_arguments_ask_for_what_options_ask_for(
 def test_functions_take_what_the_command_line_takes(photo: Path, painting: Path) -> None:
     small: dict[str, Any] = {"size": 48, "steps": 1, "memory": "3GB"}
     styled = vangram.stylize(photo, painting, strength=2, preset="bold", **small)
-    wanted = strengthened(preset("bold"), 2).replace(**small)
+    wanted = preset("bold").strengthened(2).replace(**small)
     assert styled.record.recipe == wanted
     found = vangram.reconstruct(photo, layer="relu1_1,relu2_1", **small).record.recipe
     assert found.content_layers == {"relu1_1": 0.5, "relu2_1": 0.5}

@@ -11,8 +11,7 @@ from tests.support import drawn
 from vangram.errors import SettingError
 from vangram.run import Run
 from vangram.settings.presets import PRESETS, preset
-from vangram.settings.recipe import Recipe
-from vangram.settings.strength import STRENGTHS, strengthened
+from vangram.settings.recipe import STRENGTHS, Recipe
 
 
 def test_preset_balanced_is_the_default() -> None:
@@ -36,13 +35,13 @@ def test_preset_of_no_such_name_names_them_all() -> None:
 
 
 def test_strength_of_one_changes_nothing() -> None:
-    assert strengthened(preset("bold"), 1.0) == preset("bold")
+    assert preset("bold").strengthened(1.0) == preset("bold")
 
 
 def test_strength_changes_the_style_weight_alone_by_equal_factors() -> None:
     weights = []
     for strength in (0.25, 0.5, 1.0, 2.0, 4.0):
-        recipe = strengthened(Recipe(), strength)
+        recipe = Recipe().strengthened(strength)
         weights.append(recipe.style_weight)
         assert {**recipe.to_dict(), "style_weight": 40.0} == Recipe().to_dict()
     factors = [after / before for before, after in pairwise(weights)]
@@ -54,7 +53,7 @@ def test_strength_lowers_the_style_term_and_raises_the_content_term() -> None:
     photo, painting = drawn(48, 64, 1), drawn(56, 48, 2)
     content, style = [], []
     for strength in (0.1, 0.25, 0.625):  # larger ones differ too little after so few steps
-        recipe = strengthened(Recipe(size=48, steps=30, tolerance=0.0), strength)
+        recipe = Recipe(size=48, steps=30, tolerance=0.0).strengthened(strength)
         for step in Run.prepare(photo, painting, recipe=recipe):
             last = step
         content.append(last.total("content"))
@@ -67,4 +66,4 @@ def test_strength_lowers_the_style_term_and_raises_the_content_term() -> None:
 @pytest.mark.parametrize("strength", [0, -1, math.nan, math.inf, STRENGTHS[1] * 1.01])
 def test_strength_out_of_range_is_refused(strength: float) -> None:
     with pytest.raises(SettingError, match=r"0\.1 to 10"):
-        strengthened(Recipe(), strength)
+        Recipe().strengthened(strength)

@@ -13,7 +13,6 @@ from pydantic import ValidationError
 from vangram.errors import RecipeError, SettingError
 from vangram.settings.presets import preset
 from vangram.settings.recipe import RECONSTRUCTION, TEXTURE, Recipe
-from vangram.settings.strength import strengthened
 from vangram.studio.requests import JobBody, cells_of
 
 GIVEN: dict[str, dict[str, Any]] = {
@@ -41,8 +40,8 @@ def test_settings_go_over_presets_and_presets_over_the_kinds_defaults() -> None:
     assert recipe(preset="sketch", settings={"steps": 7}).steps == 7
     assert recipe(preset="sketch", settings={"steps": 7}).style_weight == 10.0
     assert recipe("sweep").size == 192
-    assert recipe(strength=2) == strengthened(Recipe(), 2.0)
-    assert recipe(preset="bold", strength=0.5) == strengthened(preset("bold"), 0.5)
+    assert recipe(strength=2) == Recipe().strengthened(2.0)
+    assert recipe(preset="bold", strength=0.5) == preset("bold").strengthened(0.5)
 
 
 def test_picture_to_start_from_sets_how_the_run_begins() -> None:

@@ -18,7 +18,7 @@ from vangram.settings.fields import Setting
 from vangram.settings.inputs import SEVERAL, Inputs
 from vangram.settings.kinds import Kind
 from vangram.settings.presets import PRESETS
-from vangram.settings.strength import DEFAULT_STRENGTH
+from vangram.settings.recipe import DEFAULT_STRENGTH
 
 Settings: TypeAlias = Mapping[str, Any]
 """Name -> value of the settings that are given."""

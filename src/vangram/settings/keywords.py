@@ -21,7 +21,6 @@ from vangram.settings.recipe import (
     Units,
     layers_up_to,
 )
-from vangram.settings.strength import strengthened
 
 Layers = Mapping[str, float] | str
 BESIDE = ("preset", "recipe", "strength", "up_to")
@@ -123,4 +122,4 @@ def recipe_from(kind: Kind, given: Mapping[str, Any]) -> Recipe:
     elif not isinstance(base, Recipe):
         raise SettingError(f"recipe needs a vangram.Recipe, not {shown(base)}")
     recipe = base.replace(**changes)
-    return recipe if strength is None else strengthened(recipe, strength)
+    return recipe if strength is None else recipe.strengthened(strength)

@@ -5,8 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from vangram.settings.presets import PRESETS
-from vangram.settings.recipe import Recipe
-from vangram.settings.strength import DEFAULT_STRENGTH, EXPONENT, STRENGTHS
+from vangram.settings.recipe import DEFAULT_STRENGTH, STRENGTH_EXPONENT, STRENGTHS, Recipe
 from vangram.studio.requests import KINDS
 
 HIDDEN = "before"
@@ -30,7 +29,7 @@ def controls() -> dict[str, Any]:
             "minimum": least,
             "maximum": most,
             "default": DEFAULT_STRENGTH,
-            "exponent": EXPONENT,
+            "exponent": STRENGTH_EXPONENT,
         },
     }
 

@@ -14,7 +14,6 @@ from vangram.settings.kinds import RECONSTRUCT, STYLIZE, SYNTHESIZE
 from vangram.settings.kinds import Kind as RunKind
 from vangram.settings.presets import preset_settings
 from vangram.settings.recipe import Recipe
-from vangram.settings.strength import strengthened
 
 MOST_CELLS = 100
 """Most pictures of a sweep."""
@@ -115,7 +114,7 @@ def cells_of(body: JobBody) -> list[Cell]:
             settings.setdefault("init", "picture")
         recipe = Recipe.from_dict(settings)
         if strength is not None:
-            recipe = strengthened(recipe, strength)
+            recipe = recipe.strengthened(strength)
         if recipe.init == "before" or (recipe.init == "picture") != (body.start is not None):
             raise SettingError("init is content or noise, or picture together with start")
         cells.append(Cell(values, recipe))
