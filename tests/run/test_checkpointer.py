@@ -13,11 +13,11 @@ import torch
 from tests.conftest import Outcome
 from tests.support import full_disk
 from vangram.cli.streams import warn
-from vangram.errors import BusyError, OutputError
+from vangram.errors import BusyError
 from vangram.images import read_picture
 from vangram.optimize import Level, LevelState, RunState, Step
 from vangram.run import Checkpoint, checkpointer, read_checkpoint, side_writes
-from vangram.run.checkpointer import Checkpointer, check_unfinished, checkpoint_path
+from vangram.run.checkpointer import Checkpointer, checkpoint_path
 from vangram.settings.inputs import Inputs
 from vangram.settings.recipe import Recipe
 from vangram.settings.record import Input, Record
@@ -169,15 +169,6 @@ def test_run_begun_anew_leaves_no_checkpoint_of_another(
         kept.begin(RECORD)
     assert "cannot be written" in capsys.readouterr().err
     assert os.listdir(kept.path.parent) == [".vangram-out.png.lock"]
-
-
-def test_unfinished_run_is_refused_but_for_force(tmp_path: Path) -> None:
-    output = tmp_path / "out.png"
-    check_unfinished(output, force=False)
-    checkpoint_path(output).write_bytes(b"")
-    with pytest.raises(OutputError, match=r"vangram resume .* --force"):
-        check_unfinished(output, force=False)
-    check_unfinished(output, force=True)
 
 
 def test_run_at_work_keeps_others_off(tmp_path: Path) -> None:

@@ -165,7 +165,7 @@ def test_expected_time_is_in_proportion_to_what_is_left(
     photo: Path, painting: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     ticks = iter(range(100))
-    monkeypatch.setattr("vangram.run.estimate.time.perf_counter", lambda: float(next(ticks)))
+    monkeypatch.setattr("vangram.run.probe.time.perf_counter", lambda: float(next(ticks)))
     expected = {
         (size, done): Run.prepare(photo, painting, size=size).expected_seconds(done)
         for size, done in ((128, 0.0), (128, 0.75), (256, 0.0))

@@ -24,9 +24,10 @@ from vangram.batch.shards import Shard
 from vangram.errors import CheckpointError, ExistsError, OutputError, PictureError, SizeError
 from vangram.images import Picture, check_output, file_sha256
 from vangram.run import Run
-from vangram.run.checkpointer import Checkpointer, checkpoint_path, continued
+from vangram.run.checkpointer import Checkpointer, checkpoint_path
 from vangram.run.inputs import RunSource, read_source
 from vangram.run.network import device_for, network_for
+from vangram.run.resume import resumed
 from vangram.settings.inputs import Inputs
 from vangram.settings.recipe import Recipe
 from vangram.settings.record import Record
@@ -172,7 +173,7 @@ class Batch:
                 return None
             run = self._run(pair, was.recipe)
             notes = was.differences(run.record)
-            return replace(run, record=continued(was, run.record)), notes
+            return resumed(run, was), notes
         except CheckpointError:
             return None
 

@@ -14,7 +14,8 @@ from vangram.cli.resume import resumed_by_torchrun
 from vangram.cli.runner import make_picture
 from vangram.cli.streams import report, warn
 from vangram.run import Run
-from vangram.run.checkpointer import Checkpointer, check_unfinished
+from vangram.run.checkpointer import Checkpointer
+from vangram.run.resume import check_unfinished
 from vangram.settings.inputs import Inputs
 from vangram.settings.kinds import without_effect
 from vangram.settings.recipe import Recipe

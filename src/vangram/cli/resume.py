@@ -1,10 +1,9 @@
-"""A run continued from its checkpoint."""
+"""The command line of a resumed run: `vangram resume`, and a restart by torchrun."""
 
 from __future__ import annotations
 
 import os
 from contextlib import suppress
-from dataclasses import replace
 from pathlib import Path
 from shlex import quote
 
@@ -18,8 +17,9 @@ from vangram.errors import CheckpointError, InputError, OutputError
 from vangram.images import read_recipe
 from vangram.optimize import Level, RunState
 from vangram.run import Run
-from vangram.run.checkpointer import Checkpointer, continued
+from vangram.run.checkpointer import Checkpointer
 from vangram.run.recipe_file import recorded
+from vangram.run.resume import resumed
 from vangram.settings.inputs import Inputs
 from vangram.settings.recipe import Recipe
 from vangram.settings.record import Record
@@ -107,9 +107,9 @@ def resume_run(
     check_outputs(*beside, inputs=others, force=force or again)
     if record.inputs.parameters is None:
         ensure_fetched(record.recipe.network, asked=False)
-    run = Run.of(inputs, record.recipe)
-    now = run.record
-    run = replace(run, record=continued(record, now))
+    prepared = Run.of(inputs, record.recipe)
+    now = prepared.record
+    run = resumed(prepared, record)
     report(record.differences(now))
     if record.versions != now.versions:
         report(["so the picture may differ from that of a run without the stop"])

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
-from shlex import quote
 
-from vangram.errors import CheckpointError, OutputError
 from vangram.optimize import RunState, Step
 from vangram.run.checkpoint_file import Checkpoint, read_checkpoint, write_checkpoint
 from vangram.run.side_writes import SideWrites
@@ -109,37 +106,6 @@ class Checkpointer:
 def checkpoint_path(output: Path) -> Path:
     """Path of a picture's checkpoint."""
     return Path(f"{output}.checkpoint")
-
-
-def continued(was: Record, now: Record) -> Record:
-    """The record of a run that is continued.
-
-    Args:
-        was: record in the checkpoint.
-        now: record of the run prepared to continue it.
-
-    Raises:
-        CheckpointError: an input or the network is not what the run began with.
-    """
-    for change in was.changes(now):
-        raise CheckpointError(
-            f"{change}; a run continues with its first inputs alone, or starts anew with"
-            " `vangram stylize --force`"
-        )
-    return was.continued(now)
-
-
-def check_unfinished(output: Path, *, force: bool) -> None:
-    """Check that no earlier run can be resumed.
-
-    Raises:
-        OutputError: one can, and `force` is not given.
-    """
-    if not force and os.path.exists(checkpoint_path(output)):
-        raise OutputError(
-            f"{str(output)!r} was begun and not finished: `vangram resume"
-            f" {quote(str(output))}` goes on with it, --force starts anew"
-        )
 
 
 def _reached(position: RunState | None) -> tuple[int, int]:

@@ -22,7 +22,6 @@ from vangram.networks import FeatureNetwork
 from vangram.objective import Evaluate, Objective
 from vangram.objective.targets import content_targets
 from vangram.optimize import Level, LevelState, Optimizer, RunState, Step, coarse_to_fine, descend
-from vangram.run.estimate import seconds_per_pixel
 from vangram.run.inputs import (
     OtherInputs,
     RunInputs,
@@ -36,6 +35,7 @@ from vangram.run.inputs import (
 from vangram.run.memory import free_memory
 from vangram.run.network import device_for, network_for
 from vangram.run.plan import LevelPlan, plan_run
+from vangram.run.probe import seconds_per_pixel
 from vangram.run.recipe_file import read_recipe_file
 from vangram.run.resized import (
     ResizedInputs,

@@ -13,7 +13,6 @@ import time
 import traceback
 from collections.abc import Mapping
 from contextlib import closing
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -25,8 +24,9 @@ from vangram.images import fit, read_recipe, write_picture
 from vangram.optimize import RunState, Step
 from vangram.run import Run
 from vangram.run.carry_out import keep_picture, take_steps
-from vangram.run.checkpointer import Checkpointer, continued
+from vangram.run.checkpointer import Checkpointer
 from vangram.run.progress import Pace, done_before, plan_of, progress_of
+from vangram.run.resume import resumed
 from vangram.run.side_writes import SideWrites
 from vangram.settings.recipe import Recipe
 from vangram.settings.record import Record
@@ -196,8 +196,7 @@ def _continued(watch: Watch, job: Mapping[str, Any], kept: Checkpointer) -> Run 
         return None
     try:
         record = kept.read()
-        run = prepared(job["inputs"], record.recipe)
-        return replace(run, record=continued(record, run.record))
+        return resumed(prepared(job["inputs"], record.recipe), record)
     except CheckpointError as error:
         watch.note(f"{error}; began anew")
         return None

@@ -32,7 +32,8 @@ def rerun(picture: Made, output: Again, moved: MovedInputs, force: Force, quiet:
     from vangram.cli.runner import make_picture
     from vangram.film.output import record_in
     from vangram.run import Run
-    from vangram.run.checkpointer import Checkpointer, check_unfinished
+    from vangram.run.checkpointer import Checkpointer
+    from vangram.run.resume import check_unfinished
 
     record = record_in(picture)
     if record.film is not None:

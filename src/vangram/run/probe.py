@@ -1,4 +1,4 @@
-"""Estimate of a run's duration, from one evaluation of a small picture."""
+"""Probe of the machine: the time of one evaluation of a small picture."""
 
 from __future__ import annotations
 
