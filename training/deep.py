@@ -1,15 +1,15 @@
-"""The student's deep convolutions, taught alone: from its own relu3_4 on.
+"""The student from relu3_1 on, taught alone.
 
     python -m training.deep --photos DIR --paintings DIR --teacher FILE --out FOLDER
 
-Most of the error at relu5_1 arises in blocks 4 and 5. What comes before them stays as it is, so its
-activations are computed once, and a step with a batch four times as large takes less time than one
-of `training.distil`, whose gradients are too noisy for these layers.
+Nearly all of the error at relu5_1 arises in blocks 3 to 5. What comes before them stays as it is,
+so its activations are computed once, and a batch can be four times as large as one of
+`training.distil`, whose gradients are too noisy for these layers.
 
 The folder's network gets what it lacks by least squares. Then, round by round, the student repaints
-crops as it is by then (`training.driven`), they are added to those that were kept before, and the
-deep convolutions descend on all of them. The same command goes on at the round that was stopped,
-with the same result.
+crops as it is by then (`training.driven`), they are added to those of earlier rounds, and the
+convolutions descend on them and on new crops that nobody repainted: those of a round are soon
+learnt by heart. The same command goes on at the round that was stopped, with the same result.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import torch
+import torch.nn.functional as F
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 from torch.func import functional_call
@@ -31,32 +32,34 @@ from training.driven import Driven
 from training.pictures import PAINTING_SHARE, Crops, listed, read, training_photographs
 from training.student_file import NETWORK, read_student, write_student
 from training.teacher import LEVELS, MixedNetwork, Teacher
+from vangram.kernels import pool
 from vangram.networks.registry import VGG19_LITE
 from vangram.networks.topology import block_of
 from vangram.networks.vgg import FeatureNetwork, head_name
 
-INPUT = "relu3_4"
-"""Layer of the trunk's activations that are kept."""
-CONVOLUTIONS = VGG19_LITE.convolutions
-DEEP = tuple(name for name in CONVOLUTIONS if block_of(name) > 3)
-TAUGHT = tuple(layer for layer in LEVELS if block_of(layer) > 3)
+DEEP = tuple(name for name in VGG19_LITE.convolutions if block_of(name) > 2)
+TAUGHT = tuple(layer for layer in LEVELS if block_of(layer) > 2)
+FIRST, BEFORE = DEEP[0], "relu2_2"
+"""The first convolution that is taught, and the layer whose pooled activations are kept."""
+INPUT = "input"
+"""Name of those among what is kept."""
 FIRST_BATCHES = 140
 """Batches that least squares fit."""
 CHUNK = 10
 """Crops computed at once."""
 WEIGHTS = {
-    "relu4_1": 2.0, "relu4_2": 1.0, "relu5_1": 3.0,
-    "gram relu4_1": 0.5, "gram relu4_2": 0.5, "gram relu5_1": 2.0,
+    "relu3_1": 3.0, "relu4_1": 2.0, "relu4_2": 1.0, "relu5_1": 3.0,
+    "gram relu3_1": 1.5, "gram relu4_1": 0.5, "gram relu4_2": 0.5, "gram relu5_1": 2.0,
 }  # fmt: skip
 """Of 1 - R², and of one Gram error, as in `training.distil`."""
 REPAINTED_SHARE = 0.4
 """Share of each batch from the crops that the student repainted, in any round."""
 Kept = dict[str, Tensor]
-"""Activations (N, C, h, w) of the trunk at `INPUT`, and targets by layer, float16."""
+"""Inputs (N, C, h, w) of the first convolution taught, and targets by layer, float16."""
 
 
 class Deep(MixedNetwork):
-    """A student from the trunk's activation at `INPUT` to the features at `TAUGHT`."""
+    """A student from the input of `FIRST` to the features at `TAUGHT`."""
 
     def __init__(self, student: FeatureNetwork) -> None:
         super().__init__(student.topology)
@@ -67,18 +70,24 @@ class Deep(MixedNetwork):
                 delattr(self, name)
 
     def forward(self, x: Tensor) -> dict[str, Tensor]:  # type: ignore[override]
-        """Features by layer from activations (B, C, h, w)."""
+        """Features by layer from pooled activations (B, C, h, w)."""
         features = {}
         for name in DEEP:
-            x = self.advance(name, x)
+            x = F.relu(self._convolve(name, x)) if name == FIRST else self.advance(name, x)
             if (layer := f"relu{name}") in TAUGHT:
                 features[layer] = self.head(layer, x)
         return features
 
 
+def first_input(student: FeatureNetwork, images: Tensor) -> Tensor:
+    """Input (B, C, h, w) of `FIRST` for images (B, 3, H, W)."""
+    before = next(x for layer, x in student.activations(images) if layer == BEFORE)
+    return pool(before, student.topology.pooling_scale(block_of(FIRST)))
+
+
 @torch.no_grad()
 def collect(student: FeatureNetwork, teacher: Teacher, source: Crops | Driven, count: int) -> Kept:
-    """Activations and targets of new crops.
+    """Inputs and targets of new crops.
 
     Args:
         student: frozen; of `Driven` crops it is the one that repaints.
@@ -96,7 +105,7 @@ def collect(student: FeatureNetwork, teacher: Teacher, source: Crops | Driven, c
             crops = source.batch(size)
         with torch.autocast("cpu", torch.bfloat16):
             chunk = teacher(crops, TAUGHT)
-        chunk[INPUT] = next(x for layer, x in student.activations(crops) if layer == INPUT)
+        chunk[INPUT] = first_input(student, crops)
         chunks.append({name: values.half() for name, values in chunk.items()})
     return {name: torch.cat([chunk[name] for chunk in chunks]).contiguous() for name in chunks[0]}
 
@@ -104,7 +113,7 @@ def collect(student: FeatureNetwork, teacher: Teacher, source: Crops | Driven, c
 def descend(
     student: FeatureNetwork, kept: Sequence[Kept], options: argparse.Namespace, seed: int
 ) -> FeatureNetwork:
-    """Teach the deep convolutions; returns the network with them.
+    """Teach the convolutions from `FIRST` on; returns the network with them.
 
     Args:
         student: what to begin with.
@@ -156,7 +165,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     add_sources(parser)
     add("--out", type=Path, required=True, help="folder with the network; it is replaced there")
     add("--rounds", type=_positive, default=2)
-    add("--crops", type=_positive, default=6000, help="of photographs and paintings, once")
+    add("--crops", type=_positive, default=4000, help="of photographs and paintings, each round")
     add(
         "--driven", type=_positive, default=1500, help="crops that the student repaints, each round"
     )
@@ -199,12 +208,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
     student = completed(network)
     write_student(student.state_dict(), network)
-    plain = kept("crops", crops(options.seed + 1), options.crops)
     repainted: list[Kept] = []
     for number in range(1, options.rounds + 1):
-        seed, done = options.seed + 1 + number, options.out / f"round-{number}.safetensors"
+        seed, done = options.seed + 2 * number, options.out / f"round-{number}.safetensors"
         repainted.append(kept(f"repainted-{number}", Driven(crops(seed), seed), options.driven))
         if not done.exists():
+            plain = kept(f"crops-{number}", crops(seed + 1), options.crops)
             so_far = {name: torch.cat([each[name] for each in repainted]) for name in plain}
             write_student(descend(student, (plain, so_far), options, seed).state_dict(), done)
         # As it was written, rounded: the same whether the round was taught now or earlier.

@@ -15,7 +15,7 @@ import argparse
 import json
 import os
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -97,9 +97,12 @@ class Trainer:
 
     def __init__(self, options: argparse.Namespace) -> None:
         self.options = options
-        heads = {layer: VGG19.widths[block_of(layer) - 1] for layer in TAUGHT}
-        self.shipped = replace(VGG19_LITE, widths=options.widths, depths=options.depths)
-        self.topology = replace(self.shipped, heads=heads)
+        trunk = replace(VGG19_LITE, widths=options.widths, depths=options.depths)
+        self.shipped = replace(trunk, heads=heads_of(trunk, LEVELS))
+        hints = {layer: VGG19.width(layer) for layer in HINTS}
+        self.topology = replace(
+            self.shipped, feature_layers=TAUGHT, heads=self.shipped.heads | hints
+        )
         self.student = Student(self.topology, options.seed)
         self.matrices = Matrices(self.student, options.lr)
         self.photographs = training_photographs(options.photos)
@@ -131,6 +134,7 @@ class Trainer:
         The teacher looks at the fresh crops of a batch; the others are replayed.
         """
         self.leader.load_state_dict(self.matrices.parameters())
+        self.leader.drop_prepared()
         driven = self.driven.batch(self.leader, self.options.driven)
         fresh = torch.cat([self.crops.batch(self.options.fresh - len(driven)), driven])
         with torch.autocast("cpu", torch.bfloat16):
@@ -167,7 +171,7 @@ class Trainer:
         image, found = self.crops.batch(pictures), 0
         network, targets = self.network(), self.teacher(image, TAUGHT)
         for layer, activation in network.activations(image):
-            if layer not in TAUGHT:
+            if layer not in self.topology.heads:
                 continue
             got, wanted = (
                 f.permute(0, 2, 3, 1).flatten(0, 2)
@@ -236,6 +240,16 @@ class Trainer:
             lambda: [self.crops.batch(self.options.batch) for _ in range(FIRST_BATCHES)],
         )
         self.matrices.assign(student.state_dict())
+
+
+def heads_of(trunk: Topology, layers: Collection[str]) -> dict[str, int]:
+    """Heads to VGG-19's width, at those layers where the trunk has another one."""
+    widths = {layer: VGG19.width(layer) for layer in layers}
+    return {
+        layer: width
+        for layer, width in widths.items()
+        if trunk.channels(layer.removeprefix("relu")) != width
+    }
 
 
 def train(trainer: Trainer, folder: Path) -> None:

@@ -13,19 +13,19 @@ import torch
 from torch import Tensor
 
 from training.pictures import Crops
+from vangram.engines import WholeEngine
 from vangram.networks import FeatureNetwork
-from vangram.objective import Evaluate, Evaluation
+from vangram.objective import Objective
 from vangram.optimize.lbfgs import LBFGS
 from vangram.settings.recipe import Recipe
 
 CROPS = 24
-VISITS = 30
+VISITS = 12
 """Times that a crop is learnt from before another takes its place."""
-STEPS = 2
+STEPS = 4
 """Steps of the program's own optimiser before each visit."""
 STRENGTHS = (0.5, 1.0, 2.0, 4.0)
 """Of the style, one of them for each crop."""
-RECIPE = Recipe()
 
 
 class Driven:
@@ -63,52 +63,21 @@ class Driven:
 
 
 class _Path:
-    """One crop's optimisation, from the content, with the default recipe's weights."""
+    """One crop's optimisation, from the content, by the default recipe at a strength."""
 
     def __init__(self, crops: Crops, visits: int, strength: float) -> None:
         self.content, self.style = crops.batch(2).split(1)
         self.image: Tensor = self.content.contiguous()
-        self.style_weight = RECIPE.style_weight * strength
+        self.recipe = Recipe().strengthened(strength)
         self.optimizer = LBFGS()
         self.visits = visits
 
     def advanced(self, network: FeatureNetwork) -> Tensor:
         """The image (1, 3, side, side) after `STEPS` steps."""
-        evaluate = self._objective(network)
+        objective = Objective.of(self.recipe, network, self.content, self.style)
+        evaluate = WholeEngine(network, objective)
         self.optimizer.here = None  # it was the student's of the last visit
         for _ in range(STEPS):
             self.image = self.optimizer.move(self.image, evaluate).image
         self.visits += 1
         return self.image
-
-    def _objective(self, network: FeatureNetwork) -> Evaluate:
-        with torch.no_grad():
-            contents = network(self.content, RECIPE.content_layers)
-            grams = {
-                layer: _gram(f) for layer, f in network(self.style, RECIPE.style_layers).items()
-            }
-
-        def evaluate(image: Tensor) -> Evaluation:
-            image = image.detach().requires_grad_()
-            features = network(image, RECIPE.layers)
-            loss = RECIPE.range_weight * (image - image.clamp(0, 1)).square().mean()
-            for layer, weight in RECIPE.content_layers.items():
-                target = contents[layer]
-                error = (features[layer] - target).square().sum() / _energy(target)
-                loss = loss + RECIPE.content_weight * weight * error
-            for layer, weight in RECIPE.style_layers.items():
-                error = (_gram(features[layer]) - grams[layer]).square().sum()
-                loss = loss + self.style_weight * weight * error / _energy(grams[layer])
-            (gradient,) = torch.autograd.grad(loss, image)
-            return Evaluation(loss.item(), (), gradient)
-
-        return evaluate
-
-
-def _gram(features: Tensor) -> Tensor:
-    flat = features.flatten(2)
-    return flat @ flat.transpose(1, 2)
-
-
-def _energy(target: Tensor) -> Tensor:
-    return target.square().sum().clamp_min(1e-6)

@@ -12,7 +12,7 @@ from torch import Tensor
 from vangram.networks.parameters import dequantised, quantised, scale_name
 
 NETWORK = "vgg19-lite.safetensors"
-IN_8_BITS = frozenset({"conv4_3.weight", "conv4_4.weight", "conv5_1.weight"})
+IN_8_BITS = frozenset(f"conv{name}.weight" for name in ("4_2", "4_3", "4_4", "5_1"))
 """The largest filters."""
 
 

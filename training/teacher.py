@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from vangram.networks import FeatureNetwork
 from vangram.networks.registry import NETWORKS, VGG19_LITE
 
-LEVELS = tuple(VGG19_LITE.heads)
+LEVELS = VGG19_LITE.layers
 """Layers that the student predicts, shallow to deep."""
 SCALE = 100.0
 """VGG-19's activations divided by this: about one on photographs, a convenient range to learn."""

@@ -60,7 +60,7 @@ def test_table_tells_name_size_licence_source_and_whether_it_is_here(
     found = rows(command("networks"))
     assert list(found) == ["network", *NETWORKS]
     assert found["fake"].split() == ["fake", "23", "MB", "no", "a", "licence", "a", "source"]
-    assert found["vgg19-lite"].split()[1:4] == ["11", "MB", "yes"]
+    assert found["vgg19-lite"].split()[1:4] == ["9", "MB", "yes"]
     assert "575 MB" in found["vgg19"]
     command("networks", "fetch", "fake")
     assert found["fake"].replace(" no ", " yes") == rows(command("networks"))["fake"]

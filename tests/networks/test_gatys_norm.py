@@ -30,7 +30,7 @@ PICTURES = [batched(48, 64, seed=1), batched(37, 51, seed=2)]
 TOPOLOGIES = {
     "max": NARROW_VGG19,
     "average": replace(NARROW_VGG19, pooling="average"),
-    "heads": replace(VGG19_LITE, widths=(8, 8, 12, 16, 16)),
+    "heads": replace(VGG19_LITE, widths=(8, 8, 12, 16, 16), wide={}),
 }
 EXAMPLES = Path(__file__).resolve().parents[2] / "examples" / "photos"
 every_topology = pytest.mark.parametrize("topology", TOPOLOGIES.values(), ids=list(TOPOLOGIES))
@@ -70,7 +70,7 @@ def test_normalised_features_are_features_over_their_means(topology: Topology) -
     wanted = network(picture, topology.layers)
     normalise_channels(network, means)
     for layer, got in network(picture, topology.layers).items():
-        factors = means[layer.replace("relu", "head" if topology.heads else "conv")]
+        factors = means[layer.replace("relu", "head" if layer in topology.heads else "conv")]
         factors = torch.where(factors > 0, factors, 1.0)
         allowed = EXACT * float(rarity(factors).max())
         assert relative_error(got, wanted[layer] / factors.view(1, -1, 1, 1)) < allowed, layer

@@ -95,7 +95,17 @@ def test_halo_is_the_smallest_multiple_of_the_stride_that_covers_the_reach(
 @pytest.mark.parametrize("layer", ["relu1_2", "relu2_1", "relu3_1", "relu4_2", "relu5_1"])
 @pytest.mark.parametrize(
     "topology",
-    [NARROW_VGG19, replace(VGG19_LITE, widths=(4, 4, 4, 4, 4), heads={}, padding="zeros")],
+    [
+        NARROW_VGG19,
+        replace(
+            VGG19_LITE,
+            widths=(4, 4, 4, 4, 4),
+            wide={},
+            feature_layers=(),
+            heads={},
+            padding="zeros",
+        ),
+    ],
     ids=["vgg19", "lite"],
 )
 def test_reach_is_exactly_the_receptive_field(topology: Topology, layer: str) -> None:
@@ -133,6 +143,23 @@ def test_convolution_may_be_wider_than_its_block() -> None:
     assert channels == [topology.width(layer) for layer in features]
     assert network.module("conv4_4").in_channels == 40
     assert network.module("conv5_2").in_channels == 12
+
+
+def test_some_layers_alone_have_features_from_a_head_or_from_the_trunk() -> None:
+    layers = "relu2_1", "relu4_2"
+    topology = replace(NARROW_VGG19, wide={"4_2": 40}, feature_layers=layers, heads={"relu2_1": 20})
+    network = he_initialised(topology, seed=1)
+    assert topology.layers == layers
+    assert topology.up_to(["relu2_1"]).layers == layers[:1]
+    image = batched(32, 48, seed=1)
+    trunk = {layer: x for layer, x in network.activations(image) if layer in layers}
+    features = network(image, layers)
+    assert torch.equal(features["relu4_2"], trunk["relu4_2"])
+    assert torch.equal(features["relu2_1"], network.head("relu2_1", trunk["relu2_1"]))
+    assert [features[layer].shape[1] for layer in layers] == [20, 40]
+    assert [topology.width(layer) for layer in layers] == [20, 40]
+    with pytest.raises(LayerError, match="no layer 'relu4_1' here; there are relu2_1, relu4_2"):
+        network(image, ["relu4_1"])
 
 
 def test_head_reads_a_wider_convolution() -> None:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import pairwise
 
 import pytest
 import torch
 
 from training.descent import WARM_UP, Variances, rate, relative_gram_error
-from training.distil import DEEP, TAUGHT, Student
+from training.distil import DEEP, TAUGHT, Student, heads_of
+from training.teacher import LEVELS
+from vangram.networks.registry import VGG19_LITE
 from vangram.networks.topology import Topology
 
 STEPS = 1000
@@ -67,7 +70,7 @@ def test_variances_make_a_constant_guess_cost_one() -> None:
 
 def test_student_gives_of_replayed_pictures_the_deep_layers_that_it_gives_of_fresh_ones() -> None:
     topology = Topology(
-        (4, 4, 4, 6, 6), (2, 2, 4, 4, 1), dict.fromkeys(TAUGHT, 5), padding="reflect"
+        (4, 4, 4, 6, 6), (2, 2, 4, 4, 1), heads=dict.fromkeys(TAUGHT, 5), padding="reflect"
     )
     student = Student(topology, seed=1)
     images = torch.rand(3, 3, 64, 64, generator=torch.Generator().manual_seed(0))
@@ -80,10 +83,20 @@ def test_student_gives_of_replayed_pictures_the_deep_layers_that_it_gives_of_fre
 
 
 def test_student_teaches_its_shallow_blocks_by_the_fresh_pictures_alone() -> None:
-    topology = Topology((4,) * 5, (2, 2, 4, 4, 1), dict.fromkeys(TAUGHT, 5), padding="reflect")
+    topology = Topology(
+        (4,) * 5, (2, 2, 4, 4, 1), heads=dict.fromkeys(TAUGHT, 5), padding="reflect"
+    )
     student = Student(topology, seed=1)
     images = torch.rand(2, 3, 32, 32, requires_grad=True)
     student(images, 1)["relu5_1"].sum().backward()
     assert images.grad is not None
     assert images.grad[0].abs().sum() > 0
     assert images.grad[1].abs().sum() == 0
+
+
+def test_heads_are_where_the_trunk_is_not_as_wide_as_vgg19() -> None:
+    assert heads_of(VGG19_LITE, LEVELS) == VGG19_LITE.heads
+    other = replace(VGG19_LITE, widths=(64, 96, 128, 512, 384), wide={"4_2": 320})
+    assert heads_of(other, LEVELS) == {
+        "relu2_1": 128, "relu3_1": 256, "relu4_2": 512, "relu5_1": 512,
+    }  # fmt: skip

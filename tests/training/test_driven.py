@@ -6,13 +6,19 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from training.driven import CROPS, RECIPE, VISITS, Driven
+from training.driven import CROPS, VISITS, Driven
 from training.pictures import Crops
 from vangram.networks import FeatureNetwork
 from vangram.networks.topology import Topology
+from vangram.settings.recipe import Recipe
 
+RECIPE = Recipe()
 TOPOLOGY = Topology(
-    (6, 6, 6, 8, 8), (2, 2, 4, 4, 1), dict.fromkeys(RECIPE.layers, 12), padding="reflect"
+    widths=(6, 6, 6, 8, 8),
+    depths=(2, 2, 4, 4, 1),
+    feature_layers=RECIPE.layers,
+    heads=dict.fromkeys(RECIPE.layers, 12),
+    padding="reflect",
 )
 
 
@@ -43,7 +49,7 @@ def style_left(image: Tensor, style: Tensor, network: FeatureNetwork) -> float:
 def test_driven_crops_come_closer_to_their_style() -> None:
     leader, driven = network(), Driven(crops(), seed=1)
     path = driven.paths[0]
-    path.visits = 0
+    path.visits, path.recipe = 0, Recipe(tv_weight=0.0)
     before = style_left(path.content, path.style, leader)
     images = [path.advanced(leader) for _ in range(3)]
     assert style_left(images[-1], path.style, leader) < before / 2

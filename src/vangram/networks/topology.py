@@ -18,8 +18,8 @@ class Topology:
     odd, the last pooling window is cropped, as in the authors' Caffe: otherwise deep layers would
     not see the image's last rows and columns, and nothing would constrain those.
 
-    With heads, a layer's features are a 1×1 convolution and ReLU of the trunk's activation, so that
-    a narrow trunk can predict a wide network's features.
+    With a head, a layer's features are a 1×1 convolution and ReLU of the trunk's activation, so
+    that a narrow trunk can predict a wide network's features.
     """
 
     widths: tuple[int, ...]
@@ -28,8 +28,10 @@ class Topology:
     """Number of convolutions, block by block."""
     wide: dict[str, int] = field(default_factory=dict)
     """Convolution "1_1", ... -> its channels, where they are not its block's."""
+    feature_layers: tuple[str, ...] = ()
+    """Layers that have features, shallow to deep; empty: all have."""
     heads: dict[str, int] = field(default_factory=dict)
-    """Layer -> channels of its head; empty: features are the trunk's activations."""
+    """Layer -> channels of its head; without one, features are the trunk's activation."""
     padding: str = "zeros"
     """Padding of the convolutions: "zeros" as VGG was trained, or "reflect"."""
     pooling: str = "max"
@@ -58,7 +60,7 @@ class Topology:
     @property
     def layers(self) -> tuple[str, ...]:
         """Names of the layers that have features, shallow to deep."""
-        return tuple(self.heads) or tuple(f"relu{name}" for name in self.convolutions)
+        return self.feature_layers or tuple(f"relu{name}" for name in self.convolutions)
 
     def channels(self, convolution: str) -> int:
         """Channels of a convolution's output."""
@@ -121,6 +123,7 @@ class Topology:
             self,
             widths=self.widths[:block],
             depths=(*self.depths[: block - 1], depth),
+            feature_layers=kept if self.feature_layers else (),
             heads={layer: width for layer, width in self.heads.items() if layer in kept},
             average_scale=self.average_scale[: block - 1],
         )
