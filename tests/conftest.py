@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import sys
 from collections.abc import Callable
@@ -13,6 +14,10 @@ import pytest
 from vangram.storage.allocator import let_threads_sleep
 
 let_threads_sleep()  # as commands do, before torch is imported
+if processes := int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "0")):
+    # Each process of the suite has its share of the cores, and so have the commands that it starts.
+    share = max(1, (os.cpu_count() or 1) // processes)
+    os.environ.setdefault("OMP_NUM_THREADS", str(share))
 
 from hypothesis import HealthCheck, settings
 from PIL import Image
