@@ -16,8 +16,10 @@ from vangram.storage.allocator import let_threads_sleep
 let_threads_sleep()  # as commands do, before torch is imported
 if processes := int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "0")):
     # Each process of the suite has its share of the cores, and so have the commands that it starts.
-    share = max(1, (os.cpu_count() or 1) // processes)
-    os.environ.setdefault("OMP_NUM_THREADS", str(share))
+    cores = os.cpu_count() or 1
+    if hasattr(os, "sched_getaffinity"):
+        cores = len(os.sched_getaffinity(0))
+    os.environ.setdefault("OMP_NUM_THREADS", str(max(1, cores // processes)))
 
 from hypothesis import HealthCheck, settings
 from PIL import Image

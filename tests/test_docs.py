@@ -28,6 +28,7 @@ from vangram.cli.app import COMMANDS, app, load_command
 from vangram.film.film import Film
 from vangram.images import fit, read_recipe
 from vangram.networks import load_network
+from vangram.networks.registry import VGG19, VGG19_LITE
 from vangram.networks.tiles import core_sides
 from vangram.optimize import coarse_to_fine
 from vangram.run.memory import InputMemory
@@ -349,6 +350,13 @@ def planned(side: int, gigabytes: int) -> str:
         tile = "" if plan.tile is None else "tiles of {1} × {0} px".format(*core_sides(plan.tile))
         words = (tile or "at once") + (f", {plan.history} pairs" if plan.shortened else "")
     return words if run.winograd else f"{words}, without Winograd"
+
+
+def test_scales_of_average_pooling_told_are_the_registrys() -> None:
+    text = (DOCS / "how-to" / "pooling-and-normalising.md").read_text(encoding="utf-8")
+    for topology in (VGG19, VGG19_LITE):
+        *others, last = (f"{scale:.3f}" for scale in topology.average_scale)
+        assert f"{', '.join(others)} and {last} for" in text
 
 
 def test_plans_shown_are_those_of_the_program() -> None:

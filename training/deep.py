@@ -1,10 +1,10 @@
-"""The student from relu3_1 on, taught alone.
+"""The student's convolutions from 3_1 on, taught without those before.
 
     python -m training.deep --photos DIR --paintings DIR --teacher FILE --out FOLDER
 
-Nearly all of the error at relu5_1 arises in blocks 3 to 5. What comes before them stays as it is,
-so its activations are computed once, and a batch can be four times as large as one of
-`training.distil`, whose gradients are too noisy for these layers.
+Most of the error at relu5_1 arises in blocks 3 to 5. What comes before them stays as it is, so its
+activations are computed once, and a batch can be four times as large as one of `training.distil`,
+whose gradients are too noisy for these layers.
 
 The folder's network gets what it lacks by least squares. Then, round by round, the student repaints
 crops as it is by then (`training.driven`), they are added to those of earlier rounds, and the
@@ -98,11 +98,7 @@ def collect(student: FeatureNetwork, teacher: Teacher, source: Crops | Driven, c
     chunks = []
     for begun in range(0, count, CHUNK):
         size = min(CHUNK, count - begun)
-        if isinstance(source, Driven):
-            with torch.enable_grad():
-                crops = source.batch(student, size)
-        else:
-            crops = source.batch(size)
+        crops = source.batch(student, size) if isinstance(source, Driven) else source.batch(size)
         with torch.autocast("cpu", torch.bfloat16):
             chunk = teacher(crops, TAUGHT)
         chunk[INPUT] = first_input(student, crops)

@@ -165,7 +165,8 @@ class Trainer:
         """Give channels of the heads the least-squares answer where it is better; how many.
 
         A channel whose ReLU never opens has no gradient and would stay silent for ever. At the
-        start nearly all channels of the hints' heads, which begin at random, are better off.
+        start nearly all channels of the hints' heads, which begin at random, are better off. The
+        trunk's own channels, which other layers read, are left as they are.
         """
         pictures = self.options.batch if self.step else FIRST_PICTURES
         image, found = self.crops.batch(pictures), 0

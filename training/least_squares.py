@@ -87,7 +87,8 @@ def begin(
         if following:
             heard = teacher.module(f"conv{following}").weight.square().sum((0, 2, 3)).sqrt()
         conv = student.module(f"conv{name}")
-        chosen = informative(wanted.relu() * heard, conv.out_channels)
+        # In VGG-19's order: without a head they are the features themselves.
+        chosen = informative(wanted.relu() * heard, conv.out_channels).sort().values
         _set(conv, rectified(_patches(learnt, places), wanted[:, chosen], TRUNK_RIDGE))
         learnt = [_convolve(x, conv).relu_() for x in learnt]
         taught = [x.relu_() for x in taught]

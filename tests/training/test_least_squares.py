@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import pytest
 import torch
 from torch import Tensor, nn
 
@@ -12,7 +13,7 @@ from training.teacher import SCALE
 from vangram.networks import FeatureNetwork
 from vangram.networks.topology import Topology
 
-TEACHER = Topology((6, 6, 8, 8, 8), (2, 1, 1, 1, 1), {}, padding="reflect")
+TEACHER = Topology((6, 6, 8, 8, 8), (2, 1, 1, 1, 1), padding="reflect")
 TAPS = ("relu1_1", "relu3_1", "relu5_1")
 
 
@@ -55,7 +56,9 @@ def test_informative_channels_begin_with_the_strongest() -> None:
     assert informative(features, 4).tolist() == [1, 2, 0, 3]
 
 
-def networks(widths: tuple[int, ...]) -> tuple[FeatureNetwork, FeatureNetwork]:
+def networks(
+    widths: tuple[int, ...], *, heads: bool = True
+) -> tuple[FeatureNetwork, FeatureNetwork]:
     """A student of these widths, and a teacher whose activations are about `SCALE`."""
     torch.manual_seed(0)
     teacher = FeatureNetwork(TEACHER).requires_grad_(False)
@@ -63,8 +66,8 @@ def networks(widths: tuple[int, ...]) -> tuple[FeatureNetwork, FeatureNetwork]:
         if isinstance(conv, nn.Conv2d):
             nn.init.kaiming_normal_(conv.weight)
     teacher.get_submodule("conv1_1").weight.mul_(SCALE)  # type: ignore[operator]
-    heads = {layer: TEACHER.widths[int(layer[4]) - 1] for layer in TAPS}
-    return FeatureNetwork(replace(TEACHER, widths=widths, heads=heads)).freeze(), teacher
+    taps = {layer: TEACHER.widths[int(layer[4]) - 1] for layer in TAPS if heads}
+    return FeatureNetwork(replace(TEACHER, widths=widths, heads=taps)).freeze(), teacher
 
 
 def image(count: int, seed: int) -> Tensor:
@@ -88,8 +91,9 @@ def crops() -> list[Tensor]:
     return [image(8, seed) for seed in range(8)]
 
 
-def test_a_student_as_wide_as_its_teacher_begins_as_the_teacher() -> None:
-    student, teacher = networks(TEACHER.widths)
+@pytest.mark.parametrize("heads", [True, False])
+def test_a_student_as_wide_as_its_teacher_begins_as_the_teacher(heads: bool) -> None:
+    student, teacher = networks(TEACHER.widths, heads=heads)
     begin(student, teacher, crops())
     assert max(unexplained(student, teacher).values()) < 1e-2  # ridges shrink it a little
 

@@ -19,7 +19,7 @@ class Topology:
     not see the image's last rows and columns, and nothing would constrain those.
 
     With a head, a layer's features are a 1×1 convolution and ReLU of the trunk's activation, so
-    that a narrow trunk can predict a wide network's features.
+    that a narrower trunk can predict a wide network's features.
     """
 
     widths: tuple[int, ...]
