@@ -194,12 +194,11 @@ def refuse_to_join(monkeypatch: pytest.MonkeyPatch) -> None:
 @needs_ray
 @pytest.mark.parametrize("form", ["127.0.0.1:{}", "ray://127.0.0.1:{}", "auto", "127.0.0.1:99999"])
 def test_address_where_nothing_answers_is_refused_at_once(
-    form: str, monkeypatch: pytest.MonkeyPatch
+    form: str, monkeypatch: pytest.MonkeyPatch, closed_port: int
 ) -> None:
     refuse_to_join(monkeypatch)
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        address = form.format(server.getsockname()[1])
-        monkeypatch.setenv("RAY_ADDRESS", f"127.0.0.1:{server.getsockname()[1]}")
+    address = form.format(closed_port)
+    monkeypatch.setenv("RAY_ADDRESS", f"127.0.0.1:{closed_port}")
     said = "runs on this machine" if form == "auto" else f"answers at '{address}' .*"
     with pytest.raises(SettingError, match=f"no Ray cluster {said}.*; start one"):
         Cluster(address)
@@ -269,15 +268,14 @@ def test_cluster_that_was_killed_is_not_waited_for(
     painting: Path,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
+    closed_port: int,
 ) -> None:
     refuse_to_join(monkeypatch)
     monkeypatch.setattr("ray._private.services.find_gcs_addresses", set)
     monkeypatch.setenv("RAY_TMPDIR", str(tmp_path))
     monkeypatch.delenv("RAY_ADDRESS", raising=False)
     (tmp_path / "ray").mkdir()
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        address = f"127.0.0.1:{server.getsockname()[1]}"
-    (tmp_path / "ray" / "ray_current_cluster").write_text(address)
+    (tmp_path / "ray" / "ray_current_cluster").write_text(f"127.0.0.1:{closed_port}")
     done = command("batch", photo, painting, "-o", tmp_path / "out", "--ray", "auto", *TINY)
     assert done.code == 2
     assert len(done.err.splitlines()) == 1

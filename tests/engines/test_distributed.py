@@ -202,17 +202,17 @@ def test_port_of_another_program_is_refused_by_name(monkeypatch: pytest.MonkeyPa
 
 
 def test_rank_0_that_is_not_there_is_told_in_a_line(
-    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], closed_port: int
 ) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        port = server.getsockname()[1]
-    for name, value in (AT_HOME | {"RANK": "1", "MASTER_PORT": str(port)}).items():
+    for name, value in (AT_HOME | {"RANK": "1", "MASTER_PORT": str(closed_port)}).items():
         monkeypatch.setenv(name, value)
     monkeypatch.setattr(RANKS, "LEAST_TO_JOIN", 0.3)
     monkeypatch.setattr(RANKS, "SECONDS_UNTIL_TOLD", 0.0)
     monkeypatch.setenv("VANGRAM_TIMEOUT", "0.1")
     lines: list[str] = []
-    with pytest.raises(RankError, match=f"rank 0 cannot be reached at 127.0.0.1:{port} .*unset"):
+    with pytest.raises(
+        RankError, match=f"rank 0 cannot be reached at 127.0.0.1:{closed_port} .*unset"
+    ):
         Ranks.join(lines.append)
     assert lines == ["waiting for rank 0; `unset WORLD_SIZE` runs without other ranks"]
     assert capfd.readouterr() == ("", "")  # torch has pages for it

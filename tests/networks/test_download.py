@@ -109,12 +109,6 @@ def refused(*said: str) -> str:
     return message
 
 
-def closed_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
 def test_fetched_file_is_in_torchs_cache_and_loads(server: FileServer, tmp_path: Path) -> None:
     told: list[tuple[int, int | None]] = []
     path = fetch_network("fake", lambda done, total: told.append((done, total)))
@@ -236,8 +230,8 @@ def test_dead_link_is_in_the_error(server: FileServer) -> None:
     assert len(server.asked) == 1
 
 
-def test_mirror_is_tried_after_the_first_address(server: FileServer) -> None:
-    urls(f"http://127.0.0.1:{closed_port()}/a", f"{server.address}/b", f"{server.address}/c")
+def test_mirror_is_tried_after_the_first_address(server: FileServer, closed_port: int) -> None:
+    urls(f"http://127.0.0.1:{closed_port}/a", f"{server.address}/b", f"{server.address}/c")
     server.plans = [refuse(404), cut(20 * BLOCK), serve]
     assert fetch_network("fake").read_bytes() == CONTENT
     assert len(server.asked) == 3
@@ -270,10 +264,9 @@ def test_retries_are_limited(server: FileServer) -> None:
     assert len(server.asked) == download.MAX_RETRIES + 1
 
 
-def test_refused_connection_is_in_the_error(server: FileServer) -> None:
-    port = closed_port()
-    urls(f"http://127.0.0.1:{port}/fake")
-    refused(f"http://127.0.0.1:{port}/fake (connection refused)")
+def test_refused_connection_is_in_the_error(server: FileServer, closed_port: int) -> None:
+    urls(f"http://127.0.0.1:{closed_port}/fake")
+    refused(f"http://127.0.0.1:{closed_port}/fake (connection refused)")
 
 
 def test_unknown_host_error_suggests_being_offline(
