@@ -202,16 +202,17 @@ def main(arguments: Sequence[str] | None = None) -> None:
             lambda: [source.batch(options.batch) for _ in range(FIRST_BATCHES)],
         )
 
-    student = completed(network)
-    write_student(student.state_dict(), network)
+    write_student(completed(network).state_dict(), network)
+    student = completed(network)  # as it was written, rounded, as after every round
     repainted: list[Kept] = []
     for number in range(1, options.rounds + 1):
         seed, done = options.seed + 2 * number, options.out / f"round-{number}.safetensors"
         repainted.append(kept(f"repainted-{number}", Driven(crops(seed), seed), options.driven))
         if not done.exists():
-            plain = kept(f"crops-{number}", crops(seed + 1), options.crops)
-            so_far = {name: torch.cat([each[name] for each in repainted]) for name in plain}
-            write_student(descend(student, (plain, so_far), options, seed).state_dict(), done)
+            so_far = {name: torch.cat([each[name] for each in repainted]) for name in repainted[0]}
+            both = kept(f"crops-{number}", crops(seed + 1), options.crops), so_far
+            write_student(descend(student, both, options, seed).state_dict(), done)
+            del both, so_far  # gigabytes
         # As it was written, rounded: the same whether the round was taught now or earlier.
         student = completed(done)
         write_student(student.state_dict(), network)

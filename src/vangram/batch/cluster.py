@@ -137,9 +137,8 @@ class Cluster:
 
     def __init__(self, address: str) -> None:
         os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
-        if os.path.exists(
-            os.path.expanduser(TOKEN)
-        ):  # as `ray start` does; `ray.init` at an address does not
+        # As `ray start` does; `ray.init` at an address does not.
+        if os.path.exists(os.path.expanduser(TOKEN)):
             os.environ.setdefault("RAY_AUTH_MODE", "token")
         try:
             self.ray: Any = importlib.import_module("ray")
