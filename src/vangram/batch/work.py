@@ -27,7 +27,7 @@ from vangram.run import Run
 from vangram.run.checkpointer import Checkpointer, checkpoint_path
 from vangram.run.inputs import RunSource, read_source
 from vangram.run.network import device_for, network_for
-from vangram.run.resume import resumed
+from vangram.run.resume import resumed, unfinished
 from vangram.settings.inputs import Inputs
 from vangram.settings.recipe import Recipe
 from vangram.settings.record import Record
@@ -165,11 +165,9 @@ class Batch:
 
     def _continued(self, pair: Pair, checkpointer: Checkpointer) -> tuple[Run, list[str]] | None:
         """The run that an earlier process began, if there is one of this picture."""
-        if not checkpointer.path.exists():
-            return None
         try:
-            was = checkpointer.read()
-            if not self.is_of(was, pair):
+            was = unfinished(checkpointer)
+            if was is None or not self.is_of(was, pair):
                 return None
             run = self._run(pair, was.recipe)
             notes = was.differences(run.record)

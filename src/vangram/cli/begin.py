@@ -10,7 +10,7 @@ from pathlib import Path
 from vangram.cli.downloads import ensure_fetched
 from vangram.cli.options import Monitoring, Output
 from vangram.cli.outputs import check_outputs, check_recipe_file, check_timelapse
-from vangram.cli.resume import resumed_by_torchrun
+from vangram.cli.resume_runner import resumed_by_torchrun
 from vangram.cli.runner import make_picture
 from vangram.cli.streams import report, warn
 from vangram.run import Run

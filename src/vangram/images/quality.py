@@ -12,6 +12,8 @@ QUALITY = 95
 """Quality of JPEG and WebP, 1 to 100; JPEG without chroma subsampling."""
 ANIMATION_QUALITY = 90
 """Quality of an animated WebP."""
+PREVIEW_QUALITY, THUMBNAIL_QUALITY = 90, 85
+"""Quality of the studio's pictures on the way, and of small ones."""
 
 XMP_TAG = 700
 """TIFF tag of an XMP packet."""

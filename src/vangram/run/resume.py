@@ -1,22 +1,45 @@
-"""Resume: a run that goes on from the checkpoint of an earlier one."""
+"""Resume: a run that goes on from the checkpoint of an earlier one.
+
+`unfinished` reads the checkpoint beside an output, `Run.of` prepares a run with the recipe of its
+record, and `resumed` checks that it is the same run. `take_steps`, in `run/carry_out.py`, takes the
+steps after the checkpoint's position.
+"""
 
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from shlex import quote
 
-from vangram.errors import CheckpointError, OutputError
-from vangram.run.checkpointer import checkpoint_path
+from vangram.errors import CheckpointError, InputError, OutputError
+from vangram.images import read_recipe
+from vangram.run.checkpointer import Checkpointer, checkpoint_path
+from vangram.run.recipe_file import recorded
 from vangram.run.run import Run
 from vangram.settings.record import Record
 
 
+def unfinished(checkpointer: Checkpointer) -> Record | None:
+    """Read the checkpoint beside an output; returns its run's record, None if there is none.
+
+    Raises:
+        CheckpointError: it cannot be used, or an input of the run was not a file.
+    """
+    if not checkpointer.path.exists():
+        return None
+    record = checkpointer.read()
+    for name, given in record.inputs.named():
+        if given.sha256 is None:
+            raise CheckpointError(
+                f"the {name} of this run came from memory; continue the run in Python"
+            )
+    return record
+
+
 def resumed(run: Run, began: Record) -> Run:
     """A run prepared anew, as the one that an earlier process began.
-
-    The steps then continue at the position in the checkpoint, which `Checkpointer.begin` gives.
 
     Args:
         run: with the inputs and the recipe of the checkpoint's record.
@@ -44,3 +67,31 @@ def check_unfinished(output: Path, *, force: bool) -> None:
             f"{str(output)!r} was begun and not finished: `vangram resume"
             f" {quote(str(output))}` goes on with it, --force starts anew"
         )
+
+
+def is_picture_of(output: Path, record: Record) -> bool:
+    """Whether the file at an output's path is a picture so far of the run with this record."""
+    with suppress(InputError):
+        text = read_recipe(output)
+        return text is not None and Record.from_json(text).is_of_same_run(record)
+    return False
+
+
+def nothing_to_resume(output: Path) -> CheckpointError:
+    """The error of an output without a checkpoint."""
+    return CheckpointError(_why_nothing(output))
+
+
+def _why_nothing(output: Path) -> str:
+    if not output.exists():
+        return f"there is no run to make {str(output)!r}; `vangram stylize` begins one"
+    try:
+        finished = recorded(str(output)).finished
+    except InputError:
+        return f"{str(output)!r} has no checkpoint; was it made by vangram?"
+    if finished:
+        return f"{str(output)!r} is finished: there is nothing to resume"
+    return (
+        f"{str(output)!r} was stopped early and has no checkpoint;"
+        " `vangram rerun` makes it from the beginning"
+    )

@@ -38,7 +38,7 @@ LARGEST_SCALE = 8.0
 LARGEST_WEIGHT = 1e30
 """Largest weight of a loss; products with larger ones exceed float32."""
 DEFAULT_STRENGTH = 1.0
-"""Strength of a recipe as it is; where none is given."""
+"""The strength where none is given: that of every recipe as it is, so it has to be 1."""
 STRENGTHS = 0.1, 10.0
 """Smallest and largest strength; beyond them the result is the photograph, or a texture."""
 STRENGTH_EXPONENT = 2.0
@@ -277,8 +277,8 @@ class Recipe(BaseModel):
     def strengthened(self, strength: float | str) -> Self:
         """The recipe with its style weight multiplied by a power of the strength.
 
-        Strength is no setting of its own. 1, the default, changes nothing; equal factors look like
-        equal steps.
+        Strength is no setting of its own. `DEFAULT_STRENGTH`, 1, changes nothing; equal factors
+        look like equal steps.
 
         Raises:
             SettingError: the strength is no number, or out of range.

@@ -10,6 +10,7 @@ from typing import Any
 
 from vangram.errors import VangramError
 from vangram.images import read_picture, read_recipe, write_picture
+from vangram.images.quality import THUMBNAIL_QUALITY
 from vangram.networks import parameters_path
 from vangram.networks.registry import NETWORKS
 from vangram.studio.messages import Pipe
@@ -93,7 +94,7 @@ def networks() -> dict[str, Any]:
 
 
 def _write_thumbnail(pixels: Any, alpha: Any, path: str) -> None:
-    write_picture(Path(path), thumbnail(pixels, alpha, THUMBNAIL), quality=85)
+    write_picture(Path(path), thumbnail(pixels, alpha, THUMBNAIL), quality=THUMBNAIL_QUALITY)
 
 
 def _refused(status: int, message: str, kind: str = "VangramError") -> dict[str, Any]:

@@ -21,12 +21,13 @@ from filelock import FileLock
 
 from vangram.errors import CheckpointError, InputError, line_of
 from vangram.images import fit, read_recipe, write_picture
+from vangram.images.quality import PREVIEW_QUALITY, THUMBNAIL_QUALITY
 from vangram.optimize import RunState, Step
 from vangram.run import Run
 from vangram.run.carry_out import keep_picture, take_steps
 from vangram.run.checkpointer import Checkpointer
 from vangram.run.progress import Pace, done_before, plan_of, progress_of
-from vangram.run.resume import resumed
+from vangram.run.resume import resumed, unfinished
 from vangram.run.side_writes import SideWrites
 from vangram.settings.recipe import Recipe
 from vangram.settings.record import Record
@@ -105,10 +106,10 @@ class Watch:
         """Write a preview, small and in full size."""
         size, path = step.level.size, Path(self.job["preview"])
         small = run.shown(step.image, fit(size, PREVIEW, enlarge=False))
-        write_picture(path, small, quality=85)
+        write_picture(path, small, quality=THUMBNAIL_QUALITY)
         if max(size) > PREVIEW and not run.plans[step.level.number - 1].spilled:
             full = Path(self.job["full_preview"])
-            write_picture(full, run.shown(step.image, size), quality=90)
+            write_picture(full, run.shown(step.image, size), quality=PREVIEW_QUALITY)
 
     def note(self, line: str) -> None:
         """Send a note about a fault that was handled."""
@@ -192,10 +193,10 @@ def run_sweep(watch: Watch, job: Mapping[str, Any]) -> str:
 
 def _continued(watch: Watch, job: Mapping[str, Any], kept: Checkpointer) -> Run | None:
     """The run that an earlier worker began; None where there is none, or it cannot go on."""
-    if not kept.path.exists():
-        return None
     try:
-        record = kept.read()
+        record = unfinished(kept)
+        if record is None:
+            return None
         return resumed(prepared(job["inputs"], record.recipe), record)
     except CheckpointError as error:
         watch.note(f"{error}; began anew")

@@ -28,7 +28,7 @@ def rerun(picture: Made, output: Again, moved: MovedInputs, force: Force, quiet:
     Reports inputs and versions that differ. Exit code 1 where none does and the pixels differ.
     """
     from vangram.cli.outputs import check_outputs
-    from vangram.cli.resume import resumed_by_torchrun
+    from vangram.cli.resume_runner import resumed_by_torchrun
     from vangram.cli.runner import make_picture
     from vangram.film.output import record_in
     from vangram.run import Run

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from contextlib import suppress
 from pathlib import Path
 from shlex import quote
 
@@ -13,13 +12,12 @@ from vangram.cli.outputs import check_outputs
 from vangram.cli.progress import where
 from vangram.cli.runner import make_picture
 from vangram.cli.streams import report, tell
-from vangram.errors import CheckpointError, InputError, OutputError
-from vangram.images import read_recipe
+from vangram.errors import CheckpointError, OutputError
 from vangram.optimize import Level, RunState
 from vangram.run import Run
 from vangram.run.checkpointer import Checkpointer
 from vangram.run.recipe_file import recorded
-from vangram.run.resume import resumed
+from vangram.run.resume import is_picture_of, resumed, unfinished
 from vangram.settings.inputs import Inputs
 from vangram.settings.recipe import Recipe
 from vangram.settings.record import Record
@@ -51,8 +49,8 @@ def resumed_by_torchrun(
     if not is_launched():
         return None
     again = restarts() > 0
-    if checkpointer.path.exists() and (again or not output.force):
-        record = checkpointer.read()
+    begun = again or not output.force
+    if begun and (record := unfinished(checkpointer)) is not None:
         memory = record.recipe.memory if recipe.memory is None else recipe.memory
         if record.recipe != recipe.replace(memory=memory):
             raise CheckpointError(
@@ -94,7 +92,7 @@ def resume_run(
         OutputError: another file is at the picture's place, and neither allows for it.
     """
     output = checkpointer.output
-    if not os.path.lexists(output) or _is_of_run(output, record):
+    if not os.path.lexists(output) or is_picture_of(output, record):
         checkpointer.place.accept()
     elif not (force or again):
         raise OutputError(
@@ -116,14 +114,6 @@ def resume_run(
     if not monitoring.quiet:
         _tell_place(checkpointer.position, run.levels)
     return make_picture(run, monitoring, checkpointer)
-
-
-def _is_of_run(output: Path, record: Record) -> bool:
-    """Whether the file at the output's path is the picture so far of this run."""
-    with suppress(InputError):
-        text = read_recipe(output)
-        return text is not None and Record.from_json(text).is_of_same_run(record)
-    return False
 
 
 def _tell_place(position: RunState | None, levels: tuple[Level, ...]) -> None:
