@@ -1,15 +1,15 @@
-"""The student's convolutions from 3_1 on, taught without those before.
+"""The student's convolutions from 2_1 on, taught without those before.
 
     python -m training.deep --photos DIR --paintings DIR --teacher FILE --out FOLDER
 
-Most of the error at relu5_1 arises in blocks 3 to 5. What comes before them stays as it is, so its
-activations are computed once, and a batch can be four times as large as one of `training.distil`,
-whose gradients are too noisy for these layers.
+Nearly all of the error arises after block 1, which has a quarter of the work. That block stays as
+it is, so its activations are computed once, and a batch can be four times as large as one of
+`training.distil`, whose gradients are too noisy for the deep layers.
 
 The folder's network gets what it lacks by least squares. Then, round by round, the student repaints
-crops as it is by then (`training.driven`), they are added to those of earlier rounds, and the
-convolutions descend on them and on new crops that nobody repainted: those of a round are soon
-learnt by heart. The same command goes on at the round that was stopped, with the same result.
+crops as it is by then (`training.driven`), they and new crops that nobody repainted are added to
+those of earlier rounds, and the convolutions descend on all: few crops are soon learnt by heart.
+The same command goes on at the round that was stopped, with the same result.
 """
 
 from __future__ import annotations
@@ -37,23 +37,26 @@ from vangram.networks.registry import VGG19_LITE
 from vangram.networks.topology import block_of
 from vangram.networks.vgg import FeatureNetwork, head_name
 
-DEEP = tuple(name for name in VGG19_LITE.convolutions if block_of(name) > 2)
-TAUGHT = tuple(layer for layer in LEVELS if block_of(layer) > 2)
-FIRST, BEFORE = DEEP[0], "relu2_2"
+DEEP = tuple(name for name in VGG19_LITE.convolutions if block_of(name) > 1)
+TAUGHT = tuple(layer for layer in LEVELS if block_of(layer) > 1)
+FIRST, BEFORE = DEEP[0], "relu1_2"
 """The first convolution that is taught, and the layer whose pooled activations are kept."""
 INPUT = "input"
 """Name of those among what is kept."""
+APART = {"relu2_1": 2}
+"""Rows and columns from one kept position of a layer to the next, where not all are kept."""
 FIRST_BATCHES = 140
 """Batches that least squares fit."""
 CHUNK = 10
 """Crops computed at once."""
 WEIGHTS = {
-    "relu3_1": 3.0, "relu4_1": 2.0, "relu4_2": 1.0, "relu5_1": 3.0,
-    "gram relu3_1": 1.5, "gram relu4_1": 0.5, "gram relu4_2": 0.5, "gram relu5_1": 2.0,
+    "relu2_1": 3.0, "relu3_1": 3.0, "relu4_1": 2.0, "relu4_2": 1.0, "relu5_1": 3.0,
+    "gram relu2_1": 0.5, "gram relu3_1": 1.5, "gram relu4_1": 0.5, "gram relu4_2": 0.5,
+    "gram relu5_1": 2.0,
 }  # fmt: skip
 """Of 1 - R², and of one Gram error, as in `training.distil`."""
-REPAINTED_SHARE = 0.4
-"""Share of each batch from the crops that the student repainted, in any round."""
+REPAINTED_SHARE = 0.5
+"""Share of each batch from the crops that the student repainted."""
 Kept = dict[str, Tensor]
 """Inputs (N, C, h, w) of the first convolution taught, and targets by layer, float16."""
 
@@ -75,8 +78,14 @@ class Deep(MixedNetwork):
         for name in DEEP:
             x = F.relu(self._convolve(name, x)) if name == FIRST else self.advance(name, x)
             if (layer := f"relu{name}") in TAUGHT:
-                features[layer] = self.head(layer, x)
+                features[layer] = at_kept_positions(layer, self.head(layer, x))
         return features
+
+
+def at_kept_positions(layer: str, features: Tensor) -> Tensor:
+    """Features (B, C, h, w) at the positions where targets are kept."""
+    apart = APART.get(layer, 1)
+    return features[..., ::apart, ::apart]
 
 
 def first_input(student: FeatureNetwork, images: Tensor) -> Tensor:
@@ -100,20 +109,42 @@ def collect(student: FeatureNetwork, teacher: Teacher, source: Crops | Driven, c
         size = min(CHUNK, count - begun)
         crops = source.batch(student, size) if isinstance(source, Driven) else source.batch(size)
         with torch.autocast("cpu", torch.bfloat16):
-            chunk = teacher(crops, TAUGHT)
+            targets = teacher(crops, TAUGHT)
+        chunk = {layer: at_kept_positions(layer, target) for layer, target in targets.items()}
         chunk[INPUT] = first_input(student, crops)
         chunks.append({name: values.half() for name, values in chunk.items()})
     return {name: torch.cat([chunk[name] for chunk in chunks]).contiguous() for name in chunks[0]}
 
 
+def drawn(rounds: Sequence[Kept], count: int, generator: torch.Generator) -> Kept:
+    """Some crops of all rounds, each as likely as another, in the order of the rounds.
+
+    Args:
+        rounds: what each round kept; files of some gigabytes, of which these crops alone are read.
+        count: of crops.
+        generator: of the choice.
+    """
+    ends = torch.tensor([len(kept[INPUT]) for kept in rounds]).cumsum(0)
+    chosen = torch.randint(int(ends[-1]), (count,), generator=generator).sort().values
+    places = torch.bucketize(chosen, ends, right=True)
+    rows = [
+        (kept, chosen[places == place] - ends[place] + len(kept[INPUT]))
+        for place, kept in enumerate(rounds)
+    ]
+    return {name: torch.cat([kept[name][r] for kept, r in rows]) for name in rounds[0]}
+
+
 def descend(
-    student: FeatureNetwork, kept: Sequence[Kept], options: argparse.Namespace, seed: int
+    student: FeatureNetwork,
+    kept: Sequence[Sequence[Kept]],
+    options: argparse.Namespace,
+    seed: int,
 ) -> FeatureNetwork:
     """Teach the convolutions from `FIRST` on; returns the network with them.
 
     Args:
         student: what to begin with.
-        kept: crops that nobody repainted, and those that the student repainted.
+        kept: by round, crops that nobody repainted, and those that the student repainted.
         options: `batch`, `steps`, `lr` and `decay`.
         seed: of the choice of crops.
     """
@@ -128,12 +159,12 @@ def descend(
         for source, count, variance in zip(
             kept, (options.batch - repainted, repainted), variances, strict=True
         ):
-            chosen = torch.randint(len(source[INPUT]), (count,), generator=generator)
-            x = source[INPUT][chosen].float().contiguous(memory_format=torch.channels_last)
+            targets = drawn(source, count, generator)
+            x = targets[INPUT].float().contiguous(memory_format=torch.channels_last)
             with torch.autocast("cpu", torch.bfloat16):
                 features = functional_call(deep, matrices.parameters(), x)
             for layer in TAUGHT:
-                got, wanted = features[layer].float(), source[layer][chosen].float()
+                got, wanted = features[layer].float(), targets[layer].float()
                 parts = {
                     layer: variance.relative(layer, got, wanted),
                     f"gram {layer}": relative_gram_error(got, wanted),
@@ -204,15 +235,15 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
     write_student(completed(network).state_dict(), network)
     student = completed(network)  # as it was written, rounded, as after every round
+    plain: list[Kept] = []
     repainted: list[Kept] = []
     for number in range(1, options.rounds + 1):
         seed, done = options.seed + 2 * number, options.out / f"round-{number}.safetensors"
         repainted.append(kept(f"repainted-{number}", Driven(crops(seed), seed), options.driven))
+        plain.append(kept(f"crops-{number}", crops(seed + 1), options.crops))
         if not done.exists():
-            so_far = {name: torch.cat([each[name] for each in repainted]) for name in repainted[0]}
-            both = kept(f"crops-{number}", crops(seed + 1), options.crops), so_far
-            write_student(descend(student, both, options, seed).state_dict(), done)
-            del both, so_far  # gigabytes
+            taught = descend(student, (plain, repainted), options, seed)
+            write_student(taught.state_dict(), done)
         # As it was written, rounded: the same whether the round was taught now or earlier.
         student = completed(done)
         write_student(student.state_dict(), network)

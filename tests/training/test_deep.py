@@ -12,7 +12,18 @@ from torch import Tensor
 
 from tests.support import he_initialised
 from training import deep
-from training.deep import DEEP, INPUT, TAUGHT, Deep, Kept, descend, first_input
+from training.deep import (
+    APART,
+    DEEP,
+    INPUT,
+    TAUGHT,
+    Deep,
+    Kept,
+    at_kept_positions,
+    descend,
+    drawn,
+    first_input,
+)
 from training.student_file import IN_8_BITS, read_student, write_student
 from vangram.networks.registry import VGG19_LITE
 from vangram.networks.vgg import FeatureNetwork, head_name
@@ -33,7 +44,8 @@ def test_deep_layers_go_on_where_the_trunk_ends(student: FeatureNetwork) -> None
     got, wanted = Deep(student)(first_input(student, images)), student(images, TAUGHT)
     assert got.keys() == wanted.keys() == set(TAUGHT)
     for layer in TAUGHT:
-        assert torch.equal(got[layer], wanted[layer])
+        apart = APART.get(layer, 1)
+        assert torch.equal(got[layer], wanted[layer][:, :, ::apart, ::apart])
 
 
 def test_deep_layers_are_taught_alone(student: FeatureNetwork) -> None:
@@ -52,7 +64,7 @@ def test_descent_brings_the_features_nearer_and_leaves_the_rest(student: Feature
         targets = Deep(other)(x)
     kept: Kept = {name: values.half() for name, values in {INPUT: x, **targets}.items()}
     options = argparse.Namespace(batch=8, steps=60, lr=2e-2, decay=0.8)
-    taught = descend(student, (kept, kept), options, seed=1)
+    taught = descend(student, ([kept], [kept]), options, seed=1)
 
     def error(network: FeatureNetwork, layer: str) -> float:
         with torch.no_grad():
@@ -64,6 +76,19 @@ def test_descent_brings_the_features_nearer_and_leaves_the_rest(student: Feature
     before = student.state_dict()
     for name, values in taught.state_dict().items():
         assert torch.equal(values, before[name]) != (name.split(".")[0] in MODULES), name
+
+
+def test_crops_are_drawn_from_all_rounds_with_their_own_targets() -> None:
+    first, second = (
+        {INPUT: torch.arange(begin, end), "relu3_1": -torch.arange(begin, end)}
+        for begin, end in ((0, 30), (30, 40))
+    )
+    got = drawn([first, second], 400, torch.Generator().manual_seed(5))
+    assert torch.equal(got["relu3_1"], -got[INPUT])
+    assert len(got[INPUT]) == 400
+    assert set(got[INPUT].tolist()) == set(range(40))
+    # A quarter of them are of the second round, give or take four standard deviations.
+    assert abs(int((got[INPUT] >= 30).sum()) - 100) < 4 * (400 * 0.25 * 0.75) ** 0.5
 
 
 def test_crops_are_kept_with_the_activations_of_the_student_and_the_teachers_features(
@@ -84,7 +109,7 @@ def test_crops_are_kept_with_the_activations_of_the_student_and_the_teachers_fea
     assert torch.equal(kept[INPUT][: deep.CHUNK], first_input(student, images).half())
     for layer, values in student(images, TAUGHT).items():
         # bfloat16, in which the teacher computes, has eight bits; roundings of twenty layers.
-        wanted = 2 * values
+        wanted = 2 * at_kept_positions(layer, values)
         assert (kept[layer][: deep.CHUNK] - wanted).norm() < 0.02 * wanted.norm()
 
 
