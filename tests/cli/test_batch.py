@@ -247,7 +247,9 @@ def test_checkpoint_of_another_recipe_is_not_gone_on_with(
     words = ("batch", folder / "p0.png", paintings[0], "-o", out, "--size", 48)
     with descending(stopped_by(KeyboardInterrupt())):
         assert command(*words, "--steps", 4).code == 130
-    assert command(*words, "--steps", 2).code == 0
+    outcome = command(*words, "--steps", 2)
+    assert outcome.code == 0
+    assert "p0-s0.png was begun with other inputs or settings; made anew" in outcome.err
     assert recorded(out / "p0-s0.png").recipe.steps == 2
     assert not checkpoint_path(out / "p0-s0.png").exists()
 
@@ -256,10 +258,32 @@ def test_damaged_checkpoint_is_not_gone_on_with(
     command: Command, folder: Path, paintings: list[Path], tmp_path: Path
 ) -> None:
     out = tmp_path / "out"
-    out.mkdir()
+    words = ("batch", folder / "p0.png", paintings[0], "-o", out, *TINY)
+    with descending(stopped_by(KeyboardInterrupt())):
+        assert command(*words).code == 130
     checkpoint_path(out / "p0-s0.png").write_bytes(b"rubbish")
-    assert command("batch", folder / "p0.png", paintings[0], "-o", out, *TINY).code == 0
+    outcome = command(*words)
+    assert outcome.code == 0
+    assert "p0-s0.png has a checkpoint that cannot be used; made anew" in outcome.err
     assert recorded(out / "p0-s0.png").finished
+
+
+def test_run_that_no_batch_began_is_kept(
+    command: Command, folder: Path, paintings: list[Path], tmp_path: Path
+) -> None:
+    picture = tmp_path / "out" / "p0-s0.png"
+    picture.parent.mkdir()
+    with descending(stopped_by(KeyboardInterrupt())):
+        command("stylize", folder / "p0.png", paintings[0], "-o", picture, "--size", 48)
+    picture.unlink()
+    before = checkpoint_path(picture).read_bytes()
+    words = ("batch", folder / "p0.png", paintings[0], "-o", picture.parent, *TINY)
+    outcome = command(*words)
+    assert outcome.code == 2
+    assert "was begun and not finished" in outcome.err
+    assert checkpoint_path(picture).read_bytes() == before
+    assert command(*words, "--force").code == 0
+    assert recorded(picture).finished
 
 
 def test_table_of_pairs_is_made(

@@ -222,6 +222,7 @@ def test_nothing_to_resume_is_told_for_what_it_is(
     assert_refused(command("resume", stopped.with_name("no.png")), "no run", "no.png")
     assert_refused(command("resume", photo), "photo.png", "no checkpoint")
     checkpoint = checkpoint_path(stopped)
+    assert_refused(command("resume", checkpoint), "is a checkpoint", f"resume {stopped}`")
     checkpoint.rename(stopped.with_name("away"))
     assert_refused(command("resume", stopped), "stopped early", "vangram rerun")
     stopped.with_name("away").rename(checkpoint)
@@ -234,6 +235,44 @@ def test_damaged_checkpoint_is_refused(command: Command, output: Path) -> None:
     path = checkpoint_path(output)
     path.write_bytes(path.read_bytes()[:-1])
     assert_refused(command("resume", output), path.name, "damaged")
+
+
+@pytest.mark.usefixtures("no_work")
+def test_folder_in_the_checkpoints_place_is_refused(
+    command: Command, photo: Path, painting: Path, tmp_path: Path
+) -> None:
+    output = tmp_path / "new.png"
+    checkpoint_path(output).mkdir()
+    words = ("stylize", photo, painting, "-o", output, *QUICK)
+    for each in (words, (*words, "--force")):
+        assert_refused(command(*each), checkpoint_path(output).name, "is no file; move it away")
+
+
+def test_input_is_found_from_the_folder_in_which_the_run_was_started(
+    command: Command, tmp_path: Path, saved: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for folder in ("in", "out"):
+        (tmp_path / folder).mkdir()
+    for seed, name in enumerate(("photo", "painting")):
+        saved(f"{name}.png", seed=seed).rename(tmp_path / "in" / f"{name}.png")
+    monkeypatch.chdir(tmp_path)
+    words = ("in/photo.png", "in/painting.png", "-o", "out/picture.png", "--size", 48)
+    assert command("stylize", *words, "--steps", 2).code == 0
+    monkeypatch.chdir(tmp_path / "out")
+    outcome = command("rerun", "picture.png")
+    assert outcome.code == 0, outcome.err
+    assert "the same bytes" in outcome.err
+    saved("photo.png", seed=9).rename(tmp_path / "in/photo.png")
+    assert_refused(command("rerun", "picture.png", "--force"), "'in/photo.png' is no longer there")
+
+
+@pytest.mark.usefixtures("no_work")
+def test_rerun_of_a_folder_that_is_no_film_is_refused(
+    command: Command, photo: Path, output: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "pictures").mkdir()
+    output.rename(tmp_path / "pictures" / "one.png")
+    assert_refused(command("rerun", tmp_path / "pictures"), "is a folder", "name one of them")
 
 
 @pytest.mark.parametrize("output_exists", [True, False])

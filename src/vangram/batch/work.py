@@ -27,7 +27,7 @@ from vangram.run import Run
 from vangram.run.checkpointer import Checkpointer, checkpoint_path
 from vangram.run.inputs import RunSource, read_source
 from vangram.run.network import device_for, network_for
-from vangram.run.resume import resumed, unfinished
+from vangram.run.resume import check_unfinished, resumed, unfinished
 from vangram.settings.inputs import Inputs
 from vangram.settings.recipe import Recipe
 from vangram.settings.record import Record
@@ -156,24 +156,29 @@ class Batch:
             return None
         self.check_place(pair)
         checkpointer.place.accept()
-        run, notes = self._continued(pair, checkpointer) or (None, [])
+        run, notes = self._continued(pair, checkpointer)
         if run is None:
             checkpointer.discard()
             run = self._run(pair, self.recipe)
         record = replace(run.record, keep_metadata=self.keep_metadata)
         return replace(run, record=record), [*notes, *run.inputs.notes]
 
-    def _continued(self, pair: Pair, checkpointer: Checkpointer) -> tuple[Run, list[str]] | None:
-        """The run that an earlier process began, if there is one of this picture."""
+    def _continued(self, pair: Pair, checkpointer: Checkpointer) -> tuple[Run | None, list[str]]:
+        """The run that an earlier process began, None if there is none of this picture; its notes.
+
+        A checkpoint that is not used is noted: its run is lost.
+        """
         try:
             was = unfinished(checkpointer)
-            if was is None or not self.is_of(was, pair):
-                return None
+            if was is None:
+                return None, []
+            if not self.is_of(was, pair):
+                return None, [f"{pair.name} was begun with other inputs or settings; made anew"]
             run = self._run(pair, was.recipe)
             notes = was.differences(run.record)
             return resumed(run, was), notes
         except CheckpointError:
-            return None
+            return None, [f"{pair.name} has a checkpoint that cannot be used; made anew"]
 
     def _run(self, pair: Pair, recipe: Recipe) -> Run:
         if self.painting is None or self.painting.name != pair.painting:
@@ -246,16 +251,19 @@ class Batch:
         return record is not None and record.finished and self.is_of(record, pair)
 
     def check_place(self, pair: Pair) -> None:
-        """Check that a pair's picture overwrites no file, except one that a batch has made here.
+        """Check that a pair's picture overwrites no file or run, except those of a batch here.
 
         Raises:
             ExistsError: it would overwrite another one.
         """
         output = self.output(pair)
-        if self.force or not os.path.lexists(output):
+        exists, begun = map(os.path.lexists, (output, checkpoint_path(output)))
+        if self.force or not (exists or begun):
             return
         made_here = any(pair.name in _listed(path) for path in manifests_in(self.folder))
-        if not made_here or record_in(output) is None:
+        if begun and not made_here:
+            check_unfinished(output, force=False)
+        if exists and (not made_here or record_in(output) is None):
             raise ExistsError(
                 f"{quoted(output)} exists already, and no batch has made it here;"
                 " use another folder, or add --force to overwrite it"

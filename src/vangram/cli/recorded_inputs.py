@@ -14,7 +14,9 @@ from vangram.settings.record import Input, Record
 def find_inputs(record: Record, picture: str, given: Inputs[str]) -> Inputs[str]:
     """Paths of the inputs: those given, else the recorded ones, else files beside the picture.
 
-    Of several files, the one with the recorded SHA-256 is taken.
+    Of several files, the one with the recorded SHA-256 is taken. Where there is none, one with this
+    SHA-256 is looked for by its recorded path from each folder above the picture's: from one of
+    these the run may have been started.
 
     Raises:
         RecipeError: an input is in none of these places.
@@ -51,6 +53,9 @@ def _found(recorded: Input, picture: str, option: str, is_there: Callable[[Path]
             return str(place)
     if there:
         return str(there[0])
+    for above in () if path.is_absolute() else folder.absolute().parents:
+        if is_there(above / path) and digest(str(above / path)) == recorded.sha256:
+            return str(above / path)
     raise RecipeError(f"{recorded.path!r} is no longer there; say where it is now with {option}")
 
 

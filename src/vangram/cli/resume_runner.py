@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 from pathlib import Path
 from shlex import quote
 
@@ -12,7 +13,7 @@ from vangram.cli.outputs import check_outputs
 from vangram.cli.progress import where
 from vangram.cli.runner import make_picture
 from vangram.cli.streams import report, tell
-from vangram.errors import CheckpointError, OutputError
+from vangram.errors import CheckpointError, InputError, OutputError
 from vangram.optimize import Level, RunState
 from vangram.run import Run
 from vangram.run.checkpointer import Checkpointer
@@ -53,15 +54,18 @@ def resumed_by_torchrun(
     if begun and (record := unfinished(checkpointer)) is not None:
         memory = record.recipe.memory if recipe.memory is None else recipe.memory
         if record.recipe != recipe.replace(memory=memory):
+            anew = f"without {str(checkpointer.path)!r} it starts" if again else "--force starts"
             raise CheckpointError(
                 f"{str(output.output)!r} was begun with other settings: `vangram resume"
-                f" {quote(str(output.output))}` goes on with those, --force starts anew with the"
-                " new ones"
+                f" {quote(str(output.output))}` goes on with those, {anew} anew with the new ones"
             )
         return resume_run(record, inputs, checkpointer, monitoring, force=output.force, again=again)
     if again and not output.force and output.output.exists():
-        record = recorded(str(output.output))
-        if record.finished and record.recipe.replace(memory=recipe.memory) == recipe:
+        record = None
+        with suppress(InputError):  # another program's picture, which is refused as ever
+            record = recorded(str(output.output))
+        done = record is not None and record.finished and record.recipe
+        if done and done.replace(memory=recipe.memory) == recipe:
             tell("the picture is finished")
             print(output.output)
             return output.output

@@ -100,7 +100,7 @@ def read_checkpoint(path: str | os.PathLike[str]) -> Checkpoint:
         raise CheckpointError(f"there is no checkpoint {quoted(path)}; check the path") from None
     except OSError as error:
         raise CheckpointError(
-            f"{quoted(path)} cannot be read ({reason(error)}); check its permissions"
+            f"{quoted(path)} cannot be read ({reason(error)}); check it and its permissions"
         ) from error
     except (CheckpointError, RecipeError) as error:
         raise CheckpointError(f"{quoted(path)}: {error}") from error

@@ -13,7 +13,7 @@ from dataclasses import replace
 from pathlib import Path
 from shlex import quote
 
-from vangram.errors import CheckpointError, InputError, OutputError
+from vangram.errors import CheckpointError, ExistsError, InputError
 from vangram.images import read_recipe
 from vangram.run.checkpointer import Checkpointer, checkpoint_path
 from vangram.run.recipe_file import recorded
@@ -57,13 +57,16 @@ def resumed(run: Run, began: Record) -> Run:
 
 
 def check_unfinished(output: Path, *, force: bool) -> None:
-    """Check that no earlier run can be resumed.
+    """Check that no earlier run can be resumed, and that a checkpoint can be written.
 
     Raises:
-        OutputError: one can, and `force` is not given.
+        ExistsError: one can, and `force` is not given; or no file is in the checkpoint's place.
     """
-    if not force and os.path.exists(checkpoint_path(output)):
-        raise OutputError(
+    checkpoint = checkpoint_path(output)
+    if os.path.lexists(checkpoint) and not os.path.isfile(checkpoint):
+        raise ExistsError(f"{str(checkpoint)!r} is no file; move it away")
+    if not force and checkpoint.exists():
+        raise ExistsError(
             f"{str(output)!r} was begun and not finished: `vangram resume"
             f" {quote(str(output))}` goes on with it, --force starts anew"
         )
@@ -83,6 +86,9 @@ def nothing_to_resume(output: Path) -> CheckpointError:
 
 
 def _why_nothing(output: Path) -> str:
+    picture = output.with_suffix("")
+    if checkpoint_path(picture) == output:
+        return f"{str(output)!r} is a checkpoint; `vangram resume {quote(str(picture))}` goes on"
     if not output.exists():
         return f"there is no run to make {str(output)!r}; `vangram stylize` begins one"
     try:

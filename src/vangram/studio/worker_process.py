@@ -198,8 +198,8 @@ def _continued(watch: Watch, job: Mapping[str, Any], kept: Checkpointer) -> Run 
         if record is None:
             return None
         return resumed(prepared(job["inputs"], record.recipe), record)
-    except CheckpointError as error:
-        watch.note(f"{error}; began anew")
+    except CheckpointError:
+        watch.note("the checkpoint cannot be used, so the run began anew")
         return None
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
@@ -13,6 +14,7 @@ from vangram.cli.downloads import ensure_fetched
 from vangram.cli.options import Force, Made, Monitoring, MovedInputs, Output, Quiet
 from vangram.cli.recorded_inputs import find_inputs
 from vangram.cli.streams import report, tell, warn
+from vangram.errors import PictureError
 from vangram.settings.inputs import Inputs
 from vangram.settings.record import Record
 
@@ -39,6 +41,8 @@ def rerun(picture: Made, output: Again, moved: MovedInputs, force: Force, quiet:
     if record.film is not None:
         _rerun_film(record, picture, output, moved, force=force, quiet=quiet)
         return
+    if os.path.isdir(picture):
+        raise PictureError(f"{picture!r} is a folder, and its pictures no film; name one of them")
     target = output or Path(picture).with_stem(f"{Path(picture).stem}-rerun")
     inputs = find_inputs(record, picture, moved)
     place, monitoring = Output(target, force), Monitoring(quiet=quiet)
