@@ -1,10 +1,10 @@
 # VanGram with its studio and what batches on clusters need, for CPUs:
 #
-#     docker build -t vangram:0.7.0 .
+#     docker build -t vangram:0.8.0 .
 #
 # and for NVIDIA GPUs, with PyTorch's default build:
 #
-#     docker build -t vangram:0.7.0-cuda --build-arg TORCH_INDEX=https://pypi.org/simple .
+#     docker build -t vangram:0.8.0-cuda --build-arg TORCH_INDEX=https://pypi.org/simple .
 #
 # The steps are those of scripts/set-up, without the tools for development.
 ARG PYTHON=3.12

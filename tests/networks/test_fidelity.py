@@ -31,8 +31,8 @@ HEAD_FILE = SHARED / "teacher" / "vgg19-conv1_1-conv3_4.safetensors"
 PICTURES, SIDE = 5, 256
 
 LEAST_R2 = {
-    "relu1_1": 0.99, "relu2_1": 0.98, "relu3_1": 0.96, "relu4_1": 0.94, "relu4_2": 0.94,
-    "relu5_1": 0.9,
+    "relu1_1": 0.99, "relu2_1": 0.98, "relu3_1": 0.96, "relu4_1": 0.95, "relu4_2": 0.95,
+    "relu5_1": 0.91,
 }  # fmt: skip
 """Of the variance about each channel's mean, on whole photographs never trained on."""
 

@@ -40,7 +40,7 @@ VGG19_LITE = Topology(
     feature_layers=("relu1_1", "relu2_1", "relu3_1", "relu4_1", "relu4_2", "relu5_1"),
     heads={"relu1_1": 64, "relu2_1": 128, "relu4_1": 512},
     padding="reflect",
-    average_scale=(1.447, 1.246, 1.283, 2.077),
+    average_scale=(1.447, 1.266, 1.281, 2.052),
     mean=IMAGENET_MEAN,
     std=IMAGENET_STD,
 )
@@ -111,10 +111,10 @@ NETWORKS = {
         "vgg19-lite.safetensors",
         licence="Apache-2.0; see its model card",
         size=9_167_624,
-        version="7",
-        sha256="63d0e6c0700fe53ab2f28eb9ea0e1c05dd9bfd945e5575598721ed9e027101a5",
+        version="8",
+        sha256="49376632c484df666bb7c2b2957ce09acde94f1e0c0a438714a2492b2be70493",
         means_file="vgg19-lite-means.safetensors",
-        means_sha256="5f2b8366616b1516d8f5a6e7d0a6aa76f8dae84885cdd84f2498614a97704de4",
+        means_sha256="8263d42bb935c3faa17f41ecf4d70e0b48a0e8db1196c86c700593205c0fb1a5",
     ),
     "vgg19": _torchvision(
         VGG19,
