@@ -127,6 +127,7 @@ class Batch:
                 batch._check_output(pair, inputs)
                 if not made:
                     batch.check_place(pair)
+                    batch._check_run(pair)
         return batch
 
     @property
@@ -251,23 +252,31 @@ class Batch:
         return record is not None and record.finished and self.is_of(record, pair)
 
     def check_place(self, pair: Pair) -> None:
-        """Check that a pair's picture overwrites no file or run, except those of a batch here.
+        """Check that a pair's picture overwrites no file, except one that a batch has made here.
 
         Raises:
             ExistsError: it would overwrite another one.
         """
         output = self.output(pair)
-        exists, begun = map(os.path.lexists, (output, checkpoint_path(output)))
-        if self.force or not (exists or begun):
+        if self.force or not os.path.lexists(output):
             return
-        made_here = any(pair.name in _listed(path) for path in manifests_in(self.folder))
-        if begun and not made_here:
-            check_unfinished(output, force=False)
-        if exists and (not made_here or record_in(output) is None):
+        if not self._is_listed(pair) or record_in(output) is None:
             raise ExistsError(
                 f"{quoted(output)} exists already, and no batch has made it here;"
                 " use another folder, or add --force to overwrite it"
             )
+
+    def _check_run(self, pair: Pair) -> None:
+        """Check that a pair's picture ends no run, except one that a batch has begun here.
+
+        Raises:
+            ExistsError: it would end another one.
+        """
+        check_unfinished(self.output(pair), force=self.force or self._is_listed(pair))
+
+    def _is_listed(self, pair: Pair) -> bool:
+        """Whether a manifest in the folder lists a pair's picture."""
+        return any(pair.name in _listed(path) for path in manifests_in(self.folder))
 
     def _name_error(self, pair: Pair) -> str | None:
         """An error where the picture's name, made of two file names, is too long; otherwise None.
