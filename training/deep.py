@@ -2,7 +2,7 @@
 
     python -m training.deep --photos DIR --paintings DIR --teacher FILE --out FOLDER
 
-Nearly all of the error arises after block 1, which has a quarter of the work. That block stays as
+Nearly all of the error arises after block 1, the one at the image's full size. That block stays as
 it is, so its activations are computed once, and a batch can be four times as large as one of
 `training.distil`, whose gradients are too noisy for the deep layers.
 

@@ -221,6 +221,7 @@ def test_nothing_to_resume_is_told_for_what_it_is(
 ) -> None:
     assert_refused(command("resume", stopped.with_name("no.png")), "no run", "no.png")
     assert_refused(command("resume", photo), "photo.png", "no checkpoint")
+    assert_refused(command("resume", "."), "no checkpoint")
     checkpoint = checkpoint_path(stopped)
     assert_refused(command("resume", checkpoint), "is a checkpoint", f"resume {stopped}`")
     checkpoint.rename(stopped.with_name("away"))

@@ -249,7 +249,7 @@ def test_stalled_server_times_out(server: FileServer) -> None:
     server.plans = [stall(0)]
     started = time.monotonic()
     refused("nothing came for 0.3 s")
-    assert time.monotonic() - started < 30
+    assert time.monotonic() - started < 5
 
 
 def test_server_that_stalls_midway_is_retried(server: FileServer) -> None:

@@ -11,11 +11,10 @@ from pathlib import Path
 from typing import Any
 
 from vangram.batch.shards import Shard
-from vangram.errors import InputError, OutputError, RecipeError
-from vangram.images import read_recipe
+from vangram.errors import InputError, OutputError
 from vangram.run.checkpointer import checkpoint_path
+from vangram.run.recipe_file import recorded_or_none
 from vangram.settings.recipe import Recipe
-from vangram.settings.record import Record
 from vangram.storage.files import open_regular, quoted, reason
 
 MANIFEST = "batch.json"
@@ -57,17 +56,6 @@ def pictures_in(manifest: Path) -> dict[str, dict[str, Any]]:
         if not isinstance(picture["picture"], str):
             raise TypeError("the name of a picture is no text")
     return {picture["picture"]: dict(picture) for picture in listed}
-
-
-def record_in(picture: Path) -> Record | None:
-    """The record in a picture; None if it is missing or damaged."""
-    if not os.path.isfile(picture):
-        return None
-    try:
-        text = read_recipe(picture)
-        return None if text is None else Record.from_json(text)
-    except (RecipeError, InputError):
-        return None
 
 
 def is_same(recorded: Recipe, recipe: Recipe) -> bool:
@@ -131,7 +119,7 @@ def read_status(folder: Path) -> Status:
 
 
 def _add(status: Status, path: Path, name: str, picture: Mapping[str, Any]) -> None:
-    record, error = record_in(path), picture.get("error")
+    record, error = recorded_or_none(path), picture.get("error")
     if record is not None and record.finished and is_same(record.recipe, picture["recipe"]):
         status.made.add(name)
     elif picture.get("state") == "failed":

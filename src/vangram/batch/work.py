@@ -17,7 +17,6 @@ from vangram.batch.manifest import (
     manifest_name,
     manifests_in,
     pictures_in,
-    record_in,
 )
 from vangram.batch.pairs import Pair
 from vangram.batch.shards import Shard
@@ -27,6 +26,7 @@ from vangram.run import Run
 from vangram.run.checkpointer import Checkpointer, checkpoint_path
 from vangram.run.inputs import RunSource, read_source
 from vangram.run.network import device_for, network_for
+from vangram.run.recipe_file import recorded_or_none
 from vangram.run.resume import check_unfinished, resumed, unfinished
 from vangram.settings.inputs import Inputs
 from vangram.settings.recipe import Recipe
@@ -248,7 +248,7 @@ class Batch:
 
     def is_made(self, pair: Pair) -> bool:
         """Whether a pair's picture is there, finished."""
-        record = record_in(self.output(pair))
+        record = recorded_or_none(self.output(pair))
         return record is not None and record.finished and self.is_of(record, pair)
 
     def check_place(self, pair: Pair) -> None:
@@ -260,7 +260,7 @@ class Batch:
         output = self.output(pair)
         if self.force or not os.path.lexists(output):
             return
-        if not self._is_listed(pair) or record_in(output) is None:
+        if not self._is_listed(pair) or recorded_or_none(output) is None:
             raise ExistsError(
                 f"{quoted(output)} exists already, and no batch has made it here;"
                 " use another folder, or add --force to overwrite it"
@@ -272,7 +272,9 @@ class Batch:
         Raises:
             ExistsError: it would end another one.
         """
-        check_unfinished(self.output(pair), force=self.force or self._is_listed(pair))
+        output = self.output(pair)
+        if os.path.lexists(checkpoint_path(output)):  # few have one, and manifests can be long
+            check_unfinished(output, force=self.force or self._is_listed(pair))
 
     def _is_listed(self, pair: Pair) -> bool:
         """Whether a manifest in the folder lists a pair's picture."""

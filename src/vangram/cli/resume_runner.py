@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from contextlib import suppress
 from pathlib import Path
 from shlex import quote
 
@@ -13,11 +12,11 @@ from vangram.cli.outputs import check_outputs
 from vangram.cli.progress import where
 from vangram.cli.runner import make_picture
 from vangram.cli.streams import report, tell
-from vangram.errors import CheckpointError, InputError, OutputError
+from vangram.errors import CheckpointError, OutputError
 from vangram.optimize import Level, RunState
 from vangram.run import Run
 from vangram.run.checkpointer import Checkpointer
-from vangram.run.recipe_file import recorded
+from vangram.run.recipe_file import recorded_or_none
 from vangram.run.resume import is_picture_of, resumed, unfinished
 from vangram.settings.inputs import Inputs
 from vangram.settings.recipe import Recipe
@@ -61,11 +60,8 @@ def resumed_by_torchrun(
             )
         return resume_run(record, inputs, checkpointer, monitoring, force=output.force, again=again)
     if again and not output.force and output.output.exists():
-        record = None
-        with suppress(InputError):  # another program's picture, which is refused as ever
-            record = recorded(str(output.output))
-        done = record is not None and record.finished and record.recipe
-        if done and done.replace(memory=recipe.memory) == recipe:
+        made = recorded_or_none(output.output)
+        if made and made.finished and made.recipe.replace(memory=recipe.memory) == recipe:
             tell("the picture is finished")
             print(output.output)
             return output.output

@@ -13,6 +13,8 @@ from vangram.settings.record import Record
 from vangram.storage.locks import claim
 from vangram.storage.places import Place
 
+SUFFIX = ".checkpoint"
+"""What a checkpoint's name has behind its picture's."""
 SECONDS_BETWEEN_CHECKPOINTS = 30.0
 LARGEST_SHARE = 0.05
 """Largest share of the time for checkpoints, except those at a level's end, which are small."""
@@ -105,7 +107,7 @@ class Checkpointer:
 
 def checkpoint_path(output: Path) -> Path:
     """Path of a picture's checkpoint."""
-    return Path(f"{output}.checkpoint")
+    return Path(f"{output}{SUFFIX}")
 
 
 def _reached(position: RunState | None) -> tuple[int, int]:

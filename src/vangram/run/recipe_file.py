@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import codecs
 import os
+from contextlib import suppress
 
-from vangram.errors import PictureError, RecipeError
+from vangram.errors import InputError, PictureError, RecipeError
 from vangram.images import read_recipe
 from vangram.settings.recipe import Recipe
 from vangram.settings.record import Record
@@ -27,6 +28,13 @@ def recorded(picture: str | os.PathLike[str]) -> Record:
     if text is None:
         raise no_recipe(picture)
     return Record.from_json(text)
+
+
+def recorded_or_none(picture: str | os.PathLike[str]) -> Record | None:
+    """The record that a picture carries; None where one of them is missing or damaged."""
+    with suppress(InputError):
+        return recorded(picture)
+    return None
 
 
 def no_recipe(path: str | os.PathLike[str]) -> RecipeError:

@@ -8,15 +8,13 @@ steps after the checkpoint's position.
 from __future__ import annotations
 
 import os
-from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from shlex import quote
 
-from vangram.errors import CheckpointError, ExistsError, InputError
-from vangram.images import read_recipe
-from vangram.run.checkpointer import Checkpointer, checkpoint_path
-from vangram.run.recipe_file import recorded
+from vangram.errors import CheckpointError, ExistsError
+from vangram.run.checkpointer import SUFFIX, Checkpointer, checkpoint_path
+from vangram.run.recipe_file import recorded_or_none
 from vangram.run.run import Run
 from vangram.settings.record import Record
 
@@ -74,10 +72,8 @@ def check_unfinished(output: Path, *, force: bool) -> None:
 
 def is_picture_of(output: Path, record: Record) -> bool:
     """Whether the file at an output's path is a picture so far of the run with this record."""
-    with suppress(InputError):
-        text = read_recipe(output)
-        return text is not None and Record.from_json(text).is_of_same_run(record)
-    return False
+    found = recorded_or_none(output)
+    return found is not None and found.is_of_same_run(record)
 
 
 def nothing_to_resume(output: Path) -> CheckpointError:
@@ -86,16 +82,15 @@ def nothing_to_resume(output: Path) -> CheckpointError:
 
 
 def _why_nothing(output: Path) -> str:
-    picture = output.with_suffix("")
-    if checkpoint_path(picture) == output:
-        return f"{str(output)!r} is a checkpoint; `vangram resume {quote(str(picture))}` goes on"
+    if output.suffix == SUFFIX:
+        picture = quote(str(output.with_suffix("")))
+        return f"{str(output)!r} is a checkpoint; `vangram resume {picture}` goes on"
     if not output.exists():
         return f"there is no run to make {str(output)!r}; `vangram stylize` begins one"
-    try:
-        finished = recorded(str(output)).finished
-    except InputError:
+    record = recorded_or_none(output)
+    if record is None:
         return f"{str(output)!r} has no checkpoint; was it made by vangram?"
-    if finished:
+    if record.finished:
         return f"{str(output)!r} is finished: there is nothing to resume"
     return (
         f"{str(output)!r} was stopped early and has no checkpoint;"

@@ -19,18 +19,18 @@ from typing import Any
 import psutil
 from filelock import FileLock
 
-from vangram.errors import CheckpointError, InputError, line_of
-from vangram.images import fit, read_recipe, write_picture
+from vangram.errors import CheckpointError, line_of
+from vangram.images import fit, write_picture
 from vangram.images.quality import PREVIEW_QUALITY, THUMBNAIL_QUALITY
 from vangram.optimize import RunState, Step
 from vangram.run import Run
 from vangram.run.carry_out import keep_picture, take_steps
 from vangram.run.checkpointer import Checkpointer
 from vangram.run.progress import Pace, done_before, plan_of, progress_of
+from vangram.run.recipe_file import recorded_or_none
 from vangram.run.resume import resumed, unfinished
 from vangram.run.side_writes import SideWrites
 from vangram.settings.recipe import Recipe
-from vangram.settings.record import Record
 from vangram.storage.allocator import keep_freed_memory
 from vangram.studio.messages import Pipe
 from vangram.studio.planning import prepared
@@ -149,7 +149,8 @@ def run_job(pipe: Pipe, job: Mapping[str, Any]) -> dict[str, Any]:
 def run_picture(watch: Watch, job: Mapping[str, Any]) -> str:
     """Make a picture, or continue one; returns the state in which the job ends."""
     output = Path(job["output"])
-    if _is_finished(output):  # the worker was killed before it could say so
+    record = recorded_or_none(output)
+    if record is not None and record.finished:  # the worker was killed before it could say so
         return "finished"
     with closing(Checkpointer(output, warn=watch.note, force=True)) as kept:
         run = _continued(watch, job, kept)
@@ -201,15 +202,6 @@ def _continued(watch: Watch, job: Mapping[str, Any], kept: Checkpointer) -> Run 
     except CheckpointError:
         watch.note("the checkpoint cannot be used, so the run began anew")
         return None
-
-
-def _is_finished(output: Path) -> bool:
-    """Whether the output is already a finished picture."""
-    try:
-        text = read_recipe(output)
-        return text is not None and Record.from_json(text).finished
-    except InputError:
-        return False
 
 
 if __name__ == "__main__":

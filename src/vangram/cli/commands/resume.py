@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from contextlib import closing, suppress
+from contextlib import closing
 from pathlib import Path
 from typing import Annotated
 
@@ -11,7 +11,7 @@ import typer
 from vangram.cli.options import Monitoring, MovedInputs
 from vangram.cli.recorded_inputs import find_inputs, is_film
 from vangram.cli.streams import warn
-from vangram.errors import CheckpointError, InputError
+from vangram.errors import CheckpointError
 
 Unfinished = Annotated[
     Path, typer.Argument(metavar="PICTURE", help="The output of the run that was stopped.")
@@ -51,13 +51,9 @@ def _check_is_picture(output: Path) -> None:
     Raises:
         CheckpointError: it is one.
     """
-    from vangram.run.recipe_file import recorded
+    from vangram.run.recipe_file import recorded_or_none
 
-    record = None
-    if not is_film(str(output)):
-        with suppress(InputError):
-            record = recorded(str(output))
-    if is_film(str(output), record):
+    if is_film(str(output)) or is_film(str(output), recorded_or_none(output)):
         raise CheckpointError(
             f"{str(output)!r} is a film: the same `vangram film` command goes on with it"
         )
